@@ -1,0 +1,34 @@
+/* src/base/buf.h: a growable byte buffer, born with its maximum. Writing past the maximum, or failing to allocate, sets
+ * `failed` and drops the write; check once at the end with buf_ok. A zeroed struct with max set is a valid empty buffer. */
+#pragma once
+#include "base/str.h"
+
+struct buf {
+	char *ptr;
+	size_t len;
+	size_t capacity;
+	size_t max_bytes;
+	bool failed;
+};
+
+void buf_init(struct buf *buf, size_t max_bytes);
+void buf_fini(struct buf *buf);  /* frees; the struct is empty and reusable */
+void buf_clear(struct buf *buf); /* keeps the memory, forgets content and failure */
+/* Room for `bytes` more at buf->ptr + buf->len, or NULL (and failed). The caller then adds to len what it wrote. */
+char *buf_reserve(struct buf *buf, size_t bytes);
+void buf_add(struct buf *buf, struct str s);
+void buf_add_byte(struct buf *buf, char byte);
+void buf_add_u64(struct buf *buf, uint64_t n);
+void buf_add_i64(struct buf *buf, int64_t n);
+void buf_addf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_consume(struct buf *buf, size_t bytes); /* drops bytes from the front */
+#define buf_add_lit(buf, literal) buf_add((buf), STR(literal))
+
+static inline bool buf_ok(const struct buf *buf)
+{
+	return !buf->failed;
+}
+static inline struct str buf_str(const struct buf *buf)
+{
+	return (struct str){ buf->ptr, buf->len };
+}

@@ -1,0 +1,38 @@
+/* src/base/limits.h: every fixed bound in one place. What an operator may change is a configuration key; its default and
+ * its ceiling stand here. Bytes unless the name says otherwise. */
+#pragma once
+
+#define LIMIT_NAME_BYTES          255          /* namespace, queue, job name, worker */
+#define LIMIT_ID_BYTES            512          /* a caller's job id, a group key, a lease token, an Idempotency-Key */
+#define LIMIT_TAGS                32           /* tags of a job */
+#define LIMIT_TAG_BYTES           128
+#define LIMIT_TRACE_BYTES         8192         /* trace context of a job, as JSON */
+#define LIMIT_TARGET_BYTES        16384        /* a job's own HTTP target, as JSON */
+#define LIMIT_URL_BYTES           8192
+#define LIMIT_PAYLOAD_INLINE      (256 * 1024) /* above it a body is staged in chunks */
+#define LIMIT_BODY_CHUNK          (256 * 1024)
+#define LIMIT_BODY_DEFAULT        (4 * 1024 * 1024)
+#define LIMIT_BODY_MAX            (64 * 1024 * 1024)
+#define LIMIT_BATCH_BYTES         (4 * 1024 * 1024) /* a change-set closes at this, unless one atomic call needs more */
+#define LIMIT_BATCH_ROWS          8192              /* rows a change-set may dirty before it closes */
+#define LIMIT_HEADER_BYTES        16384
+#define LIMIT_HEADERS             100
+#define LIMIT_OPS                 20000        /* operations of one request */
+#define LIMIT_CLAIM               1000         /* jobs of one claim */
+#define LIMIT_CLAIM_QUEUES        64
+#define LIMIT_JSON_DEPTH          128
+#define LIMIT_ATTEMPTS            1000000      /* max_attempts */
+#define LIMIT_PRIORITY            2097151      /* 0 first; BullMQ's range */
+#define LIMIT_RETRY_LIST          32           /* steps of an explicit back-off list */
+#define LIMIT_DURATION_MS         315360000000 /* ten years */
+#define LIMIT_RATE_MAX            1000000      /* starts per window of a rate limit */
+#define LIMIT_LEASE_MS            86400000
+#define LIMIT_WAIT_MS             300000       /* a long poll */
+#define LIMIT_ERROR_BYTES         16384        /* a failure's type, message and stack together; longer is cut */
+#define LIMIT_LOG_LINE_BYTES      8192
+#define LIMIT_LOG_LINES           10000        /* log lines kept for a job */
+#define LIMIT_PROGRESS_BYTES      16384
+#define LIMIT_RESPONSE_BYTES      65536        /* kept of a third party's answer */
+#define LIMIT_PAGE                1000         /* rows of one list page */
+#define LIMIT_STALLS              1            /* lost leases of a job before it fails, by default */
+#define LIMIT_SLICE_JOBS          500          /* jobs of one slice of bulk work or retention */
