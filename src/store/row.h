@@ -1,0 +1,159 @@
+/* src/store/row.h: what is kept, as values. A job is three things:
+ *
+ *   definition   written once with the job, never changed: identity, options, payload           table job
+ *   row          what scheduling changes: state, rank, attempts, lease; small and dense          table live, or done once final
+ *   results      result or error, attempts that failed or went over HTTP, log lines, progress   written when they happen
+ *
+ * A restart reads only `live`. Instants are microseconds since 1970 UTC; 0 means "not set". Slices belong to whoever handed
+ * the struct out: a change-set's arena, a page's arena. */
+#pragma once
+#include "rules/job.h"
+
+struct job_definition {
+	uint64_t uid;
+	uint32_t queue;          /* the queue it was enqueued into (a move changes the row's queue, not this) */
+	struct str id;           /* the caller's; empty: the uid's text */
+	struct str name;
+	struct str group;        /* empty: none */
+	struct str tags;         /* JSON array of strings, or empty */
+	struct str trace;        /* JSON object, or empty */
+	struct str target;       /* JSON object: the job's own HTTP target, or empty */
+	int64_t created_us;      /* wall time of the enqueue */
+	int32_t priority;        /* as asked; the row has the present one */
+	uint32_t max_attempts;
+	uint32_t policy;         /* number of an interned retry policy; 0: the queue's */
+	int64_t timeout_ms;      /* 0: the queue's */
+	int64_t ttl_ms;
+	struct str payload;      /* inline, or empty when payload_body is set */
+	uint64_t payload_body;   /* a staged body's number, or 0 */
+	uint64_t payload_bytes;
+};
+
+#define ROW_DUE_WALL   1u /* due_us is wall time (run_at); otherwise engine time (delay, back-off) */
+#define ROW_CANCEL     2u /* cancel asked while active */
+#define ROW_LIFO       4u
+#define ROW_EDITED     8u /* the payload in force is the edited one (table body, see edited_body) */
+
+struct job_row {
+	uint64_t uid;
+	uint32_t queue;
+	enum job_state state;
+	enum job_outcome outcome;
+	uint32_t flags;
+	int32_t priority;
+	uint32_t policy;
+	uint32_t max_attempts;
+	uint32_t attempts_started, attempts_made, stalls;
+	int64_t rank;            /* order within (queue, group, priority) */
+	int64_t due_us;          /* DELAYED */
+	int64_t expire_us;       /* engine time before which it must have started; 0: none */
+	int64_t timeout_ms;
+	uint64_t fence;
+	uint64_t version;        /* commit_seq of the last change */
+	int64_t since_us;        /* engine time it entered its state */
+	int64_t started_us;      /* of the last attempt */
+	int64_t finished_us;     /* final */
+	uint64_t lease_token;    /* ACTIVE: hash of the token */
+	int64_t lease_ms;
+	struct str worker;       /* ACTIVE and final: who ran it last */
+	struct str group;
+	uint64_t edited_body;    /* ROW_EDITED: number of the body with the edited payload */
+	uint64_t bytes;          /* what retention counts: payload + result + attempts, roughly */
+};
+
+/* How a final job ended. */
+struct job_result {
+	struct str result;       /* JSON, inline; empty when result_body is set or there is none */
+	uint64_t result_body;
+	uint64_t result_bytes;
+	struct str error;        /* JSON {type, message, stack, class, status…}, or empty */
+};
+
+/* An ended attempt that says more than its job's row does: a failure, or an HTTP exchange. Attempts are never coalesced. */
+struct attempt_row {
+	uint64_t uid;
+	uint32_t number;         /* attempts_started when it ran: 1, 2, … */
+	uint64_t fence;
+	int64_t started_us, finished_us;
+	enum job_state next;     /* what the job became */
+	int64_t retry_us;        /* DELAYED: when it is due */
+	struct str worker;
+	struct str error;        /* JSON, or empty on success */
+	struct str exchange;     /* JSON {url, status, class, request_headers, response_headers, response_excerpt, dns_ms, …}, or empty */
+};
+
+struct queue_row {
+	uint32_t number;         /* ours, from 1 */
+	struct str namespace_name;
+	struct str name;
+	struct str settings;     /* JSON (rules/settings.h) */
+	bool paused;
+	int64_t created_us;
+	uint64_t version;
+};
+struct group_row { /* only for groups with overrides or paused */
+	uint32_t queue;
+	struct str key;
+	struct str settings;     /* JSON */
+	bool paused;
+};
+struct policy_row {
+	uint32_t number;         /* from 1 */
+	struct str json;         /* retry policy */
+};
+
+/* Counts of final jobs, kept as sums so that nobody counts rows. */
+struct queue_counts {
+	uint32_t queue;
+	uint64_t final[JOB_STATE_COUNT];       /* jobs in each final state */
+	uint64_t final_bytes[JOB_STATE_COUNT];
+	uint64_t enqueued, started;            /* ever */
+	uint64_t ended[JOB_STATE_COUNT];       /* ever: times a job became final in that state */
+};
+
+/* Events of one queue in one change-set: lines "<type> <uid text>[ <JSON object>]\n" in order. Public id: "<shard>.<commit_seq>.<n>". */
+struct event_row {
+	uint64_t seq;
+	uint32_t queue;
+	int64_t at_us;
+	uint32_t count;
+	struct str lines;
+};
+
+struct log_row {
+	uint64_t uid;
+	uint32_t attempt;
+	int64_t at_us;
+	struct str line;
+};
+
+struct token_row {
+	uint64_t number;
+	struct str name;
+	struct str hash;         /* SHA-256 of the token, 32 bytes */
+	struct str prefix;       /* first characters, for people: "rch_ab12" */
+	struct str scopes;       /* "enqueue work read operate admin", blank-separated subset */
+	struct str queues;       /* JSON array of queue names it is limited to, or empty */
+	int64_t created_us, expires_us, revoked_us;
+};
+
+/* A bulk operation: "retry all that match", durable, worked off in slices. */
+struct operation_row {
+	uint64_t number;         /* a uid */
+	struct str action;       /* retry, cancel, delete, promote, reprioritise, move */
+	struct str arguments;    /* JSON: the action's options */
+	struct str filter;       /* JSON: as the list takes it */
+	uint64_t as_of;          /* commit_seq: rows changed later are skipped and counted */
+	uint64_t cursor_uid;     /* all before it are done */
+	uint32_t cursor_phase;   /* 0: live table, 1: done table */
+	uint64_t done, skipped, failed;
+	enum operation_state { OPERATION_RUNNING, OPERATION_PAUSED, OPERATION_DONE, OPERATION_CANCELLED } state;
+	int64_t created_us, finished_us;
+};
+
+struct idempotency_row {
+	struct str key;          /* token number and key */
+	uint64_t request_hash;
+	int64_t at_us;
+	struct str answer;       /* engine/reply.c's own encoding */
+};

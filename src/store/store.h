@@ -1,0 +1,102 @@
+/* src/store/store.h: the port to what is durable. Three implementations, one behaviour (store/conformance.c): mem (the readable
+ * reference, also the simulator's), sqlite (the default), later postgres.
+ *
+ * The engine's thread alone calls submit, poll, load and scan. Change-sets are submitted in the order of their seq, several may
+ * be in flight, and outcomes come back in the same order; once one fails, all later ones fail too. Every commit checks the shard's
+ * row: UPDATE shard SET seq = n+1 WHERE term = t AND seq = n; no row means that another engine took the shard (E_STALE_TERM). */
+#pragma once
+#include "store/changeset.h"
+#include "store/query.h"
+
+struct store;
+
+struct store_meta {
+	uint64_t commit_seq;
+	uint64_t term;
+	int64_t engine_us;     /* engine time of the last commit */
+	uint64_t last_uid;
+	uint64_t next_body;
+	int64_t created_us;
+};
+
+/* What a submitted change-set came to. E_OK: on disk. E_STORE_FULL, E_NOMEM: refused for sure, nothing of it is there, and the store
+ * stays usable. E_STALE_TERM: another term owns the shard. E_OUTCOME_UNKNOWN: it may or may not be there: the engine must
+ * store_reopen and rebuild. */
+struct outcome {
+	struct changeset *changeset;
+	enum err err;
+};
+
+struct load_key {
+	uint32_t queue;
+	struct str id;
+};
+/* Asks for jobs by uid and by (queue, id), and for idempotency records; answers stand in arrays of the same length. */
+struct load {
+	const uint64_t *uids;         uint32_t uid_count;
+	const struct load_key *keys;  uint32_t key_count;
+	const struct str *idempotency; uint32_t idempotency_count;
+	/* answers, in the arena */
+	struct job_row *rows;         /* uid 0: not there. row.state tells live from done */
+	struct job_definition *definitions; /* of rows, without payload */
+	uint64_t *key_uids;           /* 0: free */
+	struct idempotency_row *records;  /* key.len 0: not there */
+};
+
+/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs. */
+struct scan_visitor {
+	void *context;
+	enum err (*queue)(void *context, const struct queue_row *row);
+	enum err (*group)(void *context, const struct group_row *row);
+	enum err (*policy)(void *context, const struct policy_row *row);
+	enum err (*counts)(void *context, const struct queue_counts *counts);
+	enum err (*token)(void *context, const struct token_row *row);
+	enum err (*operation)(void *context, const struct operation_row *row);
+	enum err (*job)(void *context, const struct job_row *row); /* live ones, by uid */
+};
+
+struct store_verbs {
+	/* Takes the shard: a new term, above every earlier one. Tells where the store stands. */
+	enum err (*take)(struct store *store, struct store_meta *out);
+	/* May be called while fewer than in_flight_max are unpolled. The change-set stays the engine's memory and must not change. */
+	void (*submit)(struct store *store, struct changeset *changeset);
+	/* Outcomes that are there, oldest first, at most max; waits for none. */
+	uint32_t (*poll)(struct store *store, struct outcome *out, uint32_t max);
+	/* Reads committed rows: at least all those whose outcome was polled. */
+	enum err (*load)(struct store *store, struct load *load, struct arena *arena);
+	/* Finish instant and uid of the n-th oldest final job (n from 1) of a queue in a state, and the bytes of all up to it; *out_uid 0 when
+	 * there are fewer. For retention's slices (n at most LIMIT_SLICE_JOBS). */
+	enum err (*nth_final)(struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us, uint64_t *out_uid,
+	                      uint64_t *out_bytes);
+	enum err (*scan)(struct store *store, const struct scan_visitor *visitor);
+	/* After an unknown outcome: close everything, open again, sweep orphaned bodies. Then take and scan. */
+	enum err (*reopen)(struct store *store, struct problem *problem);
+	enum err (*reader_open)(struct store *store, struct reader **out); /* any thread may use the reader, one at a time */
+	/* A consistent copy while running, into a new file (E_CONFLICT when it exists). progress may be NULL. Any thread. */
+	enum err (*backup)(struct store *store, const char *path, void (*progress)(void *context, uint64_t done, uint64_t total),
+	                   void *context, struct problem *problem);
+	void (*close)(struct store *store); /* waits for what is in flight; outcomes not polled are lost */
+};
+struct store {
+	const struct store_verbs *verbs;
+	uint32_t in_flight_max;
+	void (*wake)(void *context); /* set by the owner: called from any thread when an outcome is there */
+	void *wake_context;
+};
+struct reader {
+	enum err (*run)(struct reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+	void (*close)(struct reader *reader);
+};
+
+/* ---- the stores ---- */
+struct store_sqlite_options {
+	const char *path;        /* ":memory:" is refused: use mem */
+	const char *vfs;         /* NULL: the system's; tests name theirs */
+	uint64_t reserve_bytes;  /* disk kept free for completions when enqueues get 507 (0: none) */
+	bool create;
+};
+/* Opens or makes the file, migrates its schema forward. E_STORE_NEWER, E_STORE_LOCKED (another daemon has it: an exclusive lock file
+ * beside it), E_STORE_CORRUPT, E_IO; the problem names the file and what to do. */
+MUST_USE enum err store_sqlite_open(const struct store_sqlite_options *options, struct store **out, struct problem *problem);
+/* A store in memory. in_flight_max submissions stay unanswered until store_mem_settle, so that a simulator decides when and how. */
+MUST_USE enum err store_mem_open(struct store **out);
