@@ -1,0 +1,330 @@
+/* src/engine/command.h: everything that can be asked of an engine, as values. A request is a list of operations in order, stamped at
+ * the door (uids, dice), applied in one batch, answered when all that it could have seen is on disk. Each operation stands alone unless
+ * the request is atomic: then the first refusal undoes all and every other one says E_CANCELLED.
+ *
+ * Ownership: the asker makes a request with everything its operations point to in the request's arena and body buffer, hands it over,
+ * and gets it back with the results filled in (strings and arrays of results are in the request's arena too). In between it does not
+ * touch it. The engine may keep slices of it until the change-set that holds them is committed, which is before the request returns. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "rules/settings.h"
+#include "store/row.h"
+
+#define OP_KINDS(X) /* NAME, name in POST /v1/batch, scope */ \
+	X(ENQUEUE, "enqueue", ENQUEUE)                        \
+	X(CLAIM, "claim", WORK)                               \
+	X(HEARTBEAT, "heartbeat", WORK)                       \
+	X(COMPLETE, "complete", WORK)                         \
+	X(FAIL, "fail", WORK)                                 \
+	X(RELEASE, "release", WORK)                           \
+	X(SNOOZE, "snooze", WORK)                             \
+	X(PROGRESS, "progress", WORK)                         \
+	X(LOG, "log", WORK)                                   \
+	X(CANCEL, "cancel", OPERATE)                          \
+	X(RETRY, "retry", OPERATE)                            \
+	X(PROMOTE, "promote", OPERATE)                        \
+	X(REPRIORITISE, "reprioritise", OPERATE)              \
+	X(MOVE, "move", OPERATE)                              \
+	X(DELETE, "delete", OPERATE)                          \
+	X(QUEUE_PUT, "queue_put", OPERATE)                    \
+	X(QUEUE_PAUSE, "queue_pause", OPERATE)                \
+	X(QUEUE_RESUME, "queue_resume", OPERATE)              \
+	X(QUEUE_DELETE, "queue_delete", OPERATE)              \
+	X(GROUP_PUT, "group_put", OPERATE)                    \
+	X(GROUP_DELETE, "group_delete", OPERATE)              \
+	X(GROUP_PAUSE, "group_pause", OPERATE)                \
+	X(GROUP_RESUME, "group_resume", OPERATE)              \
+	X(OPERATION_START, "operation_start", OPERATE)        \
+	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
+	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
+	X(OPERATION_CANCEL, "operation_cancel", OPERATE)      \
+	X(SLICE, NULL, OPERATE)      /* bulk work's own */    \
+	X(TOKEN_PUT, NULL, ADMIN)                             \
+	X(BARRIER, NULL, READ)       /* answers when everything before it is on disk: what a point read waits for */ \
+	X(WAIT, NULL, READ)          /* answers when the job is final, or at the time-out */                         \
+	X(EXPLAIN, "explain", READ)                           \
+	X(QUEUE_GET, "queue_get", READ)                       \
+	X(QUEUES, "queues", READ)                             \
+	X(GROUPS, "groups", READ)                             \
+	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */
+
+#define X(name, text, scope) OP_##name,
+enum op_kind { OP_KINDS(X) OP_KIND_COUNT };
+#undef X
+enum scope { SCOPE_ENQUEUE = 1, SCOPE_WORK = 2, SCOPE_READ = 4, SCOPE_OPERATE = 8, SCOPE_ADMIN = 16 }; /* admin includes all */
+const char *op_kind_name(enum op_kind kind); /* NULL for those that are not public */
+MUST_USE enum err op_kind_parse(struct str name, enum op_kind *out);
+enum scope op_kind_scope(enum op_kind kind);
+
+struct queue_name {
+	struct str namespace_name; /* empty: "default" */
+	struct str name;
+};
+
+/* ENQUEUE. Makes the queue if there is none. A kept (queue, id) answers the first job with `duplicate`. */
+struct op_enqueue {
+	struct queue_name queue;
+	uint64_t uid;           /* stamped */
+	struct str id, name, group;
+	struct str tags;        /* JSON array of strings, checked; or empty */
+	struct str trace;       /* JSON object; or empty */
+	struct str target;      /* JSON object, checked by http_target_read; or empty. Its origin is the group when group is empty */
+	struct str payload;     /* JSON, checked; verbatim. Empty reads as null */
+	const struct retry_policy *retry; /* NULL: the queue's */
+	uint32_t max_attempts;  /* 0: the policy's */
+	int32_t priority;
+	int64_t run_at_us;      /* wall time; 0: not set. In the past: at once */
+	int64_t delay_ms;       /* 0: none; not with run_at */
+	int64_t timeout_ms, ttl_ms; /* 0: the queue's */
+	bool lifo;
+	uint64_t payload_body;  /* the engine's: where a large payload was staged */
+};
+
+struct claim_queue {
+	struct queue_name queue;
+	uint32_t weight;        /* 0 everywhere: in the order listed; otherwise chances in proportion, the rest as fallback */
+};
+/* CLAIM. Makes queues that are not there yet, so that workers may start first. wait_ms only when it is the request's only operation. */
+struct op_claim {
+	struct claim_queue *queues;
+	uint32_t queue_count;
+	uint32_t max;           /* 0: only tells when something is there */
+	int64_t wait_ms;
+	int64_t lease_ms;       /* 0: the queue's */
+	struct str worker;
+	struct str token;       /* the client's lease token, or empty: ours */
+};
+struct grant {
+	uint64_t uid;
+	uint64_t fence;
+	uint32_t attempt;       /* attempts_started */
+	uint32_t attempts_made, max_attempts, stalls;
+	int32_t priority;
+	int64_t lease_ms, timeout_ms;
+	uint64_t edited_body;
+	struct queue_name queue;
+};
+struct claim_result {
+	struct grant *grants;
+	uint32_t count;
+	struct str token;       /* for all of them */
+	const char *nothing;    /* count 0: why, as a code (see EXPLAIN_CODES), e.g. "empty", "queue_paused", "rate", "concurrency" */
+	int64_t next_due_ms;    /* count 0: something is due in so long; -1: nothing known */
+	uint32_t ready;         /* max 0: jobs that could be claimed now, at least */
+};
+
+/* HEARTBEAT, COMPLETE, FAIL, RELEASE, SNOOZE, PROGRESS, LOG: by the holder of a lease. */
+enum verdict {
+	VERDICT_POLICY,  /* FAIL: the retry policy decides */
+	VERDICT_FINAL,   /* FAIL: never again */
+	VERDICT_DELAY,   /* FAIL: again after delay_ms, if attempts are left */
+	VERDICT_HEAD,    /* FAIL: again at once, first in line, if attempts are left */
+	VERDICT_TAIL,    /* FAIL: again at once, last in line, if attempts are left */
+	VERDICT_FILTERED /* COMPLETE: there was nothing to do */
+};
+struct op_lease {
+	uint64_t uid;
+	struct str token;
+	uint64_t fence;           /* 0: not checked beside the token */
+	int64_t lease_ms;         /* HEARTBEAT: 0 repeats the present one */
+	int64_t delay_ms;         /* SNOOZE, FAIL with VERDICT_DELAY */
+	enum verdict verdict;
+	struct str body;          /* COMPLETE: result JSON; PROGRESS: JSON; LOG: the line */
+	struct str error;         /* FAIL: JSON {type, message, stack, …} */
+	struct str exchange;      /* deliveries: attempt_row.exchange */
+	bool costs_nothing;       /* FAIL by the daemon's own fault: consumes no attempt */
+	uint64_t result_body;     /* the engine's: where a large result was staged */
+};
+
+/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
+struct op_job {
+	uint64_t uid;
+	struct queue_name queue;  /* with id; for MOVE see to */
+	struct str id;
+	struct queue_name to;     /* MOVE */
+	int32_t priority;         /* REPRIORITISE */
+	bool has_payload;         /* RETRY with an edited payload, kept beside the original */
+	struct str payload;
+	uint64_t payload_body;    /* the engine's */
+	int64_t wait_ms;          /* WAIT */
+	int64_t delay_ms;         /* RETRY, MOVE: run after */
+	struct str reason;        /* CANCEL, free text, recorded */
+};
+
+#define EXPLAIN_CODES(X) /* NAME, code */                                                        \
+	X(READY, "ready") X(NO_WORKER, "no_worker") X(QUEUE_PAUSED, "queue_paused")               \
+	X(GROUP_PAUSED, "group_paused") X(QUEUE_CONCURRENCY, "queue_concurrency")                 \
+	X(GROUP_CONCURRENCY, "group_concurrency") X(QUEUE_RATE, "queue_rate") X(GROUP_RATE, "group_rate") \
+	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
+	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
+	X(CHILDREN, "waiting_children") X(PARKED, "parked")
+#define X(name, code) EXPLAIN_##name,
+enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
+#undef X
+const char *explain_code_name(enum explain_code code);
+struct explanation {
+	uint64_t uid;
+	enum job_state state;
+	enum explain_code code;
+	struct str text;          /* a sentence or two: why it is not running, what would change that */
+	int64_t until_us;         /* wall time when that is expected to end by itself; 0: unknown */
+	uint64_t ahead;           /* waiting jobs that go before it in its group, about */
+	uint32_t active, limit;   /* of the group or queue that blocks */
+	struct str worker;        /* RUNNING */
+};
+
+struct op_queue {             /* QUEUE_*, GROUP_* */
+	struct queue_name queue;
+	struct str group;
+	struct str settings;      /* PUT: JSON, as sent: checked and applied over the present ones, or over the defaults when replace */
+	bool replace;
+	uint32_t limit;           /* QUEUES, GROUPS: page size */
+	struct str after;         /* QUEUES: "namespace/name" of the last one seen; GROUPS: key */
+	bool paused_too;          /* QUEUE_PUT: has_paused */
+};
+struct priority_count {
+	int32_t priority;
+	uint64_t live[JOB_STATE_COUNT];
+};
+struct queue_info {
+	struct queue_name queue;
+	uint32_t number;
+	struct str settings;      /* JSON, whole */
+	bool paused;
+	uint64_t version;
+	int64_t created_us;
+	uint64_t states[JOB_STATE_COUNT]; /* jobs now in each state, final ones as kept */
+	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; at most 1,000, lowest first */
+	uint32_t priority_count;
+	uint32_t groups, groups_ready, waiters;
+	int64_t oldest_waiting_us;        /* wall time since when the oldest waiting job waits; 0: none */
+	int64_t next_due_us;              /* wall time of the next delayed one; 0: none */
+	uint64_t enqueued, started, ended[JOB_STATE_COUNT]; /* ever */
+	double enqueued_per_s, started_per_s, completed_per_s, failed_per_s; /* over the last minute */
+	int64_t wait_p50_us, wait_p95_us, wait_p99_us; /* of starts, over the last 5 to 10 minutes; -1: none */
+	int64_t run_p50_us, run_p95_us, run_p99_us;
+};
+struct group_info {
+	struct str key;
+	struct str settings;      /* JSON overrides, or empty */
+	bool paused;
+	uint64_t waiting, active, delayed;
+	enum explain_code code;   /* what holds it back, or READY / EMPTY */
+};
+
+struct op_operation {         /* OPERATION_*, SLICE */
+	uint64_t number;          /* START: stamped; else which */
+	enum op_kind action;      /* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE */
+	struct str arguments;     /* JSON as sent: priority, queue, … */
+	struct op_job template;   /* the same, decoded */
+	struct str filter;        /* JSON, canonical */
+	/* SLICE */
+	const uint64_t *uids, *versions;
+	uint32_t count;
+	uint64_t next_uid;
+	uint32_t next_phase;
+	bool last;
+};
+
+struct op_result {
+	enum err err;             /* E_OK, or why it was refused */
+	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
+	uint64_t uid;             /* the job's (ENQUEUE: the first one's when duplicate) */
+	uint64_t fence;
+	enum job_state state;     /* after */
+	bool duplicate;
+	bool cancel_requested;    /* HEARTBEAT, PROGRESS */
+	union {
+		struct claim_result *claim;
+		struct explanation *explanation;
+		struct queue_info *queues;      /* QUEUE_GET, QUEUE_PUT: one; QUEUES: count */
+		struct group_info *groups;
+		struct operation_row *operation;
+	};
+	uint32_t count;
+	bool more;                /* QUEUES, GROUPS: another page exists */
+};
+
+struct op {
+	enum op_kind kind;
+	union {
+		struct op_enqueue enqueue;
+		struct op_claim claim;
+		struct op_lease lease;
+		struct op_job job;
+		struct op_queue queue;
+		struct op_operation operation;
+		struct token_row token;
+		uint64_t withdraw;    /* number of the request */
+	};
+	struct op_result result;
+};
+
+struct request {
+	void *link;               /* for whoever carries it: a mailbox's letter, the engine's lists */
+	uint64_t number;          /* unique among the asker's requests; names it for WITHDRAW */
+	struct op *ops;
+	uint32_t op_count;
+	bool atomic;
+	uint64_t dice;            /* 64 random bits, stamped */
+	struct str idempotency_key; /* with the caller's token number in front; empty: none. Not with CLAIM or reads */
+	uint64_t request_hash;
+	enum err err;             /* the whole request failed: E_BACKLOG, E_STORE_FULL, E_OUTCOME_UNKNOWN, E_IDEMPOTENCY, E_CANCELLED (withdrawn), … */
+	bool replayed;            /* the results are those of an earlier request with the same key */
+	uint64_t commit_seq;      /* all that it saw or did is in this one or before */
+	struct arena arena;
+	struct buf body;          /* what the slices of ops point into, when it came over HTTP */
+	void *owner;              /* the asker's */
+	struct request_state *state; /* the engine's while it holds the request */
+};
+
+/* ---- effects: hints that leave after the commit; every one can be recomputed from rows ---- */
+
+/* Text shared by threads: freed with its last holder. */
+struct shared_text {
+	_Atomic uint32_t holders;
+	uint64_t version;         /* same version, same text, for one queue */
+	size_t len;
+	char bytes[];
+};
+struct shared_text *shared_text_new(struct str s, uint64_t version); /* one holder; NULL: no memory */
+struct shared_text *shared_text_hold(struct shared_text *text);
+void shared_text_drop(struct shared_text *text); /* NULL is fine */
+
+enum effect_kind {
+	EFFECT_DELIVER,   /* call the target of this job; answer with COMPLETE or FAIL */
+	EFFECT_ABORT,     /* stop that call: the job was cancelled or its lease is gone; no answer needed, none harmful */
+	EFFECT_EVENTS,    /* events up to commit_seq are there to be read */
+	EFFECT_OPERATION, /* a bulk operation is there to be worked on (or to be stopped) */
+};
+struct effect {
+	struct effect *next;
+	enum effect_kind kind;
+	uint64_t uid;             /* job or operation */
+	uint64_t fence;
+	uint64_t edited_body;     /* ROW_EDITED */
+	uint32_t queue;
+	uint32_t attempt, attempts_made, max_attempts;
+	int64_t timeout_ms;
+	struct shared_text *settings; /* DELIVER: the queue's settings (rules/settings.h), held */
+	struct queue_name_text { char namespace_name[256], name[256]; } *queue_name; /* unused unless set; freed with the effect */
+	uint64_t commit_seq;
+	enum operation_state operation_state;
+};
+void effect_free(struct effect *effect);
+/* The lease token of the daemon's own deliveries. */
+#define DELIVERY_TOKEN STR("ruche-delivery")
+
+/* Event types, as they stand in event_row.lines. */
+#define EVENT_TYPES(X)                                                                          \
+	X(ENQUEUED, "enqueued") X(DUPLICATE, "duplicate") X(ACTIVE, "active") X(COMPLETED, "completed") \
+	X(FAILED, "failed") X(RETRYING, "retrying") X(STALLED, "stalled") X(RELEASED, "released")   \
+	X(SNOOZED, "snoozed") X(CANCEL_REQUESTED, "cancel_requested") X(CANCELLED, "cancelled")     \
+	X(EXPIRED, "expired") X(RETRIED, "retried") X(PROMOTED, "promoted") X(REPRIORITISED, "reprioritised") \
+	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
+	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed")
+#define X(name, text) EVENT_##name,
+enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
+#undef X
+const char *event_type_name(enum event_type type);
