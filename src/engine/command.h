@@ -308,7 +308,6 @@ struct effect {
 	uint32_t attempt, attempts_made, max_attempts;
 	int64_t timeout_ms;
 	struct shared_text *settings; /* DELIVER: the queue's settings (rules/settings.h), held */
-	struct queue_name_text { char namespace_name[256], name[256]; } *queue_name; /* unused unless set; freed with the effect */
 	uint64_t commit_seq;
 	enum operation_state operation_state;
 };

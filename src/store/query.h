@@ -77,6 +77,16 @@ struct answer {
 	uint64_t first_event_seq;       /* EVENTS: the oldest kept; after_seq below it minus one is a gap */
 };
 
+/* A question on its way to a reader thread and back. The asker owns it; nobody else touches it until it is back. */
+struct question {
+	void *link;              /* for whoever carries it */
+	struct query query;
+	struct arena arena;      /* of the query's own slices and of the answer */
+	struct answer answer;
+	enum err err;
+	void *owner;             /* the asker's */
+};
+
 struct reader; /* one connection; used by one thread at a time */
 /* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_QUEUE_NOT_FOUND, E_INVALID (cursor), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
 MUST_USE enum err reader_run(struct reader *reader, const struct query *query, struct arena *arena, struct answer *out);

@@ -1,0 +1,44 @@
+/* src/api/api.h: HTTP to operations and queries, and back to JSON. Lives on the loop thread. It knows no thread, no store and no
+ * engine: what it asks leaves through two ports, and comes back through api_reply and api_answer on the same thread.
+ *
+ * An exchange's life: authenticate (token, scope) → route → decode body or query → request or question → reply → encode → respond. */
+#pragma once
+#include "engine/command.h"
+#include "http/server.h"
+#include "store/query.h"
+
+struct api;
+
+struct api_ports {
+	void *context;
+	void (*submit)(void *context, struct request *request);   /* comes back through api_reply */
+	void (*ask)(void *context, struct question *question);    /* comes back through api_answer */
+	/* One line a check for /readyz?verbose: appends JSON members to out ("store":{"ok":true,…}); answers whether all are well. */
+	bool (*ready)(void *context, struct buf *out);
+	void (*metrics)(void *context, struct buf *out);           /* OpenMetrics text of the daemon's own gauges, appended to /metrics */
+	void (*random)(void *context, void *out, size_t bytes);    /* for dice, tokens */
+	void (*now)(void *context, int64_t *wall_us);
+};
+struct api_config {
+	bool open;                  /* `ruche dev`: no token needed; loopback only */
+	size_t body_bytes;          /* for messages; http_limits enforces it */
+	uint8_t maker;              /* of uids */
+	uint64_t last_uid;          /* uids start above it */
+	size_t definition_cache_bytes; /* of payloads just enqueued, so that claims need no read (8 MiB) */
+	const char *version;
+};
+
+struct api *api_new(const struct api_config *config, const struct api_ports *ports); /* NULL: no memory */
+void api_free(struct api *api);
+http_handler api_handle; /* context: the api */
+void api_reply(struct api *api, struct request *request);    /* takes the request back */
+void api_answer(struct api *api, struct question *question); /* takes the question back */
+/* Events up to this commit are there: wakes the streams. */
+void api_events(struct api *api, uint64_t commit_seq);
+/* Ends streams and long polls with a clear answer, so that the server can drain. */
+void api_quiesce(struct api *api);
+/* Tokens are cached here: asked for at the start (a question) and again after each change. True once the first answer is there. */
+bool api_is_ready(const struct api *api);
+/* Adds a token row that was made elsewhere (the first start's admin token). */
+struct token_row;
+void api_learn_tokens(struct api *api); /* asks for them anew */

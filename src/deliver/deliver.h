@@ -1,0 +1,41 @@
+/* src/deliver/deliver.h: performs the HTTP calls of http-target jobs, on a thread of its own with libcurl multi, and turns each
+ * outcome into a COMPLETE or FAIL request. The thread sees effects come in by mailbox and posts requests through a port.
+ *
+ * Guarantees: a delivery's verdict is sent exactly once per EFFECT_DELIVER unless it was aborted; a slow or dead host delays nobody
+ * else; the address is judged after resolution, at connect time, on every attempt (deliver/guard.h); redirects are not followed;
+ * at most LIMIT_RESPONSE_BYTES of an answer are kept and little more is read; secrets in headers are redacted before they are recorded. */
+#pragma once
+#include "engine/command.h"
+#include "net/address.h"
+#include "store/query.h"
+
+struct deliver;
+struct deliver_config {
+	const struct cidr *allow;    /* private ranges that may be called nevertheless (net/address.h) */
+	uint32_t allow_count;
+	const struct cidr *own;      /* our own listeners' addresses: never called unless allowed */
+	uint32_t own_count;
+	const char *ca_file;         /* NULL: the system's */
+	const char *proxy;           /* NULL: none; with one the guard moves to the proxy (said at start) */
+	uint32_t in_flight_max;      /* as the engine's deliveries_max */
+	uint32_t host_connections;   /* kept and open to one host: 64 */
+	int64_t connect_ms;          /* 10,000, never above the job's timeout */
+};
+struct deliver_ports {
+	void *context;
+	void (*submit)(void *context, struct request *request);           /* any thread; comes back through deliver_reply */
+	/* Reads definitions with payloads (QUERY_DEFINITIONS), blocking; called on the deliver thread only. */
+	enum err (*definitions)(void *context, const struct query *query, struct arena *arena, struct answer *out);
+	uint64_t (*random)(void *context);
+};
+MUST_USE enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
+                                struct problem *problem);
+void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thread; takes it (EFFECT_DELIVER, EFFECT_ABORT) */
+void deliver_reply(struct deliver *deliver, struct request *request); /* any thread; takes the answered request */
+/* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins. */
+void deliver_stop(struct deliver *deliver, int64_t grace_ms);
+struct deliver_stats {
+	uint64_t started, by_class[HTTP_CLASS_COUNT];
+	uint32_t in_flight;
+};
+void deliver_stats(struct deliver *deliver, struct deliver_stats *out);
