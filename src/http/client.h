@@ -1,0 +1,125 @@
+/* src/http/client.h: HTTP calls that go out, by libcurl. Two ways in: `http_client` runs many calls at once on a thread that owns it
+ * (deliveries); `http_caller` does one call and waits for it (the command line).
+ *
+ * Both: http and https only, TLS 1.2 or newer with the certificate and the name verified, HTTP/2 where TLS offers it, connections
+ * kept and used again, redirects never followed, answers never decompressed, no proxy but the one asked for (the environment is not
+ * read), no `Expect: 100-continue`, HTTP/0.9 refused. No signals. */
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+#include <signal.h>
+#include <sys/socket.h>
+
+/* How a call ended, its status apart. ANSWERED: the final status and all headers came, and the body came whole or reached the cap. */
+#define HTTP_ENDS(X)                                                                              \
+	X(ANSWERED, "answered")                                                                   \
+	X(DNS, "dns")               /* the name did not resolve */                                \
+	X(CONNECT, "connect")       /* refused, unreachable */                                    \
+	X(TLS, "tls")               /* handshake or certificate */                                \
+	X(TIMEOUT, "timeout")       /* connecting or answering took too long */                   \
+	X(RESET, "reset")           /* the connection broke before the whole answer */            \
+	X(PROTOCOL, "protocol")     /* not HTTP, or headers without end */                        \
+	X(GUARDED, "guarded")       /* the guard refused every address that could be tried */     \
+	X(BAD_TARGET, "bad_target") /* the URL cannot be used */                                  \
+	X(OURS, "ours")             /* memory, descriptors, the CA file: not the other side's fault */
+#define X(name, text) HTTP_END_##name,
+enum http_end { HTTP_ENDS(X) HTTP_END_COUNT };
+#undef X
+const char *http_end_name(enum http_end end);
+
+/* Response headers as they came, one "Name: value\r\n" after the other, without the status line. */
+struct str http_lines_find(struct str lines, struct str name); /* any case; trimmed; empty when absent; the first of several */
+bool http_lines_next(struct str lines, size_t *at, struct str *name, struct str *value); /* *at starts at 0; false at the end */
+
+/* ---- many calls at once ---- */
+
+/* May this address be called? Asked with the real address of every connection before it is made, after the name was resolved.
+ * Says why not in at most why_bytes. */
+typedef bool http_guard(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
+
+struct http_client_config {
+	http_guard *guard;            /* NULL: everything may be called. Not asked when there is a proxy: the proxy must guard then */
+	void *guard_context;
+	const char *ca_file;          /* NULL: the system's */
+	const char *proxy;            /* NULL: none, whatever the environment says */
+	uint32_t connections;         /* kept open in all when idle (256) */
+	int64_t connect_ms;           /* 10,000 */
+};
+
+struct http_outcome { /* valid during the call of done */
+	enum http_end end;
+	int status;                   /* 0: no status line came. May be set beside a failed end: it broke later */
+	struct str headers;           /* of the final answer, at most LIMIT_HEADER_BYTES kept */
+	struct str body;              /* at most response_max */
+	uint64_t body_bytes;          /* bytes seen, not all of them kept */
+	bool truncated;               /* the body was longer than response_max: reading stopped there and the connection was closed */
+	const char *why;              /* one line for a person; "" when answered */
+	int curl_code;
+	char remote[64];              /* "203.0.113.7:443", "[2001:db8::1]:443", or "" when nothing was connected */
+	bool reused;                  /* an open connection served again */
+	int64_t dns_us, connect_us, tls_us; /* spans; 0 on a connection that was open */
+	int64_t first_byte_us, total_us;    /* since the start */
+};
+
+struct http_request { /* everything it points to stays valid and unchanged until done was called or the call was cancelled */
+	const char *method;           /* "POST"; GET and HEAD send no body */
+	const char *url;
+	const char *const *headers;   /* whole lines "Name: value" */
+	uint32_t header_count;
+	struct str body;
+	int64_t timeout_ms;           /* of the whole call */
+	size_t response_max;          /* body bytes kept */
+	void (*done)(void *context, const struct http_outcome *outcome); /* within http_client_run; may start and cancel calls */
+	void *context;
+};
+
+struct http_client;
+struct http_ticket; /* a call under way */
+
+struct http_client *http_client_new(const struct http_client_config *config); /* NULL: no memory, or no descriptor */
+void http_client_free(struct http_client *client); /* cancels what runs */
+/* E_NOMEM: nothing was started, done will not be called. */
+MUST_USE enum err http_client_start(struct http_client *client, const struct http_request *request, struct http_ticket **out);
+void http_client_cancel(struct http_client *client, struct http_ticket *ticket); /* done will not be called */
+/* Waits until something happens, http_client_wake was called or wait_us passed, and does what can be done. */
+void http_client_run(struct http_client *client, int64_t wait_us);
+void http_client_wake(struct http_client *client); /* any thread */
+uint32_t http_client_running(const struct http_client *client);
+
+/* ---- one call, waited for ---- */
+
+struct http_caller; /* keeps its connection from call to call; one thread at a time */
+struct http_caller_config {
+	const char *unix_socket;      /* connect to this path, whatever host the URL names; NULL: TCP */
+	const char *token;            /* sent as `Authorization: Bearer …`; NULL: none */
+	const char *ca_file;          /* NULL: the system's */
+	int64_t connect_ms;           /* 0: 10,000 */
+};
+struct http_call {
+	const char *method;           /* NULL: GET, or POST when there is a body */
+	const char *url;
+	const char *content_type;     /* NULL: application/json; sent only with a body */
+	const char *const *headers;   /* more, as whole lines "Name: value" */
+	uint32_t header_count;
+	struct str body;
+	int64_t timeout_ms;           /* of the whole call; 0: none */
+	size_t answer_max;            /* body bytes; E_TOO_LARGE above. 0: 64 MiB */
+	/* When set, the body of a 2xx answer is handed out as it comes (SSE); false ends the call (E_CANCELLED). Other answers are
+	 * collected as usual, so that a refusal can be read. */
+	bool (*on_bytes)(void *context, struct str bytes);
+	void *context;
+	const volatile sig_atomic_t *stop; /* when it becomes non-zero the call ends within a second (E_CANCELLED); may be NULL */
+};
+struct http_answer {
+	int status;
+	struct buf body;
+	struct buf headers;           /* lines, see http_lines_find */
+};
+
+struct http_caller *http_caller_new(const struct http_caller_config *config); /* NULL: no memory. Strings are copied */
+void http_caller_free(struct http_caller *caller);
+/* E_OK: an answer with any status came; the caller ends it with http_answer_fini. Otherwise *out is untouched and the problem says
+ * what happened to which URL: E_NETWORK, E_TIMEOUT, E_INVALID (URL), E_TOO_LARGE, E_CANCELLED, E_NOMEM. */
+MUST_USE enum err http_caller_call(struct http_caller *caller, const struct http_call *call, struct http_answer *out,
+                                   struct problem *problem);
+void http_answer_fini(struct http_answer *answer);
