@@ -15,9 +15,9 @@ void buf_init(struct buf *buf, size_t max_bytes);
 void buf_fini(struct buf *buf);  /* frees; the struct is empty and reusable */
 void buf_clear(struct buf *buf); /* keeps the memory, forgets content and failure */
 /* Room for `bytes` more at buf->ptr + buf->len, or NULL (and failed). The caller then adds to len what it wrote. */
-char *buf_reserve(struct buf *buf, size_t bytes);
-void buf_add(struct buf *buf, struct str s);
-void buf_add_byte(struct buf *buf, char byte);
+static inline char *buf_reserve(struct buf *buf, size_t bytes);
+static inline void buf_add(struct buf *buf, struct str s);
+static inline void buf_add_byte(struct buf *buf, char byte);
 void buf_add_u64(struct buf *buf, uint64_t n);
 void buf_add_i64(struct buf *buf, int64_t n);
 void buf_addf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -31,4 +31,31 @@ static inline bool buf_ok(const struct buf *buf)
 static inline struct str buf_str(const struct buf *buf)
 {
 	return (struct str){ buf->ptr, buf->len };
+}
+
+/* ---- the short way of writing; buf_grow is the long one ---- */
+char *buf_grow(struct buf *buf, size_t bytes);
+
+static inline char *buf_reserve(struct buf *buf, size_t bytes)
+{
+	bool fits = bytes - 1 < buf->capacity - buf->len; /* bytes of 0 goes the long way: ptr may be NULL yet */
+	if (__builtin_expect(fits && !buf->failed, 1))
+		return buf->ptr + buf->len;
+	return buf_grow(buf, bytes);
+}
+static inline void buf_add(struct buf *buf, struct str s)
+{
+	char *room = s.len ? buf_reserve(buf, s.len) : NULL;
+	if (room) {
+		memcpy(room, s.ptr, s.len);
+		buf->len += s.len;
+	}
+}
+static inline void buf_add_byte(struct buf *buf, char byte)
+{
+	char *room = buf_reserve(buf, 1);
+	if (room) {
+		*room = byte;
+		buf->len++;
+	}
 }

@@ -12,26 +12,32 @@
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_INVALID };
 
+#define JSON_PATH_STEPS 16 /* of the path told in problems; deeper ones are left out */
+
+struct json_step {
+	struct str key; /* ptr NULL: an item of an array */
+	uint32_t index; /* UINT32_MAX: before the first */
+};
 struct json {
 	const char *begin, *next, *end;
 	struct arena *arena;
-	struct problem *problem; /* filled once, on the first error */
-	uint32_t depth;
+	struct problem *problem; /* filled once, on the first error; may be NULL */
+	uint32_t depth;          /* containers entered and not yet left */
 	bool failed;
-	char path[96]; /* of the value being read: "jobs[3].retry.delay_ms"; cut when longer */
-	uint32_t path_len;
+	bool fresh; /* a container was just entered: next_item and next_key expect no comma */
+	struct json_step steps[JSON_PATH_STEPS]; /* where we are, innermost last; made into text only for a problem */
 };
 
 void json_init(struct json *json, struct str text, struct arena *arena, struct problem *problem);
 /* What stands next, after blanks, without consuming it. JSON_INVALID after an error or at the end. */
 enum json_type json_peek(struct json *json);
-/* Arrays: while (json_next_item(json, &index)) read one value. Objects: while (json_next_key(json, &key)) read its value.
- * enter consumes the bracket; next consumes separators and, answering false, the closing bracket. Keys are decoded; a key
- * with NUL is an error. */
+/* Arrays: enter, then while (json_next_item(json, &index)) read one value. Objects: enter, then while (json_next_key(json, &key))
+ * read its value. enter consumes the bracket; next consumes separators and, answering false, the closing bracket. next knows
+ * the first by itself: index and key need no value before. Keys are decoded; a key with NUL is an error. */
 bool json_enter_array(struct json *json);
-bool json_next_item(struct json *json, uint32_t *index); /* *index starts at UINT32_MAX before the first, see JSON_EACH */
+bool json_next_item(struct json *json, uint32_t *out_index);
 bool json_enter_object(struct json *json);
-bool json_next_key(struct json *json, struct str *out_key); /* out_key->ptr NULL before the first */
+bool json_next_key(struct json *json, struct str *out_key);
 bool json_read_null(struct json *json);
 bool json_read_bool(struct json *json, bool *out);
 /* An integer without fraction or exponent, within [min, max]; anything else is E_INVALID that says the range. */
@@ -41,17 +47,22 @@ bool json_read_double(struct json *json, double min, double max, double *out);
 bool json_read_str(struct json *json, size_t max_bytes, struct str *out);
 /* Any value, checked, verbatim as it stands in the text (no surrounding blanks). */
 bool json_read_raw(struct json *json, struct str *out);
+/* Any value, checked and passed over. */
+bool json_skip(struct json *json);
 /* Only blanks may be left. */
 bool json_finish(struct json *json);
 /* Records an error at the current path, so that decoders of meanings can refuse in the reader's voice. Answers false. */
 bool json_refuse(struct json *json, enum err err, const char *detail_format, ...) PRINTF_LIKE(3, 4);
+/* The same about a field of the object at the current path (once the object is left: "jobs[3]", "run_at" → "jobs[3].run_at"). */
+bool json_refuse_field(struct json *json, enum err err, const char *field, const char *detail_format, ...) PRINTF_LIKE(4, 5);
 /* The whole text is one valid value? On failure the problem says where. For payloads that arrive bare. */
 enum err json_check(struct str text, struct problem *problem);
 
 /* ---- objects by table ----
  * json_read_fields reads one object into a struct by a table: each known field at most once, unknown fields refused with the
- * nearest known name, required ones present. `null` is allowed only where JSON_F_NULL says so and leaves the default.
- * Which fields were present is told by bits in the order of the table. */
+ * nearest known name, required ones present. `null` is allowed only where JSON_F_NULL says so, leaves the default, satisfies
+ * JSON_F_REQUIRED and counts as not present (a JSON_F_RAW or JSON_F_CUSTOM without JSON_F_NULL takes null as a value).
+ * Which fields were present is told by bits in the order of the table; at most 64 fields; out_present may be NULL. */
 enum json_field_type {
 	JSON_F_BOOL,     /* bool */
 	JSON_F_I32,      /* int32_t within [min, max] */

@@ -51,5 +51,9 @@ bool str_u64(struct str s, uint64_t *out);
 bool str_i64(struct str s, int64_t *out);
 /* Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
+/* How many bytes the well-formed character at the start of s has: 1 to 4, or 0 when there is none. */
+size_t str_utf8_step(struct str s);
+/* The longest start of s that has at most max_bytes and does not cut a character. */
+struct str str_cut(struct str s, size_t max_bytes);
 /* Not cryptographic, but keyed, so that a client cannot aim at one bucket. Same seed and bytes, same hash. */
 uint64_t str_hash(struct str s, uint64_t seed);
