@@ -17,21 +17,29 @@
 	X(STATUS_BUSY, "status_busy", true)     /* 408, 425, 429: Retry-After is honoured */                \
 	X(STATUS_5XX, "status_5xx", true)       /* Retry-After is honoured on 503 too */                    \
 	X(BAD_TARGET, "bad_target", false)      /* the URL or a header cannot be used */                    \
-	X(OURS, "ours", true)                   /* our own fault (memory, files): consumes no attempt */
+	X(OURS, "ours", true)                   /* our own fault (memory, files): consumes no attempt */          \
+	X(STATUS_OTHER, "status_other", true)   /* 1xx, above 599, or a 2xx that the policy does not call a success */
 #define X(name, code, again) HTTP_CLASS_##name,
 enum http_class { HTTP_CLASSES(X) HTTP_CLASS_COUNT };
 #undef X
 
 const char *http_class_code(enum http_class http_class);
 
-/* Which statuses are a success, and which failures are final: a queue's policy. Empty (all zero): 2xx succeeds, defaults of the table. */
+/* Which statuses are a success, and which failures are final: a queue's policy. Empty (all zero): 2xx succeeds, defaults of the table.
+ * Where ranges meet, success is asked first, then final, then retry. */
 #define HTTP_STATUS_RANGES 8
+struct http_range {
+	uint16_t from, to; /* both included; from 0: unused, and so are those after it */
+};
 struct http_policy {
-	struct { uint16_t from, to; } success[HTTP_STATUS_RANGES]; /* from 0: unused */
-	struct { uint16_t from, to; } retry[HTTP_STATUS_RANGES];   /* these are tried again whatever the table says */
-	struct { uint16_t from, to; } final[HTTP_STATUS_RANGES];   /* these are never tried again */
+	struct http_range success[HTTP_STATUS_RANGES];
+	struct http_range retry[HTTP_STATUS_RANGES]; /* these are tried again whatever the table says */
+	struct http_range final[HTTP_STATUS_RANGES]; /* these are never tried again */
 };
 enum http_class http_class_of_status(const struct http_policy *policy, int status);
+/* `status` is that of the answer, 0 without one. A status speaks only for the classes made of it: an answer that broke off (RESET)
+ * is tried again whatever its status was. */
 bool http_class_retries(const struct http_policy *policy, enum http_class http_class, int status);
-/* Retry-After: seconds or an HTTP date; now_us is wall time. Answers a wait in microseconds, capped at 24 h; -1 when absent or malformed. */
+/* Retry-After: seconds, or a date in any of the three forms of RFC 9110 5.6.7; now_us is wall time. Answers a wait in microseconds,
+ * 0 for a date that is past, capped at 24 h; -1 when absent or malformed. */
 int64_t http_retry_after_us(struct str value, int64_t now_us);

@@ -1,25 +1,20 @@
 /* src/rules/settings.h: what an operator may say about a queue and about one group of it. Values, with JSON in and out: the same text
  * in the API, in the configuration and in the store. */
 #pragma once
-#include "base/arena.h"
-#include "rules/http_verdict.h"
+#include "rules/http_target.h"
 #include "rules/rate.h"
 #include "rules/retry.h"
 
 struct json;
 struct buf;
 
-enum target_kind { TARGET_PULL, TARGET_HTTP };
+enum target_kind { TARGET_PULL, TARGET_HTTP, TARGET_KIND_COUNT };
 
-/* Whom the daemon calls for a job of an http queue. Strings belong to whoever holds the struct (an arena). */
-struct http_target {
-	struct str url;          /* http or https; empty: each job says its own */
-	struct str method;       /* POST */
-	struct str headers;      /* a JSON object of name → text, verbatim; reserved names refused (host, content-length, connection, …) */
-	int64_t timeout_ms;      /* 0: 30,000 */
-	struct http_policy policy;
-};
+/* Groups of an http queue are third parties: one that hangs must not take every connection. Used when a queue becomes an http queue
+ * and says nothing about it. */
+#define GROUP_CONCURRENCY_HTTP 32
 
+/* In JSON an object, or "none" (remove at once), or "all" (keep for ever). */
 struct retention { /* of final jobs in one class; 0: no bound by that measure; all three zero: keep for ever */
 	uint64_t count;
 	int64_t age_ms;
@@ -43,22 +38,18 @@ struct queue_settings {
 	struct retention keep_failed;     /* failed, cancelled, expired: 30 days, 100,000 jobs, 1 GiB */
 	struct str metadata;              /* free JSON object, verbatim */
 };
-struct group_settings { /* overrides for one group; a field absent in the JSON falls back to the queue's */
+struct group_settings { /* overrides for one group; a field absent in the JSON, or null, falls back to the queue's */
 	bool has_concurrency, has_rate;
 	uint32_t concurrency;
 	struct rate rate;
 };
 
 void queue_settings_default(struct queue_settings *out);
-/* Reads an object over *out's present values (PATCH semantics; for PUT start from the default). Strings are slices of the text or the
- * arena. Refuses with the field's path. */
+/* Reads an object over *out's present values (PATCH semantics, in `http`, `retry`, `keep_…` too; for PUT start from the default). Strings
+ * are slices of the text or the arena. Refuses with the field's path; *out is then untouched. A rate is {"max":5,"per_ms":1000}, or null
+ * for none. */
 bool queue_settings_read(struct json *json, struct queue_settings *out);
 void queue_settings_write(const struct queue_settings *settings, struct buf *buf); /* whole object, canonical order */
+/* {"concurrency":3,"rate":{"max":5,"per_ms":1000}}, over *out's present values. No limit at all: 0, {"max":0}. */
 bool group_settings_read(struct json *json, struct group_settings *out);
 void group_settings_write(const struct group_settings *settings, struct buf *buf);
-/* A job's own target: an object with url, method, headers, timeout_ms over the queue's. Checked (URL form, method token, header names
- * and values, no CR/LF, no reserved names, no credentials in the URL). */
-bool http_target_read(struct json *json, struct http_target *out);
-/* scheme://host:port of a URL, lower case, default port filled in, into the arena: the default group of a job that brings its own URL.
- * E_INVALID for anything but http and https with a host. */
-MUST_USE enum err http_target_origin(struct str url, struct arena *arena, struct str *out);

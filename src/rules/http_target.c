@@ -1,0 +1,253 @@
+#include "rules/http_target.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "rules/http_url.h"
+
+#define HTTP_TIMEOUT_MAX_MS    86400000
+#define HTTP_HEADER_NAME_BYTES 256
+#define HTTP_STATUS_MIN        100
+#define HTTP_STATUS_MAX        599
+
+/* What frames a message or belongs to one connection (RFC 9110 7.6.1), and what ruche says itself. */
+static const char *const http_reserved_names[] = {
+	"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "upgrade", "te", "trailer", "expect",
+	"traceparent", "tracestate",
+};
+
+bool http_header_is_reserved(struct str name)
+{
+	struct str ours = STR("ruche-");
+	for (size_t i = 0; i < ARRAY_COUNT(http_reserved_names); i++)
+		if (str_eq_nocase(name, str_of(http_reserved_names[i])))
+			return true;
+	return name.len >= ours.len && str_eq_nocase((struct str){ name.ptr, ours.len }, ours);
+}
+
+void http_target_default(struct http_target *out)
+{
+	*out = (struct http_target){ .method = STR("POST"), .timeout_ms = HTTP_TIMEOUT_DEFAULT_MS };
+}
+
+/* ---- reading ---- */
+
+static bool http_read_url(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str url;
+	struct http_url parts;
+	if (!json_read_str(json, LIMIT_URL_BYTES, &url))
+		return false;
+	const char *wrong = url.len ? http_url_split(url, &parts) : NULL;
+	if (wrong)
+		return json_refuse(json, E_INVALID, "%s", wrong);
+	*(struct str *)out = url;
+	return true;
+}
+
+static bool http_read_method(struct json *json, void *out, void *context)
+{
+	static const char *const methods[] = { "POST", "PUT", "PATCH", "GET", "DELETE" };
+	(void)context;
+	struct str method;
+	if (!json_read_str(json, LIMIT_NAME_BYTES, &method))
+		return false;
+	for (size_t i = 0; i < ARRAY_COUNT(methods); i++) {
+		if (str_eq(method, str_of(methods[i]))) {
+			*(struct str *)out = str_of(methods[i]);
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "Expected GET, POST, PUT, PATCH or DELETE, in capitals.");
+}
+
+static bool http_is_token(struct str name) /* RFC 9110 5.6.2 */
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+		bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
+			return false;
+	}
+	return name.len > 0;
+}
+
+static bool http_is_field_value(struct str value) /* RFC 9110 5.5: no control but the tab */
+{
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = (unsigned char)value.ptr[i];
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool http_read_header(struct json *json, struct str name, const struct str *earlier, uint32_t earlier_count)
+{
+	struct str value;
+	if (name.len > HTTP_HEADER_NAME_BYTES)
+		return json_refuse(json, E_INVALID, "A header's name has at most %d bytes.", HTTP_HEADER_NAME_BYTES);
+	if (!http_is_token(name))
+		return json_refuse(json, E_INVALID, "A header's name is letters, digits and !#$%%&'*+-.^_`|~ only.");
+	if (http_header_is_reserved(name))
+		return json_refuse(json, E_INVALID, "This header is set by ruche or by HTTP itself; leave it out.");
+	for (uint32_t i = 0; i < earlier_count; i++)
+		if (str_eq_nocase(name, earlier[i]))
+			return json_refuse(json, E_INVALID, "This header is given twice.");
+	if (!json_read_str(json, LIMIT_HEADER_BYTES, &value))
+		return false;
+	return http_is_field_value(value) || json_refuse(json, E_INVALID, "A header's value must not hold line breaks or control characters.");
+}
+
+/* The object is kept as it was written, and walked once to check it. */
+static bool http_read_headers(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str names[LIMIT_HEADERS], name;
+	uint32_t count = 0;
+	if (!json_enter_object(json))
+		return false;
+	const char *begin = json->next - 1; /* the brace */
+	while (json_next_key(json, &name)) {
+		if (count == LIMIT_HEADERS)
+			return json_refuse(json, E_INVALID, "A target has at most %d headers.", LIMIT_HEADERS);
+		if (!http_read_header(json, name, names, count))
+			return false;
+		names[count++] = name;
+	}
+	if (json->failed)
+		return false;
+	struct str text = { begin, (size_t)(json->next - begin) };
+	if (text.len > LIMIT_HEADER_BYTES)
+		return json_refuse(json, E_INVALID, "The headers are larger than %d bytes together.", LIMIT_HEADER_BYTES);
+	*(struct str *)out = count ? text : (struct str){ 0 };
+	return true;
+}
+
+static bool http_parse_range(struct str text, uint64_t *from, uint64_t *to) /* "200-299" or "204" */
+{
+	size_t dash = str_index(text, '-');
+	if (!str_u64((struct str){ text.ptr, dash }, from))
+		return false;
+	*to = *from;
+	return dash == text.len || str_u64(str_from(text, dash + 1), to);
+}
+
+static bool http_read_range(struct json *json, struct http_range *out)
+{
+	uint64_t from, to;
+	if (json_peek(json) == JSON_STRING) {
+		struct str text;
+		if (!json_read_str(json, LIMIT_NAME_BYTES, &text))
+			return false;
+		if (!http_parse_range(text, &from, &to) || from < HTTP_STATUS_MIN || to > HTTP_STATUS_MAX || from > to)
+			return json_refuse(json, E_INVALID, "Expected a status or a range of statuses from %d to %d, such as \"200-299\".",
+					   HTTP_STATUS_MIN, HTTP_STATUS_MAX);
+	} else {
+		int64_t status;
+		if (!json_read_i64(json, HTTP_STATUS_MIN, HTTP_STATUS_MAX, &status))
+			return false;
+		from = to = (uint64_t)status;
+	}
+	*out = (struct http_range){ (uint16_t)from, (uint16_t)to };
+	return true;
+}
+
+static bool http_read_ranges(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct http_range ranges[HTTP_STATUS_RANGES] = { 0 };
+	uint32_t i, count = 0;
+	if (json_peek(json) == JSON_NULL) {
+		memset(out, 0, sizeof(ranges));
+		return json_read_null(json);
+	}
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &i)) {
+		if (i == HTTP_STATUS_RANGES)
+			return json_refuse(json, E_INVALID, "A list of statuses has at most %d ranges.", HTTP_STATUS_RANGES);
+		if (!http_read_range(json, &ranges[i]))
+			return false;
+		count = i + 1;
+	}
+	if (!json->failed && count == 0)
+		return json_refuse(json, E_INVALID, "A list of statuses must not be empty; null stands for the usual ones.");
+	if (json->failed)
+		return false;
+	memcpy(out, ranges, sizeof(ranges));
+	return true;
+}
+
+static const struct json_field http_target_fields[] = {
+	{ "url", JSON_F_CUSTOM, offsetof(struct http_target, url), .read = http_read_url, .doc = "Where to call: http or https." },
+	{ "method", JSON_F_CUSTOM, offsetof(struct http_target, method), .read = http_read_method, .doc = "GET, POST, PUT, PATCH or DELETE." },
+	{ "headers", JSON_F_CUSTOM, offsetof(struct http_target, headers), .read = http_read_headers, .doc = "Header names and their values." },
+	{ "timeout_ms", JSON_F_I64, offsetof(struct http_target, timeout_ms), 0, HTTP_TIMEOUT_MAX_MS,
+		.doc = "How long a call may take in all; 0: 30 s." },
+	{ "success", JSON_F_CUSTOM, offsetof(struct http_target, policy.success), .read = http_read_ranges,
+		.doc = "Statuses that complete the job; null: 200-299." },
+	{ "retry", JSON_F_CUSTOM, offsetof(struct http_target, policy.retry), .read = http_read_ranges,
+		.doc = "Statuses that are tried again besides 408, 425, 429 and 5xx." },
+	{ "final", JSON_F_CUSTOM, offsetof(struct http_target, policy.final), .read = http_read_ranges,
+		.doc = "Statuses that are never tried again." },
+};
+
+bool http_target_read(struct json *json, struct http_target *out)
+{
+	struct http_target target = *out;
+	if (!json_read_fields(json, http_target_fields, ARRAY_COUNT(http_target_fields), &target, NULL, NULL))
+		return false;
+	*out = target;
+	return true;
+}
+
+/* ---- writing ---- */
+
+static void http_put_ranges(struct buf *buf, const char *key, const struct http_range ranges[HTTP_STATUS_RANGES])
+{
+	if (!ranges[0].from) {
+		json_put_field_null(buf, key);
+		return;
+	}
+	json_put_key(buf, key);
+	buf_add_byte(buf, '[');
+	for (unsigned i = 0; i < HTTP_STATUS_RANGES && ranges[i].from; i++) {
+		json_put_comma(buf);
+		if (ranges[i].from == ranges[i].to)
+			buf_add_u64(buf, ranges[i].from);
+		else
+			buf_addf(buf, "\"%u-%u\"", ranges[i].from, ranges[i].to);
+	}
+	buf_add_byte(buf, ']');
+}
+
+void http_target_write(const struct http_target *target, struct buf *buf)
+{
+	json_put_comma(buf);
+	buf_add_byte(buf, '{');
+	json_put_field_str(buf, "url", target->url);
+	json_put_field_str(buf, "method", target->method.len ? target->method : STR("POST"));
+	json_put_field_raw(buf, "headers", target->headers.len ? target->headers : STR("{}"));
+	json_put_field_i64(buf, "timeout_ms", target->timeout_ms);
+	http_put_ranges(buf, "success", target->policy.success);
+	http_put_ranges(buf, "retry", target->policy.retry);
+	http_put_ranges(buf, "final", target->policy.final);
+	buf_add_byte(buf, '}');
+}
+
+/* ---- origin ---- */
+
+enum err http_target_origin(struct str url, struct arena *arena, struct str *out)
+{
+	struct http_url parts;
+	if (http_url_split(url, &parts))
+		return E_INVALID;
+	char *text = arena_printf(arena, "%s://" STR_FMT ":%u", parts.secure ? "https" : "http", STR_ARG(parts.host), parts.port);
+	if (!text)
+		return E_NOMEM;
+	for (char *c = text; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c | 0x20);
+	*out = str_of(text);
+	return E_OK;
+}

@@ -1,0 +1,273 @@
+#include "rules/settings.h"
+#include "base/check.h"
+#include "base/json.h"
+
+#define SETTINGS_CONCURRENCY_MAX 1000000
+#define SETTINGS_METADATA_BYTES  16384
+#define SETTINGS_KEPT_JOBS       100000
+#define SETTINGS_KEPT_BYTES      (UINT64_C(1) << 30)
+#define SETTINGS_DAY_MS          INT64_C(86400000)
+
+static const char *const target_names[TARGET_KIND_COUNT] = { [TARGET_PULL] = "pull", [TARGET_HTTP] = "http" };
+
+void queue_settings_default(struct queue_settings *out)
+{
+	*out = (struct queue_settings){
+		.target = TARGET_PULL,
+		.lease_ms = 30000,
+		.max_stalls = LIMIT_STALLS,
+		.keep_completed = { .count = SETTINGS_KEPT_JOBS, .age_ms = 7 * SETTINGS_DAY_MS, .bytes = SETTINGS_KEPT_BYTES },
+		.keep_failed = { .count = SETTINGS_KEPT_JOBS, .age_ms = 30 * SETTINGS_DAY_MS, .bytes = SETTINGS_KEPT_BYTES },
+	};
+	http_target_default(&out->http);
+	retry_policy_default(&out->retry);
+}
+
+/* ---- parts of both kinds of settings ---- */
+
+static const struct json_field rate_fields[] = {
+	{ "max", JSON_F_U32, offsetof(struct rate, max), 0, LIMIT_RATE_MAX, JSON_F_REQUIRED, .doc = "Starts in any span of per_ms; 0: no limit." },
+	{ "per_ms", JSON_F_I64, offsetof(struct rate, per_ms), 1, LIMIT_DURATION_MS, .doc = "The span." },
+};
+
+static bool rate_read(struct json *json, struct rate *out)
+{
+	struct rate rate = { 0 };
+	if (!json_read_fields(json, rate_fields, ARRAY_COUNT(rate_fields), &rate, NULL, NULL))
+		return false;
+	if (rate.max && !rate.per_ms)
+		return json_refuse_field(json, E_INVALID, "per_ms", "A rate needs its span, for example 1000.");
+	*out = rate.max ? rate : (struct rate){ 0 };
+	return true;
+}
+
+static bool settings_read_rate(struct json *json, void *out, void *context)
+{
+	(void)context;
+	if (json_peek(json) != JSON_NULL)
+		return rate_read(json, out);
+	*(struct rate *)out = (struct rate){ 0 };
+	return json_read_null(json);
+}
+
+static void rate_write(const struct rate *rate, struct buf *buf)
+{
+	json_put_comma(buf);
+	buf_add_byte(buf, '{');
+	json_put_field_u64(buf, "max", rate->max);
+	if (rate->max)
+		json_put_field_i64(buf, "per_ms", rate->per_ms);
+	buf_add_byte(buf, '}');
+}
+
+static void settings_put_rate(struct buf *buf, const char *key, const struct rate *rate)
+{
+	json_put_key(buf, key);
+	if (rate->max)
+		rate_write(rate, buf);
+	else
+		buf_add_lit(buf, "null");
+}
+
+static const struct json_field retention_fields[] = {
+	{ "count", JSON_F_I64, offsetof(struct retention, count), 0, INT64_MAX, .doc = "At most so many jobs; 0: any number." },
+	{ "age_ms", JSON_F_I64, offsetof(struct retention, age_ms), 0, LIMIT_DURATION_MS, .doc = "For at most so long; 0: any time." },
+	{ "bytes", JSON_F_I64, offsetof(struct retention, bytes), 0, INT64_MAX, .doc = "At most so many bytes; 0: any size." },
+};
+
+static bool settings_read_retention(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct retention retention = *(struct retention *)out;
+	uint64_t present = 0;
+	if (json_peek(json) == JSON_STRING) {
+		struct str word;
+		if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+			return false;
+		retention = (struct retention){ .none = str_eq(word, STR("none")) };
+		if (!retention.none && !str_eq(word, STR("all")))
+			return json_refuse(json, E_INVALID, "Expected \"none\", \"all\", or an object with count, age_ms and bytes.");
+	} else if (!json_read_fields(json, retention_fields, ARRAY_COUNT(retention_fields), &retention, NULL, &present)) {
+		return false;
+	}
+	if (present)
+		retention.none = false;
+	*(struct retention *)out = retention;
+	return true;
+}
+
+static void settings_put_retention(struct buf *buf, const char *key, const struct retention *retention)
+{
+	json_put_key(buf, key);
+	if (retention->none) {
+		buf_add_lit(buf, "\"none\"");
+	} else if (!retention->count && !retention->age_ms && !retention->bytes) {
+		buf_add_lit(buf, "\"all\"");
+	} else {
+		buf_add_byte(buf, '{');
+		json_put_field_u64(buf, "count", retention->count);
+		json_put_field_i64(buf, "age_ms", retention->age_ms);
+		json_put_field_u64(buf, "bytes", retention->bytes);
+		buf_add_byte(buf, '}');
+	}
+}
+
+/* ---- a queue's ---- */
+
+static bool settings_read_target(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str word;
+	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+		return false;
+	for (unsigned kind = 0; kind < TARGET_KIND_COUNT; kind++) {
+		if (str_eq(word, str_of(target_names[kind]))) {
+			*(enum target_kind *)out = (enum target_kind)kind;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "Expected \"pull\" (workers claim) or \"http\" (ruche calls a URL).");
+}
+
+static bool settings_read_http(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return http_target_read(json, out);
+}
+
+static bool settings_read_retry(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return retry_policy_read(json, out);
+}
+
+static bool settings_read_metadata(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str text;
+	bool is_object = json_peek(json) == JSON_OBJECT;
+	if (!json_read_raw(json, &text))
+		return false;
+	if (!is_object)
+		return json_refuse(json, E_INVALID, "Expected an object.");
+	if (text.len > SETTINGS_METADATA_BYTES)
+		return json_refuse(json, E_INVALID, "The metadata is larger than %d bytes.", SETTINGS_METADATA_BYTES);
+	bool is_empty = str_trim((struct str){ text.ptr + 1, text.len - 2 }).len == 0;
+	*(struct str *)out = is_empty ? (struct str){ 0 } : text;
+	return true;
+}
+
+#define SETTINGS_FIELD_GROUP_CONCURRENCY 9 /* its place in queue_fields */
+#define QUEUE_CUSTOM(name, reader, text) { #name, JSON_F_CUSTOM, offsetof(struct queue_settings, name), .read = reader, .doc = text }
+#define QUEUE_I64(name, min, max, text)  { #name, JSON_F_I64, offsetof(struct queue_settings, name), min, max, .doc = text }
+#define QUEUE_U32(name, min, max, text)  { #name, JSON_F_U32, offsetof(struct queue_settings, name), min, max, .doc = text }
+
+static const struct json_field queue_fields[] = {
+	QUEUE_CUSTOM(target, settings_read_target, "Who executes: pull (workers claim) or http (ruche calls a URL)."),
+	QUEUE_CUSTOM(http, settings_read_http, "Whom to call, for the target http."),
+	QUEUE_CUSTOM(retry, settings_read_retry, "The retry policy of jobs that bring none."),
+	QUEUE_I64(timeout_ms, 0, LIMIT_DURATION_MS, "Longest run of one attempt; 0: none for pull, http.timeout_ms for http."),
+	QUEUE_I64(ttl_ms, 0, LIMIT_DURATION_MS, "A job that has not started by then expires; 0: never."),
+	QUEUE_I64(lease_ms, 1, LIMIT_LEASE_MS, "How long a claim lasts without a heartbeat, unless the worker asks for another time."),
+	QUEUE_U32(max_stalls, 0, LIMIT_ATTEMPTS, "How many leases a job may lose; one more fails it."),
+	QUEUE_U32(concurrency, 0, SETTINGS_CONCURRENCY_MAX, "Active jobs of the queue; 0: no limit."),
+	QUEUE_CUSTOM(rate, settings_read_rate, "Starts of the queue; null: no limit."),
+	[SETTINGS_FIELD_GROUP_CONCURRENCY] =
+	QUEUE_U32(group_concurrency, 0, SETTINGS_CONCURRENCY_MAX, "Active jobs of each group; 0: no limit. A new http queue has 32."),
+	QUEUE_CUSTOM(group_rate, settings_read_rate, "Starts of each group; null: no limit."),
+	QUEUE_CUSTOM(keep_completed, settings_read_retention, "How many completed jobs are kept, and how long."),
+	QUEUE_CUSTOM(keep_failed, settings_read_retention, "How many failed, cancelled and expired jobs are kept, and how long."),
+	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it."),
+};
+
+bool queue_settings_read(struct json *json, struct queue_settings *out)
+{
+	struct queue_settings settings = *out;
+	uint64_t present;
+	if (!json_read_fields(json, queue_fields, ARRAY_COUNT(queue_fields), &settings, NULL, &present))
+		return false;
+	bool becomes_http = settings.target == TARGET_HTTP && out->target != TARGET_HTTP;
+	if (becomes_http && !(present >> SETTINGS_FIELD_GROUP_CONCURRENCY & 1) && !settings.group_concurrency)
+		settings.group_concurrency = GROUP_CONCURRENCY_HTTP;
+	*out = settings;
+	return true;
+}
+
+void queue_settings_write(const struct queue_settings *settings, struct buf *buf)
+{
+	CHECK(settings->target < TARGET_KIND_COUNT);
+	json_put_comma(buf);
+	buf_add_byte(buf, '{');
+	json_put_field_str(buf, "target", str_of(target_names[settings->target]));
+	json_put_key(buf, "http");
+	http_target_write(&settings->http, buf);
+	json_put_key(buf, "retry");
+	retry_policy_write(&settings->retry, buf);
+	json_put_field_i64(buf, "timeout_ms", settings->timeout_ms);
+	json_put_field_i64(buf, "ttl_ms", settings->ttl_ms);
+	json_put_field_i64(buf, "lease_ms", settings->lease_ms);
+	json_put_field_u64(buf, "max_stalls", settings->max_stalls);
+	json_put_field_u64(buf, "concurrency", settings->concurrency);
+	settings_put_rate(buf, "rate", &settings->rate);
+	json_put_field_u64(buf, "group_concurrency", settings->group_concurrency);
+	settings_put_rate(buf, "group_rate", &settings->group_rate);
+	settings_put_retention(buf, "keep_completed", &settings->keep_completed);
+	settings_put_retention(buf, "keep_failed", &settings->keep_failed);
+	json_put_field_raw(buf, "metadata", settings->metadata.len ? settings->metadata : STR("{}"));
+	buf_add_byte(buf, '}');
+}
+
+/* ---- a group's ---- */
+
+static bool group_read_concurrency(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct group_settings *settings = out;
+	int64_t n = 0;
+	bool given = json_peek(json) != JSON_NULL;
+	if (given ? !json_read_i64(json, 0, SETTINGS_CONCURRENCY_MAX, &n) : !json_read_null(json))
+		return false;
+	settings->has_concurrency = given;
+	settings->concurrency = (uint32_t)n;
+	return true;
+}
+
+static bool group_read_rate(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct group_settings *settings = out;
+	struct rate rate = { 0 };
+	bool given = json_peek(json) != JSON_NULL;
+	if (given ? !rate_read(json, &rate) : !json_read_null(json))
+		return false;
+	settings->has_rate = given;
+	settings->rate = rate;
+	return true;
+}
+
+static const struct json_field group_fields[] = { /* each reader sets a value and its has_ */
+	{ "concurrency", JSON_F_CUSTOM, .read = group_read_concurrency, .doc = "Active jobs of the group; 0: no limit; null: the queue's." },
+	{ "rate", JSON_F_CUSTOM, .read = group_read_rate, .doc = "Starts of the group; max 0: no limit; null: the queue's." },
+};
+
+bool group_settings_read(struct json *json, struct group_settings *out)
+{
+	struct group_settings settings = *out;
+	if (!json_read_fields(json, group_fields, ARRAY_COUNT(group_fields), &settings, NULL, NULL))
+		return false;
+	*out = settings;
+	return true;
+}
+
+void group_settings_write(const struct group_settings *settings, struct buf *buf)
+{
+	json_put_comma(buf);
+	buf_add_byte(buf, '{');
+	if (settings->has_concurrency)
+		json_put_field_u64(buf, "concurrency", settings->concurrency);
+	if (settings->has_rate) {
+		json_put_key(buf, "rate");
+		rate_write(&settings->rate, buf);
+	}
+	buf_add_byte(buf, '}');
+}
