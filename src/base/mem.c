@@ -31,12 +31,15 @@ void *mem_alloc(size_t bytes)
 
 void *mem_zalloc(size_t bytes)
 {
-	return mem_zalloc_array(1, bytes ? bytes : 1);
+	return mem_zalloc_array(1, bytes);
 }
 
 void *mem_zalloc_array(size_t count, size_t item_bytes)
 {
-	return mem_refuses_if_armed() ? NULL : calloc(count ? count : 1, item_bytes);
+	size_t bytes;
+	if (__builtin_mul_overflow(count, item_bytes, &bytes) || mem_refuses_if_armed())
+		return NULL;
+	return calloc(1, bytes ? bytes : 1);
 }
 
 void *mem_realloc(void *ptr, size_t bytes)
