@@ -1,0 +1,832 @@
+/* A delivery's way, all on the deliver thread:
+ *
+ *   EFFECT_DELIVER → queued    waits for room, in the order it came
+ *                  → ready     its definition is read and its call built, many at once
+ *                  → held      its host has as many calls as it may have
+ *                  → running   libcurl has it
+ *                  → gone      its verdict is in the batch that the next turn of the loop submits
+ *
+ * EFFECT_ABORT ends it anywhere, silently. When memory runs out where a verdict should be written, the delivery is `owed` a release and
+ * gets it when there is memory again. */
+#include "deliver/deliver.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "deliver/guard.h"
+#include "deliver/host.h"
+#include "deliver/verdict.h"
+#include "net/mailbox.h"
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DELIVER_LOAD_MAX       256                  /* definitions of one query */
+#define DELIVER_LOAD_BYTES     (32u * 1024 * 1024)  /* payloads that one query should bring, about */
+#define DELIVER_LOADED_BYTES   (256u * 1024 * 1024) /* payloads in memory: above it nothing is read but for an idle thread */
+#define DELIVER_OPS            256                  /* verdicts of one request */
+#define DELIVER_REQUESTS_KEPT  8                    /* rest for the next verdicts */
+#define DELIVER_SCRATCH_BYTES  (1024u * 1024)       /* of one verdict's JSON */
+#define DELIVER_AGAIN_US       250000               /* until what could not be done is tried again */
+#define DELIVER_PATIENCE_US    1000000              /* between looks at those that are held */
+
+enum delivery_state { DELIVERY_QUEUED, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
+
+struct delivery {
+	uint32_t slot;               /* first: the pool's once it is given back */
+	enum delivery_state state;
+	TAILQ_ENTRY(delivery) link;  /* in the list of its state */
+	struct deliver *deliver;
+	struct effect *effect;
+	struct queue_target *target;
+	struct host *host;
+	struct arena arena;          /* of the call */
+	struct call call;
+	struct http_ticket *ticket;
+	int64_t since_us;            /* on the monotonic clock */
+};
+
+struct deliver {
+	struct deliver_config config;
+	struct deliver_ports ports;
+	struct guard guard;
+	pthread_t thread;
+	pthread_mutex_t door;        /* held while something is put through, so that the end does not pull the floor away under it */
+	struct mailbox effects, replies;
+	_Atomic int64_t stop_by_us;  /* monotonic; 0: go on */
+	_Atomic uint64_t started, by_class[HTTP_CLASS_COUNT];
+	_Atomic uint32_t in_flight;
+	/* From here on the thread's own. */
+	struct http_client *client;
+	struct target_cache targets;
+	struct host_table hosts;
+	struct pool deliveries;
+	struct map by_uid;
+	struct delivery_list queued, ready, running, owed;
+	struct effect *unserved, **unserved_last; /* no memory for a delivery yet */
+	uint32_t ready_count, held_count, running_count;
+	uint32_t load_max;           /* definitions of the next query */
+	size_t loaded_bytes;
+	int64_t patience_us;         /* when to look at the held ones again */
+	struct request *verdicts;    /* being filled; NULL: none */
+	uint32_t verdict_capacity;
+	struct request *spare;       /* linked by link */
+	uint32_t spare_count;
+	struct request *refused, **refused_last; /* verdicts that the engine could not take: sent again */
+	int64_t again_us;            /* when to try again what could not be done; INT64_MAX: nothing */
+	uint64_t next_number;
+	uint32_t outstanding;        /* requests at the engine */
+	struct buf scratch;
+};
+
+_Static_assert(offsetof(struct effect, next) == 0 && offsetof(struct request, link) == 0, "both travel as letters");
+
+/* ---- verdicts on their way to the engine ---- */
+
+static void deliver_again(struct deliver *deliver)
+{
+	if (deliver->again_us == INT64_MAX)
+		deliver->again_us = clock_mono_us() + DELIVER_AGAIN_US;
+}
+
+static void request_free(struct request *request)
+{
+	arena_fini(&request->arena);
+	buf_fini(&request->body);
+	mem_free(request);
+}
+
+static struct request *deliver_request_take(struct deliver *deliver)
+{
+	struct request *request = deliver->spare;
+	if (!request)
+		return mem_zalloc(sizeof(*request));
+	deliver->spare = request->link;
+	deliver->spare_count--;
+	struct arena arena = request->arena;
+	arena_reset(&arena);
+	*request = (struct request){ .arena = arena };
+	return request;
+}
+
+static void deliver_request_give(struct deliver *deliver, struct request *request)
+{
+	if (deliver->spare_count == DELIVER_REQUESTS_KEPT) {
+		request_free(request);
+		return;
+	}
+	request->link = deliver->spare;
+	deliver->spare = request;
+	deliver->spare_count++;
+}
+
+static void deliver_submit(struct deliver *deliver, struct request *request)
+{
+	deliver->outstanding++;
+	deliver->ports.submit(deliver->ports.context, request);
+}
+
+static void deliver_flush(struct deliver *deliver)
+{
+	struct request *request = deliver->verdicts;
+	if (!request)
+		return;
+	deliver->verdicts = NULL;
+	if (request->op_count)
+		deliver_submit(deliver, request);
+	else
+		deliver_request_give(deliver, request);
+}
+
+/* Room for one more operation; it counts once deliver_op_add is called. NULL: no memory. */
+static struct op *deliver_op(struct deliver *deliver)
+{
+	if (deliver->verdicts && deliver->verdicts->op_count == deliver->verdict_capacity)
+		deliver_flush(deliver);
+	if (!deliver->verdicts) {
+		uint32_t capacity = deliver->running_count + 4 < DELIVER_OPS ? deliver->running_count + 4 : DELIVER_OPS;
+		struct request *request = deliver_request_take(deliver);
+		if (!request)
+			return NULL;
+		request->ops = ARENA_ARRAY(&request->arena, struct op, capacity);
+		if (!request->ops) {
+			request_free(request);
+			return NULL;
+		}
+		request->number = ++deliver->next_number;
+		request->dice = deliver->ports.random(deliver->ports.context);
+		request->owner = deliver;
+		deliver->verdicts = request;
+		deliver->verdict_capacity = capacity;
+	}
+	return &deliver->verdicts->ops[deliver->verdicts->op_count];
+}
+
+static void deliver_op_add(struct deliver *deliver)
+{
+	deliver->verdicts->op_count++;
+}
+
+static bool request_should_go_again(const struct request *request)
+{
+	if (err_may_retry(request->err))
+		return true;
+	for (uint32_t i = 0; !request->err && i < request->op_count; i++)
+		if (err_may_retry(request->ops[i].result.err))
+			return true;
+	return false;
+}
+
+/* What the engine did before it failed answers stale_lease the second time, and nothing happens twice. */
+static void deliver_request_again(struct deliver *deliver, struct request *request)
+{
+	for (uint32_t i = 0; i < request->op_count; i++)
+		request->ops[i].result = (struct op_result){ 0 };
+	request->err = E_OK;
+	request->replayed = false;
+	request->commit_seq = 0;
+	request->state = NULL;
+	request->link = NULL;
+	*deliver->refused_last = request;
+	deliver->refused_last = (struct request **)&request->link;
+	deliver_again(deliver);
+}
+
+static void deliver_take_reply(struct deliver *deliver, struct request *request)
+{
+	deliver->outstanding--;
+	if (request_should_go_again(request) && !atomic_load_explicit(&deliver->stop_by_us, memory_order_relaxed))
+		deliver_request_again(deliver, request);
+	else
+		deliver_request_give(deliver, request);
+}
+
+/* ---- a delivery ---- */
+
+static uint64_t delivery_hash_of(void *context, uint32_t slot)
+{
+	struct deliver *deliver = context;
+	return map_mix(((struct delivery *)pool_at(&deliver->deliveries, slot))->effect->uid);
+}
+
+static bool delivery_is(void *context, uint32_t slot, const void *key)
+{
+	struct deliver *deliver = context;
+	return ((struct delivery *)pool_at(&deliver->deliveries, slot))->effect->uid == *(const uint64_t *)key;
+}
+
+static struct delivery *delivery_find(struct deliver *deliver, uint64_t uid)
+{
+	uint32_t slot = map_find(&deliver->by_uid, map_mix(uid), delivery_is, &uid);
+	return slot == MAP_NONE ? NULL : pool_at(&deliver->deliveries, slot);
+}
+
+/* The one door between states: lists and counts follow here. */
+static void delivery_leave(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	switch (delivery->state) {
+	case DELIVERY_QUEUED:
+		TAILQ_REMOVE(&deliver->queued, delivery, link);
+		break;
+	case DELIVERY_READY:
+		TAILQ_REMOVE(&deliver->ready, delivery, link);
+		deliver->ready_count--;
+		break;
+	case DELIVERY_HELD:
+		TAILQ_REMOVE(&delivery->host->held, delivery, link);
+		deliver->held_count--;
+		break;
+	case DELIVERY_RUNNING:
+		TAILQ_REMOVE(&deliver->running, delivery, link);
+		delivery->host->running--;
+		deliver->running_count--;
+		atomic_fetch_sub_explicit(&deliver->in_flight, 1, memory_order_relaxed);
+		break;
+	case DELIVERY_OWED:
+		TAILQ_REMOVE(&deliver->owed, delivery, link);
+		break;
+	}
+}
+
+static void delivery_enter(struct delivery *delivery, enum delivery_state state)
+{
+	struct deliver *deliver = delivery->deliver;
+	delivery->state = state;
+	switch (state) {
+	case DELIVERY_QUEUED:
+		TAILQ_INSERT_TAIL(&deliver->queued, delivery, link);
+		break;
+	case DELIVERY_READY:
+		TAILQ_INSERT_TAIL(&deliver->ready, delivery, link);
+		deliver->ready_count++;
+		break;
+	case DELIVERY_HELD:
+		TAILQ_INSERT_TAIL(&delivery->host->held, delivery, link);
+		deliver->held_count++;
+		break;
+	case DELIVERY_RUNNING:
+		TAILQ_INSERT_TAIL(&deliver->running, delivery, link);
+		delivery->host->running++;
+		deliver->running_count++;
+		atomic_fetch_add_explicit(&deliver->in_flight, 1, memory_order_relaxed);
+		break;
+	case DELIVERY_OWED:
+		TAILQ_INSERT_TAIL(&deliver->owed, delivery, link);
+		deliver_again(deliver);
+		break;
+	}
+}
+
+static void delivery_move(struct delivery *delivery, enum delivery_state state)
+{
+	delivery_leave(delivery);
+	delivery_enter(delivery, state);
+}
+
+/* What a call needs is given back; the first of those that its host held back is ready now. */
+static void delivery_unload(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	struct host *host = delivery->host;
+	if (host) {
+		struct delivery *next = TAILQ_FIRST(&host->held);
+		if (next && host->running < deliver->config.host_connections)
+			delivery_move(next, DELIVERY_READY);
+		host_give(&deliver->hosts, host);
+	}
+	deliver->loaded_bytes -= delivery->call.body.len;
+	delivery->call = (struct call){ 0 };
+	delivery->host = NULL;
+	queue_target_drop(delivery->target);
+	delivery->target = NULL;
+	arena_fini(&delivery->arena);
+}
+
+static void delivery_free(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	delivery_leave(delivery);
+	delivery_unload(delivery);
+	map_remove(&deliver->by_uid, map_mix(delivery->effect->uid), delivery->slot);
+	effect_free(delivery->effect);
+	pool_give(&deliver->deliveries, delivery->slot);
+}
+
+static void delivery_release(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	struct op *op = deliver_op(deliver);
+	if (!op) {
+		delivery_leave(delivery);
+		delivery_unload(delivery);
+		delivery_enter(delivery, DELIVERY_OWED);
+		return;
+	}
+	verdict_release(delivery->effect, op);
+	deliver_op_add(deliver);
+	delivery_free(delivery);
+}
+
+static void deliver_count_class(struct deliver *deliver, enum http_class http_class)
+{
+	atomic_fetch_add_explicit(&deliver->by_class[http_class], 1, memory_order_relaxed);
+}
+
+/* It could not even be tried. */
+static void delivery_fail(struct delivery *delivery, enum http_class http_class, const char *detail)
+{
+	struct deliver *deliver = delivery->deliver;
+	struct op *op = deliver_op(deliver);
+	deliver_count_class(deliver, http_class);
+	if (!op || verdict_of_trouble(delivery->effect, http_class, detail, &deliver->verdicts->arena, &deliver->scratch, op)) {
+		delivery_release(delivery);
+		return;
+	}
+	deliver_op_add(deliver);
+	delivery_free(delivery);
+}
+
+static void delivery_on_done(void *context, const struct http_outcome *outcome)
+{
+	struct delivery *delivery = context;
+	struct deliver *deliver = delivery->deliver;
+	struct op *op = deliver_op(deliver);
+	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
+	if (!op || verdict_of_outcome(delivery->effect, &delivery->call, outcome, clock_wall_us(), &deliver->verdicts->arena,
+	                              &deliver->scratch, op)) {
+		delivery_release(delivery);
+		return;
+	}
+	deliver_op_add(deliver);
+	delivery_free(delivery);
+}
+
+/* Stops the call, if there is one, and leaves the delivery to its next fate. */
+static void delivery_stop_call(struct delivery *delivery)
+{
+	if (delivery->state == DELIVERY_RUNNING)
+		http_client_cancel(delivery->deliver->client, delivery->ticket);
+}
+
+static void delivery_start(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	const struct call *call = &delivery->call;
+	struct http_request request = {
+		.method = call->method,
+		.url = call->url,
+		.headers = call->headers,
+		.header_count = call->header_count,
+		.body = call->body,
+		.timeout_ms = call->timeout_ms,
+		.response_max = LIMIT_RESPONSE_BYTES,
+		.done = delivery_on_done,
+		.context = delivery,
+	};
+	if (http_client_start(deliver->client, &request, &delivery->ticket)) {
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+		return;
+	}
+	atomic_fetch_add_explicit(&deliver->started, 1, memory_order_relaxed);
+	delivery_move(delivery, DELIVERY_RUNNING);
+}
+
+/* ---- reading what is to be sent ---- */
+
+static enum err delivery_build(struct delivery *delivery, const struct job_view *view, struct problem *problem)
+{
+	struct deliver *deliver = delivery->deliver;
+	delivery->target = target_cache_take(&deliver->targets, delivery->effect->queue, delivery->effect->settings, view->queue_name);
+	if (!delivery->target)
+		return E_NOMEM;
+	struct call call;
+	enum err err = call_build(delivery->effect, view, delivery->target, &delivery->arena, &call, problem);
+	if (err)
+		return err;
+	call.body = arena_str(&delivery->arena, call.body); /* the view's memory goes with its query */
+	if (!call.body.ptr)
+		return E_NOMEM;
+	delivery->host = host_take(&deliver->hosts, call.origin);
+	if (!delivery->host)
+		return E_NOMEM;
+	delivery->call = call;
+	deliver->loaded_bytes += call.body.len;
+	return E_OK;
+}
+
+static void delivery_load(struct delivery *delivery, const struct job_view *view)
+{
+	struct problem problem = { 0 };
+	if (!view->definition.uid) {
+		delivery_fail(delivery, HTTP_CLASS_BAD_TARGET, "the job was deleted");
+		return;
+	}
+	if (!delivery->effect->settings) {
+		delivery_fail(delivery, HTTP_CLASS_BAD_TARGET, "its queue has no settings");
+		return;
+	}
+	enum err err = delivery_build(delivery, view, &problem);
+	if (err == E_NOMEM)
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+	else if (err)
+		delivery_fail(delivery, HTTP_CLASS_BAD_TARGET, problem.detail[0] ? problem.detail : err_sentence(err));
+	else
+		delivery_move(delivery, DELIVERY_READY);
+}
+
+/* The next query asks for fewer when payloads turn out to be large. */
+static void deliver_adapt_load(struct deliver *deliver, const struct answer *answer)
+{
+	size_t bytes = 1;
+	for (uint32_t i = 0; i < answer->job_count; i++)
+		bytes += answer->jobs[i].definition.payload.len + answer->jobs[i].edited_payload.len;
+	size_t fit = answer->job_count ? DELIVER_LOAD_BYTES / (bytes / answer->job_count + 1) : 0;
+	deliver->load_max = fit < 1 ? 1 : fit < DELIVER_LOAD_MAX ? (uint32_t)fit : DELIVER_LOAD_MAX;
+}
+
+static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
+{
+	struct delivery *some[DELIVER_LOAD_MAX], *delivery;
+	uint64_t uids[DELIVER_LOAD_MAX];
+	uint32_t count = 0;
+	TAILQ_FOREACH(delivery, &deliver->queued, link) {
+		if (count == count_max)
+			break;
+		some[count] = delivery;
+		uids[count++] = delivery->effect->uid;
+	}
+	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = count };
+	struct answer answer = { 0 };
+	struct arena arena;
+	arena_init(&arena, 0);
+	enum err err = deliver->ports.definitions(deliver->ports.context, &query, &arena, &answer);
+	CHECK(err || answer.job_count == count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (err)
+			delivery_fail(some[i], HTTP_CLASS_OURS, "the job could not be read from the store");
+		else
+			delivery_load(some[i], &answer.jobs[i]);
+	}
+	deliver_adapt_load(deliver, &answer);
+	arena_fini(&arena);
+}
+
+static void deliver_load(struct deliver *deliver)
+{
+	while (!TAILQ_EMPTY(&deliver->queued)) {
+		uint32_t taken = deliver->running_count + deliver->ready_count;
+		if (taken >= deliver->config.in_flight_max || (deliver->loaded_bytes > DELIVER_LOADED_BYTES && taken))
+			return;
+		uint32_t room = deliver->config.in_flight_max - taken;
+		deliver_load_some(deliver, room < deliver->load_max ? room : deliver->load_max);
+	}
+}
+
+static void deliver_start_calls(struct deliver *deliver)
+{
+	struct delivery *delivery;
+	while (deliver->running_count < deliver->config.in_flight_max && (delivery = TAILQ_FIRST(&deliver->ready)) != NULL) {
+		if (delivery->host->running >= deliver->config.host_connections)
+			delivery_move(delivery, DELIVERY_HELD);
+		else
+			delivery_start(delivery);
+	}
+}
+
+/* Who waited for its host as long as a call may take is given back: another daemon, or later, may be better. */
+static void deliver_release_patient(struct deliver *deliver, int64_t now_us)
+{
+	struct delivery *delivery, *next;
+	for (uint32_t slot = 0; deliver->held_count && slot < deliver->hosts.pool.used; slot++) {
+		struct host *host = host_at(&deliver->hosts, slot);
+		if (!host)
+			continue;
+		for (delivery = TAILQ_FIRST(&host->held); delivery && delivery->state == DELIVERY_HELD; delivery = next) {
+			next = TAILQ_NEXT(delivery, link);
+			if (now_us - delivery->since_us <= delivery->call.timeout_ms * 1000)
+				break;
+			bool last = host->users == 1;
+			delivery_release(delivery);
+			if (last)
+				break; /* the host is gone with it */
+		}
+	}
+}
+
+/* ---- effects ---- */
+
+static bool deliver_add(struct deliver *deliver, struct effect *effect)
+{
+	uint32_t slot;
+	struct delivery *older = delivery_find(deliver, effect->uid);
+	if (older) { /* its lease was lost in between: its verdict would be stale */
+		delivery_stop_call(older);
+		delivery_free(older);
+	}
+	if (map_reserve(&deliver->by_uid, 1) || pool_take(&deliver->deliveries, &slot))
+		return false;
+	struct delivery *delivery = pool_at(&deliver->deliveries, slot);
+	*delivery = (struct delivery){ .slot = slot, .deliver = deliver, .effect = effect, .since_us = clock_mono_us() };
+	CHECK(map_put(&deliver->by_uid, map_mix(effect->uid), slot) == E_OK);
+	delivery_enter(delivery, DELIVERY_QUEUED);
+	return true;
+}
+
+static void deliver_put_aside(struct deliver *deliver, struct effect *effect)
+{
+	effect->next = NULL;
+	*deliver->unserved_last = effect;
+	deliver->unserved_last = &effect->next;
+	deliver_again(deliver);
+}
+
+static void deliver_abort(struct deliver *deliver, const struct effect *effect)
+{
+	struct delivery *delivery = delivery_find(deliver, effect->uid);
+	if (delivery && (!effect->fence || effect->fence >= delivery->effect->fence)) {
+		delivery_stop_call(delivery);
+		delivery_free(delivery);
+	}
+	for (struct effect **at = &deliver->unserved; *at;) {
+		struct effect *aside = *at;
+		if (aside->uid != effect->uid) {
+			at = &aside->next;
+			continue;
+		}
+		*at = aside->next;
+		if (!*at)
+			deliver->unserved_last = at;
+		effect_free(aside);
+	}
+}
+
+static void deliver_take_effect(struct deliver *deliver, struct effect *effect)
+{
+	if (effect->kind == EFFECT_DELIVER) {
+		if (deliver->unserved || !deliver_add(deliver, effect))
+			deliver_put_aside(deliver, effect);
+		return;
+	}
+	if (effect->kind == EFFECT_ABORT)
+		deliver_abort(deliver, effect);
+	effect_free(effect);
+}
+
+static void deliver_take_letters(struct deliver *deliver)
+{
+	for (struct letter *letter = mailbox_take(&deliver->replies), *next; letter; letter = next) {
+		next = letter->next;
+		deliver_take_reply(deliver, (struct request *)(void *)letter);
+	}
+	for (struct letter *letter = mailbox_take(&deliver->effects), *next; letter; letter = next) {
+		next = letter->next;
+		deliver_take_effect(deliver, (struct effect *)(void *)letter);
+	}
+}
+
+/* What could not be done for want of memory, or because the engine could not take it. */
+static void deliver_try_again(struct deliver *deliver)
+{
+	if (clock_mono_us() < deliver->again_us)
+		return;
+	deliver->again_us = INT64_MAX;
+	struct request *refused = deliver->refused;
+	deliver->refused = NULL;
+	deliver->refused_last = &deliver->refused;
+	for (struct request *next; refused; refused = next) {
+		next = refused->link;
+		deliver_submit(deliver, refused);
+	}
+	struct effect *unserved = deliver->unserved;
+	deliver->unserved = NULL;
+	deliver->unserved_last = &deliver->unserved;
+	for (struct effect *next; unserved; unserved = next) {
+		next = unserved->next;
+		deliver_take_effect(deliver, unserved);
+	}
+	for (struct delivery *owed = TAILQ_LAST(&deliver->owed, delivery_list), *previous; owed; owed = previous) {
+		previous = TAILQ_PREV(owed, delivery_list, link); /* those that fail again come behind */
+		delivery_release(owed);
+	}
+}
+
+/* ---- the end ---- */
+
+static void delivery_release_all(struct delivery_list *list)
+{
+	for (struct delivery *delivery = TAILQ_FIRST(list), *next; delivery; delivery = next) {
+		next = TAILQ_NEXT(delivery, link);
+		delivery_stop_call(delivery);
+		delivery_release(delivery);
+	}
+}
+
+/* True when nothing is left to do. */
+static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
+{
+	delivery_release_all(&deliver->queued);
+	while (!TAILQ_EMPTY(&deliver->ready)) /* each one gone makes a held one ready */
+		delivery_release_all(&deliver->ready);
+	for (uint32_t slot = 0; deliver->held_count && slot < deliver->hosts.pool.used; slot++) {
+		struct host *host = host_at(&deliver->hosts, slot);
+		while (host && host->users && !TAILQ_EMPTY(&host->held))
+			delivery_release(TAILQ_FIRST(&host->held));
+	}
+	if (clock_mono_us() >= stop_by_us)
+		delivery_release_all(&deliver->running);
+	deliver_flush(deliver);
+	for (struct request *refused = deliver->refused, *next; refused; refused = next) {
+		next = refused->link;
+		request_free(refused); /* their leases run out, and the jobs are delivered again */
+	}
+	deliver->refused = NULL;
+	deliver->refused_last = &deliver->refused;
+	return !deliver->running_count && !deliver->outstanding && !deliver->held_count && TAILQ_EMPTY(&deliver->ready) &&
+	       TAILQ_EMPTY(&deliver->owed) && !deliver->unserved;
+}
+
+/* ---- the thread ---- */
+
+static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, int64_t stop_by_us)
+{
+	int64_t until_us = deliver->again_us;
+	if (deliver->held_count && deliver->patience_us < until_us)
+		until_us = deliver->patience_us;
+	if (stop_by_us && deliver->running_count && stop_by_us < until_us)
+		until_us = stop_by_us;
+	if (until_us == INT64_MAX)
+		return -1;
+	return until_us > now_us ? until_us - now_us : 0;
+}
+
+static void *deliver_main(void *context)
+{
+	struct deliver *deliver = context;
+	for (;;) {
+		int64_t stop_by_us = atomic_load_explicit(&deliver->stop_by_us, memory_order_acquire);
+		deliver_take_letters(deliver);
+		deliver_try_again(deliver);
+		if (stop_by_us && deliver_wind_down(deliver, stop_by_us))
+			return NULL;
+		if (!stop_by_us) {
+			deliver_load(deliver);
+			deliver_start_calls(deliver);
+		}
+		int64_t now_us = clock_mono_us();
+		if (now_us >= deliver->patience_us) {
+			deliver_release_patient(deliver, now_us);
+			deliver->patience_us = now_us + DELIVER_PATIENCE_US;
+		}
+		deliver_flush(deliver);
+		http_client_run(deliver->client, deliver_wait_us(deliver, now_us, stop_by_us));
+	}
+}
+
+static void deliver_wake(void *context)
+{
+	struct deliver *deliver = context;
+	http_client_wake(deliver->client);
+}
+
+void deliver_effect(struct deliver *deliver, struct effect *effect)
+{
+	CHECK(pthread_mutex_lock(&deliver->door) == 0);
+	mailbox_post(&deliver->effects, (struct letter *)(void *)effect);
+	CHECK(pthread_mutex_unlock(&deliver->door) == 0);
+}
+
+void deliver_reply(struct deliver *deliver, struct request *request)
+{
+	CHECK(pthread_mutex_lock(&deliver->door) == 0);
+	mailbox_post(&deliver->replies, (struct letter *)(void *)request);
+	CHECK(pthread_mutex_unlock(&deliver->door) == 0);
+}
+
+void deliver_stats(struct deliver *deliver, struct deliver_stats *out)
+{
+	out->started = atomic_load_explicit(&deliver->started, memory_order_relaxed);
+	out->in_flight = atomic_load_explicit(&deliver->in_flight, memory_order_relaxed);
+	for (int i = 0; i < HTTP_CLASS_COUNT; i++)
+		out->by_class[i] = atomic_load_explicit(&deliver->by_class[i], memory_order_relaxed);
+}
+
+/* ---- birth ---- */
+
+static bool deliver_copy_ranges(const struct cidr *ranges, uint32_t count, const struct cidr **out)
+{
+	struct cidr *copy = mem_zalloc_array(count ? count : 1, sizeof(*copy));
+	if (copy && count)
+		memcpy(copy, ranges, count * sizeof(*copy));
+	*out = copy;
+	return copy != NULL;
+}
+
+static void deliver_free(struct deliver *deliver)
+{
+	deliver_take_letters(deliver); /* effects that came too late: their leases run out */
+	for (struct delivery *delivery; (delivery = TAILQ_FIRST(&deliver->queued)) != NULL;)
+		delivery_free(delivery);
+	for (struct request *spare = deliver->spare, *next; spare; spare = next) {
+		next = spare->link;
+		request_free(spare);
+	}
+	http_client_free(deliver->client);
+	target_cache_fini(&deliver->targets);
+	host_table_fini(&deliver->hosts);
+	map_fini(&deliver->by_uid);
+	pool_fini(&deliver->deliveries);
+	buf_fini(&deliver->scratch);
+	mailbox_fini(&deliver->effects);
+	mailbox_fini(&deliver->replies);
+	pthread_mutex_destroy(&deliver->door);
+	mem_free((void *)deliver->guard.allow);
+	mem_free((void *)deliver->guard.own);
+	mem_free(deliver);
+}
+
+static void deliver_init(struct deliver *deliver, const struct deliver_config *config, const struct deliver_ports *ports)
+{
+	deliver->config = *config;
+	deliver->ports = *ports;
+	if (!deliver->config.in_flight_max)
+		deliver->config.in_flight_max = 256;
+	if (!deliver->config.host_connections)
+		deliver->config.host_connections = 64;
+	pthread_mutex_init(&deliver->door, NULL);
+	mailbox_init(&deliver->effects, deliver_wake, deliver);
+	mailbox_init(&deliver->replies, deliver_wake, deliver);
+	host_table_init(&deliver->hosts, ports->random(ports->context));
+	pool_init(&deliver->deliveries, sizeof(struct delivery));
+	map_init(&deliver->by_uid, delivery_hash_of, deliver);
+	TAILQ_INIT(&deliver->queued);
+	TAILQ_INIT(&deliver->ready);
+	TAILQ_INIT(&deliver->running);
+	TAILQ_INIT(&deliver->owed);
+	deliver->unserved_last = &deliver->unserved;
+	deliver->refused_last = &deliver->refused;
+	deliver->again_us = INT64_MAX;
+	deliver->load_max = DELIVER_LOAD_MAX;
+	buf_init(&deliver->scratch, DELIVER_SCRATCH_BYTES);
+}
+
+static bool deliver_open(struct deliver *deliver)
+{
+	const struct deliver_config *config = &deliver->config;
+	deliver->guard.allow_count = config->allow_count;
+	deliver->guard.own_count = config->own_count;
+	if (!deliver_copy_ranges(config->allow, config->allow_count, &deliver->guard.allow) ||
+	    !deliver_copy_ranges(config->own, config->own_count, &deliver->guard.own))
+		return false;
+	deliver->client = http_client_new(&(struct http_client_config){
+	        .guard = guard_permits,
+	        .guard_context = &deliver->guard,
+	        .ca_file = config->ca_file,
+	        .proxy = config->proxy,
+	        .connections = config->in_flight_max,
+	        .connect_ms = config->connect_ms,
+	});
+	return deliver->client != NULL;
+}
+
+/* No signal is the thread's business: a broken pipe is an answer of write(). */
+static bool deliver_start_thread(struct deliver *deliver)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int wrong = pthread_create(&deliver->thread, NULL, deliver_main, deliver);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!wrong)
+		pthread_setname_np(deliver->thread, "deliver");
+	return !wrong;
+}
+
+enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
+                       struct problem *problem)
+{
+	if (config->ca_file && access(config->ca_file, R_OK))
+		return problem_set(problem, E_CONFIG, "deliver.ca_file", "%s cannot be read.", config->ca_file);
+	struct deliver *deliver = mem_zalloc(sizeof(*deliver));
+	if (!deliver)
+		return problem_set(problem, E_NOMEM, "", "There was not enough memory for the deliver thread.");
+	deliver_init(deliver, config, ports);
+	if (!deliver_open(deliver) || !deliver_start_thread(deliver)) {
+		deliver_free(deliver);
+		return problem_set(problem, E_NOMEM, "", "The deliver thread could not be started: no memory, thread or descriptor.");
+	}
+	*out = deliver;
+	return E_OK;
+}
+
+void deliver_stop(struct deliver *deliver, int64_t grace_ms)
+{
+	atomic_store_explicit(&deliver->stop_by_us, clock_mono_us() + grace_ms * 1000, memory_order_release);
+	http_client_wake(deliver->client);
+	CHECK(pthread_join(deliver->thread, NULL) == 0);
+	CHECK(pthread_mutex_lock(&deliver->door) == 0); /* whoever brought the last reply is out again after this */
+	CHECK(pthread_mutex_unlock(&deliver->door) == 0);
+	deliver_free(deliver);
+}

@@ -1,0 +1,108 @@
+#include "deliver/guard.h"
+#include <netinet/in.h>
+#include <stdio.h>
+
+struct guard_range {
+	struct cidr cidr;
+	const char *text, *name;
+};
+#define FOUR(a, b, c, bits, name) \
+	{ { { { a, b, c }, false }, bits }, #a "." #b "." #c ".0/" #bits, name }
+#define SIX(text, bits, name, ...) \
+	{ { { { __VA_ARGS__ }, true }, bits }, text "/" #bits, name }
+
+/* IANA's special-purpose registries (RFC 6890 and later); the narrower range stands first, since it says more. */
+static const struct guard_range guard_four[] = {
+	FOUR(0, 0, 0, 8, "this network"),
+	FOUR(10, 0, 0, 8, "private network"),
+	FOUR(100, 64, 0, 10, "carrier-grade NAT"),
+	FOUR(127, 0, 0, 8, "loopback"),
+	FOUR(169, 254, 0, 16, "link-local, cloud metadata"),
+	FOUR(172, 16, 0, 12, "private network"),
+	FOUR(192, 0, 0, 24, "protocol assignments"),
+	FOUR(192, 0, 2, 24, "documentation"),
+	FOUR(192, 88, 99, 24, "6to4 relays"),
+	FOUR(192, 168, 0, 16, "private network"),
+	FOUR(198, 18, 0, 15, "benchmarks"),
+	FOUR(198, 51, 100, 24, "documentation"),
+	FOUR(203, 0, 113, 24, "documentation"),
+	FOUR(224, 0, 0, 4, "multicast"),
+	{ { { { 255, 255, 255, 255 }, false }, 32 }, "255.255.255.255/32", "broadcast" },
+	FOUR(240, 0, 0, 4, "reserved"),
+};
+static const struct guard_range guard_six[] = {
+	SIX("::", 128, "unspecified", 0),
+	SIX("::1", 128, "loopback", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+	SIX("::", 96, "IPv4 inside IPv6", 0),
+	SIX("::ffff:0:0:0", 96, "IPv4 inside IPv6", 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff),
+	SIX("64:ff9b::", 96, "NAT64: IPv4 inside IPv6", 0, 0x64, 0xff, 0x9b),
+	SIX("64:ff9b:1::", 48, "NAT64: IPv4 inside IPv6", 0, 0x64, 0xff, 0x9b, 0, 1),
+	SIX("100::", 64, "discard", 1),
+	SIX("2001::", 32, "Teredo: IPv4 inside IPv6", 0x20, 0x01),
+	SIX("2001::", 23, "protocol assignments", 0x20, 0x01),
+	SIX("2001:db8::", 32, "documentation", 0x20, 0x01, 0x0d, 0xb8),
+	SIX("2002::", 16, "6to4: IPv4 inside IPv6", 0x20, 0x02),
+	SIX("3fff::", 20, "documentation", 0x3f, 0xff),
+	SIX("5f00::", 16, "segment routing", 0x5f),
+	SIX("fc00::", 7, "private network", 0xfc),
+	SIX("fe80::", 10, "link-local", 0xfe, 0x80),
+	SIX("fec0::", 10, "site-local", 0xfe, 0xc0),
+	SIX("ff00::", 8, "multicast", 0xff),
+};
+static const struct cidr guard_global_six = { { { 0x20 }, true }, 3 }; /* 2000::/3: all global unicast that there is */
+
+static struct guard_verdict guard_refuse(const char *range, const char *name)
+{
+	return (struct guard_verdict){ GUARD_REFUSED, range, name };
+}
+
+static struct guard_verdict guard_judge_range(const struct ip_address *ip)
+{
+	const struct guard_range *ranges = ip->is_v6 ? guard_six : guard_four;
+	size_t count = ip->is_v6 ? ARRAY_COUNT(guard_six) : ARRAY_COUNT(guard_four);
+	for (size_t i = 0; i < count; i++)
+		if (cidr_contains(&ranges[i].cidr, ip))
+			return guard_refuse(ranges[i].text, ranges[i].name);
+	if (ip->is_v6 && !cidr_contains(&guard_global_six, ip))
+		return guard_refuse("::/0", "outside of 2000::/3, not a global address");
+	return (struct guard_verdict){ GUARD_GLOBAL, "", "" };
+}
+
+struct guard_verdict guard_judge(const struct guard *guard, const struct sockaddr *address)
+{
+	struct ip_address ip;
+	uint16_t port;
+	if (!ip_of_sockaddr(address, &ip, &port))
+		return guard_refuse("", "an address that is neither IPv4 nor IPv6");
+	if (port == 0)
+		return guard_refuse("", "port 0");
+	if (cidr_any_contains(guard->allow, guard->allow_count, &ip))
+		return (struct guard_verdict){ GUARD_ALLOWED, "", "" };
+	if (cidr_any_contains(guard->own, guard->own_count, &ip))
+		return guard_refuse("our own listeners", "this daemon itself");
+	return guard_judge_range(&ip);
+}
+
+void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes)
+{
+	struct ip_address ip;
+	char text[IP_TEXT_BYTES];
+	uint16_t port;
+	if (!ip_of_sockaddr(address, &ip, &port) || port == 0) {
+		snprintf(out, out_bytes, "%s is never called", verdict->name);
+		return;
+	}
+	ip_text(&ip, text);
+	snprintf(out, out_bytes, "%s is in %s (%s), which is not called; a range that holds it in the setting deliver.allow permits it", text,
+	         verdict->range, verdict->name);
+}
+
+bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes)
+{
+	(void)len;
+	struct guard_verdict verdict = guard_judge(context, address);
+	if (verdict.answer != GUARD_REFUSED)
+		return true;
+	guard_explain(&verdict, address, why, why_bytes);
+	return false;
+}

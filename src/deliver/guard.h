@@ -1,0 +1,27 @@
+/* src/deliver/guard.h: may this address be called? Pure judgement of the address that a connection is about to be made to, so that no
+ * spelling of a host and no change of a name in between goes round it. What is not a global address is refused (private ranges,
+ * loopback, link-local with the clouds' metadata, multicast, documentation, IPv6 forms that carry an IPv4 address inside), so are our
+ * own listeners, unless a range of the allow list (setting `deliver.allow`) holds the address.
+ *
+ * ::ffff:a.b.c.d is the IPv4 address a.b.c.d, also for the allow list. Other embeddings (NAT64, 6to4, Teredo, …) are refused whole:
+ * where they end is not ours to know. */
+#pragma once
+#include "net/address.h"
+
+struct guard {
+	const struct cidr *allow;
+	uint32_t allow_count;
+	const struct cidr *own;    /* our listeners */
+	uint32_t own_count;
+};
+enum guard_answer { GUARD_GLOBAL, GUARD_ALLOWED, GUARD_REFUSED };
+struct guard_verdict {
+	enum guard_answer answer;
+	const char *range;         /* REFUSED: "127.0.0.0/8"; "" when no setting could change it */
+	const char *name;          /* REFUSED: "loopback" */
+};
+struct guard_verdict guard_judge(const struct guard *guard, const struct sockaddr *address);
+/* Why a refused address is refused, and what would change that: one sentence. */
+void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes);
+/* As http_client_config wants it; context is a struct guard. */
+bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
