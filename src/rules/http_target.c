@@ -203,7 +203,7 @@ bool http_target_read(struct json *json, struct http_target *out)
 
 /* ---- writing ---- */
 
-static void http_put_ranges(struct buf *buf, const char *key, const struct http_range ranges[HTTP_STATUS_RANGES])
+static void http_put_ranges(struct buf *buf, const char *key, const struct http_range *ranges)
 {
 	if (!ranges[0].from) {
 		json_put_field_null(buf, key);

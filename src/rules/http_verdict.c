@@ -18,7 +18,7 @@ const char *http_class_code(enum http_class http_class)
 	return http_classes[http_class].code;
 }
 
-static bool http_ranges_hold(const struct http_range ranges[HTTP_STATUS_RANGES], int status)
+static bool http_ranges_hold(const struct http_range *ranges, int status)
 {
 	for (unsigned i = 0; i < HTTP_STATUS_RANGES && ranges[i].from; i++)
 		if (status >= ranges[i].from && status <= ranges[i].to)
