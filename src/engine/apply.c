@@ -1,0 +1,127 @@
+/* src/engine/apply.c: one request into the open batch: each operation by its handler, each undone alone when it is refused. */
+#include "engine/engine_priv.h"
+#include "base/check.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+static op_handler *const handlers[OP_KIND_COUNT] = {
+	[OP_ENQUEUE] = op_enqueue_apply,
+	[OP_CLAIM] = op_claim_apply,
+	[OP_HEARTBEAT] = op_lease_apply,
+	[OP_COMPLETE] = op_lease_apply,
+	[OP_FAIL] = op_lease_apply,
+	[OP_RELEASE] = op_lease_apply,
+	[OP_SNOOZE] = op_lease_apply,
+	[OP_PROGRESS] = op_lease_apply,
+	[OP_LOG] = op_lease_apply,
+	[OP_CANCEL] = op_job_apply,
+	[OP_RETRY] = op_job_apply,
+	[OP_PROMOTE] = op_job_apply,
+	[OP_REPRIORITISE] = op_job_apply,
+	[OP_MOVE] = op_job_apply,
+	[OP_DELETE] = op_job_apply,
+	[OP_QUEUE_PUT] = op_queue_apply,
+	[OP_QUEUE_PAUSE] = op_queue_apply,
+	[OP_QUEUE_RESUME] = op_queue_apply,
+	[OP_QUEUE_DELETE] = op_queue_apply,
+	[OP_GROUP_PUT] = op_queue_apply,
+	[OP_GROUP_DELETE] = op_queue_apply,
+	[OP_GROUP_PAUSE] = op_queue_apply,
+	[OP_GROUP_RESUME] = op_queue_apply,
+	[OP_OPERATION_START] = op_operation_apply,
+	[OP_OPERATION_PAUSE] = op_operation_apply,
+	[OP_OPERATION_RESUME] = op_operation_apply,
+	[OP_OPERATION_CANCEL] = op_operation_apply,
+	[OP_SLICE] = op_slice_apply,
+	[OP_TOKEN_PUT] = op_token_apply,
+	[OP_BARRIER] = op_barrier_apply,
+	[OP_WAIT] = op_wait_apply,
+	[OP_EXPLAIN] = op_explain_apply,
+	[OP_QUEUE_GET] = op_queues_apply,
+	[OP_QUEUES] = op_queues_apply,
+	[OP_GROUPS] = op_groups_apply,
+	[OP_WITHDRAW] = op_withdraw_apply,
+};
+
+enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...)
+{
+	struct problem *problem = ARENA_NEW(&request->arena, struct problem);
+	if (problem) {
+		char text[sizeof(problem->detail)];
+		va_list list;
+		va_start(list, detail);
+		vsnprintf(text, sizeof(text), detail, list);
+		va_end(list);
+		problem_set(problem, err, field, "%s", text);
+		op->result.problem = problem;
+	}
+	return err;
+}
+
+static void result_clear(struct op_result *result)
+{
+	struct problem *problem = result->problem;
+	*result = (struct op_result){ .problem = problem };
+}
+
+/* The answer of a refused operation holds the refusal and nothing else. */
+static void apply_refused(struct op *op, enum err err)
+{
+	enum job_state state = op->result.state;
+	uint64_t uid = op->result.uid;
+	result_clear(&op->result);
+	op->result.err = err;
+	op->result.uid = uid;
+	op->result.state = state;
+}
+
+static bool apply_ops(struct engine *engine, struct request *request, struct mark start)
+{
+	for (uint32_t i = 0; i < request->op_count; i++) {
+		struct op *op = &request->ops[i];
+		bool park = false;
+		struct mark mark = batch_mark(engine->open);
+		enum err err = handlers[op->kind](engine, request, op, &park);
+		if (park) {
+			CHECK(request->op_count == 1);
+			return true;
+		}
+		if (!err)
+			continue;
+		batch_undo(engine->open, &engine->index, mark);
+		apply_refused(op, err);
+		if (!request->atomic)
+			continue;
+		batch_undo(engine->open, &engine->index, start);
+		for (uint32_t other = 0; other < request->op_count; other++)
+			if (other != i) {
+				request->ops[other].result.problem = NULL;
+				apply_refused(&request->ops[other], E_CANCELLED);
+			}
+		return false;
+	}
+	return false;
+}
+
+enum applied apply_request(struct engine *engine, struct request *request)
+{
+	struct mark start = batch_mark(engine->open);
+	if (request->idempotency_key.len) {
+		switch (idempotency_check(engine, request)) {
+		case IDEMPOTENCY_NEW: break;
+		case IDEMPOTENCY_REPLAYED: request->replayed = true; return APPLIED;
+		case IDEMPOTENCY_MISMATCH: request->err = E_IDEMPOTENCY; return APPLIED;
+		case IDEMPOTENCY_IN_FLIGHT: return APPLIED_DEFERRED;
+		}
+	}
+	if (apply_ops(engine, request, start))
+		return APPLIED_PARKED;
+	enum err err = request->state && request->state->staged ? stage_settle(engine, request) : E_OK;
+	if (!err && request->idempotency_key.len)
+		err = idempotency_record(engine, request);
+	if (err) {
+		batch_undo(engine->open, &engine->index, start);
+		request->err = err;
+	}
+	return APPLIED;
+}

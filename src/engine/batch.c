@@ -1,0 +1,323 @@
+/* src/engine/batch.c: marks, closing, settling. The journal itself is in journal.c. */
+#include "engine/batch.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/uid.h"
+#include "engine/journal.h"
+
+struct batch *batch_new(void)
+{
+	struct batch *batch = mem_zalloc(sizeof(*batch));
+	if (batch)
+		batch->last_reply = &batch->first_reply;
+	return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+	if (!batch)
+		return;
+	for (uint32_t i = 0; i < batch->effect_count; i++)
+		effect_free(batch->effects[i]);
+	journal_forget(batch, NULL, 0);
+	mem_free(batch->journal);
+	mem_free(batch->dirty);
+	mem_free(batch->events);
+	mem_free(batch->effects);
+	arena_fini(&batch->cs.arena);
+	mem_free(batch);
+}
+
+bool batch_is_empty(const struct batch *batch)
+{
+	return batch->dirty_count == 0 && batch->event_count == 0 && changeset_is_empty(&batch->cs);
+}
+
+void batch_answer(struct batch *batch, struct request *request)
+{
+	request->link = NULL;
+	*batch->last_reply = request;
+	batch->last_reply = (struct request **)(void *)&request->link;
+	batch->reply_count++;
+}
+
+/* The lists of a change-set that handlers append to, hence those a mark remembers. */
+#define MARKED_LISTS(X)                                                                                               \
+	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(progress) X(queues) X(dropped_queues) X(groups) \
+	X(dropped_groups) X(policies) X(tokens) X(operations) X(idempotency)
+
+struct mark batch_mark(const struct batch *batch)
+{
+	struct mark mark = { .journal = batch->journal_count, .dirty = batch->dirty_count, .events = batch->event_count,
+		             .effects = batch->effect_count, .bytes = batch->bytes };
+#define X(list) mark.list = batch->cs.list.count;
+	MARKED_LISTS(X)
+#undef X
+	return mark;
+}
+
+void batch_undo(struct batch *batch, struct index *index, struct mark mark)
+{
+	CHECK(!batch->closed);
+	journal_undo(batch, index, mark.journal);
+	batch->dirty_count = mark.dirty;
+	batch->event_count = mark.events;
+	while (batch->effect_count > mark.effects)
+		effect_free(batch->effects[--batch->effect_count]);
+#define X(list) batch->cs.list.count = mark.list;
+	MARKED_LISTS(X)
+#undef X
+	batch->bytes = mark.bytes;
+}
+
+/* ---- closing ---- */
+
+static enum err batch_close_job(struct batch *batch, struct index *index, const struct dirty *dirty)
+{
+	struct job *job = job_at(index, dirty->slot);
+	bool deleted = job->flags & JOB_DELETED, final = job_state_is_final(job_state_of(job));
+	enum job_table after = deleted ? TABLE_NONE : final ? TABLE_DONE : TABLE_LIVE;
+	if (job->table == TABLE_NONE && after == TABLE_NONE)
+		return E_OK; /* came and went in one batch */
+	struct job_write *write = change_add(&batch->cs, jobs);
+	if (!write)
+		return E_NOMEM;
+	const struct group *group = group_at(index, job->group);
+	*write = (struct job_write){
+		.before = (enum job_table)job->table,
+		.after = after,
+		.definition = dirty->definition,
+		.result = dirty->result,
+		.row = { .uid = job->uid, .queue = queue_at(index, job->queue)->number, .state = job_state_of(job), .outcome = dirty->outcome,
+		         .flags = job->flags & JOB_ROW_FLAGS, .priority = job->priority, .policy = job->policy, .max_attempts = job->max_attempts,
+		         .attempts_started = job->attempts_started, .attempts_made = job->attempts_made, .stalls = job->stalls, .rank = job->rank,
+		         .due_us = job->state == JOB_DELAYED ? job->due_us : 0, .expire_us = job->expire_us, .timeout_ms = job->timeout_ms,
+		         .fence = job->fence, .version = batch->cs.seq, .since_us = job->since_us, .started_us = dirty->started_us,
+		         .finished_us = dirty->finished_us, .edited_body = job->edited_body, .bytes = job->bytes, .worker = dirty->worker,
+		         .group = group->key },
+	};
+	/* The key's text may be freed with its group before the store has written it. */
+	if (group->key.len) {
+		write->row.group = dirty->definition ? dirty->definition->group : arena_str(&batch->cs.arena, group->key);
+		if (!write->row.group.ptr)
+			return E_NOMEM;
+	}
+	if (job->lease != SLOT_NONE) {
+		const struct lease *lease = lease_at(index, job->lease);
+		struct str worker = name_text(index, lease->worker);
+		write->row.lease_token = lease->token;
+		write->row.lease_ms = lease->lease_ms;
+		write->row.started_us = lease->started_us;
+		write->row.worker = worker.len ? arena_str(&batch->cs.arena, worker) : worker;
+		if (worker.len && !write->row.worker.ptr)
+			return E_NOMEM;
+	}
+	return E_OK;
+}
+
+/* Events of one queue become one row; what they count becomes the queue's deltas. `at` walks the events once per queue: a batch touches few. */
+static enum err batch_close_queue_events(struct batch *batch, struct index *index, uint32_t from)
+{
+	uint32_t slot = batch->events[from].queue;
+	struct queue *queue = queue_at(index, slot);
+	size_t bytes = 0;
+	uint32_t count = 0;
+	for (uint32_t i = from; i < batch->event_count; i++)
+		if (batch->events[i].queue == slot) {
+			bytes += 32 + UID_TEXT_BYTES + batch->events[i].details.len;
+			count++;
+		}
+	char *text = arena_alloc(&batch->cs.arena, bytes);
+	struct event_row *row = text ? change_add(&batch->cs, events) : NULL;
+	if (!row)
+		return E_NOMEM;
+	size_t len = 0;
+	for (uint32_t i = from; i < batch->event_count; i++) {
+		struct event *event = &batch->events[i];
+		if (event->queue != slot)
+			continue;
+		const char *name = event_type_name(event->type);
+		size_t name_len = strlen(name);
+		memcpy(text + len, name, name_len);
+		len += name_len;
+		text[len++] = ' ';
+		if (event->uid) {
+			uid_text(event->uid, text + len);
+			len += UID_TEXT_BYTES - 1;
+		} else {
+			text[len++] = '-';
+		}
+		if (event->details.len) {
+			text[len++] = ' ';
+			memcpy(text + len, event->details.ptr, event->details.len);
+			len += event->details.len;
+		}
+		text[len++] = '\n';
+	}
+	*row = (struct event_row){ .seq = batch->cs.seq, .queue = queue->number, .at_us = index->wall_us, .count = count, .lines = { text, len } };
+	queue->evented = true;
+	return E_OK;
+}
+
+static void batch_count_event(struct index *index, const struct event *event)
+{
+	struct queue *queue = queue_at(index, event->queue);
+	switch (event->type) {
+	case EVENT_ENQUEUED: queue->counts.enqueued++; break;
+	case EVENT_ACTIVE: queue->counts.started++; break;
+	case EVENT_COMPLETED: queue->counts.ended[JOB_COMPLETED]++; break;
+	case EVENT_FAILED: queue->counts.ended[JOB_FAILED]++; break;
+	case EVENT_CANCELLED: queue->counts.ended[JOB_CANCELLED]++; break;
+	case EVENT_EXPIRED: queue->counts.ended[JOB_EXPIRED]++; break;
+	default: break;
+	}
+	flow_count(&queue->flow, index->now_us, event->type);
+}
+
+static struct queue_counts counts_minus(const struct queue_counts *a, const struct queue_counts *b)
+{
+	struct queue_counts delta = { .queue = a->queue, .enqueued = a->enqueued - b->enqueued, .started = a->started - b->started };
+	for (int state = 0; state < JOB_STATE_COUNT; state++) {
+		delta.final[state] = a->final[state] - b->final[state];
+		delta.final_bytes[state] = a->final_bytes[state] - b->final_bytes[state];
+		delta.ended[state] = a->ended[state] - b->ended[state];
+	}
+	return delta;
+}
+
+static enum err batch_close_counts(struct batch *batch, struct index *index)
+{
+	for (uint32_t i = 0; i < batch->event_count; i++) {
+		struct queue *queue = queue_at(index, batch->events[i].queue);
+		if (queue->counted)
+			continue;
+		struct queue_counts delta = counts_minus(&queue->counts, &queue->sent);
+		struct queue_counts *row = change_add(&batch->cs, counts);
+		if (!row)
+			return E_NOMEM;
+		*row = delta;
+		queue->counted = true;
+	}
+	return E_OK;
+}
+
+/* Every change of a job has an event of its queue, so the events name all queues whose counters moved. */
+static void batch_end_marks(struct batch *batch, struct index *index)
+{
+	for (uint32_t i = 0; i < batch->event_count; i++) {
+		struct queue *queue = queue_at(index, batch->events[i].queue);
+		queue->counted = queue->evented = false;
+	}
+}
+
+enum err batch_close(struct batch *batch, struct index *index, uint64_t seq)
+{
+	enum err err = E_OK;
+	batch->cs.seq = seq;
+	for (uint32_t i = 0; i < batch->event_count && !err; i++)
+		if (!queue_at(index, batch->events[i].queue)->evented)
+			err = batch_close_queue_events(batch, index, i);
+	for (uint32_t i = 0; i < batch->dirty_count && !err; i++)
+		err = batch_close_job(batch, index, &batch->dirty[i]);
+	if (err) {
+		batch_end_marks(batch, index);
+		return err;
+	}
+	for (uint32_t i = 0; i < batch->event_count; i++)
+		batch_count_event(index, &batch->events[i]);
+	err = batch_close_counts(batch, index);
+	batch_end_marks(batch, index);
+	if (err) {
+		/* The sums go back to what was sent: nothing else has moved them since the last close. */
+		for (uint32_t i = 0; i < batch->event_count; i++) {
+			struct queue *queue = queue_at(index, batch->events[i].queue);
+			queue->counts.enqueued = queue->sent.enqueued;
+			queue->counts.started = queue->sent.started;
+			memcpy(queue->counts.ended, queue->sent.ended, sizeof(queue->sent.ended));
+		}
+		return err;
+	}
+	for (uint32_t i = 0; i < batch->event_count; i++) {
+		struct queue *queue = queue_at(index, batch->events[i].queue);
+		queue->sent = queue->counts;
+	}
+	for (uint32_t i = 0; i < batch->dirty_count; i++) {
+		struct job *job = job_at(index, batch->dirty[i].slot);
+		job->dirty = DIRTY_NONE;
+		job->version = seq;
+		job->table = (uint8_t)(job->flags & JOB_DELETED ? TABLE_NONE : job_state_is_final(job_state_of(job)) ? TABLE_DONE : TABLE_LIVE);
+	}
+	batch->closed = true;
+	return E_OK;
+}
+
+/* ---- settling ---- */
+
+static void batch_settle_job(struct batch *batch, struct index *index, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	uint32_t group = job->group;
+	if (job->version != batch->cs.seq || job->dirty != DIRTY_NONE)
+		return; /* a later batch holds it */
+	if (!(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job)))
+		return;
+	job_destroy(index, slot);
+	group_close(index, group);
+}
+
+/* Ended operations leave memory; the store remembers them. */
+static void batch_settle_operation(struct index *index, const struct undo *undo)
+{
+	const struct running *running = pool_at(&index->operations, undo->slot);
+	if (running->live && running->row.number == undo->operation.number && running->row.finished_us)
+		operation_remove(index, undo->slot);
+}
+
+void batch_settle(struct batch *batch, struct index *index)
+{
+	for (uint32_t i = 0; i < batch->dirty_count; i++)
+		batch_settle_job(batch, index, batch->dirty[i].slot);
+	for (uint32_t i = 0; i < batch->journal_count; i++) {
+		const struct undo *undo = &batch->journal[i];
+		if (undo->kind == UNDO_KEY)
+			key_remove(index, undo->slot);
+		else if (undo->kind == UNDO_OPERATION)
+			batch_settle_operation(index, undo);
+		else if (undo->kind == UNDO_JOB)
+			group_close(index, undo->job.before.group);
+		else if (undo->kind == UNDO_QUEUE && queue_at(index, undo->slot)->deleted && !undo->queue.deleted)
+			queue_destroy(index, undo->slot);
+	}
+	for (uint32_t i = 0; i < batch->cs.ranges.count; i++) {
+		const struct range_delete *range = &batch->cs.ranges.items[i];
+		uint32_t slot = queue_find_number(index, range->queue);
+		if (slot == SLOT_NONE)
+			continue;
+		struct queue *queue = queue_at(index, slot);
+		queue->counts.final[range->state] -= range->removed;
+		queue->counts.final_bytes[range->state] -= range->removed_bytes;
+		queue->sent.final[range->state] -= range->removed;
+		queue->sent.final_bytes[range->state] -= range->removed_bytes;
+	}
+	journal_forget(batch, index, 0);
+}
+
+void batch_undo_closed(struct batch *batch, struct index *index)
+{
+	CHECK(batch->closed);
+	for (uint32_t i = 0; i < batch->cs.counts.count; i++) {
+		const struct queue_counts *delta = &batch->cs.counts.items[i];
+		uint32_t slot = queue_find_number(index, delta->queue);
+		CHECK(slot != SLOT_NONE);
+		struct queue *queue = queue_at(index, slot);
+		queue->sent = counts_minus(&queue->sent, delta);
+		queue->sent.queue = queue->number;
+		/* final[] comes back with the jobs; the sums of events only here. */
+		queue->counts.enqueued -= delta->enqueued;
+		queue->counts.started -= delta->started;
+		for (int state = 0; state < JOB_STATE_COUNT; state++)
+			queue->counts.ended[state] -= delta->ended[state];
+	}
+	journal_undo(batch, index, 0);
+}

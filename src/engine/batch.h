@@ -1,0 +1,109 @@
+/* src/engine/batch.h: a batch: what is applied together, committed together, answered together, and undone together. Private.
+ *
+ *   open      handlers change the index through job_touch and friends; each change leaves an entry in the journal
+ *   closed    its dirty jobs have become rows of its change-set; submitted; more batches may follow it
+ *   settled   committed: replies and effects leave, keys and final jobs leave memory; or refused: the journal is played back
+ *
+ * A mark is a point in the open batch to which it can be undone: before each operation, and before each atomic request. */
+#pragma once
+#include "engine/index.h"
+#include "store/store.h"
+
+struct dirty { /* a job changed in this batch, and what its row needs beyond struct job */
+	uint32_t slot;
+	const struct job_definition *definition; /* new */
+	struct job_result *result;               /* became final here */
+	enum job_outcome outcome;
+	struct str worker;
+	int64_t started_us, finished_us;
+};
+
+enum undo_kind { UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW };
+struct undo {
+	enum undo_kind kind;
+	uint32_t slot;
+	union {
+		struct {
+			struct job before;
+			struct lease lease; /* when it had one */
+			struct dirty dirty; /* when it was dirty already */
+		} job;
+		struct {
+			struct shared_text *settings_text;
+			bool paused, deleted;
+			uint64_t version;
+		} queue;
+		struct {
+			struct group_settings settings;
+			bool paused, has_row;
+		} group;
+		struct operation_row operation;
+	};
+};
+
+struct event {
+	enum event_type type;
+	uint32_t queue;     /* slot */
+	uint64_t uid;       /* 0: about the queue */
+	struct str details; /* JSON object, or empty */
+};
+
+struct batch {
+	struct batch *next;
+	struct changeset cs;
+	struct undo *journal;
+	uint32_t journal_count, journal_capacity;
+	struct dirty *dirty;
+	uint32_t dirty_count, dirty_capacity;
+	struct event *events;
+	uint32_t event_count, event_capacity;
+	struct effect **effects;
+	uint32_t effect_count, effect_capacity;
+	struct request *first_reply, **last_reply;
+	uint32_t reply_count;
+	size_t bytes;        /* of bodies in it */
+	bool closed, submitted;
+};
+
+struct mark {
+	uint32_t journal, dirty, events, effects;
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, tokens,
+		operations, idempotency;
+	size_t bytes;
+};
+
+struct batch *batch_new(void); /* NULL: no memory */
+void batch_free(struct batch *batch);
+bool batch_is_empty(const struct batch *batch); /* nothing to write */
+void batch_answer(struct batch *batch, struct request *request);
+struct mark batch_mark(const struct batch *batch);
+/* Undoes the open batch back to the mark: the index is as it was then. */
+void batch_undo(struct batch *batch, struct index *index, struct mark mark);
+/* The dirty jobs become rows; events become lines; counters become deltas. E_NOMEM: nothing changed, undo the batch. */
+MUST_USE enum err batch_close(struct batch *batch, struct index *index, uint64_t seq);
+/* After the commit: final and deleted jobs leave memory, keys too. */
+void batch_settle(struct batch *batch, struct index *index);
+/* A closed batch that was refused: after all later ones were undone. */
+void batch_undo_closed(struct batch *batch, struct index *index);
+
+/* ---- what handlers call ---- */
+
+/* Before changing a job that is in memory: journals it, takes it out of its place and marks it dirty. After the change: job_place. In
+ * between it stands nowhere, and a handler may still refuse. E_NOMEM: nothing changed. */
+MUST_USE enum err job_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err job_place(struct index *index, uint32_t slot);
+/* The one door between states, between touch and place: CHECKs that the move is allowed; sets since_us. Leaving ACTIVE drops the lease. */
+void job_move(struct index *index, struct job *job, enum job_state next);
+/* A new job: attached nowhere yet, journalled and dirty; job_place ends it. */
+MUST_USE enum err job_begin(struct batch *batch, struct index *index, uint64_t uid, const struct job_definition *definition, uint32_t *out_slot);
+struct dirty *job_dirty(struct batch *batch, const struct job *job);
+MUST_USE enum err queue_touch(struct batch *batch, struct index *index, uint32_t slot); /* journals; its row is written */
+MUST_USE enum err queue_begin(struct batch *batch, struct index *index, struct queue_name name, uint32_t *out_slot); /* finds or makes */
+MUST_USE enum err group_touch(struct batch *batch, struct index *index, uint32_t slot);
+/* Journals a bulk operation that is about to change; it is written by the caller. */
+MUST_USE enum err operation_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err operation_begin(struct batch *batch, struct index *index, const struct operation_row *row, uint32_t *out_slot);
+MUST_USE enum err batch_key(struct batch *batch, struct index *index, uint32_t queue, struct str id, uint64_t uid);
+MUST_USE enum err batch_policy(struct batch *batch, struct index *index, const struct retry_policy *policy, uint32_t *out_number);
+MUST_USE enum err batch_event(struct batch *batch, enum event_type type, uint32_t queue, uint64_t uid, struct str details);
+MUST_USE enum err batch_effect(struct batch *batch, struct effect **out); /* zeroed, in order */

@@ -1,0 +1,163 @@
+/* src/engine/engine_priv.h: the engine's own parts. Files of this room include it, nobody else.
+ *
+ * One step:  settle outcomes → clock → timers → stage large bodies → plan, load, apply requests → serve waiters and deliveries →
+ *            close and submit. engine.c has the step, each other file one of its parts. */
+#pragma once
+#include "engine/batch.h"
+#include "engine/engine.h"
+
+enum parked_kind { PARKED_CLAIM, PARKED_WAIT };
+struct parked { /* a request that waits for work or for a job's end */
+	uint32_t heap_position;
+	enum parked_kind kind;
+	struct request *request;
+	uint64_t uid;               /* WAIT */
+	struct parked_link *links;  /* CLAIM: one a queue, in the request's arena */
+	uint32_t link_count;
+};
+
+struct request_state { /* in the request's arena */
+	bool replayed_once;     /* applied anew after a refused commit */
+	bool staged;            /* its large bodies are in the store, not yet referenced */
+	uint32_t stage_op, stage_index; /* how far */
+};
+
+struct request_list {
+	struct request *first, *last;
+	uint64_t count, bytes;
+};
+
+struct engine {
+	struct engine_config config;
+	struct store *store;
+	struct index index;
+	struct batch *open;
+	struct batch *first_flying, *last_flying;
+	uint32_t flying;
+	struct request_list pending, staging, deferred, replies;
+	struct effect *first_effect, *last_effect;
+	struct pool parked;
+	struct heap parked_by_deadline;
+	struct map parked_by_number, parked_by_uid;
+	uint32_t parked_waits;
+	uint32_t *loaded;           /* final jobs in memory for this step only */
+	uint32_t loaded_count, loaded_capacity;
+	uint32_t *delivery_line;    /* http queues with jobs that wait for a free slot, first come first served */
+	uint32_t line_count, line_capacity;
+	struct arena scratch;       /* of a step */
+	enum err health;
+	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
+	uint32_t failed;
+	bool quiesced, started;
+	int64_t boot_us, engine_base_us, boot_base_us;
+	int64_t full_until_us;      /* engine time until which the store counts as full; 0: it is not */
+	int64_t reopen_us;          /* boot time of the next try to reopen */
+	int64_t maintain_us;        /* engine time of the next maintenance */
+	int64_t trim_us;
+	uint64_t trimmed_seq;       /* event rows up to here are gone or going */
+	struct { int64_t at_us; uint64_t seq; } samples[64]; /* one a minute or slower: which commit was when */
+	uint32_t sample_count;
+	uint32_t retain_queue;      /* where retention goes on */
+	uint64_t next_seq, term, next_body, last_uid;
+	bool has_idempotency;
+	struct engine_stats stats;
+};
+
+/* ---- lists of requests ---- */
+void request_list_add(struct request_list *list, struct request *request);
+struct request *request_list_take(struct request_list *list); /* the first, or NULL */
+struct request_state *request_state_open(struct request *request); /* NULL: no memory */
+void engine_answer_now(struct engine *engine, struct request *request, enum err err); /* without a batch: refused whole */
+
+/* ---- plan.c ---- */
+/* Names and loads what the requests need, so that every job they speak of is in memory, or is known not to be. Resolves (queue, id) into
+ * op->result.uid. */
+MUST_USE enum err plan_load(struct engine *engine, struct request *first, uint32_t count);
+void plan_forget(struct engine *engine); /* loaded jobs that nobody changed leave memory */
+uint32_t plan_job(struct engine *engine, uint64_t uid); /* slot of a job that exists, or SLOT_NONE */
+
+/* ---- apply.c ---- */
+enum applied { APPLIED, APPLIED_PARKED, APPLIED_DEFERRED };
+enum applied apply_request(struct engine *engine, struct request *request);
+/* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
+typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
+op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
+	op_groups_apply, op_operation_apply, op_slice_apply, op_token_apply, op_barrier_apply, op_withdraw_apply;
+enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
+
+/* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
+struct ending {
+	enum job_outcome outcome;
+	struct str result;        /* JSON */
+	uint64_t result_body;
+	uint64_t result_bytes;
+	struct str error;         /* JSON */
+	struct str details;       /* of the event; empty: none */
+};
+MUST_USE enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state, const struct ending *ending);
+MUST_USE enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_type event, struct str details);
+MUST_USE enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool wall, enum event_type event, struct str details);
+/* What a failed attempt leads to, by verdict, policy and limit. */
+struct failure {
+	enum verdict verdict;
+	int64_t delay_us;
+	bool costs_nothing;
+	struct str error, exchange;
+	uint32_t dice;
+};
+MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure);
+MUST_USE enum err life_stall(struct engine *engine, uint32_t slot);   /* its lease ran out */
+MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
+MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
+MUST_USE enum err life_delete(struct engine *engine, uint32_t slot);
+MUST_USE enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us);
+
+/* ---- serve.c ---- */
+struct grant_terms {
+	struct str worker;
+	uint64_t token;
+	int64_t lease_ms;  /* 0: the queue's */
+	bool delivery;
+};
+/* The next job of the queue becomes active. E_NOT_FOUND: none may start now. */
+MUST_USE enum err serve_next(struct engine *engine, uint32_t queue, const struct grant_terms *terms, uint32_t *out_slot);
+MUST_USE enum err serve_claim(struct engine *engine, struct request *request, struct op *op); /* as many as there are; result->claim */
+bool serve_flagged(struct engine *engine); /* waiters and deliveries; true: the batch is full, there is more */
+uint64_t lease_token_hash(struct str token);
+
+/* ---- park.c ---- */
+MUST_USE enum err park_claim(struct engine *engine, struct request *request, struct op *op);
+MUST_USE enum err park_wait(struct engine *engine, struct request *request, struct op *op, uint64_t uid);
+void unpark(struct engine *engine, uint32_t slot);
+void park_job_ended(struct engine *engine, const struct job *job); /* answers those who WAIT for it, in the open batch */
+void park_fire(struct engine *engine);                             /* time-outs */
+void park_recall_all(struct engine *engine);                       /* back to pending, in order */
+bool park_withdraw(struct engine *engine, uint64_t number);
+
+/* ---- timers.c ---- */
+bool timers_fire(struct engine *engine); /* true: more is due */
+int64_t timers_next_us(const struct engine *engine); /* engine time, INT64_MAX: none */
+
+/* ---- stage.c ---- */
+bool stage_needed(const struct request *request);
+void stage_round(struct engine *engine); /* adds chunks to the open batch */
+enum err stage_settle(struct engine *engine, struct request *request); /* after apply: referenced bodies are unstaged, others dropped */
+
+/* ---- idempotency.c ---- */
+enum idempotency { IDEMPOTENCY_NEW, IDEMPOTENCY_REPLAYED, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT };
+enum idempotency idempotency_check(struct engine *engine, struct request *request);
+void idempotency_found(struct request *request, const struct idempotency_row *record); /* plan tells what the store has */
+MUST_USE enum err idempotency_record(struct engine *engine, struct request *request);
+
+/* ---- retain.c ---- */
+void maintain(struct engine *engine);
+
+/* ---- recover.c ---- */
+MUST_USE enum err recover(struct engine *engine, struct problem *problem);
+bool range_covers(const struct engine *engine, const struct job_row *row); /* a range delete in flight takes it */
+
+static inline bool engine_is_full(const struct engine *engine) { return engine->full_until_us > engine->index.now_us; }
+static inline bool batch_is_large(const struct batch *batch)
+{
+	return batch->dirty_count >= LIMIT_BATCH_ROWS || batch->bytes >= LIMIT_BATCH_BYTES;
+}

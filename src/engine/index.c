@@ -1,0 +1,97 @@
+/* src/engine/index.c: the index as a whole: its tables, made and unmade. */
+#include "engine/index.h"
+#include "base/mem.h"
+
+/* Where an item stands in a heap is kept in the item. One function per place. */
+#define PLACE(name, type, pool, field)                                               \
+	static void name(void *context, uint32_t item, uint32_t position)            \
+	{                                                                            \
+		struct index *index = context;                                       \
+		((type *)pool_at(&index->pool, item))->field = position;             \
+	}
+PLACE(index_place_lease, struct job, jobs, heap_position)
+PLACE(index_place_expiring, struct job, jobs, expire_position)
+PLACE(index_place_due, struct queue, queues, due_position)
+PLACE(index_place_due_wall, struct queue, queues, due_wall_position)
+PLACE(index_place_blocked_group, struct group, groups, position)
+PLACE(index_place_blocked_queue, struct queue, queues, blocked_position)
+#undef PLACE
+
+#define HASH_OF(name, expression)                              \
+	static uint64_t name(void *context, uint32_t item)     \
+	{                                                      \
+		const struct index *index = context;           \
+		return expression;                             \
+	}
+HASH_OF(index_hash_job, map_mix(job_at(index, item)->uid))
+HASH_OF(index_hash_group, group_at(index, item)->hash)
+HASH_OF(index_hash_queue, queue_at(index, item)->hash)
+HASH_OF(index_hash_number, map_mix(queue_at(index, item)->number))
+HASH_OF(index_hash_name, ((struct name *)pool_at(&index->names, item))->hash)
+HASH_OF(index_hash_policy, index->policies[item].hash)
+HASH_OF(index_hash_key, ((struct key *)pool_at(&index->keys, item))->hash)
+#undef HASH_OF
+
+static uint64_t index_hash_priority(void *context, uint32_t item)
+{
+	const struct index *index = context;
+	const struct priority_entry *entry = pool_at(&index->priorities, item);
+	return map_mix((uint64_t)entry->queue << 32 | (uint32_t)entry->priority);
+}
+
+enum err index_init(struct index *index)
+{
+	*index = (struct index){ .next_queue_number = 1 };
+	pool_init(&index->operations, sizeof(struct running));
+	pool_init(&index->jobs, sizeof(struct job));
+	pool_init(&index->leases, sizeof(struct lease));
+	pool_init(&index->groups, sizeof(struct group));
+	pool_init(&index->queues, sizeof(struct queue));
+	pool_init(&index->priorities, sizeof(struct priority_entry));
+	pool_init(&index->names, sizeof(struct name));
+	pool_init(&index->keys, sizeof(struct key));
+	map_init(&index->jobs_by_uid, index_hash_job, index);
+	map_init(&index->groups_by_key, index_hash_group, index);
+	map_init(&index->queues_by_name, index_hash_queue, index);
+	map_init(&index->queues_by_number, index_hash_number, index);
+	map_init(&index->priorities_by_key, index_hash_priority, index);
+	map_init(&index->names_by_text, index_hash_name, index);
+	map_init(&index->policies_by_value, index_hash_policy, index);
+	map_init(&index->keys_by_id, index_hash_key, index);
+	heap_init(&index->leases_by_deadline, index_place_lease, index);
+	heap_init(&index->expiring, index_place_expiring, index);
+	heap_init(&index->due, index_place_due, index);
+	heap_init(&index->due_wall, index_place_due_wall, index);
+	heap_init(&index->blocked_groups, index_place_blocked_group, index);
+	heap_init(&index->blocked_queues, index_place_blocked_queue, index);
+	return E_OK;
+}
+
+void index_fini(struct index *index)
+{
+	while (index->queues_by_number.count > 0) { /* order does not matter: everything goes */
+		uint32_t slot = SLOT_NONE;
+		for (uint32_t i = 0; i < index->queues_by_number.capacity && slot == SLOT_NONE; i++)
+			slot = index->queues_by_number.slots[i].item;
+		queue_destroy(index, slot);
+	}
+	for (uint32_t i = 0; i < index->names_by_text.capacity; i++)
+		if (index->names_by_text.slots[i].item != MAP_NONE)
+			mem_free((char *)(uintptr_t)name_text(index, index->names_by_text.slots[i].item).ptr);
+	for (uint32_t slot = 0; slot < index->operations.used; slot++)
+		if (((struct running *)pool_at(&index->operations, slot))->live)
+			operation_remove(index, slot);
+	struct pool *pools[] = { &index->operations, &index->jobs, &index->leases, &index->groups, &index->queues, &index->priorities, &index->names, &index->keys };
+	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
+		pool_fini(pools[i]);
+	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
+		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
+	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
+		map_fini(maps[i]);
+	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues };
+	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
+		heap_fini(heaps[i]);
+	mem_free(index->policies);
+	mem_free(index->flagged);
+	*index = (struct index){ 0 };
+}

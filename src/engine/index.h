@@ -1,0 +1,254 @@
+/* src/engine/index.h: what the engine keeps in memory: an index of the live rows, rebuilt by one scan. Private to the engine.
+ *
+ * A job stands in exactly one place, told by its state, and job_attach / job_detach are the only ways in and out of it:
+ *
+ *   WAITING   its group's `ready` heap by (priority, rank), and its queue's list of waiting jobs by age
+ *   DELAYED   its queue's `delayed` heap (engine time) or `delayed_wall` heap (run_at)
+ *   ACTIVE    the engine's `leases` heap by deadline, with a struct lease
+ *   final     nowhere: it is in memory only while a change-set in flight holds it, or for the step that loaded it
+ *
+ * and besides, while it has a time-to-live and never started, in the `expiring` heap. Counters (queue, priority, group) move with
+ * attach and detach, so that undoing is: detach, put the old image back, attach.
+ *
+ * Derived places are recomputed by refresh functions after any change: a group stands in its queue's `turns` heap when it has a job that
+ * may start, or in the engine's `blocked_groups` heap until its rate lets it; a queue stands in `due` and `due_wall` by its next
+ * delayed job. Nothing here is asked for in the order of a hash. */
+#pragma once
+#include "base/heap.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "engine/command.h"
+#include "store/changeset.h"
+
+#define SLOT_NONE  POOL_NONE
+#define DIRTY_NONE UINT32_MAX
+
+/* Flags of struct job beyond those kept in rows (store/row.h). */
+#define JOB_LIFTED  0x20u /* between job_touch and job_place: stands nowhere, is counted nowhere */
+#define JOB_DELETED 0x40u /* gone, kept until the commit that says so */
+#define JOB_WATCHED 0x80u /* somebody WAITs for its end */
+#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED)
+
+struct job {
+	uint64_t uid;
+	int64_t rank;
+	int64_t due_us;
+	int64_t since_us;
+	int64_t expire_us;
+	int64_t timeout_ms;
+	uint64_t version;         /* seq of the change-set that changed it last: in flight while above the committed one */
+	uint64_t fence;
+	uint64_t edited_body;
+	uint32_t queue, group;    /* slots */
+	uint32_t heap_position;   /* in the heap of its state */
+	uint32_t expire_position;
+	uint32_t lease;           /* ACTIVE: slot */
+	uint32_t policy;          /* number; 0: the queue's */
+	uint32_t older, newer;    /* WAITING: neighbours in its queue's list by age */
+	int32_t priority;
+	uint32_t max_attempts;    /* 0: the policy's */
+	uint32_t attempts_started, attempts_made;
+	uint32_t bytes;
+	uint32_t dirty;           /* place in the open batch's list, or DIRTY_NONE */
+	uint16_t stalls;
+	uint8_t state;            /* enum job_state */
+	uint8_t table;            /* enum job_table: where its row stood before the open batch */
+	uint8_t flags;
+};
+_Static_assert(sizeof(struct job) <= 144, "a waiting job costs at most 250 bytes with its places in maps and heaps");
+
+struct lease {
+	uint64_t token;           /* hash of the token */
+	int64_t deadline_us;      /* moved on by heartbeats; memory only */
+	int64_t hard_us;          /* timeout_ms after the start, or INT64_MAX */
+	int64_t lease_ms;
+	int64_t started_us;
+	uint32_t worker;          /* slot of struct name */
+	bool delivery;
+};
+
+struct name { /* workers' names, shared by their leases */
+	uint32_t holders;
+	struct str text;
+	uint64_t hash;
+};
+
+enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
+struct group {
+	uint32_t queue;
+	struct str key;           /* empty: the jobs without a group */
+	uint64_t hash;
+	struct heap ready;        /* jobs by (priority, rank) */
+	uint32_t active, delayed, jobs;
+	uint64_t turn;            /* when it was served last, in the queue's own count */
+	enum group_place place;
+	uint32_t position;
+	bool paused, has_row;
+	struct group_settings settings;
+	struct rate_window window; /* starts_us NULL: not begun */
+	uint32_t window_max;
+	uint64_t touched;         /* seq of the last change-set that moved one of its jobs: not freed before that is committed */
+};
+
+struct priority_entry {
+	uint32_t next;            /* of the same queue */
+	uint32_t queue;
+	int32_t priority;
+	uint64_t live[JOB_STATE_COUNT];
+};
+
+struct histogram;
+struct flow_second { uint32_t enqueued, started, completed, failed; };
+#define FLOW_SECONDS 64
+struct queue_flow { /* what happened lately; memory only */
+	int64_t second[FLOW_SECONDS];
+	struct flow_second count[FLOW_SECONDS];
+	struct histogram *wait, *run; /* NULL until something was measured */
+};
+
+struct parked_link { /* a waiting claim in one queue's line */
+	struct parked_link *before, *after;
+	uint32_t parked, queue;
+};
+
+struct queue {
+	uint32_t number;
+	struct str namespace_name, name;
+	uint64_t hash;
+	struct queue_settings settings; /* slices point into settings_text */
+	struct shared_text *settings_text;
+	struct arena settings_arena;
+	bool paused, deleted;
+	uint64_t version;
+	int64_t created_us;
+	struct heap turns;        /* groups that may start a job, by (priority of the first, turn) */
+	uint64_t turn;
+	struct heap delayed, delayed_wall;
+	uint32_t due_position, due_wall_position, blocked_position;
+	uint32_t active;
+	struct rate_window window;
+	uint32_t window_max;
+	int64_t rank_head, rank_tail; /* last used; the next ones are one further */
+	uint32_t oldest, newest;  /* waiting jobs by age */
+	uint32_t groups;          /* slots in use */
+	uint32_t first_priority, last_priority; /* entries; the one used last */
+	struct queue_counts counts, sent; /* now; and as of the last change-set closed */
+	uint64_t live[JOB_STATE_COUNT];
+	struct parked_link *first_waiter, *last_waiter;
+	uint32_t waiters;
+	bool flagged;             /* stands in the engine's list of queues to serve */
+	bool counted, evented;    /* stands in the open batch's list of queues */
+	bool in_delivery_line;
+	int64_t retain_us;        /* when retention looks again */
+	struct queue_flow flow;
+};
+
+struct policy {
+	struct retry_policy value;
+	uint64_t hash;
+	bool saved;               /* its row is in a change-set */
+};
+
+/* (queue, id) of jobs whose change-set is not committed yet: everything older is found in the store. */
+struct key {
+	uint32_t queue;           /* slot */
+	struct str id;
+	uint64_t hash, uid;
+	uint64_t version;
+};
+
+/* A bulk operation that has not ended. */
+struct running {
+	uint32_t reserved;        /* the pool's while the slot is free */
+	bool live;
+	struct operation_row row; /* strings are its own */
+};
+
+struct index {
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys;
+	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
+	struct policy *policies;  /* number - 1 */
+	uint32_t policy_count, policy_capacity;
+	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues;
+	uint32_t *flagged;        /* queues to serve */
+	uint32_t flagged_count, flagged_capacity;
+	uint64_t live_jobs, deliveries;
+	uint32_t next_queue_number;
+	uint64_t open_seq;        /* of the open change-set */
+	uint64_t committed_seq;
+	int64_t now_us, wall_us;  /* of this step */
+	int64_t caution_us;       /* engine time saved by the commit before the restart: rates stay shut for one window after it */
+};
+
+enum err index_init(struct index *index);
+void index_fini(struct index *index);
+
+static inline struct job *job_at(const struct index *index, uint32_t slot) { return pool_at(&index->jobs, slot); }
+static inline struct group *group_at(const struct index *index, uint32_t slot) { return pool_at(&index->groups, slot); }
+static inline struct queue *queue_at(const struct index *index, uint32_t slot) { return pool_at(&index->queues, slot); }
+static inline struct lease *lease_at(const struct index *index, uint32_t slot) { return pool_at(&index->leases, slot); }
+static inline enum job_state job_state_of(const struct job *job) { return (enum job_state)job->state; }
+
+/* ---- jobs (job_place.c) ---- */
+uint32_t job_find(const struct index *index, uint64_t uid);      /* slot, also of a deleted one; SLOT_NONE */
+MUST_USE enum err job_create(struct index *index, uint64_t uid, uint32_t *out_slot); /* found by uid from now on; attached nowhere */
+void job_destroy(struct index *index, uint32_t slot);            /* detached before */
+/* Room for one more attach of any kind: after E_OK the next job_attach cannot fail. */
+MUST_USE enum err job_reserve(struct index *index, const struct job *job);
+MUST_USE enum err job_attach(struct index *index, uint32_t slot); /* into the place of its state, and counted */
+void job_detach(struct index *index, uint32_t slot);
+void job_attach_sure(struct index *index, uint32_t slot);         /* where capacity was just left: putting back */
+/* Final jobs that the store already counts. */
+void job_count_final(struct index *index, const struct job *job, int sign);
+int64_t lease_due_us(const struct lease *lease);
+
+/* ---- queues, groups (queue_place.c) ---- */
+uint32_t queue_find(const struct index *index, struct queue_name name);
+uint32_t queue_find_number(const struct index *index, uint32_t number);
+MUST_USE enum err queue_create(struct index *index, struct queue_name name, uint32_t *out_slot); /* default settings; number set by the caller or next */
+void queue_destroy(struct index *index, uint32_t slot); /* with its groups; no job and no waiter is left */
+/* Reads JSON over the present settings (or the defaults), on success swaps them in; *out_before holds the old text for undo. */
+enum err queue_set_settings(struct index *index, uint32_t slot, struct str json, bool replace, struct problem *problem);
+enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *text); /* takes the text: whole settings, valid */
+uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
+MUST_USE enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot); /* finds or makes */
+void group_destroy(struct index *index, uint32_t slot);
+void group_close(struct index *index, uint32_t slot); /* frees it if nothing needs it and all that touched it is committed */
+/* Puts the group where it belongs now; flags its queue when something may start. */
+void group_refresh(struct index *index, uint32_t slot);
+void queue_refresh(struct index *index, uint32_t slot);      /* its places in due, due_wall */
+void queue_refresh_groups(struct index *index, uint32_t slot); /* after settings changed */
+void queue_flag(struct index *index, uint32_t slot);
+void queue_open_at(struct index *index, uint32_t slot, int64_t at_us); /* flags it then: its rate lets it start again */
+/* May a job of this queue start now? If not, *why; when the rate is the reason, *until_us. */
+bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us);
+uint32_t group_limit(const struct queue *queue, const struct group *group);
+struct rate group_rate(const struct queue *queue, const struct group *group);
+/* What holds the group back; READY when nothing does (its queue aside). */
+enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us);
+MUST_USE enum err group_start(struct index *index, uint32_t slot); /* records a start in the windows; E_NOMEM */
+MUST_USE enum err queue_start(struct index *index, uint32_t slot);
+struct retry_policy *job_policy(const struct index *index, const struct job *job);
+uint32_t job_max_attempts(const struct index *index, const struct job *job);
+
+/* ---- small tables (intern.c) ---- */
+MUST_USE enum err policy_intern(struct index *index, const struct retry_policy *policy, uint32_t *out_number, bool *out_new);
+MUST_USE enum err policy_restore(struct index *index, uint32_t number, const struct retry_policy *policy);
+MUST_USE enum err name_hold(struct index *index, struct str text, uint32_t *out_slot);
+void name_keep(struct index *index, uint32_t slot); /* one holder more of a name that is held */
+void name_drop(struct index *index, uint32_t slot);
+struct str name_text(const struct index *index, uint32_t slot);
+MUST_USE enum err key_add(struct index *index, uint32_t queue, struct str id, uint64_t uid, uint32_t *out_slot);
+void key_remove(struct index *index, uint32_t slot);
+uint64_t key_find(const struct index *index, uint32_t queue, struct str id); /* uid, or 0 */
+uint32_t operation_find(const struct index *index, uint64_t number);
+MUST_USE enum err operation_add(struct index *index, const struct operation_row *row, uint32_t *out_slot); /* copies the strings */
+void operation_remove(struct index *index, uint32_t slot);
+struct priority_entry *priority_open(struct index *index, uint32_t queue, int32_t priority); /* NULL: no memory */
+
+/* ---- what happened lately (flow.c) ---- */
+void flow_count(struct queue_flow *flow, int64_t now_us, enum event_type type);
+void flow_wait(struct queue_flow *flow, int64_t now_us, int64_t wait_us);
+void flow_run(struct queue_flow *flow, int64_t now_us, int64_t run_us);
+void flow_report(const struct queue_flow *flow, int64_t now_us, struct queue_info *out);
+void flow_fini(struct queue_flow *flow);

@@ -1,0 +1,252 @@
+/* src/engine/job_life.c: what can happen to a job that is in memory, each with its event and its attempt. Every function journals
+ * first; on a refusal its caller's mark undoes what was done. */
+#include "engine/engine_priv.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/json.h"
+
+static enum event_type life_final_event(enum job_state state)
+{
+	switch (state) {
+	case JOB_COMPLETED: return EVENT_COMPLETED;
+	case JOB_CANCELLED: return EVENT_CANCELLED;
+	case JOB_EXPIRED: return EVENT_EXPIRED;
+	default: return EVENT_FAILED;
+	}
+}
+
+static const struct retention *life_retention(const struct queue *queue, enum job_state state)
+{
+	return state == JOB_COMPLETED ? &queue->settings.keep_completed : &queue->settings.keep_failed;
+}
+
+/* What the row of a job that leaves ACTIVE keeps of its lease. */
+static enum err life_keep_lease(struct engine *engine, const struct job *job, struct dirty *dirty)
+{
+	if (job->lease == SLOT_NONE)
+		return E_OK;
+	const struct lease *lease = lease_at(&engine->index, job->lease);
+	struct str worker = name_text(&engine->index, lease->worker);
+	dirty->started_us = lease->started_us;
+	dirty->worker = worker.len ? arena_str(&engine->open->cs.arena, worker) : worker;
+	flow_run(&queue_at(&engine->index, job->queue)->flow, engine->index.now_us, engine->index.now_us - lease->started_us);
+	return worker.len && !dirty->worker.ptr ? E_NOMEM : E_OK;
+}
+
+static enum err life_abort_delivery(struct engine *engine, const struct job *job)
+{
+	struct effect *effect;
+	if (job->lease == SLOT_NONE || !lease_at(&engine->index, job->lease)->delivery)
+		return E_OK;
+	enum err err = batch_effect(engine->open, &effect);
+	if (!err)
+		*effect = (struct effect){ .kind = EFFECT_ABORT, .uid = job->uid, .fence = job->fence };
+	return err;
+}
+
+enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state, const struct ending *ending)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	enum err err = job_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	struct dirty *dirty = job_dirty(engine->open, job);
+	err = life_keep_lease(engine, job, dirty);
+	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED))
+		err = life_abort_delivery(engine, job);
+	if (err)
+		return err;
+	job_move(index, job, state);
+	job->expire_us = 0;
+	job->flags &= (uint8_t)~ROW_CANCEL;
+	dirty->outcome = ending->outcome;
+	dirty->finished_us = index->wall_us;
+	dirty->result = NULL;
+	if (ending->result.len || ending->result_body || ending->error.len) {
+		dirty->result = ARENA_NEW(&engine->open->cs.arena, struct job_result);
+		if (!dirty->result)
+			return E_NOMEM;
+		*dirty->result = (struct job_result){ .result = ending->result, .result_body = ending->result_body,
+			                              .result_bytes = ending->result_body ? ending->result_bytes : ending->result.len, .error = ending->error };
+		uint64_t bytes = job->bytes + dirty->result->result_bytes + ending->error.len;
+		job->bytes = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes);
+		engine->open->bytes += ending->result.len + ending->error.len;
+	}
+	if (life_retention(queue_at(index, job->queue), state)->none)
+		job->flags |= JOB_DELETED;
+	err = job_place(index, slot);
+	err = err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
+	if (!err)
+		park_job_ended(engine, job);
+	return err;
+}
+
+static int64_t life_rank(struct queue *queue, bool head)
+{
+	return head ? --queue->rank_head : ++queue->rank_tail;
+}
+
+enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_type event, struct str details)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
+	if (err)
+		return err;
+	job_move(index, job, JOB_WAITING);
+	job->rank = life_rank(queue_at(index, job->queue), head);
+	err = job_place(index, slot);
+	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
+}
+
+enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool wall, enum event_type event, struct str details)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
+	if (err)
+		return err;
+	job_move(index, job, JOB_DELAYED);
+	job->due_us = due_us;
+	job->flags = (uint8_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
+	err = job_place(index, slot);
+	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
+}
+
+enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us)
+{
+	const struct job *job = job_at(&engine->index, slot);
+	const struct lease *lease = job->lease == SLOT_NONE ? NULL : lease_at(&engine->index, job->lease);
+	struct attempt_row *row = change_add(&engine->open->cs, attempts);
+	if (!row)
+		return E_NOMEM;
+	*row = (struct attempt_row){
+		.uid = job->uid, .number = job->attempts_started, .fence = job->fence, .finished_us = engine->index.now_us, .next = next,
+		.started_us = lease ? lease->started_us : engine->index.now_us, .retry_us = retry_us, .error = error, .exchange = exchange,
+	};
+	if (lease) {
+		struct str worker = name_text(&engine->index, lease->worker);
+		row->worker = worker.len ? arena_str(&engine->open->cs.arena, worker) : worker;
+		if (worker.len && !row->worker.ptr)
+			return E_NOMEM;
+	}
+	engine->open->bytes += error.len + exchange.len;
+	return E_OK;
+}
+
+/* ---- failing ---- */
+
+static struct str life_details(struct engine *engine, const struct job *job, struct str error, int64_t due_us)
+{
+	struct buf buf;
+	buf_init(&buf, LIMIT_ERROR_BYTES + 256);
+	buf_add_byte(&buf, '{');
+	json_put_field_u64(&buf, "attempts_made", job->attempts_made);
+	if (due_us)
+		json_put_field_instant(&buf, "due_at", due_us);
+	if (error.len)
+		json_put_field_raw(&buf, "error", error);
+	buf_add_byte(&buf, '}');
+	struct str copy = buf_ok(&buf) ? arena_str(&engine->open->cs.arena, buf_str(&buf)) : (struct str){ 0 };
+	buf_fini(&buf);
+	return copy;
+}
+
+static enum err life_fail_finally(struct engine *engine, uint32_t slot, enum job_state state, enum job_outcome outcome, const struct failure *failure)
+{
+	const struct job *job = job_at(&engine->index, slot);
+	struct ending ending = { .outcome = outcome, .error = failure->error, .details = life_details(engine, job, failure->error, 0) };
+	enum err err = life_attempt(engine, slot, failure->error, failure->exchange, state, 0);
+	return err ? err : life_finish(engine, slot, state, &ending);
+}
+
+enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	/* Journalled here, so that attempts_made may change; the second touch of the same job inside is only a second entry. */
+	enum err err = job_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	if (!failure->costs_nothing)
+		job->attempts_made++;
+	err = job_place(index, slot);
+	if (err)
+		return err;
+	bool spent = retry_is_spent(job_max_attempts(index, job), job->attempts_made);
+	if (job->flags & ROW_CANCEL)
+		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, failure);
+	if (failure->verdict == VERDICT_FINAL)
+		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_FINAL_ERROR, failure);
+	if (spent)
+		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_ATTEMPTS_SPENT, failure);
+	int64_t wait_us = 0;
+	if (failure->verdict == VERDICT_DELAY)
+		wait_us = failure->delay_us;
+	else if (failure->verdict == VERDICT_POLICY)
+		wait_us = failure->costs_nothing ? 1000000 : retry_wait_us(job_policy(index, job), job->attempts_made, failure->dice);
+	int64_t due_us = wait_us > 0 ? index->now_us + wait_us : 0;
+	struct str details = life_details(engine, job, failure->error, wait_us > 0 ? index->wall_us + wait_us : 0);
+	err = life_attempt(engine, slot, failure->error, failure->exchange, due_us ? JOB_DELAYED : JOB_WAITING, due_us);
+	if (err)
+		return err;
+	if (due_us)
+		return life_delay(engine, slot, due_us, false, EVENT_RETRYING, details);
+	return life_wait(engine, slot, failure->verdict == VERDICT_HEAD, EVENT_RETRYING, details);
+}
+
+enum err life_stall(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	struct failure failure = { .error = STR("{\"type\":\"stalled\",\"message\":\"The worker stopped renewing its lease.\"}") };
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : life_abort_delivery(engine, job);
+	if (err)
+		return err;
+	if (job->stalls < UINT16_MAX)
+		job->stalls++;
+	err = job_place(index, slot);
+	if (err)
+		return err;
+	if (job->flags & ROW_CANCEL)
+		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
+	if (job->stalls > queue_at(index, job->queue)->settings.max_stalls)
+		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
+	err = life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
+	return err ? err : life_wait(engine, slot, true, EVENT_STALLED, (struct str){ 0 });
+}
+
+enum err life_time_out(struct engine *engine, uint32_t slot)
+{
+	struct failure failure = {
+		.error = STR("{\"type\":\"timeout\",\"message\":\"The attempt took longer than timeout_ms allows.\"}"),
+		.dice = (uint32_t)map_mix(job_at(&engine->index, slot)->uid + job_at(&engine->index, slot)->fence),
+	};
+	enum err err = life_abort_delivery(engine, job_at(&engine->index, slot));
+	return err ? err : life_fail(engine, slot, &failure);
+}
+
+enum err life_expire(struct engine *engine, uint32_t slot)
+{
+	struct ending ending = { .outcome = OUTCOME_TTL };
+	return life_finish(engine, slot, JOB_EXPIRED, &ending);
+}
+
+enum err life_delete(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	CHECK(job->state != JOB_ACTIVE);
+	enum err err = job_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	job->flags |= JOB_DELETED;
+	err = batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
+	if (!err)
+		park_job_ended(engine, job);
+	return err;
+}

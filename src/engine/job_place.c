@@ -1,0 +1,215 @@
+/* src/engine/job_place.c: a job's one place in memory, and the counters that go with it. */
+#include "base/check.h"
+#include "engine/index.h"
+
+static bool job_has_uid(void *context, uint32_t slot, const void *key)
+{
+	return job_at(context, slot)->uid == *(const uint64_t *)key;
+}
+
+uint32_t job_find(const struct index *index, uint64_t uid)
+{
+	return map_find(&index->jobs_by_uid, map_mix(uid), job_has_uid, &uid);
+}
+
+enum err job_create(struct index *index, uint64_t uid, uint32_t *out_slot)
+{
+	uint32_t slot;
+	enum err err = map_reserve(&index->jobs_by_uid, 1);
+	if (!err)
+		err = pool_take(&index->jobs, &slot);
+	if (err)
+		return err;
+	*job_at(index, slot) = (struct job){
+		.uid = uid, .heap_position = HEAP_NOWHERE, .expire_position = HEAP_NOWHERE, .lease = SLOT_NONE,
+		.older = SLOT_NONE, .newer = SLOT_NONE, .dirty = DIRTY_NONE, .queue = SLOT_NONE, .group = SLOT_NONE,
+	};
+	err = map_put(&index->jobs_by_uid, map_mix(uid), slot);
+	CHECK(!err);
+	*out_slot = slot;
+	return E_OK;
+}
+
+void job_destroy(struct index *index, uint32_t slot)
+{
+	map_remove(&index->jobs_by_uid, map_mix(job_at(index, slot)->uid), slot);
+	pool_give(&index->jobs, slot);
+}
+
+int64_t lease_due_us(const struct lease *lease)
+{
+	return lease->deadline_us < lease->hard_us ? lease->deadline_us : lease->hard_us;
+}
+
+/* ---- the list of waiting jobs by age: arrivals go to the end; what is put back searches from the nearer end ---- */
+
+static void job_link_after(struct index *index, struct queue *queue, uint32_t slot, uint32_t older)
+{
+	struct job *job = job_at(index, slot);
+	job->older = older;
+	job->newer = older == SLOT_NONE ? queue->oldest : job_at(index, older)->newer;
+	if (older == SLOT_NONE)
+		queue->oldest = slot;
+	else
+		job_at(index, older)->newer = slot;
+	if (job->newer == SLOT_NONE)
+		queue->newest = slot;
+	else
+		job_at(index, job->newer)->older = slot;
+}
+
+static void job_link(struct index *index, struct queue *queue, uint32_t slot)
+{
+	int64_t since_us = job_at(index, slot)->since_us;
+	if (queue->oldest == SLOT_NONE || job_at(index, queue->newest)->since_us <= since_us) {
+		job_link_after(index, queue, slot, queue->newest);
+		return;
+	}
+	if (since_us - job_at(index, queue->oldest)->since_us < job_at(index, queue->newest)->since_us - since_us) {
+		uint32_t older = SLOT_NONE, next = queue->oldest;
+		while (next != SLOT_NONE && job_at(index, next)->since_us <= since_us) {
+			older = next;
+			next = job_at(index, next)->newer;
+		}
+		job_link_after(index, queue, slot, older);
+	} else {
+		uint32_t older = queue->newest;
+		while (older != SLOT_NONE && job_at(index, older)->since_us > since_us)
+			older = job_at(index, older)->older;
+		job_link_after(index, queue, slot, older);
+	}
+}
+
+static void job_unlink(struct index *index, struct queue *queue, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	if (job->older == SLOT_NONE)
+		queue->oldest = job->newer;
+	else
+		job_at(index, job->older)->newer = job->newer;
+	if (job->newer == SLOT_NONE)
+		queue->newest = job->older;
+	else
+		job_at(index, job->newer)->older = job->older;
+	job->older = job->newer = SLOT_NONE;
+}
+
+/* ---- counters ---- */
+
+void job_count_final(struct index *index, const struct job *job, int sign)
+{
+	struct queue_counts *counts = &queue_at(index, job->queue)->counts;
+	counts->final[job->state] += (uint64_t)(int64_t)sign;
+	counts->final_bytes[job->state] += (uint64_t)(sign * (int64_t)job->bytes);
+}
+
+static void job_count(struct index *index, const struct job *job, int sign)
+{
+	if (job_state_is_final(job_state_of(job))) {
+		job_count_final(index, job, sign);
+		return;
+	}
+	uint64_t step = (uint64_t)(int64_t)sign;
+	struct queue *queue = queue_at(index, job->queue);
+	struct group *group = group_at(index, job->group);
+	struct priority_entry *entry = priority_open(index, job->queue, job->priority);
+	CHECK(entry); /* reserved */
+	entry->live[job->state] += step;
+	queue->live[job->state] += step;
+	group->jobs += (uint32_t)step;
+	group->touched = index->open_seq;
+	index->live_jobs += step;
+	if (job->state == JOB_ACTIVE) {
+		queue->active += (uint32_t)step;
+		group->active += (uint32_t)step;
+		if (lease_at(index, job->lease)->delivery)
+			index->deliveries += step;
+	} else if (job->state == JOB_DELAYED) {
+		group->delayed += (uint32_t)step;
+	}
+}
+
+/* ---- in and out ---- */
+
+static struct heap *job_heap(struct index *index, const struct job *job)
+{
+	switch (job_state_of(job)) {
+	case JOB_WAITING: return &group_at(index, job->group)->ready;
+	case JOB_DELAYED: return job->flags & ROW_DUE_WALL ? &queue_at(index, job->queue)->delayed_wall : &queue_at(index, job->queue)->delayed;
+	case JOB_ACTIVE: return &index->leases_by_deadline;
+	default: return NULL;
+	}
+}
+
+static bool job_expires(const struct job *job)
+{
+	return job->expire_us && (job->state == JOB_WAITING || job->state == JOB_DELAYED);
+}
+
+enum err job_reserve(struct index *index, const struct job *job)
+{
+	struct heap *heap = job_heap(index, job);
+	enum err err = heap ? heap_reserve(heap, 1) : E_OK;
+	if (!err && job_expires(job))
+		err = heap_reserve(&index->expiring, 1);
+	if (!err && heap && !priority_open(index, job->queue, job->priority))
+		err = E_NOMEM;
+	return err;
+}
+
+void job_attach_sure(struct index *index, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	struct heap *heap = job_heap(index, job);
+	int64_t major = 0, minor = (int64_t)job->uid;
+	enum err err = E_OK;
+	if (job->state == JOB_WAITING) {
+		major = job->priority;
+		minor = job->rank;
+		job_link(index, queue_at(index, job->queue), slot);
+	} else if (job->state == JOB_DELAYED) {
+		major = job->due_us;
+	} else if (job->state == JOB_ACTIVE) {
+		major = lease_due_us(lease_at(index, job->lease));
+	}
+	if (heap)
+		err = heap_push(heap, major, minor, slot);
+	CHECK(!err);
+	if (job_expires(job))
+		err = heap_push(&index->expiring, job->expire_us, (int64_t)job->uid, slot);
+	CHECK(!err);
+	job_count(index, job, +1);
+	if (!heap)
+		return;
+	group_refresh(index, job->group);
+	if (job->state == JOB_DELAYED)
+		queue_refresh(index, job->queue);
+}
+
+enum err job_attach(struct index *index, uint32_t slot)
+{
+	enum err err = job_reserve(index, job_at(index, slot));
+	if (!err)
+		job_attach_sure(index, slot);
+	return err;
+}
+
+void job_detach(struct index *index, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	struct heap *heap = job_heap(index, job);
+	if (heap) {
+		CHECK(job->heap_position != HEAP_NOWHERE);
+		heap_remove(heap, job->heap_position);
+	}
+	if (job->state == JOB_WAITING)
+		job_unlink(index, queue_at(index, job->queue), slot);
+	if (job->expire_position != HEAP_NOWHERE)
+		heap_remove(&index->expiring, job->expire_position);
+	job_count(index, job, -1);
+	if (!heap)
+		return;
+	group_refresh(index, job->group);
+	if (job->state == JOB_DELAYED)
+		queue_refresh(index, job->queue);
+}

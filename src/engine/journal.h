@@ -1,0 +1,8 @@
+/* src/engine/journal.h: the log of changes of a batch, played backwards to undo them. Between engine/batch.c and journal.c only. */
+#pragma once
+#include "engine/batch.h"
+
+/* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */
+void journal_undo(struct batch *batch, struct index *index, uint32_t count);
+/* Lets go of what entries from `count` on hold, without undoing. */
+void journal_forget(struct batch *batch, struct index *index, uint32_t count); /* index NULL: it is gone, and its names with it */

@@ -1,0 +1,132 @@
+/* src/engine/op_enqueue.c: a new job, or the first one of its id. */
+#include "engine/engine_priv.h"
+#include "base/json.h"
+#include "base/uid.h"
+
+static struct str enqueue_group(struct engine *engine, const struct op_enqueue *enqueue, const struct queue *queue, struct arena *arena)
+{
+	if (enqueue->group.len || !enqueue->target.len || queue->settings.target != TARGET_HTTP)
+		return enqueue->group;
+	/* A job with a URL of its own waits behind its own host only. */
+	struct http_target target = queue->settings.http;
+	struct json json;
+	struct str origin;
+	json_init(&json, enqueue->target, &engine->scratch, NULL);
+	if (!http_target_read(&json, &target) || http_target_origin(target.url, arena, &origin))
+		return enqueue->group;
+	return origin;
+}
+
+static enum err enqueue_check(struct engine *engine, struct request *request, struct op *op)
+{
+	const struct op_enqueue *enqueue = &op->enqueue;
+	if (engine_is_full(engine))
+		return E_STORE_FULL;
+	if (engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max)
+		return E_BACKLOG;
+	if (enqueue->run_at_us && enqueue->delay_ms)
+		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
+	return E_OK;
+}
+
+/* Kept (queue, id): the first job answers. */
+static bool enqueue_is_duplicate(struct engine *engine, struct op *op, uint32_t queue)
+{
+	if (!op->enqueue.id.len)
+		return false;
+	uint64_t uid = key_find(&engine->index, queue, op->enqueue.id);
+	if (!uid)
+		uid = op->result.uid; /* what plan found in the store */
+	uint32_t slot = plan_job(engine, uid);
+	op->result.uid = 0;
+	if (slot == SLOT_NONE)
+		return false;
+	op->result.uid = uid;
+	op->result.state = job_state_of(job_at(&engine->index, slot));
+	op->result.duplicate = true;
+	return true;
+}
+
+static const struct job_definition *enqueue_definition(struct engine *engine, const struct op_enqueue *enqueue, const struct queue *queue, uint32_t policy)
+{
+	struct arena *arena = &engine->open->cs.arena;
+	struct job_definition *definition = ARENA_NEW(arena, struct job_definition);
+	if (!definition)
+		return NULL;
+	*definition = (struct job_definition){
+		.uid = enqueue->uid, .queue = queue->number, .id = enqueue->id, .name = enqueue->name,
+		.group = enqueue_group(engine, enqueue, queue, arena), .tags = enqueue->tags, .trace = enqueue->trace, .target = enqueue->target,
+		.created_us = engine->index.wall_us, .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
+		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .payload_body = enqueue->payload_body,
+		.payload_bytes = enqueue->payload.len,
+	};
+	if (!enqueue->payload_body)
+		definition->payload = enqueue->payload;
+	return definition;
+}
+
+static enum err enqueue_place(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue_slot, const struct job_definition *definition, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct queue *queue = queue_at(index, queue_slot);
+	struct job *job = job_at(index, slot);
+	uint32_t group;
+	enum err err = group_open(index, queue_slot, definition->group, &group);
+	if (err)
+		return err;
+	group_at(index, group)->touched = index->open_seq;
+	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
+	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings.ttl_ms;
+	job->queue = queue_slot;
+	job->group = group;
+	job->policy = definition->policy;
+	job->priority = enqueue->priority;
+	job->max_attempts = enqueue->max_attempts;
+	job->timeout_ms = enqueue->timeout_ms;
+	job->bytes = (uint32_t)(enqueue->payload.len + enqueue->target.len + enqueue->tags.len);
+	job->since_us = index->now_us;
+	if (ttl_ms)
+		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
+	if (delay_us > 0) {
+		job->state = JOB_DELAYED;
+		job->due_us = enqueue->run_at_us ? enqueue->run_at_us : index->now_us + delay_us;
+		job->flags |= enqueue->run_at_us ? ROW_DUE_WALL : 0;
+	} else {
+		job->state = JOB_WAITING;
+		job->rank = enqueue->lifo ? --queue->rank_head : ++queue->rank_tail;
+	}
+	job->flags |= enqueue->lifo ? ROW_LIFO : 0;
+	return job_place(index, slot);
+}
+
+enum err op_enqueue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	struct index *index = &engine->index;
+	struct op_enqueue *enqueue = &op->enqueue;
+	uint32_t queue, slot, policy = 0;
+	(void)park;
+	enum err err = enqueue_check(engine, request, op);
+	err = err ? err : queue_begin(engine->open, index, enqueue->queue, &queue);
+	if (err)
+		return err;
+	if (enqueue_is_duplicate(engine, op, queue))
+		return batch_event(engine->open, EVENT_DUPLICATE, queue, op->result.uid, (struct str){ 0 });
+	if (enqueue->retry)
+		err = batch_policy(engine->open, index, enqueue->retry, &policy);
+	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
+	if (!definition)
+		return err ? err : E_NOMEM;
+	if (enqueue->uid > engine->last_uid)
+		engine->last_uid = enqueue->uid;
+	err = job_begin(engine->open, index, enqueue->uid, definition, &slot);
+	err = err ? err : enqueue_place(engine, enqueue, queue, definition, slot);
+	if (!err && enqueue->id.len)
+		err = batch_key(engine->open, index, queue, enqueue->id, enqueue->uid);
+	err = err ? err : batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+	if (err)
+		return err;
+	engine->open->bytes += definition->payload.len;
+	op->result.uid = enqueue->uid;
+	op->result.state = job_state_of(job_at(index, slot));
+	return E_OK;
+}

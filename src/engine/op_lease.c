@@ -1,0 +1,133 @@
+/* src/engine/op_lease.c: claiming, and what the holder of a lease may say. Everything but the claim checks the lease first: a late or
+ * foreign holder changes nothing and is told so. */
+#include "engine/engine_priv.h"
+#include "base/json.h"
+
+enum err op_claim_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	struct op_claim *claim = &op->claim;
+	if (claim->wait_ms && request->op_count > 1)
+		return refuse(request, op, E_INVALID, "wait_ms", "A claim can only wait when it is the only operation of its request.");
+	for (uint32_t i = 0; i < claim->queue_count; i++) {
+		uint32_t slot;
+		enum err err = queue_begin(engine->open, &engine->index, claim->queues[i].queue, &slot);
+		if (err)
+			return err;
+	}
+	enum err err = serve_claim(engine, request, op);
+	if (err || op->result.claim->count || op->result.claim->ready || !claim->wait_ms || engine->quiesced)
+		return err;
+	err = park_claim(engine, request, op);
+	*park = err == E_OK;
+	return err;
+}
+
+static enum err lease_find(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot)
+{
+	const struct op_lease *want = &op->lease;
+	uint32_t slot = plan_job(engine, want->uid);
+	op->result.uid = want->uid;
+	if (slot == SLOT_NONE)
+		return E_JOB_NOT_FOUND;
+	const struct job *job = job_at(&engine->index, slot);
+	op->result.state = job_state_of(job);
+	if (job->state != JOB_ACTIVE)
+		return refuse(request, op, E_STALE, "", "The job is %s, so this lease no longer holds; nothing was changed.", job_state_name(job_state_of(job)));
+	const struct lease *lease = lease_at(&engine->index, job->lease);
+	if (lease->token != lease_token_hash(want->token) || (want->fence && want->fence != job->fence))
+		return refuse(request, op, E_STALE, "token", "Another worker holds the job now, under a newer lease; nothing was changed.");
+	*out_slot = slot;
+	return E_OK;
+}
+
+/* Memory only: after a restart every lease has a full term again. */
+static enum err lease_heartbeat(struct engine *engine, struct op *op, uint32_t slot)
+{
+	const struct job *job = job_at(&engine->index, slot);
+	struct lease *lease = lease_at(&engine->index, job->lease);
+	if (op->lease.lease_ms)
+		lease->lease_ms = op->lease.lease_ms;
+	lease->deadline_us = engine->index.now_us + lease->lease_ms * 1000;
+	heap_change(&engine->index.leases_by_deadline, job->heap_position, lease_due_us(lease), (int64_t)job->uid);
+	return E_OK;
+}
+
+static enum err lease_complete(struct engine *engine, struct op *op, uint32_t slot)
+{
+	const struct op_lease *lease = &op->lease;
+	struct ending ending = {
+		.outcome = lease->verdict == VERDICT_FILTERED ? OUTCOME_FILTERED : OUTCOME_SUCCESS,
+		.result = lease->result_body ? (struct str){ 0 } : lease->body,
+		.result_body = lease->result_body, .result_bytes = lease->body.len,
+	};
+	enum err err = E_OK;
+	if (lease->exchange.len)
+		err = life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_COMPLETED, 0);
+	return err ? err : life_finish(engine, slot, JOB_COMPLETED, &ending);
+}
+
+static enum err lease_fail(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	const struct op_lease *lease = &op->lease;
+	struct failure failure = {
+		.verdict = lease->verdict, .delay_us = lease->delay_ms * 1000, .costs_nothing = lease->costs_nothing, .error = lease->error,
+		.exchange = lease->exchange, .dice = (uint32_t)map_mix(request->dice ^ lease->uid),
+	};
+	return life_fail(engine, slot, &failure);
+}
+
+static enum err lease_progress(struct engine *engine, struct op *op, const struct job *job)
+{
+	struct progress_row *row = change_add(&engine->open->cs, progress);
+	if (!row)
+		return E_NOMEM;
+	*row = (struct progress_row){ .uid = job->uid, .at_us = engine->index.wall_us, .json = op->lease.body };
+	engine->open->bytes += op->lease.body.len;
+	return batch_event(engine->open, EVENT_PROGRESS, job->queue, job->uid, op->lease.body);
+}
+
+static enum err lease_log(struct engine *engine, struct op *op, const struct job *job)
+{
+	struct log_row *row = change_add(&engine->open->cs, logs);
+	if (!row)
+		return E_NOMEM;
+	*row = (struct log_row){ .uid = job->uid, .attempt = job->attempts_started, .at_us = engine->index.wall_us, .line = op->lease.body };
+	engine->open->bytes += op->lease.body.len;
+	return E_OK;
+}
+
+/* Handing back: no attempt is spent. A cancelled job has no reason to come back. */
+static enum err lease_release(struct engine *engine, struct op *op, uint32_t slot)
+{
+	const struct job *job = job_at(&engine->index, slot);
+	if (job->flags & ROW_CANCEL) {
+		struct ending ending = { .outcome = OUTCOME_BY_HAND };
+		return life_finish(engine, slot, JOB_CANCELLED, &ending);
+	}
+	if (op->kind == OP_SNOOZE)
+		return life_delay(engine, slot, engine->index.now_us + op->lease.delay_ms * 1000, false, EVENT_SNOOZED, (struct str){ 0 });
+	return life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
+}
+
+enum err op_lease_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	uint32_t slot;
+	(void)park;
+	enum err err = lease_find(engine, request, op, &slot);
+	if (err)
+		return err;
+	const struct job *job = job_at(&engine->index, slot);
+	op->result.fence = job->fence;
+	op->result.cancel_requested = job->flags & ROW_CANCEL;
+	switch (op->kind) {
+	case OP_HEARTBEAT: err = lease_heartbeat(engine, op, slot); break;
+	case OP_COMPLETE: err = lease_complete(engine, op, slot); break;
+	case OP_FAIL: err = lease_fail(engine, request, op, slot); break;
+	case OP_RELEASE:
+	case OP_SNOOZE: err = lease_release(engine, op, slot); break;
+	case OP_PROGRESS: err = lease_progress(engine, op, job); break;
+	default: err = lease_log(engine, op, job); break;
+	}
+	op->result.state = job_state_of(job_at(&engine->index, slot));
+	return err;
+}

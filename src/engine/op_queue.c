@@ -1,0 +1,165 @@
+/* src/engine/op_queue.c: settings, pause and resume of queues and groups; tokens pass through here too. */
+#include "engine/engine_priv.h"
+#include "base/json.h"
+
+static enum err queue_write(struct engine *engine, uint32_t slot)
+{
+	const struct queue *queue = queue_at(&engine->index, slot);
+	struct arena *arena = &engine->open->cs.arena;
+	struct queue_row *row = change_add(&engine->open->cs, queues);
+	if (!row)
+		return E_NOMEM;
+	*row = (struct queue_row){
+		.number = queue->number, .paused = queue->paused, .created_us = queue->created_us, .version = queue->version,
+		.namespace_name = arena_str(arena, queue->namespace_name), .name = arena_str(arena, queue->name),
+		.settings = arena_str(arena, (struct str){ queue->settings_text->bytes, queue->settings_text->len }),
+	};
+	return row->namespace_name.ptr && row->name.ptr && row->settings.ptr ? E_OK : E_NOMEM;
+}
+
+static enum err queue_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct problem problem = { 0 };
+	struct str settings = op->queue.settings.len ? op->queue.settings : STR("{}");
+	enum err err = queue_set_settings(&engine->index, slot, settings, op->queue.replace, &problem);
+	if (err == E_NOMEM)
+		return err;
+	return err ? refuse(request, op, err, problem.field, "%s", problem.detail) : E_OK;
+}
+
+static enum err queue_remove(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	uint64_t jobs = 0;
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		jobs += queue->live[state] + queue->counts.final[state];
+	if (jobs)
+		return refuse(request, op, E_CONFLICT, "", "The queue still has %llu jobs: delete them first ('ruche jobs delete --all --queue …').",
+		              (unsigned long long)jobs);
+	if (queue->waiters)
+		return refuse(request, op, E_CONFLICT, "", "%u claims wait for jobs of this queue: stop its workers first.", queue->waiters);
+	uint32_t *dropped = change_add(&engine->open->cs, dropped_queues);
+	if (!dropped)
+		return E_NOMEM;
+	*dropped = queue->number;
+	queue->deleted = true;
+	return batch_event(engine->open, EVENT_QUEUE_CHANGED, slot, 0, STR("{\"deleted\":true}"));
+}
+
+static enum err queue_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	enum event_type event = EVENT_QUEUE_CHANGED;
+	enum err err = queue_touch(engine->open, &engine->index, slot);
+	if (err)
+		return err;
+	if (op->kind == OP_QUEUE_DELETE)
+		return queue_remove(engine, request, op, slot);
+	if (op->kind == OP_QUEUE_PUT) {
+		err = queue_put(engine, request, op, slot);
+	} else {
+		queue->paused = op->kind == OP_QUEUE_PAUSE;
+		event = queue->paused ? EVENT_QUEUE_PAUSED : EVENT_QUEUE_RESUMED;
+		queue_flag(&engine->index, slot);
+	}
+	queue->version = engine->index.open_seq;
+	err = err ? err : queue_write(engine, slot);
+	return err ? err : batch_event(engine->open, event, slot, 0, (struct str){ 0 });
+}
+
+/* ---- groups ---- */
+
+static enum err group_settings_change(struct request *request, struct op *op, struct group *group)
+{
+	struct problem problem = { 0 };
+	struct group_settings settings = op->queue.replace ? (struct group_settings){ 0 } : group->settings;
+	struct json json;
+	json_init(&json, op->queue.settings.len ? op->queue.settings : STR("{}"), &request->arena, &problem);
+	if (!group_settings_read(&json, &settings) || !json_finish(&json))
+		return refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
+	group->settings = settings;
+	group->has_row = true;
+	return E_OK;
+}
+
+static enum err group_write(struct engine *engine, const struct group *group)
+{
+	struct changeset *cs = &engine->open->cs;
+	struct buf text;
+	uint32_t number = queue_at(&engine->index, group->queue)->number;
+	bool keep = group->has_row || group->paused;
+	struct group_row *row = keep ? change_add(cs, groups) : change_add(cs, dropped_groups);
+	if (!row)
+		return E_NOMEM;
+	buf_init(&text, 4096);
+	group_settings_write(&group->settings, &text);
+	*row = (struct group_row){ .queue = number, .paused = group->paused, .key = arena_str(&cs->arena, group->key),
+		                   .settings = arena_str(&cs->arena, buf_str(&text)) };
+	bool written = buf_ok(&text) && row->key.ptr && row->settings.ptr;
+	buf_fini(&text);
+	return written ? E_OK : E_NOMEM;
+}
+
+static enum err group_change(struct engine *engine, struct request *request, struct op *op, uint32_t queue)
+{
+	struct index *index = &engine->index;
+	uint32_t slot;
+	enum event_type event = EVENT_QUEUE_CHANGED;
+	enum err err = group_open(index, queue, op->queue.group, &slot);
+	err = err ? err : group_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	struct group *group = group_at(index, slot);
+	if (op->kind == OP_GROUP_PUT) {
+		err = group_settings_change(request, op, group);
+	} else if (op->kind == OP_GROUP_DELETE) {
+		group->settings = (struct group_settings){ 0 };
+		group->has_row = false;
+	} else {
+		group->paused = op->kind == OP_GROUP_PAUSE;
+		event = group->paused ? EVENT_QUEUE_PAUSED : EVENT_QUEUE_RESUMED;
+	}
+	if (err)
+		return err;
+	group_refresh(index, slot);
+	struct buf details;
+	buf_init(&details, LIMIT_ID_BYTES * 6 + 64);
+	buf_add_byte(&details, '{');
+	json_put_field_str(&details, "group", group->key);
+	buf_add_byte(&details, '}');
+	struct str text = buf_ok(&details) ? arena_str(&engine->open->cs.arena, buf_str(&details)) : (struct str){ 0 };
+	buf_fini(&details);
+	err = text.ptr ? group_write(engine, group) : E_NOMEM;
+	return err ? err : batch_event(engine->open, event, queue, 0, text);
+}
+
+enum err op_queue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	uint32_t slot = queue_find(&engine->index, op->queue.queue);
+	bool makes = op->kind == OP_QUEUE_PUT || op->kind == OP_GROUP_PUT;
+	(void)park;
+	if (slot == SLOT_NONE && !makes)
+		return E_QUEUE_NOT_FOUND;
+	enum err err = queue_begin(engine->open, &engine->index, op->queue.queue, &slot);
+	if (err)
+		return err;
+	if (op->kind >= OP_GROUP_PUT)
+		return group_change(engine, request, op, slot);
+	err = queue_change(engine, request, op, slot);
+	if (!err && op->kind == OP_QUEUE_PUT) {
+		bool unused;
+		err = op_queues_apply(engine, request, op, &unused);
+	}
+	return err;
+}
+
+enum err op_token_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	struct token_row *row = change_add(&engine->open->cs, tokens);
+	(void)request;
+	(void)park;
+	if (!row)
+		return E_NOMEM;
+	*row = op->token;
+	return E_OK;
+}

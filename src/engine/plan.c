@@ -1,0 +1,218 @@
+/* src/engine/plan.c: what requests will need is named first and read in few calls: keys, then the jobs behind them. */
+#include "engine/engine_priv.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+struct plan { /* in the scratch arena */
+	struct load load;
+	uint64_t *uids;
+	uint32_t uid_capacity;
+	struct load_key *keys;
+	uint64_t **key_targets; /* where the uid behind keys[n] goes */
+	uint32_t key_capacity;
+	struct str *idempotency;
+	struct request **idempotency_targets;
+	uint32_t idempotency_capacity;
+	bool failed;
+};
+
+static void *plan_grow(struct engine *engine, void *items, uint32_t count, uint32_t *capacity, size_t item_bytes)
+{
+	if (count < *capacity)
+		return items;
+	uint32_t wanted = *capacity ? *capacity * 2 : 64;
+	void *grown = arena_alloc(&engine->scratch, wanted * item_bytes);
+	if (grown && count)
+		memcpy(grown, items, count * item_bytes);
+	if (grown)
+		*capacity = wanted;
+	return grown;
+}
+
+static void plan_uid(struct engine *engine, struct plan *plan, uint64_t uid)
+{
+	if (!uid || job_find(&engine->index, uid) != SLOT_NONE)
+		return;
+	uint64_t *uids = plan_grow(engine, plan->uids, plan->load.uid_count, &plan->uid_capacity, sizeof(*uids));
+	if (!uids) {
+		plan->failed = true;
+		return;
+	}
+	plan->uids = uids;
+	uids[plan->load.uid_count++] = uid;
+}
+
+static void plan_key(struct engine *engine, struct plan *plan, struct queue_name name, struct str id, uint64_t *target)
+{
+	uint32_t slot = queue_find(&engine->index, name);
+	if (slot == SLOT_NONE || id.len == 0)
+		return;
+	if ((*target = key_find(&engine->index, slot, id)) != 0)
+		return;
+	uint32_t capacity = plan->key_capacity;
+	struct load_key *keys = plan_grow(engine, plan->keys, plan->load.key_count, &capacity, sizeof(*keys));
+	uint64_t **targets = plan_grow(engine, plan->key_targets, plan->load.key_count, &plan->key_capacity, sizeof(*targets));
+	if (!keys || !targets) {
+		plan->failed = true;
+		return;
+	}
+	plan->keys = keys;
+	plan->key_targets = targets;
+	keys[plan->load.key_count] = (struct load_key){ queue_at(&engine->index, slot)->number, id };
+	targets[plan->load.key_count++] = target;
+}
+
+static void plan_idempotency(struct engine *engine, struct plan *plan, struct request *request)
+{
+	uint32_t capacity = plan->idempotency_capacity;
+	struct str *keys = plan_grow(engine, plan->idempotency, plan->load.idempotency_count, &capacity, sizeof(*keys));
+	struct request **targets = plan_grow(engine, plan->idempotency_targets, plan->load.idempotency_count, &plan->idempotency_capacity, sizeof(*targets));
+	if (!keys || !targets) {
+		plan->failed = true;
+		return;
+	}
+	plan->idempotency = keys;
+	plan->idempotency_targets = targets;
+	keys[plan->load.idempotency_count] = request->idempotency_key;
+	targets[plan->load.idempotency_count++] = request;
+}
+
+static bool op_names_job(enum op_kind kind)
+{
+	switch (kind) {
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool op_holds_lease(enum op_kind kind)
+{
+	return kind >= OP_HEARTBEAT && kind <= OP_LOG;
+}
+
+static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op)
+{
+	if (op->kind == OP_ENQUEUE)
+		plan_key(engine, plan, op->enqueue.queue, op->enqueue.id, &op->result.uid);
+	else if (op_names_job(op->kind) && !op->job.uid)
+		plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
+}
+
+static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op)
+{
+	if (op->kind == OP_ENQUEUE)
+		plan_uid(engine, plan, op->result.uid);
+	else if (op_names_job(op->kind))
+		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);
+	else if (op_holds_lease(op->kind))
+		plan_uid(engine, plan, op->lease.uid);
+	else if (op->kind == OP_SLICE)
+		for (uint32_t i = 0; i < op->operation.count; i++)
+			plan_uid(engine, plan, op->operation.uids[i]);
+}
+
+/* A final job of the store, in memory for this step: it stands in no place, and the queue's sums count it already. */
+static enum err plan_admit(struct engine *engine, const struct job_row *row)
+{
+	struct index *index = &engine->index;
+	uint32_t slot, group, queue = queue_find_number(index, row->queue);
+	if (row->uid == 0 || job_find(index, row->uid) != SLOT_NONE || range_covers(engine, row))
+		return E_OK;
+	CHECK(job_state_is_final(row->state)); /* every live job is in memory */
+	CHECK(queue != SLOT_NONE);
+	if (engine->loaded_count == engine->loaded_capacity) {
+		uint32_t capacity = engine->loaded_capacity ? engine->loaded_capacity * 2 : 256;
+		uint32_t *loaded = mem_realloc(engine->loaded, capacity * sizeof(*loaded));
+		if (!loaded)
+			return E_NOMEM;
+		engine->loaded = loaded;
+		engine->loaded_capacity = capacity;
+	}
+	enum err err = group_open(index, queue, row->group, &group);
+	if (!err)
+		err = job_create(index, row->uid, &slot);
+	if (err)
+		return err;
+	struct job *job = job_at(index, slot);
+	job->queue = queue;
+	job->group = group;
+	job->state = (uint8_t)row->state;
+	job->table = TABLE_DONE;
+	job->flags = (uint8_t)(row->flags & JOB_ROW_FLAGS);
+	job->priority = row->priority;
+	job->policy = row->policy;
+	job->max_attempts = row->max_attempts;
+	job->attempts_started = row->attempts_started;
+	job->attempts_made = row->attempts_made;
+	job->timeout_ms = row->timeout_ms;
+	job->fence = row->fence;
+	job->version = row->version;
+	job->since_us = row->since_us;
+	job->edited_body = row->edited_body;
+	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
+	engine->loaded[engine->loaded_count++] = slot;
+	return E_OK;
+}
+
+enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
+{
+	struct plan plan = { 0 };
+	enum err err = E_OK;
+	struct request *request = first;
+	for (uint32_t i = 0; i < count; i++, request = request->link) {
+		if (request->idempotency_key.len)
+			plan_idempotency(engine, &plan, request);
+		for (uint32_t n = 0; n < request->op_count; n++)
+			plan_op_keys(engine, &plan, &request->ops[n]);
+	}
+	if (plan.failed)
+		return E_NOMEM;
+	if (plan.load.key_count || plan.load.idempotency_count) {
+		plan.load.keys = plan.keys;
+		plan.load.idempotency = plan.idempotency;
+		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
+		if (err)
+			return err;
+		for (uint32_t i = 0; i < plan.load.key_count; i++)
+			*plan.key_targets[i] = plan.load.key_uids[i];
+		for (uint32_t i = 0; i < plan.load.idempotency_count; i++)
+			if (plan.load.records[i].key.len)
+				idempotency_found(plan.idempotency_targets[i], &plan.load.records[i]);
+		plan.load = (struct load){ 0 };
+	}
+	request = first;
+	for (uint32_t i = 0; i < count; i++, request = request->link)
+		for (uint32_t n = 0; n < request->op_count; n++)
+			plan_op_uids(engine, &plan, &request->ops[n]);
+	if (plan.failed)
+		return E_NOMEM;
+	if (plan.load.uid_count) {
+		plan.load.uids = plan.uids;
+		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
+		for (uint32_t i = 0; i < plan.load.uid_count && !err; i++)
+			err = plan_admit(engine, &plan.load.rows[i]);
+	}
+	return err;
+}
+
+void plan_forget(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	for (uint32_t i = 0; i < engine->loaded_count; i++) {
+		struct job *job = job_at(index, engine->loaded[i]);
+		if (job->dirty != DIRTY_NONE || job->version > index->committed_seq || !job_state_is_final(job_state_of(job)) || job->flags & JOB_DELETED)
+			continue; /* a batch holds it now, and lets go of it when it settles */
+		uint32_t group = job->group;
+		job_destroy(index, engine->loaded[i]);
+		group_close(index, group);
+	}
+	engine->loaded_count = 0;
+}
+
+uint32_t plan_job(struct engine *engine, uint64_t uid)
+{
+	uint32_t slot = uid ? job_find(&engine->index, uid) : SLOT_NONE;
+	return slot == SLOT_NONE || job_at(&engine->index, slot)->flags & JOB_DELETED ? SLOT_NONE : slot;
+}

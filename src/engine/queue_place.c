@@ -1,0 +1,509 @@
+/* src/engine/queue_place.c: queues and groups, and what may start now. */
+#include "base/check.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "engine/index.h"
+
+#define SETTINGS_BYTES_MAX 65536
+
+static void queue_place_job(void *context, uint32_t item, uint32_t position)
+{
+	job_at(context, item)->heap_position = position;
+}
+
+static void queue_place_group(void *context, uint32_t item, uint32_t position)
+{
+	group_at(context, item)->position = position;
+}
+
+static uint64_t queue_hash(struct queue_name name)
+{
+	return str_hash(name.name, str_hash(name.namespace_name, 17));
+}
+
+static bool queue_has_name(void *context, uint32_t slot, const void *key)
+{
+	const struct queue_name *name = key;
+	const struct queue *queue = queue_at(context, slot);
+	return str_eq(queue->name, name->name) && str_eq(queue->namespace_name, name->namespace_name);
+}
+
+static bool queue_has_number(void *context, uint32_t slot, const void *key)
+{
+	return queue_at(context, slot)->number == *(const uint32_t *)key;
+}
+
+static struct queue_name queue_whole_name(struct queue_name name)
+{
+	if (name.namespace_name.len == 0)
+		name.namespace_name = STR("default");
+	return name;
+}
+
+uint32_t queue_find(const struct index *index, struct queue_name name)
+{
+	name = queue_whole_name(name);
+	return map_find(&index->queues_by_name, queue_hash(name), queue_has_name, &name);
+}
+
+uint32_t queue_find_number(const struct index *index, uint32_t number)
+{
+	return map_find(&index->queues_by_number, map_mix(number), queue_has_number, &number);
+}
+
+static struct str queue_copy(struct str s)
+{
+	char *copy = mem_alloc(s.len + 1);
+	if (copy && s.len)
+		memcpy(copy, s.ptr, s.len);
+	return (struct str){ copy, s.len };
+}
+
+static void queue_free_contents(struct queue *queue)
+{
+	heap_fini(&queue->turns);
+	heap_fini(&queue->delayed);
+	heap_fini(&queue->delayed_wall);
+	flow_fini(&queue->flow);
+	mem_free(queue->window.starts_us);
+	mem_free((char *)(uintptr_t)queue->name.ptr);
+	mem_free((char *)(uintptr_t)queue->namespace_name.ptr);
+	shared_text_drop(queue->settings_text);
+	arena_fini(&queue->settings_arena);
+}
+
+enum err queue_create(struct index *index, struct queue_name name, uint32_t *out_slot)
+{
+	uint32_t slot;
+	name = queue_whole_name(name);
+	/* One more queue to flag and to place: reserved here, so that neither can fail later. */
+	enum err err = heap_reserve(&index->due, 1);
+	err = err ? err : heap_reserve(&index->due_wall, 1);
+	err = err ? err : heap_reserve(&index->blocked_queues, 1);
+	err = err ? err : map_reserve(&index->queues_by_name, 1);
+	err = err ? err : map_reserve(&index->queues_by_number, 1);
+	err = err ? err : pool_take(&index->queues, &slot);
+	if (err)
+		return err;
+	if (index->flagged_capacity < index->queues.used) {
+		uint32_t capacity = index->queues.used * 2;
+		uint32_t *flagged = mem_realloc(index->flagged, capacity * sizeof(*flagged));
+		if (!flagged) {
+			pool_give(&index->queues, slot);
+			return E_NOMEM;
+		}
+		index->flagged = flagged;
+		index->flagged_capacity = capacity;
+	}
+	struct queue *queue = queue_at(index, slot);
+	*queue = (struct queue){
+		.number = index->next_queue_number, .hash = queue_hash(name),
+		.namespace_name = queue_copy(name.namespace_name), .name = queue_copy(name.name),
+		.due_position = HEAP_NOWHERE, .due_wall_position = HEAP_NOWHERE, .blocked_position = HEAP_NOWHERE,
+		.oldest = SLOT_NONE, .newest = SLOT_NONE, .first_priority = SLOT_NONE, .last_priority = SLOT_NONE,
+	};
+	heap_init(&queue->turns, queue_place_group, index);
+	heap_init(&queue->delayed, queue_place_job, index);
+	heap_init(&queue->delayed_wall, queue_place_job, index);
+	queue->counts.queue = queue->sent.queue = queue->number;
+	if (!queue->namespace_name.ptr || !queue->name.ptr) {
+		queue_free_contents(queue);
+		pool_give(&index->queues, slot);
+		return E_NOMEM;
+	}
+	err = map_put(&index->queues_by_name, queue->hash, slot);
+	CHECK(!err);
+	err = map_put(&index->queues_by_number, map_mix(queue->number), slot);
+	CHECK(!err);
+	err = queue_set_settings(index, slot, STR("{}"), true, NULL);
+	if (err) {
+		queue_destroy(index, slot);
+		return err;
+	}
+	index->next_queue_number++;
+	*out_slot = slot;
+	return E_OK;
+}
+
+static void queue_forget_priorities(struct index *index, struct queue *queue)
+{
+	for (uint32_t slot = queue->first_priority; slot != SLOT_NONE;) {
+		struct priority_entry *entry = pool_at(&index->priorities, slot);
+		uint32_t next = entry->next;
+		map_remove(&index->priorities_by_key, map_mix((uint64_t)entry->queue << 32 | (uint32_t)entry->priority), slot);
+		pool_give(&index->priorities, slot);
+		slot = next;
+	}
+}
+
+void queue_destroy(struct index *index, uint32_t slot)
+{
+	struct queue *queue = queue_at(index, slot);
+	queue_forget_priorities(index, queue);
+	if (queue->due_position != HEAP_NOWHERE)
+		heap_remove(&index->due, queue->due_position);
+	if (queue->due_wall_position != HEAP_NOWHERE)
+		heap_remove(&index->due_wall, queue->due_wall_position);
+	if (queue->blocked_position != HEAP_NOWHERE)
+		heap_remove(&index->blocked_queues, queue->blocked_position);
+	for (uint32_t group = 0; queue->groups && group < index->groups.used; group++)
+		if (group_at(index, group)->key.ptr && group_at(index, group)->queue == slot)
+			group_destroy(index, group);
+	for (uint32_t i = 0; queue->flagged && i < index->flagged_count; i++)
+		if (index->flagged[i] == slot)
+			index->flagged[i] = index->flagged[--index->flagged_count];
+	map_remove(&index->queues_by_name, queue->hash, slot);
+	map_remove(&index->queues_by_number, map_mix(queue->number), slot);
+	queue_free_contents(queue);
+	pool_give(&index->queues, slot);
+}
+
+/* ---- settings ---- */
+
+static void queue_swap_settings(struct index *index, uint32_t slot, struct queue_settings *settings, struct arena *arena, struct shared_text *text)
+{
+	struct queue *queue = queue_at(index, slot);
+	shared_text_drop(queue->settings_text);
+	arena_fini(&queue->settings_arena);
+	queue->settings = *settings;
+	queue->settings_arena = *arena;
+	queue->settings_text = text;
+	queue_refresh_groups(index, slot);
+}
+
+enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *text)
+{
+	struct queue_settings settings;
+	struct arena arena;
+	struct json json;
+	struct problem problem = { 0 };
+	arena_init(&arena, SETTINGS_BYTES_MAX * 4);
+	queue_settings_default(&settings);
+	json_init(&json, (struct str){ text->bytes, text->len }, &arena, &problem);
+	if (!queue_settings_read(&json, &settings) || !json_finish(&json)) {
+		arena_fini(&arena);
+		shared_text_drop(text);
+		return problem.err ? problem.err : E_INVALID;
+	}
+	queue_swap_settings(index, slot, &settings, &arena, text);
+	return E_OK;
+}
+
+/* The change is read over the present values and written out whole; what is kept is then read from that text, so that all slices
+ * point into it and the store has the same words. */
+enum err queue_set_settings(struct index *index, uint32_t slot, struct str json_text, bool replace, struct problem *problem)
+{
+	struct queue *queue = queue_at(index, slot);
+	struct problem own = { 0 };
+	struct arena arena;
+	struct json json;
+	struct buf buf;
+	struct queue_settings settings = queue->settings;
+	enum err err = E_OK;
+	if (!problem)
+		problem = &own;
+	arena_init(&arena, SETTINGS_BYTES_MAX * 4);
+	buf_init(&buf, SETTINGS_BYTES_MAX);
+	if (replace)
+		queue_settings_default(&settings);
+	json_init(&json, json_text, &arena, problem);
+	if (!queue_settings_read(&json, &settings) || !json_finish(&json)) {
+		err = problem->err ? problem->err : E_INVALID;
+		goto out;
+	}
+	queue_settings_write(&settings, &buf);
+	struct shared_text *text = buf_ok(&buf) ? shared_text_new(buf_str(&buf), index->open_seq) : NULL;
+	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
+out:
+	arena_fini(&arena);
+	buf_fini(&buf);
+	return err;
+}
+
+/* ---- groups ---- */
+
+struct group_key {
+	uint32_t queue;
+	struct str key;
+};
+
+static bool group_has_key(void *context, uint32_t slot, const void *wanted)
+{
+	const struct group_key *key = wanted;
+	const struct group *group = group_at(context, slot);
+	return group->queue == key->queue && str_eq(group->key, key->key);
+}
+
+uint32_t group_find(const struct index *index, uint32_t queue, struct str key)
+{
+	struct group_key wanted = { queue, key };
+	return map_find(&index->groups_by_key, str_hash(key, queue), group_has_key, &wanted);
+}
+
+enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot)
+{
+	uint32_t slot = group_find(index, queue, key);
+	if (slot != SLOT_NONE) {
+		*out_slot = slot;
+		return E_OK;
+	}
+	enum err err = heap_reserve(&index->blocked_groups, 1);
+	err = err ? err : heap_reserve(&queue_at(index, queue)->turns, 1);
+	err = err ? err : map_reserve(&index->groups_by_key, 1);
+	err = err ? err : pool_take(&index->groups, &slot);
+	if (err)
+		return err;
+	struct group *group = group_at(index, slot);
+	*group = (struct group){ .queue = queue, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE };
+	heap_init(&group->ready, queue_place_job, index);
+	if (!group->key.ptr) {
+		pool_give(&index->groups, slot);
+		return E_NOMEM;
+	}
+	err = map_put(&index->groups_by_key, group->hash, slot);
+	CHECK(!err);
+	queue_at(index, queue)->groups++;
+	*out_slot = slot;
+	return E_OK;
+}
+
+static void group_leave_place(struct index *index, struct group *group)
+{
+	if (group->place == GROUP_IN_TURNS)
+		heap_remove(&queue_at(index, group->queue)->turns, group->position);
+	else if (group->place == GROUP_BLOCKED)
+		heap_remove(&index->blocked_groups, group->position);
+	group->place = GROUP_NOWHERE;
+	group->position = HEAP_NOWHERE;
+}
+
+void group_close(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	if (!group->key.ptr || group->jobs || group->has_row || group->paused || group->touched > index->committed_seq ||
+	    group->place != GROUP_NOWHERE)
+		return;
+	group_destroy(index, slot);
+}
+
+void group_destroy(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	group_leave_place(index, group);
+	map_remove(&index->groups_by_key, group->hash, slot);
+	queue_at(index, group->queue)->groups--;
+	heap_fini(&group->ready);
+	mem_free(group->window.starts_us);
+	mem_free((char *)(uintptr_t)group->key.ptr);
+	group->key = (struct str){ 0 }; /* a free slot is told by it */
+	pool_give(&index->groups, slot);
+}
+
+uint32_t group_limit(const struct queue *queue, const struct group *group)
+{
+	if (group->settings.has_concurrency)
+		return group->settings.concurrency;
+	return group->key.len ? queue->settings.group_concurrency : 0;
+}
+
+struct rate group_rate(const struct queue *queue, const struct group *group)
+{
+	if (group->settings.has_rate)
+		return group->settings.rate;
+	return group->key.len ? queue->settings.group_rate : (struct rate){ 0 };
+}
+
+/* A window fits its rate's `max`; a changed one begins anew, shut for one span, since what was started lately is forgotten with it. */
+static enum err window_fit(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *window_max)
+{
+	if (rate->max == *window_max)
+		return E_OK;
+	int64_t *starts_us = NULL;
+	if (rate->max) {
+		starts_us = mem_alloc(rate->max * sizeof(*starts_us));
+		if (!starts_us)
+			return E_NOMEM;
+		for (uint32_t i = 0; i < rate->max; i++)
+			starts_us[i] = INT64_MIN;
+	}
+	/* What may have started within the last span and is not remembered: before a restart, or under the old settings. */
+	int64_t caution_us = *window_max ? index->now_us : index->caution_us;
+	mem_free(window->starts_us);
+	*window = (struct rate_window){ .starts_us = starts_us, .blocked_until_us = caution_us ? caution_us + rate->per_ms * 1000 : 0 };
+	*window_max = rate->max;
+	return E_OK;
+}
+
+static int64_t window_next_us(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *window_max)
+{
+	if (!rate->max)
+		return index->now_us;
+	if (window_fit(index, rate, window, window_max))
+		return index->now_us + 100000; /* no memory for the window: look again shortly */
+	return rate_next_us(rate, window, index->now_us);
+}
+
+enum err group_start(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	struct rate rate = group_rate(queue_at(index, group->queue), group);
+	if (!rate.max)
+		return E_OK;
+	enum err err = window_fit(index, &rate, &group->window, &group->window_max);
+	if (!err)
+		rate_start(&rate, &group->window, index->now_us);
+	return err;
+}
+
+enum err queue_start(struct index *index, uint32_t slot)
+{
+	struct queue *queue = queue_at(index, slot);
+	struct rate rate = queue->settings.rate;
+	if (!rate.max)
+		return E_OK;
+	enum err err = window_fit(index, &rate, &queue->window, &queue->window_max);
+	if (!err)
+		rate_start(&rate, &queue->window, index->now_us);
+	return err;
+}
+
+enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us)
+{
+	const struct queue *queue = queue_at(index, group->queue);
+	struct group *own = (struct group *)(uintptr_t)group; /* its window may have to be fitted */
+	uint32_t limit = group_limit(queue, group);
+	struct rate rate = group_rate(queue, group);
+	if (group->paused)
+		return EXPLAIN_GROUP_PAUSED;
+	if (limit && group->active >= limit)
+		return EXPLAIN_GROUP_CONCURRENCY;
+	int64_t next_us = window_next_us(index, &rate, &own->window, &own->window_max);
+	if (next_us > index->now_us) {
+		*until_us = next_us;
+		return EXPLAIN_GROUP_RATE;
+	}
+	return group->ready.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
+}
+
+/* A group without jobs stays until its rate's window has passed, so that leaving and coming back wins no extra starts. */
+static int64_t group_window_end_us(struct index *index, struct group *group)
+{
+	struct rate rate = group_rate(queue_at(index, group->queue), group);
+	if (!rate.max || !group->window.starts_us || group->window_max != rate.max)
+		return 0;
+	int64_t last_us = group->window.starts_us[(group->window.next + rate.max - 1) % rate.max];
+	int64_t end_us = last_us == INT64_MIN ? 0 : last_us + rate.per_ms * 1000;
+	return end_us > index->now_us ? end_us : 0;
+}
+
+void group_refresh(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	struct queue *queue = queue_at(index, group->queue);
+	int64_t until_us = 0;
+	enum explain_code code = group_blocker(index, group, &until_us);
+	if (group->ready.count == 0)
+		until_us = group_window_end_us(index, group);
+	else if (code == EXPLAIN_READY) {
+		const struct heap_entry *first = heap_peek(&group->ready);
+		if (group->place == GROUP_IN_TURNS) {
+			heap_change(&queue->turns, group->position, first->major, (int64_t)group->turn);
+		} else {
+			group_leave_place(index, group);
+			enum err err = heap_push(&queue->turns, first->major, (int64_t)group->turn, slot);
+			CHECK(!err); /* reserved by group_open: one place for each group */
+			group->place = GROUP_IN_TURNS;
+		}
+		queue_flag(index, group->queue);
+		return;
+	}
+	group_leave_place(index, group);
+	if (until_us > 0) {
+		enum err err = heap_push(&index->blocked_groups, until_us, slot, slot);
+		CHECK(!err);
+		group->place = GROUP_BLOCKED;
+	}
+}
+
+void queue_refresh_groups(struct index *index, uint32_t queue)
+{
+	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
+		struct group *group = group_at(index, slot);
+		if (group->key.ptr && group->queue == queue)
+			group_refresh(index, slot);
+	}
+	queue_flag(index, queue);
+}
+
+/* ---- queues among themselves ---- */
+
+static void queue_refresh_due(struct heap *heap, const struct heap *delayed, uint32_t position, uint32_t slot)
+{
+	const struct heap_entry *first = heap_peek(delayed);
+	if (!first && position != HEAP_NOWHERE) {
+		heap_remove(heap, position);
+	} else if (first && position != HEAP_NOWHERE) {
+		heap_change(heap, position, first->major, slot);
+	} else if (first) {
+		enum err err = heap_push(heap, first->major, slot, slot);
+		CHECK(!err); /* reserved by queue_create */
+	}
+}
+
+void queue_refresh(struct index *index, uint32_t slot)
+{
+	struct queue *queue = queue_at(index, slot);
+	queue_refresh_due(&index->due, &queue->delayed, queue->due_position, slot);
+	queue_refresh_due(&index->due_wall, &queue->delayed_wall, queue->due_wall_position, slot);
+}
+
+void queue_flag(struct index *index, uint32_t slot)
+{
+	struct queue *queue = queue_at(index, slot);
+	if (queue->flagged)
+		return;
+	CHECK(index->flagged_count < index->flagged_capacity);
+	index->flagged[index->flagged_count++] = slot;
+	queue->flagged = true;
+}
+
+void queue_open_at(struct index *index, uint32_t slot, int64_t at_us)
+{
+	struct queue *queue = queue_at(index, slot);
+	if (queue->blocked_position != HEAP_NOWHERE)
+		heap_remove(&index->blocked_queues, queue->blocked_position);
+	enum err err = heap_push(&index->blocked_queues, at_us, slot, slot);
+	CHECK(!err); /* reserved by queue_create */
+}
+
+bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us)
+{
+	struct queue *queue = queue_at(index, slot);
+	*until_us = 0;
+	if (queue->paused) {
+		*why = EXPLAIN_QUEUE_PAUSED;
+		return false;
+	}
+	if (queue->settings.concurrency && queue->active >= queue->settings.concurrency) {
+		*why = EXPLAIN_QUEUE_CONCURRENCY;
+		return false;
+	}
+	int64_t next_us = window_next_us(index, &queue->settings.rate, &queue->window, &queue->window_max);
+	if (next_us > index->now_us) {
+		*why = EXPLAIN_QUEUE_RATE;
+		*until_us = next_us;
+		return false;
+	}
+	*why = queue->turns.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
+	return queue->turns.count > 0;
+}
+
+struct retry_policy *job_policy(const struct index *index, const struct job *job)
+{
+	return job->policy ? &index->policies[job->policy - 1].value : &queue_at(index, job->queue)->settings.retry;
+}
+
+uint32_t job_max_attempts(const struct index *index, const struct job *job)
+{
+	return job->max_attempts ? job->max_attempts : job_policy(index, job)->max_attempts;
+}

@@ -1,0 +1,230 @@
+/* src/engine/recover.c: memory from rows: one scan. Leases get a full term, so that workers notice nothing; deliveries that were under way go back
+ * to the head of their queue, for their thread is gone; rates stay shut for the rest of the window that may have been used before. */
+#include "engine/engine_priv.h"
+#include "base/check.h"
+#include "base/json.h"
+
+static struct queue_name recover_name(const struct queue_row *row)
+{
+	return (struct queue_name){ row->namespace_name, row->name };
+}
+
+static enum err recover_queue(void *context, const struct queue_row *row)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t slot, next = index->next_queue_number;
+	index->next_queue_number = row->number;
+	enum err err = queue_create(index, recover_name(row), &slot);
+	if (err)
+		return err;
+	struct queue *queue = queue_at(index, slot);
+	index->next_queue_number = row->number >= next ? row->number + 1 : next;
+	queue->paused = row->paused;
+	queue->created_us = row->created_us;
+	queue->version = row->version;
+	struct shared_text *text = shared_text_new(row->settings, row->version);
+	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
+	return err == E_INVALID || err == E_UNKNOWN_FIELD || err == E_MALFORMED ? E_OK : err; /* unreadable settings: the defaults stand */
+}
+
+static enum err recover_group(void *context, const struct group_row *row)
+{
+	struct engine *engine = context;
+	struct problem problem = { 0 };
+	struct json json;
+	uint32_t slot, queue = queue_find_number(&engine->index, row->queue);
+	if (queue == SLOT_NONE)
+		return E_OK;
+	enum err err = group_open(&engine->index, queue, row->key, &slot);
+	if (err)
+		return err;
+	struct group *group = group_at(&engine->index, slot);
+	json_init(&json, row->settings, &engine->scratch, &problem);
+	group->has_row = true;
+	group->paused = row->paused;
+	if (!group_settings_read(&json, &group->settings))
+		group->settings = (struct group_settings){ 0 };
+	return E_OK;
+}
+
+static enum err recover_policy(void *context, const struct policy_row *row)
+{
+	struct engine *engine = context;
+	struct retry_policy policy;
+	struct problem problem = { 0 };
+	struct json json;
+	memset(&policy, 0, sizeof(policy));
+	retry_policy_default(&policy);
+	json_init(&json, row->json, &engine->scratch, &problem);
+	if (!retry_policy_read(&json, &policy))
+		retry_policy_default(&policy);
+	return policy_restore(&engine->index, row->number, &policy);
+}
+
+static enum err recover_counts(void *context, const struct queue_counts *counts)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t slot = queue_find_number(index, counts->queue);
+	if (slot != SLOT_NONE)
+		queue_at(index, slot)->counts = queue_at(index, slot)->sent = *counts;
+	return E_OK;
+}
+
+static enum err recover_token(void *context, const struct token_row *row)
+{
+	(void)context;
+	(void)row; /* tokens live in the API's cache */
+	return E_OK;
+}
+
+static enum err recover_operation(void *context, const struct operation_row *row)
+{
+	struct engine *engine = context;
+	uint32_t slot;
+	return row->state == OPERATION_DONE || row->state == OPERATION_CANCELLED ? E_OK : operation_add(&engine->index, row, &slot);
+}
+
+static enum err recover_lease(struct index *index, struct job *job, const struct job_row *row)
+{
+	uint32_t name;
+	enum err err = name_hold(index, row->worker, &name);
+	if (err)
+		return err;
+	err = pool_take(&index->leases, &job->lease);
+	if (err) {
+		name_drop(index, name);
+		return err;
+	}
+	const struct queue *queue = queue_at(index, job->queue);
+	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings.timeout_ms;
+	int64_t term_us = index->now_us + row->lease_ms * 1000;
+	struct lease *lease = lease_at(index, job->lease);
+	*lease = (struct lease){ .token = row->lease_token, .lease_ms = row->lease_ms, .deadline_us = term_us, .started_us = row->started_us,
+		                 .hard_us = INT64_MAX, .worker = name, .delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN) };
+	if (timeout_ms && !lease->delivery) {
+		lease->hard_us = row->started_us + timeout_ms * 1000;
+		if (lease->hard_us < term_us)
+			lease->hard_us = term_us; /* while the daemon was away the worker could not report */
+	}
+	return E_OK;
+}
+
+static enum err recover_job(void *context, const struct job_row *row)
+{
+	struct engine *engine = context;
+	struct index *index = &engine->index;
+	uint32_t slot, group, queue_slot = queue_find_number(index, row->queue);
+	if (queue_slot == SLOT_NONE)
+		return E_STORE_CORRUPT;
+	enum err err = group_open(index, queue_slot, row->group, &group);
+	err = err ? err : job_create(index, row->uid, &slot);
+	if (err)
+		return err;
+	struct job *job = job_at(index, slot);
+	struct queue *queue = queue_at(index, queue_slot);
+	job->queue = queue_slot;
+	job->group = group;
+	job->state = (uint8_t)row->state;
+	job->table = TABLE_LIVE;
+	job->flags = (uint8_t)(row->flags & JOB_ROW_FLAGS);
+	job->rank = row->rank;
+	job->due_us = row->due_us;
+	job->since_us = row->since_us;
+	job->expire_us = row->expire_us;
+	job->timeout_ms = row->timeout_ms;
+	job->version = row->version;
+	job->fence = row->fence;
+	job->edited_body = row->edited_body;
+	job->policy = row->policy <= index->policy_count ? row->policy : 0;
+	job->priority = row->priority;
+	job->max_attempts = row->max_attempts;
+	job->attempts_started = row->attempts_started;
+	job->attempts_made = row->attempts_made;
+	job->stalls = (uint16_t)(row->stalls > UINT16_MAX ? UINT16_MAX : row->stalls);
+	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
+	if (row->rank > queue->rank_tail)
+		queue->rank_tail = row->rank;
+	if (row->rank < queue->rank_head)
+		queue->rank_head = row->rank;
+	if (job->state == JOB_ACTIVE)
+		err = recover_lease(index, job, row);
+	return err ? err : job_attach(index, slot);
+}
+
+/* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
+static enum err recover_deliveries(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	struct str none = { 0 };
+	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
+		struct job *job = job_at(index, slot);
+		if (job->state != JOB_ACTIVE || !lease_at(index, job->lease)->delivery)
+			continue;
+		enum err err = job->flags & ROW_CANCEL ? life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND })
+			                               : life_wait(engine, slot, true, EVENT_RELEASED, none);
+		if (err)
+			return err;
+	}
+	return E_OK;
+}
+
+static enum err recover_operations(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	for (uint32_t slot = 0; slot < index->operations.used; slot++) {
+		const struct running *running = pool_at(&index->operations, slot);
+		struct effect *effect;
+		if (!running->live || running->row.state != OPERATION_RUNNING)
+			continue;
+		enum err err = batch_effect(engine->open, &effect);
+		if (err)
+			return err;
+		*effect = (struct effect){ .kind = EFFECT_OPERATION, .uid = running->row.number, .operation_state = OPERATION_RUNNING };
+	}
+	return E_OK;
+}
+
+static const struct scan_visitor *recover_visitor(struct engine *engine, struct scan_visitor *visitor)
+{
+	*visitor = (struct scan_visitor){
+		.context = engine, .queue = recover_queue, .group = recover_group, .policy = recover_policy, .counts = recover_counts,
+		.token = recover_token, .operation = recover_operation, .job = recover_job,
+	};
+	return visitor;
+}
+
+enum err recover(struct engine *engine, struct problem *problem)
+{
+	struct index *index = &engine->index;
+	struct scan_visitor visitor;
+	struct store_meta meta;
+	enum err err = engine->store->verbs->take(engine->store, &meta);
+	if (err)
+		return problem_set(problem, err, "store", "%s", err_sentence(err));
+	int64_t from_us = meta.engine_us > index->wall_us ? meta.engine_us : index->wall_us;
+	if (from_us < index->now_us)
+		from_us = index->now_us; /* a rebuild: time goes on */
+	engine->engine_base_us = from_us;
+	engine->boot_base_us = engine->boot_us;
+	index->now_us = from_us;
+	index->caution_us = meta.engine_us;
+	index->committed_seq = meta.commit_seq;
+	engine->next_seq = index->open_seq = meta.commit_seq + 1;
+	engine->term = meta.term;
+	engine->last_uid = meta.last_uid;
+	engine->next_body = meta.next_body ? meta.next_body : 1;
+	engine->maintain_us = from_us;
+	engine->sample_count = 0;
+	engine->trimmed_seq = 0;
+	engine->has_idempotency = true;
+	engine->full_until_us = 0;
+	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
+	arena_reset(&engine->scratch);
+	if (err)
+		return problem_set(problem, err, "store", "Reading the store failed: %s", err_sentence(err));
+	if (!engine->open)
+		engine->open = batch_new();
+	err = engine->open ? recover_deliveries(engine) : E_NOMEM;
+	err = err ? err : recover_operations(engine);
+	return err ? problem_set(problem, err, "store", "%s", err_sentence(err)) : E_OK;
+}

@@ -1,0 +1,356 @@
+/* src/engine/serve.c: who gets the next job. Within a queue the group whose first job has the lowest priority number goes first, among equals the
+ * one that was served longest ago; limits of queue and group are looked at before each start, so that no commit ever exceeds them. */
+#include "engine/engine_priv.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+#define DELIVERY_LEASE_MARGIN_MS 60000 /* a delivery's verdict always comes; the lease is for the day it does not */
+#define DELIVERY_TURN            16    /* deliveries a queue starts before the next queue has its turn */
+
+uint64_t lease_token_hash(struct str token)
+{
+	uint64_t hash = str_hash(token, 31);
+	return hash ? hash : 1; /* 0 is "none" in rows */
+}
+
+static int64_t serve_timeout_ms(const struct queue *queue, const struct job *job)
+{
+	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings.timeout_ms;
+	if (timeout_ms || queue->settings.target != TARGET_HTTP)
+		return timeout_ms;
+	return queue->settings.http.timeout_ms ? queue->settings.http.timeout_ms : 30000;
+}
+
+static enum err serve_lease(struct engine *engine, struct queue *queue, struct job *job, const struct grant_terms *terms)
+{
+	struct index *index = &engine->index;
+	int64_t timeout_ms = serve_timeout_ms(queue, job);
+	uint32_t name, slot;
+	enum err err = name_hold(index, terms->worker, &name);
+	if (err)
+		return err;
+	err = pool_take(&index->leases, &slot);
+	if (err) {
+		name_drop(index, name);
+		return err;
+	}
+	int64_t lease_ms = terms->delivery ? timeout_ms + DELIVERY_LEASE_MARGIN_MS : terms->lease_ms ? terms->lease_ms : queue->settings.lease_ms;
+	*lease_at(index, slot) = (struct lease){
+		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
+		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
+		.worker = name, .delivery = terms->delivery,
+	};
+	job_move(index, job, JOB_ACTIVE);
+	job->lease = slot;
+	return E_OK;
+}
+
+static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t slot, const struct grant_terms *terms)
+{
+	struct index *index = &engine->index;
+	struct queue *queue = queue_at(index, queue_slot);
+	struct job *job = job_at(index, slot);
+	uint32_t group = job->group;
+	int64_t waited_us = index->now_us - job->since_us;
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : serve_lease(engine, queue, job, terms);
+	if (err)
+		return err;
+	job->fence++;
+	job->attempts_started++;
+	job->expire_us = 0; /* time-to-live ends with the first start */
+	group_at(index, group)->turn = ++queue->turn;
+	err = queue_start(index, queue_slot);
+	err = err ? err : group_start(index, group);
+	err = err ? err : job_place(index, slot);
+	err = err ? err : batch_event(engine->open, EVENT_ACTIVE, queue_slot, job->uid, (struct str){ 0 });
+	if (!err)
+		flow_wait(&queue->flow, index->now_us, waited_us);
+	return err;
+}
+
+enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct grant_terms *terms, uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	struct queue *queue = queue_at(index, queue_slot);
+	enum explain_code why;
+	int64_t until_us;
+	while (queue_may_start(index, queue_slot, &why, &until_us)) {
+		const struct group *group = group_at(index, heap_peek(&queue->turns)->item);
+		uint32_t slot = heap_peek(&group->ready)->item;
+		const struct job *job = job_at(index, slot);
+		if (job->expire_us && job->expire_us <= index->now_us) {
+			enum err err = life_expire(engine, slot);
+			if (err)
+				return err;
+			continue;
+		}
+		*out_slot = slot;
+		return serve_start(engine, queue_slot, slot, terms);
+	}
+	if (until_us && queue->turns.count)
+		queue_open_at(index, queue_slot, until_us);
+	return E_NOT_FOUND;
+}
+
+/* ---- claims ---- */
+
+static void serve_grant(struct engine *engine, const struct job *job, struct grant *out)
+{
+	const struct queue *queue = queue_at(&engine->index, job->queue);
+	*out = (struct grant){
+		.uid = job->uid, .fence = job->fence, .attempt = job->attempts_started, .attempts_made = job->attempts_made,
+		.max_attempts = job_max_attempts(&engine->index, job), .stalls = job->stalls, .priority = job->priority,
+		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
+		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
+	};
+}
+
+static struct grant *serve_room(struct request *request, struct claim_result *result, uint32_t *capacity, uint32_t max)
+{
+	if (result->count < *capacity)
+		return &result->grants[result->count];
+	uint32_t wanted = *capacity ? *capacity * 4 : 16;
+	wanted = wanted > max ? max : wanted;
+	struct grant *grants = ARENA_ARRAY(&request->arena, struct grant, wanted);
+	if (!grants)
+		return NULL;
+	if (result->count)
+		memcpy(grants, result->grants, result->count * sizeof(*grants));
+	result->grants = grants;
+	*capacity = wanted;
+	return &grants[result->count];
+}
+
+/* Why nothing came: the first queue's reason unless a later one has a better one than being empty. */
+static void serve_explain(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
+{
+	struct index *index = &engine->index;
+	int64_t due_us = INT64_MAX;
+	enum explain_code why = EXPLAIN_EMPTY;
+	for (uint32_t i = 0; i < claim->queue_count; i++) {
+		uint32_t slot = queue_find(index, claim->queues[i].queue);
+		int64_t until_us = 0;
+		enum explain_code code = EXPLAIN_EMPTY;
+		if (slot == SLOT_NONE)
+			continue;
+		struct queue *queue = queue_at(index, slot);
+		if (!queue_may_start(index, slot, &code, &until_us) && code == EXPLAIN_EMPTY && queue->live[JOB_WAITING]) {
+			const struct job *oldest = job_at(index, queue->oldest);
+			code = group_blocker(index, group_at(index, oldest->group), &until_us);
+		}
+		if (why == EXPLAIN_EMPTY)
+			why = code;
+		if (until_us && until_us - index->now_us < due_us)
+			due_us = until_us - index->now_us;
+		const struct heap_entry *delayed = heap_peek(&queue->delayed), *wall = heap_peek(&queue->delayed_wall);
+		if (delayed && delayed->major - index->now_us < due_us)
+			due_us = delayed->major - index->now_us;
+		if (wall && wall->major - index->wall_us < due_us)
+			due_us = wall->major - index->wall_us;
+	}
+	result->nothing = explain_code_name(why);
+	result->next_due_ms = due_us == INT64_MAX ? -1 : due_us < 0 ? 0 : (due_us + 999) / 1000;
+}
+
+/* With weights one queue is drawn to go first, in proportion; the others follow in the order listed. */
+static uint32_t serve_first_queue(const struct op_claim *claim, uint64_t dice)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < claim->queue_count; i++)
+		sum += claim->queues[i].weight;
+	if (!sum)
+		return 0;
+	uint64_t drawn = map_mix(dice) % sum;
+	for (uint32_t i = 0; i < claim->queue_count; i++) {
+		if (drawn < claim->queues[i].weight)
+			return i;
+		drawn -= claim->queues[i].weight;
+	}
+	return 0;
+}
+
+static enum err serve_ready(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
+{
+	for (uint32_t i = 0; i < claim->queue_count; i++) {
+		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
+		enum explain_code why;
+		int64_t until_us;
+		if (slot != SLOT_NONE && queue_may_start(&engine->index, slot, &why, &until_us))
+			result->ready += queue_at(&engine->index, slot)->turns.count;
+	}
+	if (!result->ready)
+		serve_explain(engine, claim, result);
+	return E_OK;
+}
+
+static struct str serve_token(struct request *request, const struct op_claim *claim)
+{
+	if (claim->token.len)
+		return claim->token;
+	char *text = arena_alloc(&request->arena, 17);
+	uint64_t random = map_mix(request->dice ^ map_mix(request->number));
+	for (int i = 0; text && i < 16; i++)
+		text[i] = "0123456789abcdef"[random >> (60 - 4 * i) & 15];
+	return (struct str){ text, text ? 16 : 0 };
+}
+
+enum err serve_claim(struct engine *engine, struct request *request, struct op *op)
+{
+	struct op_claim *claim = &op->claim;
+	struct claim_result *result = ARENA_NEW(&request->arena, struct claim_result);
+	if (!result)
+		return E_NOMEM;
+	op->result.claim = result;
+	result->next_due_ms = -1;
+	if (claim->max == 0)
+		return serve_ready(engine, claim, result);
+	result->token = serve_token(request, claim);
+	if (!result->token.ptr)
+		return E_NOMEM;
+	struct grant_terms terms = { .worker = claim->worker, .token = lease_token_hash(result->token), .lease_ms = claim->lease_ms };
+	uint32_t capacity = 0, first = serve_first_queue(claim, request->dice);
+	for (uint32_t n = 0; n < claim->queue_count && !engine->quiesced; n++) {
+		uint32_t at = n == 0 ? first : n <= first ? n - 1 : n;
+		uint32_t slot = queue_find(&engine->index, claim->queues[at].queue), job;
+		while (slot != SLOT_NONE && result->count < claim->max) {
+			struct grant *grant = serve_room(request, result, &capacity, claim->max);
+			enum err err = grant ? serve_next(engine, slot, &terms, &job) : E_NOMEM;
+			if (err == E_NOT_FOUND)
+				break;
+			if (err)
+				return err;
+			serve_grant(engine, job_at(&engine->index, job), grant);
+			result->count++;
+		}
+	}
+	if (!result->count)
+		serve_explain(engine, claim, result);
+	return E_OK;
+}
+
+/* ---- waiters ---- */
+
+static bool serve_waiter(struct engine *engine, uint32_t parked_slot)
+{
+	struct parked *parked = pool_at(&engine->parked, parked_slot);
+	struct request *request = parked->request;
+	struct op *op = &request->ops[0];
+	struct mark mark = batch_mark(engine->open);
+	enum err err = serve_claim(engine, request, op);
+	if (!err && !op->result.claim->count && !op->result.claim->ready)
+		return false;
+	unpark(engine, parked_slot);
+	if (err) {
+		batch_undo(engine->open, &engine->index, mark);
+		op->result = (struct op_result){ .err = err };
+	}
+	batch_answer(engine->open, request);
+	return true;
+}
+
+static bool serve_waiters(struct engine *engine, uint32_t slot)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	enum explain_code why;
+	int64_t until_us;
+	while (queue->first_waiter && queue_may_start(&engine->index, slot, &why, &until_us)) {
+		if (batch_is_large(engine->open))
+			return true;
+		if (!serve_waiter(engine, queue->first_waiter->parked))
+			break;
+	}
+	if (queue->first_waiter && !queue_may_start(&engine->index, slot, &why, &until_us) && until_us)
+		queue_open_at(&engine->index, slot, until_us);
+	return false;
+}
+
+/* ---- deliveries ---- */
+
+static enum err serve_delivery(struct engine *engine, uint32_t slot)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	struct grant_terms terms = { .token = lease_token_hash(DELIVERY_TOKEN), .delivery = true };
+	struct effect *effect;
+	uint32_t job_slot;
+	enum err err = serve_next(engine, slot, &terms, &job_slot);
+	err = err ? err : batch_effect(engine->open, &effect);
+	if (err)
+		return err;
+	const struct job *job = job_at(&engine->index, job_slot);
+	*effect = (struct effect){
+		.kind = EFFECT_DELIVER, .uid = job->uid, .fence = job->fence, .edited_body = job->edited_body, .queue = queue->number,
+		.attempt = job->attempts_started, .attempts_made = job->attempts_made, .max_attempts = job_max_attempts(&engine->index, job),
+		.timeout_ms = serve_timeout_ms(queue, job), .settings = shared_text_hold(queue->settings_text),
+	};
+	return E_OK;
+}
+
+static void serve_line_up(struct engine *engine, uint32_t slot)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	if (queue->in_delivery_line)
+		return;
+	if (engine->line_count == engine->line_capacity) {
+		uint32_t capacity = engine->line_capacity ? engine->line_capacity * 2 : 64;
+		uint32_t *line = mem_realloc(engine->delivery_line, capacity * sizeof(*line));
+		if (!line) {
+			queue_flag(&engine->index, slot); /* next step again */
+			return;
+		}
+		engine->delivery_line = line;
+		engine->line_capacity = capacity;
+	}
+	engine->delivery_line[engine->line_count++] = slot;
+	queue->in_delivery_line = true;
+}
+
+/* Round and round the line, a few deliveries a turn, while there are slots. */
+static bool serve_deliveries(struct engine *engine)
+{
+	uint32_t at = 0;
+	bool more = false;
+	while (at < engine->line_count && engine->index.deliveries < engine->config.deliveries_max && !engine->quiesced) {
+		if (batch_is_large(engine->open)) {
+			more = true;
+			break;
+		}
+		uint32_t slot = engine->delivery_line[at++];
+		enum err err = E_OK;
+		queue_at(&engine->index, slot)->in_delivery_line = false;
+		for (int turn = 0; turn < DELIVERY_TURN && !err && engine->index.deliveries < engine->config.deliveries_max; turn++) {
+			struct mark mark = batch_mark(engine->open);
+			err = serve_delivery(engine, slot);
+			if (err && err != E_NOT_FOUND)
+				batch_undo(engine->open, &engine->index, mark);
+		}
+		if (err != E_NOT_FOUND)
+			serve_line_up(engine, slot);
+		if (err == E_NOMEM)
+			break;
+	}
+	engine->line_count -= at;
+	memmove(engine->delivery_line, engine->delivery_line + at, engine->line_count * sizeof(*engine->delivery_line));
+	return more;
+}
+
+bool serve_flagged(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	if (engine_is_full(engine))
+		return false;
+	/* Serving a queue may flag it again; flags of this round are worked off once. */
+	for (uint32_t rounds = index->flagged_count; rounds > 0 && index->flagged_count > 0; rounds--) {
+		uint32_t slot = index->flagged[--index->flagged_count];
+		struct queue *queue = queue_at(index, slot);
+		queue->flagged = false;
+		if (queue->settings.target == TARGET_HTTP)
+			serve_line_up(engine, slot);
+		if (queue->first_waiter && serve_waiters(engine, slot)) {
+			queue_flag(index, slot);
+			return true;
+		}
+	}
+	bool more = engine->line_count ? serve_deliveries(engine) : false;
+	return more;
+}

@@ -1,0 +1,103 @@
+/* src/engine/timers.c: what happens because time passes. Each is a small change with a mark of its own; a step does a bounded number. */
+#include "engine/engine_priv.h"
+
+#define TIMERS_A_STEP 2000
+
+typedef enum err timer_change(struct engine *engine, uint32_t slot);
+
+static enum err timer_due(struct engine *engine, uint32_t slot)
+{
+	return life_wait(engine, slot, false, EVENT_WAITING, (struct str){ 0 });
+}
+
+static enum err timer_lease(struct engine *engine, uint32_t slot)
+{
+	const struct lease *lease = lease_at(&engine->index, job_at(&engine->index, slot)->lease);
+	return lease->hard_us <= lease->deadline_us ? life_time_out(engine, slot) : life_stall(engine, slot);
+}
+
+static bool timer_run(struct engine *engine, timer_change *change, uint32_t slot)
+{
+	struct mark mark = batch_mark(engine->open);
+	enum err err = change(engine, slot);
+	if (err)
+		batch_undo(engine->open, &engine->index, mark);
+	return err == E_OK;
+}
+
+/* Jobs whose instant has come, from the queue whose first one is due first. */
+static uint32_t timers_due(struct engine *engine, const struct heap *due, int64_t now_us, bool wall, uint32_t budget)
+{
+	const struct heap_entry *first;
+	while (budget && (first = heap_peek(due)) && first->major <= now_us) {
+		struct queue *queue = queue_at(&engine->index, first->item);
+		if (!timer_run(engine, timer_due, heap_peek(wall ? &queue->delayed_wall : &queue->delayed)->item))
+			return 0;
+		budget--;
+	}
+	return budget;
+}
+
+static uint32_t timers_jobs(struct engine *engine, const struct heap *heap, timer_change *change, uint32_t budget)
+{
+	const struct heap_entry *first;
+	while (budget && (first = heap_peek(heap)) && first->major <= engine->index.now_us) {
+		if (!timer_run(engine, change, first->item))
+			return 0;
+		budget--;
+	}
+	return budget;
+}
+
+static void timers_rates(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	const struct heap_entry *first;
+	while ((first = heap_peek(&index->blocked_groups)) && first->major <= index->now_us) {
+		uint32_t slot = first->item;
+		group_refresh(index, slot);
+		group_close(index, slot);
+	}
+	while ((first = heap_peek(&index->blocked_queues)) && first->major <= index->now_us) {
+		uint32_t slot = first->item;
+		heap_remove(&index->blocked_queues, queue_at(index, slot)->blocked_position);
+		queue_flag(index, slot);
+	}
+}
+
+bool timers_fire(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	if (batch_is_large(engine->open) || engine_is_full(engine))
+		return false;
+	uint32_t budget = TIMERS_A_STEP;
+	timers_rates(engine);
+	budget = timers_due(engine, &index->due, index->now_us, false, budget);
+	budget = timers_due(engine, &index->due_wall, index->wall_us, true, budget);
+	budget = timers_jobs(engine, &index->leases_by_deadline, timer_lease, budget);
+	budget = timers_jobs(engine, &index->expiring, life_expire, budget);
+	return budget == 0;
+}
+
+int64_t timers_next_us(const struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	int64_t next_us = engine->maintain_us;
+	const struct heap *heaps[] = { &index->due, &index->leases_by_deadline, &index->expiring, &index->blocked_groups,
+		                       &index->blocked_queues, &engine->parked_by_deadline };
+	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++) {
+		const struct heap_entry *first = heap_peek(heaps[i]);
+		if (first && first->major < next_us)
+			next_us = first->major;
+	}
+	const struct heap_entry *wall = heap_peek(&index->due_wall);
+	if (wall) { /* the wall clock may jump: look at least once a second */
+		int64_t wait_us = wall->major - index->wall_us;
+		wait_us = wait_us > 1000000 ? 1000000 : wait_us;
+		if (index->now_us + wait_us < next_us)
+			next_us = index->now_us + wait_us;
+	}
+	if (engine_is_full(engine) && next_us < engine->full_until_us)
+		next_us = engine->full_until_us;
+	return next_us;
+}

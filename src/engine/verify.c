@@ -1,0 +1,143 @@
+/* src/engine/verify.c: the invariants that can be seen from inside, recounted the slow way; and memory as text. For tests. */
+#include "engine/engine_priv.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include <stdlib.h>
+
+static void verify_heap(const struct heap *heap)
+{
+	for (uint32_t i = 1; i < heap->count; i++) {
+		const struct heap_entry *parent = &heap->entries[(i - 1) / 4], *child = &heap->entries[i];
+		CHECK(parent->major < child->major || (parent->major == child->major && parent->minor <= child->minor));
+	}
+}
+
+struct recount {
+	uint64_t live[JOB_STATE_COUNT];
+	uint32_t active, delayed, jobs;
+};
+
+static bool verify_is_live(const struct index *index, uint32_t slot)
+{
+	const struct job *job = job_at(index, slot);
+	return job_find(index, job->uid) == slot && !(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job));
+}
+
+static void verify_job(const struct index *index, uint32_t slot)
+{
+	const struct job *job = job_at(index, slot);
+	const struct queue *queue = queue_at(index, job->queue);
+	const struct group *group = group_at(index, job->group);
+	const struct heap *heap = job->state == JOB_WAITING ? &group->ready
+	                          : job->state == JOB_ACTIVE ? &index->leases_by_deadline
+	                          : job->flags & ROW_DUE_WALL ? &queue->delayed_wall : &queue->delayed;
+	CHECK(!(job->flags & JOB_LIFTED));
+	CHECK(group->queue == job->queue);
+	CHECK(job->heap_position < heap->count);
+	CHECK(heap->entries[job->heap_position].item == slot);
+	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
+	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state != JOB_ACTIVE));
+}
+
+static void verify_queue(const struct index *index, const struct queue *queue, const struct recount *counted)
+{
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		CHECK(queue->live[state] == counted->live[state]);
+	CHECK(queue->active == counted->live[JOB_ACTIVE]);
+	uint64_t linked = 0, by_priority[JOB_STATE_COUNT] = { 0 };
+	int64_t since_us = INT64_MIN;
+	for (uint32_t slot = queue->oldest; slot != SLOT_NONE; slot = job_at(index, slot)->newer) {
+		CHECK(job_at(index, slot)->since_us >= since_us);
+		since_us = job_at(index, slot)->since_us;
+		linked++;
+	}
+	CHECK(linked == queue->live[JOB_WAITING]);
+	for (uint32_t slot = queue->first_priority; slot != SLOT_NONE;) {
+		const struct priority_entry *entry = pool_at(&index->priorities, slot);
+		for (int state = 0; state < JOB_STATE_COUNT; state++)
+			by_priority[state] += entry->live[state];
+		slot = entry->next;
+	}
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		CHECK(by_priority[state] == queue->live[state]);
+	verify_heap(&queue->turns);
+	verify_heap(&queue->delayed);
+	verify_heap(&queue->delayed_wall);
+}
+
+static void verify_group(const struct index *index, uint32_t slot, const struct recount *counted)
+{
+	const struct group *group = group_at(index, slot);
+	CHECK(group->jobs == counted->jobs);
+	CHECK(group->active == counted->active);
+	CHECK(group->delayed == counted->delayed);
+	verify_heap(&group->ready);
+	if (group->place == GROUP_IN_TURNS) {
+		const struct heap_entry *entry = &queue_at(index, group->queue)->turns.entries[group->position];
+		CHECK(entry->item == slot);
+		CHECK(group->ready.count > 0);
+		CHECK(entry->major == heap_peek(&group->ready)->major);
+		CHECK(!group->paused);
+	}
+}
+
+void engine_verify(const struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	struct recount *queues = mem_zalloc_array(index->queues.used + 1, sizeof(*queues));
+	struct recount *groups = mem_zalloc_array(index->groups.used + 1, sizeof(*groups));
+	uint64_t live = 0, deliveries = 0;
+	CHECK(queues);
+	CHECK(groups);
+	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
+		if (!verify_is_live(index, slot))
+			continue;
+		const struct job *job = job_at(index, slot);
+		verify_job(index, slot);
+		live++;
+		queues[job->queue].live[job->state]++;
+		groups[job->group].jobs++;
+		groups[job->group].active += job->state == JOB_ACTIVE;
+		groups[job->group].delayed += job->state == JOB_DELAYED;
+		deliveries += job->state == JOB_ACTIVE && lease_at(index, job->lease)->delivery;
+	}
+	CHECK(live == index->live_jobs);
+	CHECK(deliveries == index->deliveries);
+	for (uint32_t slot = 0; slot < index->queues.used; slot++)
+		if (queue_find_number(index, queue_at(index, slot)->number) == slot)
+			verify_queue(index, queue_at(index, slot), &queues[slot]);
+	for (uint32_t slot = 0; slot < index->groups.used; slot++)
+		if (group_at(index, slot)->key.ptr)
+			verify_group(index, slot, &groups[slot]);
+	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues };
+	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
+		verify_heap(heaps[i]);
+	mem_free(queues);
+	mem_free(groups);
+}
+
+static int verify_compare_uids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+void engine_dump(const struct engine *engine, struct buf *out)
+{
+	const struct index *index = &engine->index;
+	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
+	uint32_t count = 0;
+	CHECK(uids);
+	for (uint32_t slot = 0; slot < index->jobs.used; slot++)
+		if (verify_is_live(index, slot))
+			uids[count++] = job_at(index, slot)->uid;
+	qsort(uids, count, sizeof(*uids), verify_compare_uids);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct job *job = job_at(index, job_find(index, uids[i]));
+		buf_addf(out, "%llu queue=%u group=" STR_FMT " %s priority=%d rank=%lld due=%lld fence=%llu started=%u made=%u stalls=%u\n",
+		         (unsigned long long)job->uid, queue_at(index, job->queue)->number, STR_ARG(group_at(index, job->group)->key),
+		         job_state_name(job_state_of(job)), job->priority, (long long)job->rank, job->state == JOB_DELAYED ? (long long)job->due_us : 0,
+		         (unsigned long long)job->fence, job->attempts_started, job->attempts_made, job->stalls);
+	}
+	mem_free(uids);
+}
