@@ -1,0 +1,160 @@
+/* ruche completion: scripts for bash, zsh and fish, written from the tables. Queue names are asked of the daemon as one types. */
+#include "cli/args.h"
+#include "cli/commands.h"
+#include <sysexits.h>
+
+/* Live names, by a command that says nothing when the daemon does not answer. */
+#define COMPLETION_QUEUES "ruche queues list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4"
+
+static bool completion_has_options(const struct cli_command *command)
+{
+	return command->options && command->options->name;
+}
+
+#define EACH_COMMAND(command)                                                                   \
+	for (const struct cli_command *const *table = cli_tables; *table; table++)              \
+		for (const struct cli_command *command = *table; command->name; command++)      \
+			if (!command->hidden)
+
+/* ---- bash, and zsh by its bashcompinit ---- */
+
+static void completion_bash_options(const struct cli_command *command)
+{
+	printf("\t\t\"%s\") words=\"", command->name);
+	for (const struct cli_option *option = command->options; option && option->name; option++)
+		printf("--%s ", option->name);
+	puts("--help\" ;;");
+}
+
+/* What may stand behind an option that takes a value. */
+static void completion_bash_values(const struct cli_command *command)
+{
+	for (const struct cli_option *option = command->options; option && option->name; option++) {
+		if (!option->value || !option->words)
+			continue;
+		printf("\t\t\"%s --%s\") ", command->name, option->name);
+		if (strcmp(option->words, "@queues") == 0)
+			puts("words=\"$(_ruche_queues)\" ;;");
+		else if (strcmp(option->words, "@files") == 0)
+			puts("COMPREPLY=($(compgen -f -- \"$word\")); return ;;");
+		else if (option->words[0] != '@')
+			printf("words=\"%s\" ;;\n", option->words);
+		else
+			puts(";;");
+	}
+}
+
+static void completion_bash(void)
+{
+	puts("# completion of ruche for bash and zsh; made by 'ruche completion'\n"
+	     "[ -z \"${ZSH_VERSION:-}\" ] || { autoload -U +X compinit && compinit; autoload -U +X bashcompinit && bashcompinit; }\n"
+	     "_ruche_queues() { " COMPLETION_QUEUES "; }\n"
+	     "_ruche() {\n"
+	     "\tlocal word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\" words=\"\" COMMANDS\n"
+	     "\tcase \"$command\" in jobs | queues | token) command=\"$command ${COMP_WORDS[2]}\" ;; esac\n"
+	     "\tCOMPREPLY=()");
+	fputs("\tlocal firsts=\"", stdout);
+	const char *last = "";
+	EACH_COMMAND(command) {
+		size_t len = strcspn(command->name, " ");
+		if (strncmp(last, command->name, len) != 0 || last[len] != ' ')
+			printf("%.*s ", (int)len, command->name);
+		last = command->name;
+	}
+	puts("\"\n\tif [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"$firsts\" -- \"$word\")); return; fi");
+	puts("\tif [ \"$COMP_CWORD\" = 2 ]; then\n\t\tcase \"${COMP_WORDS[1]}\" in");
+	for (size_t i = 0; i < 3; i++) {
+		const char *family = ((const char *const[]){ "jobs", "queues", "token" })[i];
+		printf("\t\t%s) words=\"", family);
+		EACH_COMMAND(command) {
+			size_t len = strlen(family);
+			if (strncmp(command->name, family, len) == 0 && command->name[len] == ' ')
+				printf("%s ", command->name + len + 1);
+		}
+		puts("\" ;;");
+	}
+	puts("\t\tesac\n\t\t[ -z \"$words\" ] || { COMPREPLY=($(compgen -W \"$words\" -- \"$word\")); return; }\n\tfi");
+	puts("\tcase \"$command $before\" in");
+	EACH_COMMAND(command)
+		completion_bash_values(command);
+	puts("\tesac\n\tif [ -z \"$words\" ]; then\n\t\tcase \"$command\" in");
+	EACH_COMMAND(command) {
+		if (completion_has_options(command))
+			completion_bash_options(command);
+	}
+	puts("\t\tesac\n\t\tcase \"$word\" in -*) ;; *)\n"
+	     "\t\t\tcase \"$command\" in enqueue | work | queues\\ *) words=\"$(_ruche_queues)\" ;; esac ;;\n"
+	     "\t\tesac\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\ncomplete -F _ruche ruche");
+}
+
+/* ---- fish ---- */
+
+static void completion_fish_quoted(const char *text)
+{
+	putchar('\'');
+	for (; *text; text++) {
+		if (*text == '\'' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('\'');
+}
+
+static void completion_fish_option(const char *condition, const struct cli_option *option)
+{
+	printf("complete -c ruche -n '%s' -l %s", condition, option->name);
+	if (option->letter)
+		printf(" -s %c", option->letter);
+	if (option->value && option->words && strcmp(option->words, "@files") == 0)
+		fputs(" -rF", stdout);
+	else if (option->value && option->words && strcmp(option->words, "@queues") == 0)
+		fputs(" -xa '(__ruche_queues)'", stdout);
+	else if (option->value && option->words && option->words[0] != '@')
+		printf(" -xa '%s'", option->words);
+	else if (option->value)
+		fputs(" -x", stdout);
+	fputs(" -d ", stdout);
+	completion_fish_quoted(option->help);
+	putchar('\n');
+}
+
+static void completion_fish(void)
+{
+	puts("# completion of ruche for fish; made by 'ruche completion'\ncomplete -c ruche -f");
+	puts("function __ruche_queues; " COMPLETION_QUEUES "; end");
+	EACH_COMMAND(command) {
+		char condition[160], first[64];
+		size_t len = strcspn(command->name, " ");
+		snprintf(first, sizeof(first), "%.*s", (int)len, command->name);
+		printf("complete -c ruche -n __fish_use_subcommand -a %s -d ", first);
+		completion_fish_quoted(command->name[len] ? first : command->summary);
+		putchar('\n');
+		snprintf(condition, sizeof(condition), "__fish_seen_subcommand_from %s", first);
+		if (command->name[len]) {
+			printf("complete -c ruche -n '%s; and test (count (commandline -opc)) -eq 2' -a %s -d ", condition, command->name + len + 1);
+			completion_fish_quoted(command->summary);
+			putchar('\n');
+			snprintf(condition + strlen(condition), sizeof(condition) - strlen(condition), "; and __fish_seen_subcommand_from %s",
+				 command->name + len + 1);
+		}
+		for (const struct cli_option *option = command->options; option && option->name; option++)
+			completion_fish_option(condition, option);
+	}
+	puts("complete -c ruche -n '__fish_seen_subcommand_from enqueue work queues' -a '(__ruche_queues)'");
+}
+
+int cmd_completion(int argc, char **argv)
+{
+	struct args args;
+	int code = args_read(&args, commands_find("completion"), argc, argv);
+	if (code)
+		return code;
+	const char *shell = args.word_count == 1 ? args.words[0] : "";
+	if (strcmp(shell, "bash") == 0 || strcmp(shell, "zsh") == 0)
+		completion_bash();
+	else if (strcmp(shell, "fish") == 0)
+		completion_fish();
+	else
+		return args_complain(args.command, "which shell? bash, zsh or fish");
+	return 0;
+}

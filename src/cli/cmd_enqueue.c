@@ -1,0 +1,264 @@
+/* ruche enqueue: a job into a queue, or one for each line of a file. */
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/time_text.h"
+#include "cli/commands.h"
+#include "cli/pluck.h"
+#include "cli/remote.h"
+#include "cli/text.h"
+#include <sysexits.h>
+
+#define ENQUEUE_LINES_PER_CALL 1000u
+
+const struct cli_option enqueue_options[] = {
+	{ "file", 'f', "FILE", "read the payload there; - is standard input", "@files", false },
+	{ "lines", 0, NULL, "the file holds one payload a line: a job for each", NULL, false },
+	{ "id", 'i', "ID", "the job's own id: a second one with it is a duplicate", NULL, false },
+	{ "name", 'n', "NAME", "what kind of job it is", NULL, false },
+	{ "group", 'g', "KEY", "its group: groups are served in turn", NULL, false },
+	{ "priority", 'p', "N", "0 runs first", NULL, false },
+	{ "delay", 'd', "SPAN", "not before: 90s, 15m, 2h", NULL, false },
+	{ "at", 0, "INSTANT", "not before: 2026-12-24T18:00:00Z", NULL, false },
+	{ "ttl", 0, "SPAN", "not after", NULL, false },
+	{ "timeout", 0, "SPAN", "of one attempt", NULL, false },
+	{ "max-attempts", 'a', "N", "failed attempts before it fails for good", NULL, false },
+	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
+	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
+	{ "to", 0, "URL", "the daemon POSTs the payload there, instead of a worker", NULL, false },
+	{ "wait", 'w', NULL, "wait for its end; fails when the job does", NULL, false },
+	JSON_OPTION,
+	REMOTE_OPTIONS,
+	{ 0 },
+};
+
+struct enqueue {
+	const struct args *args;
+	struct remote *remote;
+	struct buf options; /* members after "queue" and "payload", the same for every job of this call */
+};
+
+static int enqueue_put_span(struct enqueue *enqueue, const char *option, const char *key)
+{
+	int64_t ms = -1;
+	int code = args_duration_ms(enqueue->args, option, &ms);
+	if (!code && ms >= 0)
+		json_put_field_i64(&enqueue->options, key, ms);
+	return code;
+}
+
+static int enqueue_put_number(struct enqueue *enqueue, const char *option, const char *key, int64_t max)
+{
+	int64_t number = -1;
+	int code = args_i64(enqueue->args, option, 0, max, &number);
+	if (!code && number >= 0)
+		json_put_field_i64(&enqueue->options, key, number);
+	return code;
+}
+
+static void enqueue_put_tags(struct enqueue *enqueue)
+{
+	if (!args_has(enqueue->args, "tag"))
+		return;
+	json_put_key(&enqueue->options, "tags");
+	buf_add_byte(&enqueue->options, '[');
+	const char *tag;
+	for (int at = 0; (tag = args_each(enqueue->args, "tag", &at)) != NULL;) {
+		json_put_comma(&enqueue->options);
+		json_put_str(&enqueue->options, str_of(tag));
+	}
+	buf_add_byte(&enqueue->options, ']');
+}
+
+static int enqueue_put_options(struct enqueue *enqueue)
+{
+	static const char *const texts[][2] = { { "id", "id" }, { "name", "name" }, { "group", "group" }, { "at", "run_at" } };
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		if (args_has(enqueue->args, texts[i][0]))
+			json_put_field_str(&enqueue->options, texts[i][1], str_of(args_get(enqueue->args, texts[i][0])));
+	}
+	if (enqueue->remote->space)
+		json_put_field_str(&enqueue->options, "namespace", str_of(enqueue->remote->space));
+	if (args_has(enqueue->args, "lifo"))
+		json_put_field_bool(&enqueue->options, "lifo", true);
+	enqueue_put_tags(enqueue);
+	if (args_has(enqueue->args, "to")) {
+		json_put_key(&enqueue->options, "target");
+		buf_add_byte(&enqueue->options, '{');
+		json_put_field_str(&enqueue->options, "url", str_of(args_get(enqueue->args, "to")));
+		buf_add_byte(&enqueue->options, '}');
+	}
+	int code = enqueue_put_number(enqueue, "priority", "priority", LIMIT_PRIORITY);
+	if (!code)
+		code = enqueue_put_number(enqueue, "max-attempts", "max_attempts", LIMIT_ATTEMPTS);
+	if (!code)
+		code = enqueue_put_span(enqueue, "delay", "delay_ms");
+	if (!code)
+		code = enqueue_put_span(enqueue, "ttl", "ttl_ms");
+	if (!code)
+		code = enqueue_put_span(enqueue, "timeout", "timeout_ms");
+	return code;
+}
+
+static void enqueue_put_job(struct enqueue *enqueue, struct str payload)
+{
+	struct buf *body = &enqueue->remote->body;
+	buf_add_byte(body, '{');
+	json_put_field_str(body, "queue", str_of(enqueue->args->words[0]));
+	json_put_field_raw(body, "payload", payload);
+	if (enqueue->options.len) {
+		buf_add_byte(body, ',');
+		buf_add(body, buf_str(&enqueue->options));
+	}
+	buf_add_byte(body, '}');
+}
+
+static int enqueue_check(const struct enqueue *enqueue, struct str payload, uint64_t line)
+{
+	struct problem problem = { 0 };
+	if (!json_check(payload, &problem))
+		return 0;
+	fprintf(stderr, "ruche enqueue: the payload");
+	if (line)
+		fprintf(stderr, " on line %llu", (unsigned long long)line);
+	fprintf(stderr, " is not JSON: %s Text needs quotes: ruche enqueue %s '\"text\"'\n", problem.detail, enqueue->args->words[0]);
+	return EX_DATAERR;
+}
+
+/* Asks for the job until it is final, and tells how it ended: 0 for completed. */
+static int enqueue_wait(struct enqueue *enqueue, struct str uid)
+{
+	struct remote *remote = enqueue->remote;
+	for (;;) {
+		struct str body, state, raw;
+		remote_begin(remote);
+		remote_path(remote, "/v1/jobs/");
+		remote_piece(remote, uid);
+		remote_query(remote, "wait_ms", "30000");
+		int code = remote_call(remote, "GET", &body);
+		if (code)
+			return code;
+		state = pluck_text(body, "state", &remote->arena);
+		bool completed = str_eq(state, STR("completed"));
+		if (!completed && !str_eq(state, STR("failed")) && !str_eq(state, STR("cancelled")) && !str_eq(state, STR("expired")))
+			continue;
+		if (args_has(enqueue->args, "json"))
+			printf(STR_FMT "\n", STR_ARG(body));
+		else if (completed)
+			printf("completed " STR_FMT "\n", STR_ARG(pluck_raw(body, "result", &remote->arena, &raw) ? raw : STR("null")));
+		else
+			fprintf(stderr, "ruche enqueue: the job " STR_FMT " ended as " STR_FMT ": " STR_FMT "\n", STR_ARG(uid), STR_ARG(state),
+				STR_ARG(pluck_text(body, "error.message", &remote->arena)));
+		return completed ? 0 : 1;
+	}
+}
+
+static int enqueue_one(struct enqueue *enqueue, struct str payload)
+{
+	struct remote *remote = enqueue->remote;
+	struct str body;
+	int code = enqueue_check(enqueue, payload, 0);
+	if (code)
+		return code;
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs");
+	enqueue_put_job(enqueue, payload);
+	code = remote_call(remote, "POST", &body);
+	if (code)
+		return code;
+	struct str uid = pluck_text(body, "uid", &remote->arena);
+	if (args_has(enqueue->args, "wait"))
+		return enqueue_wait(enqueue, uid);
+	if (args_has(enqueue->args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		printf(STR_FMT " " STR_FMT "%s\n", STR_ARG(uid), STR_ARG(pluck_text(body, "state", &remote->arena)),
+		       pluck_true(body, "duplicate", &remote->arena) ? " (duplicate: the job was there already)" : "");
+	return 0;
+}
+
+static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t count)
+{
+	struct str body;
+	buf_add_lit(&enqueue->remote->body, "]}");
+	int code = remote_call(enqueue->remote, "POST", &body);
+	if (code) {
+		fprintf(stderr, "ruche enqueue: %llu jobs were enqueued before that\n", (unsigned long long)*sent);
+		return code;
+	}
+	if (args_has(enqueue->args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	*sent += count;
+	arena_reset(&enqueue->remote->arena);
+	return 0;
+}
+
+static int enqueue_lines(struct enqueue *enqueue, struct str text)
+{
+	uint64_t sent = 0, line = 0;
+	uint32_t count = 0;
+	int code = 0;
+	while (!code && text.len) {
+		size_t end = str_index(text, '\n');
+		struct str payload = str_trim((struct str){ text.ptr, end });
+		text = str_from(text, end + 1);
+		line++;
+		if (!payload.len)
+			continue;
+		code = enqueue_check(enqueue, payload, line);
+		if (!count) {
+			remote_begin(enqueue->remote);
+			remote_path(enqueue->remote, "/v1/jobs");
+			buf_add_lit(&enqueue->remote->body, "{\"jobs\":[");
+		}
+		json_put_comma(&enqueue->remote->body);
+		enqueue_put_job(enqueue, payload);
+		if (!code && ++count == ENQUEUE_LINES_PER_CALL) {
+			code = enqueue_send_lines(enqueue, &sent, count);
+			count = 0;
+		}
+	}
+	if (!code && count)
+		code = enqueue_send_lines(enqueue, &sent, count);
+	if (!code && !args_has(enqueue->args, "json"))
+		printf("%llu jobs enqueued into %s\n", (unsigned long long)sent, enqueue->args->words[0]);
+	return code;
+}
+
+static int enqueue_text(struct enqueue *enqueue, const char *file)
+{
+	const struct args *args = enqueue->args;
+	struct buf text;
+	buf_init(&text, LIMIT_BODY_MAX);
+	int code = file ? text_read("enqueue", file, &text) : 0;
+	if (!code)
+		code = enqueue_put_options(enqueue);
+	struct str payload = file ? buf_str(&text) : args->word_count == 2 ? str_of(args->words[1]) : STR("null");
+	if (!code)
+		code = args_has(args, "lines") ? enqueue_lines(enqueue, payload) : enqueue_one(enqueue, payload);
+	buf_fini(&text);
+	return code;
+}
+
+static int enqueue_act(struct remote *remote, const struct args *args)
+{
+	const char *file = args_get(args, "file");
+	bool lines = args_has(args, "lines");
+	if (args->word_count < 1 || args->word_count > 2)
+		return args_complain(args->command, "it takes a queue and at most one payload");
+	if (file && args->word_count == 2)
+		return args_complain(args->command, "the payload is given twice: as a word and by --file");
+	if (lines && (args->word_count == 2 || args_has(args, "wait") || args_has(args, "id")))
+		return args_complain(args->command, "--lines goes with --file or standard input, without --wait and --id");
+	if (!file && (lines || (args->word_count == 2 && strcmp(args->words[1], "-") == 0)))
+		file = "-";
+	struct enqueue enqueue = { .args = args, .remote = remote };
+	buf_init(&enqueue.options, 262144);
+	int code = enqueue_text(&enqueue, file);
+	buf_fini(&enqueue.options);
+	return code;
+}
+
+int cmd_enqueue(int argc, char **argv)
+{
+	return remote_run(argc, argv, enqueue_act);
+}

@@ -1,0 +1,159 @@
+/* ruche events: what happens, as it happens. Breaks are bridged: it goes on after the last event that it printed. */
+#include "cli/commands.h"
+#include "cli/pluck.h"
+#include "cli/remote.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define EVENTS_LINE_MAX (1024u * 1024)
+#define EVENTS_PAUSE_US 1000000
+
+const struct cli_option events_options[] = {
+	{ "queue", 'q', "QUEUE", "only of this queue", "@queues", false },
+	{ "type", 't', "TYPE", "only this type; may be given several times", "enqueued active completed failed retrying cancelled", true },
+	{ "after", 'a', "ID", "go on after this event; 0 for all that are kept", NULL, false },
+	{ "count", 0, "N", "end after so many events", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+
+struct events {
+	const struct args *args;
+	struct buf line;         /* the one that is arriving */
+	struct buf type, data;   /* of the event that is arriving */
+	char id[128], last_id[128]; /* last_id: of the last event printed */
+	uint64_t left;           /* to print; UINT64_MAX: no end */
+	bool json, over;
+};
+
+static volatile sig_atomic_t events_stop;
+
+static void events_on_signal(int number)
+{
+	(void)number;
+	events_stop = 1;
+}
+
+static bool events_is_wanted(const struct events *events)
+{
+	const char *type = args_get(events->args, "type");
+	if (!type)
+		return true;
+	for (int at = 0; (type = args_each(events->args, "type", &at)) != NULL;) {
+		if (str_eq(buf_str(&events->type), str_of(type)))
+			return true;
+	}
+	return false;
+}
+
+static void events_print(struct events *events)
+{
+	struct arena arena = { 0 };
+	struct str data = buf_str(&events->data), detail;
+	if (events->json) {
+		printf("{\"id\":\"%s\",\"type\":\"" STR_FMT "\",\"data\":" STR_FMT "}\n", events->id, STR_ARG(buf_str(&events->type)),
+		       STR_ARG(data.len ? data : STR("null")));
+	} else {
+		printf(STR_FMT "  %-16.*s " STR_FMT "  " STR_FMT "  " STR_FMT "\n", STR_ARG(pluck_text(data, "at", &arena)), (int)events->type.len,
+		       events->type.ptr, STR_ARG(pluck_text(data, "queue", &arena)), STR_ARG(pluck_text(data, "uid", &arena)),
+		       STR_ARG(pluck_raw(data, "detail", &arena, &detail) && !str_eq(detail, STR("null")) ? detail : STR("")));
+	}
+	fflush(stdout);
+	arena_fini(&arena);
+}
+
+/* A blank line ends an event. */
+static void events_end(struct events *events)
+{
+	if (events->type.len && events_is_wanted(events)) {
+		events_print(events);
+		if (events->left != UINT64_MAX && --events->left == 0)
+			events->over = true;
+	}
+	if (events->id[0])
+		memcpy(events->last_id, events->id, sizeof(events->last_id));
+	buf_clear(&events->type);
+	buf_clear(&events->data);
+}
+
+static void events_line(struct events *events, struct str line)
+{
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	if (line.len == 0) {
+		events_end(events);
+		return;
+	}
+	size_t colon = str_index(line, ':');
+	struct str name = { line.ptr, colon }, value = str_from(line, colon + 1);
+	if (value.len && value.ptr[0] == ' ')
+		value = str_from(value, 1);
+	if (str_eq(name, STR("event")))
+		buf_add(&events->type, value);
+	else if (str_eq(name, STR("data")))
+		buf_add(&events->data, value);
+	else if (str_eq(name, STR("id")))
+		snprintf(events->id, sizeof(events->id), STR_FMT, STR_ARG(value));
+}
+
+static bool events_bytes(void *context, struct str bytes)
+{
+	struct events *events = context;
+	while (bytes.len && !events->over) {
+		size_t end = str_index(bytes, '\n');
+		buf_add(&events->line, (struct str){ bytes.ptr, end });
+		if (end < bytes.len) {
+			events_line(events, buf_str(&events->line));
+			buf_clear(&events->line);
+		}
+		bytes = str_from(bytes, end + 1);
+	}
+	return !events->over && !events_stop;
+}
+
+static int events_follow(struct remote *remote, struct events *events)
+{
+	bool first = true;
+	while (!events->over && !events_stop) {
+		if (!first)
+			usleep(EVENTS_PAUSE_US);
+		remote_begin(remote);
+		remote_path(remote, "/v1/events");
+		remote_query(remote, "queue", args_get(events->args, "queue"));
+		remote_query(remote, "namespace", remote->space);
+		buf_clear(&events->line);
+		int code = remote_stream(remote, events->last_id[0] ? events->last_id : NULL, events_bytes, events);
+		if (code && (first || (code != EX_UNAVAILABLE && code != EX_TEMPFAIL)))
+			return code;
+		first = false;
+	}
+	return 0;
+}
+
+static int events_act(struct remote *remote, const struct args *args)
+{
+	struct events events = { .args = args, .json = args_has(args, "json"), .left = UINT64_MAX };
+	if (args->word_count)
+		return args_complain(args->command, "'%s' is one word too many; --queue names a queue", args->words[0]);
+	int code = args_u64(args, "count", 1, UINT32_MAX, &events.left);
+	if (code)
+		return code;
+	buf_init(&events.line, EVENTS_LINE_MAX);
+	buf_init(&events.type, 256);
+	buf_init(&events.data, EVENTS_LINE_MAX);
+	snprintf(events.last_id, sizeof(events.last_id), "%s", args_get(args, "after") ? args_get(args, "after") : "");
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = events_on_signal }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = events_on_signal }, NULL);
+	remote->stop = &events_stop;
+	code = events_follow(remote, &events);
+	buf_fini(&events.line);
+	buf_fini(&events.type);
+	buf_fini(&events.data);
+	return code;
+}
+
+int cmd_events(int argc, char **argv)
+{
+	return remote_run(argc, argv, events_act);
+}

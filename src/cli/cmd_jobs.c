@@ -1,0 +1,479 @@
+/* ruche jobs …: look at jobs, and change them by hand, one by one or all that match. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "cli/commands.h"
+#include "cli/pluck.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define JOBS_POLL_US 100000
+#define JOBS_BAR     30
+#define STATE_WORDS  "waiting delayed active completed failed cancelled expired"
+
+/* What a job must be to be listed, or to be taken along by --all. The same words in the API's filter. */
+#define FILTER_OPTIONS                                                                                                    \
+	{ "queue", 'q', "QUEUE", "in this queue", "@queues", false },                                                     \
+	{ "state", 's', "STATE", "in this state; may be given several times", STATE_WORDS, true },                        \
+	{ "name", 'n', "NAME", "of this name", NULL, false },                                                             \
+	{ "id", 'i', "ID", "with this id; ID* for all that begin so", NULL, false },                                      \
+	{ "group", 'g', "KEY", "in this group", NULL, false },                                                            \
+	{ "tag", 't', "TAG", "with this tag", NULL, false },                                                              \
+	{ "error", 'e', "TEXT", "whose error says this", NULL, false },                                                   \
+	{ "created-after", 0, "INSTANT", "enqueued since: 2026-11-23T08:00:00Z", NULL, false },                           \
+	{ "created-before", 0, "INSTANT", "enqueued until", NULL, false },                                                \
+	{ "finished-after", 0, "INSTANT", "ended since", NULL, false },                                                   \
+	{ "finished-before", 0, "INSTANT", "ended until", NULL, false }
+#define BULK_OPTIONS                                                                                                      \
+	{ "all", 0, NULL, "every job that the options below match, instead of one", NULL, false },                        \
+	{ "yes", 'y', NULL, "do not ask before", NULL, false }, FILTER_OPTIONS
+
+const struct cli_option jobs_list_options[] = {
+	FILTER_OPTIONS,
+	{ "limit", 'l', "N", "how many (50)", NULL, false },
+	{ "oldest", 0, NULL, "the oldest first", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_show_options[] = {
+	{ "payload", 0, NULL, "only its payload, byte for byte", NULL, false },
+	{ "result", 0, NULL, "only its result", NULL, false },
+	{ "logs", 0, NULL, "only its log lines", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_plain_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option jobs_bulk_options[] = { BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option jobs_retry_options[] = {
+	{ "payload", 'p', "FILE", "with this payload instead, kept beside the first one", "@files", false },
+	{ "delay", 'd', "SPAN", "not before", NULL, false },
+	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_move_options[] = {
+	{ "to", 0, "QUEUE", "into this queue", "@queues", false },
+	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_priority_options[] = {
+	{ "to", 0, "N", "the new priority; 0 runs first", NULL, false },
+	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_exit bulk_exits[] = { { 1, "--all: some jobs could not be changed" }, { 0 } };
+
+/* option, member of a filter */
+static const char *const jobs_filters[][2] = {
+	{ "queue", "queue" }, { "name", "name" }, { "id", "id" }, { "group", "group" }, { "tag", "tag" }, { "error", "error" },
+	{ "created-after", "created_after" }, { "created-before", "created_before" },
+	{ "finished-after", "finished_after" }, { "finished-before", "finished_before" },
+};
+
+/* ---- looking ---- */
+
+/* "failed,active" */
+static const char *jobs_states(const struct args *args, struct arena *arena)
+{
+	const char *all = NULL, *state;
+	for (int at = 0; (state = args_each(args, "state", &at)) != NULL;)
+		all = all ? arena_printf(arena, "%s,%s", all, state) : state;
+	return all;
+}
+
+static void jobs_print_table(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { "UID", "QUEUE", "NAME", "ID", "STATE", ">ATTEMPTS", "CREATED", "ERROR", NULL };
+	struct table table;
+	uint32_t count;
+	struct str *jobs = pluck_items(body, "jobs", &remote->arena, &count);
+	int64_t now_us = clock_wall_us();
+	table_init(&table, &remote->arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		struct arena *arena = &remote->arena;
+		struct str id = pluck_text(jobs[i], "id", arena), uid = pluck_text(jobs[i], "uid", arena);
+		table_add(&table, uid);
+		table_add(&table, pluck_text(jobs[i], "queue", arena));
+		table_add(&table, pluck_text(jobs[i], "name", arena));
+		table_add(&table, str_eq(id, uid) ? STR("") : id);
+		table_add(&table, pluck_text(jobs[i], "state", arena));
+		table_add(&table, str_of(arena_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(pluck_text(jobs[i], "attempts_made", arena)),
+						      STR_ARG(pluck_text(jobs[i], "max_attempts", arena)))));
+		table_add(&table, text_ago(pluck_text(jobs[i], "created_at", arena), now_us, arena));
+		table_add(&table, pluck_text(jobs[i], "error.message", arena));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("no job matches");
+}
+
+static int jobs_list(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	if (args->word_count)
+		return args_complain(args->command, "'%s' is one word too many; --queue names a queue", args->words[0]);
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs");
+	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
+		remote_query(remote, jobs_filters[i][1], args_get(args, jobs_filters[i][0]));
+	remote_query(remote, "state", jobs_states(args, &remote->arena));
+	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
+	remote_query(remote, "order", args_has(args, "oldest") ? "oldest" : NULL);
+	remote_query(remote, "cursor", args_get(args, "cursor"));
+	remote_query(remote, "namespace", remote->space);
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json")) {
+		printf(STR_FMT "\n", STR_ARG(body));
+		return 0;
+	}
+	jobs_print_table(remote, body);
+	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	return 0;
+}
+
+static int jobs_get(struct remote *remote, struct str uid, const char *tail, struct str *out)
+{
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs/");
+	remote_piece(remote, uid);
+	remote_path(remote, tail);
+	return remote_call(remote, "GET", out);
+}
+
+static void jobs_print_line(struct remote *remote, const char *label, struct str job, const char *path)
+{
+	struct str value = pluck_text(job, path, &remote->arena);
+	if (value.len && !str_eq(value, STR("{}")) && !str_eq(value, STR("[]")))
+		printf("%-12s " STR_FMT "\n", label, STR_ARG(value));
+}
+
+static void jobs_print_attempts(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { ">#", "STARTED", ">TOOK", "NEXT", "WORKER", "OUTCOME", NULL };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	uint32_t count;
+	struct str *attempts = pluck_items(body, "attempts", arena, &count);
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str message = pluck_text(attempts[i], "error.message", arena), status = pluck_text(attempts[i], "exchange.status", arena);
+		table_add(&table, pluck_text(attempts[i], "number", arena));
+		table_add(&table, pluck_text(attempts[i], "started_at", arena));
+		uint64_t took_ms;
+		table_add(&table, pluck_u64(attempts[i], "took_ms", arena, &took_ms)
+					  ? str_of(arena_printf(arena, "%llu ms", (unsigned long long)took_ms))
+					  : STR(""));
+		table_add(&table, pluck_text(attempts[i], "next", arena));
+		table_add(&table, pluck_text(attempts[i], "worker", arena));
+		table_add(&table, message.len ? message : status.len ? str_of(arena_printf(arena, "HTTP " STR_FMT, STR_ARG(status))) : STR("ok"));
+	}
+	if (count) {
+		puts("\nattempts");
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	}
+}
+
+static int jobs_show_whole(struct remote *remote, const struct args *args, struct str uid)
+{
+	static const char *const lines[][2] = {
+		{ "job", "uid" }, { "queue", "queue" }, { "id", "id" }, { "name", "name" }, { "group", "group" }, { "state", "state" },
+		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" }, { "attempts", "attempts_made" },
+		{ "of", "max_attempts" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
+		{ "started", "started_at" }, { "finished", "finished_at" }, { "worker", "worker" }, { "progress", "progress" },
+		{ "payload", "payload_bytes" }, { "error", "error.message" },
+	};
+	struct str job, attempts;
+	int code = jobs_get(remote, uid, "", &job);
+	if (code)
+		return code;
+	if (args_has(args, "json")) {
+		printf(STR_FMT "\n", STR_ARG(job));
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
+		jobs_print_line(remote, lines[i][0], job, lines[i][1]);
+	code = jobs_get(remote, uid, "/attempts", &attempts);
+	if (!code)
+		jobs_print_attempts(remote, attempts);
+	return code;
+}
+
+static void jobs_print_logs(struct remote *remote, struct str body)
+{
+	uint32_t count;
+	struct str *logs = pluck_items(body, "logs", &remote->arena, &count);
+	for (uint32_t i = 0; i < count; i++)
+		printf(STR_FMT "  " STR_FMT "\n", STR_ARG(pluck_text(logs[i], "at", &remote->arena)), STR_ARG(pluck_text(logs[i], "line", &remote->arena)));
+}
+
+static int jobs_show(struct remote *remote, const struct args *args)
+{
+	struct str uid, body;
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one job: a uid, or QUEUE/ID");
+	int code = remote_job(remote, args->words[0], &uid);
+	if (code)
+		return code;
+	const char *part = args_has(args, "payload") ? "/payload" : args_has(args, "result") ? "/result" : args_has(args, "logs") ? "/logs" : NULL;
+	if (!part)
+		return jobs_show_whole(remote, args, uid);
+	code = jobs_get(remote, uid, part, &body);
+	if (code)
+		return code;
+	if (args_has(args, "logs") && !args_has(args, "json"))
+		jobs_print_logs(remote, body);
+	else
+		fwrite(body.ptr, 1, body.len, stdout);
+	return 0;
+}
+
+static int jobs_explain(struct remote *remote, const struct args *args)
+{
+	struct str uid, body;
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one job: a uid, or QUEUE/ID");
+	int code = remote_job(remote, args->words[0], &uid);
+	if (!code)
+		code = jobs_get(remote, uid, "/explain", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		printf(STR_FMT " [" STR_FMT "]\n", STR_ARG(pluck_text(body, "text", &remote->arena)), STR_ARG(pluck_text(body, "code", &remote->arena)));
+	return 0;
+}
+
+/* ---- changing one ---- */
+
+struct jobs_change {
+	const char *verb;    /* the path's last piece, or NULL for DELETE */
+	const char *action;  /* of a bulk operation */
+	const char *done;    /* "retried" */
+	struct buf arguments; /* members, without braces: the same for one job and for a bulk operation */
+};
+
+static int jobs_change_one(struct remote *remote, const struct args *args, const struct jobs_change *change)
+{
+	struct str uid, body;
+	int code = remote_job(remote, args->words[0], &uid);
+	if (code)
+		return code;
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs/");
+	remote_piece(remote, uid);
+	if (change->verb) {
+		remote_path(remote, "/");
+		remote_path(remote, change->verb);
+		buf_add_byte(&remote->body, '{');
+		buf_add(&remote->body, buf_str(&change->arguments));
+		buf_add_byte(&remote->body, '}');
+	}
+	code = remote_call(remote, change->verb ? "POST" : "DELETE", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json") && body.len)
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		printf("%s " STR_FMT "%s" STR_FMT "\n", change->done, STR_ARG(uid), body.len ? ": now " : "",
+		       STR_ARG(body.len ? pluck_text(body, "state", &remote->arena) : STR("")));
+	return 0;
+}
+
+/* ---- changing all that match ---- */
+
+static void jobs_put_filter(struct remote *remote, const struct args *args)
+{
+	struct buf *body = &remote->body;
+	json_put_key(body, "filter");
+	buf_add_byte(body, '{');
+	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++) {
+		if (args_has(args, jobs_filters[i][0]))
+			json_put_field_str(body, jobs_filters[i][1], str_of(args_get(args, jobs_filters[i][0])));
+	}
+	if (args_has(args, "state")) {
+		const char *state;
+		json_put_key(body, "states");
+		buf_add_byte(body, '[');
+		for (int at = 0; (state = args_each(args, "state", &at)) != NULL;) {
+			json_put_comma(body);
+			json_put_str(body, str_of(state));
+		}
+		buf_add_byte(body, ']');
+	}
+	if (remote->space)
+		json_put_field_str(body, "namespace", str_of(remote->space));
+	buf_add_byte(body, '}');
+}
+
+static void jobs_draw(uint64_t done, uint64_t expected, bool last)
+{
+	uint64_t filled = expected ? done * JOBS_BAR / expected : 0;
+	filled = last || filled > JOBS_BAR ? JOBS_BAR : filled;
+	fprintf(stderr, "\r[%.*s%*s] %llu jobs%s", (int)filled, "==============================", (int)(JOBS_BAR - filled), "",
+		(unsigned long long)done, last ? "\n" : "");
+}
+
+/* How far it can go, for the bar: the daemon's own estimate when it tells one. */
+static uint64_t jobs_expected(struct remote *remote, struct str operation)
+{
+	uint64_t count = 0;
+	pluck_u64(operation, "matching", &remote->arena, &count);
+	return count;
+}
+
+/* Follows a bulk operation to its end. Leaving with Ctrl-C leaves it running: it is the daemon's, not ours. */
+static int jobs_follow(struct remote *remote, const struct args *args, const struct jobs_change *change, struct str operation)
+{
+	struct arena *arena = &remote->arena;
+	struct str uid = pluck_text(operation, "uid", arena), state = pluck_text(operation, "state", arena);
+	uint64_t done = 0, skipped = 0, failed = 0, expected = jobs_expected(remote, operation);
+	bool bar = remote_is_fancy(stderr) && !args_has(args, "json");
+	while (str_eq(state, STR("running"))) {
+		usleep(JOBS_POLL_US);
+		remote_begin(remote);
+		remote_path(remote, "/v1/operations/");
+		remote_piece(remote, uid);
+		int code = remote_call(remote, "GET", &operation);
+		if (code)
+			return code;
+		state = pluck_text(operation, "state", arena);
+		pluck_u64(operation, "done", arena, &done);
+		if (bar)
+			jobs_draw(done, expected, !str_eq(state, STR("running")));
+	}
+	pluck_u64(operation, "done", arena, &done);
+	pluck_u64(operation, "skipped", arena, &skipped);
+	pluck_u64(operation, "failed", arena, &failed);
+	if (args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(operation));
+	else
+		printf("%s %llu jobs, skipped %llu that had changed, %llu could not be changed\n", change->done, (unsigned long long)done,
+		       (unsigned long long)skipped, (unsigned long long)failed);
+	return failed ? 1 : 0;
+}
+
+static int jobs_change_all(struct remote *remote, const struct args *args, const struct jobs_change *change)
+{
+	struct str body;
+	char question[64];
+	snprintf(question, sizeof(question), "%s every job that matches?", change->action);
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
+		return EX_USAGE;
+	remote_begin(remote);
+	remote_path(remote, "/v1/operations");
+	buf_add_byte(&remote->body, '{');
+	json_put_field_str(&remote->body, "action", str_of(change->action));
+	jobs_put_filter(remote, args);
+	if (change->arguments.len) {
+		json_put_key(&remote->body, "arguments");
+		buf_add_byte(&remote->body, '{');
+		buf_add(&remote->body, buf_str(&change->arguments));
+		buf_add_byte(&remote->body, '}');
+	}
+	buf_add_byte(&remote->body, '}');
+	int code = remote_call(remote, "POST", &body);
+	return code ? code : jobs_follow(remote, args, change, body);
+}
+
+static bool jobs_has_filter(const struct args *args)
+{
+	bool any = args_has(args, "state");
+	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
+		any = any || args_has(args, jobs_filters[i][0]);
+	return any;
+}
+
+static int jobs_change(struct remote *remote, const struct args *args, const struct jobs_change *change)
+{
+	bool all = args_has(args, "all");
+	if (all && args->word_count)
+		return args_complain(args->command, "it takes one job, or --all with a filter, not both");
+	if (!all && args->word_count != 1)
+		return args_complain(args->command, "it takes one job (a uid, or QUEUE/ID), or --all with a filter");
+	if (!all && jobs_has_filter(args))
+		return args_complain(args->command, "a filter needs --all");
+	if (all && !jobs_has_filter(args))
+		return args_complain(args->command, "--all needs a filter, such as --queue or --state");
+	return all ? jobs_change_all(remote, args, change) : jobs_change_one(remote, args, change);
+}
+
+/* ---- commands ---- */
+
+static int jobs_retry(struct remote *remote, const struct args *args)
+{
+	struct jobs_change change = { .verb = "retry", .action = "retry", .done = "retried" };
+	const char *file = args_get(args, "payload");
+	int64_t delay_ms = -1;
+	if (file && args_has(args, "all"))
+		return args_complain(args->command, "--payload goes with one job");
+	struct buf payload;
+	buf_init(&payload, LIMIT_BODY_MAX);
+	buf_init(&change.arguments, LIMIT_BODY_MAX);
+	int code = file ? text_read(args->command->name, file, &payload) : 0;
+	if (!code)
+		code = args_duration_ms(args, "delay", &delay_ms);
+	if (file)
+		json_put_field_raw(&change.arguments, "payload", str_trim(buf_str(&payload)));
+	if (delay_ms >= 0)
+		json_put_field_i64(&change.arguments, "delay_ms", delay_ms);
+	if (!code)
+		code = jobs_change(remote, args, &change);
+	buf_fini(&payload);
+	buf_fini(&change.arguments);
+	return code;
+}
+
+static int jobs_cancel(struct remote *remote, const struct args *args)
+{
+	return jobs_change(remote, args, &(struct jobs_change){ .verb = "cancel", .action = "cancel", .done = "cancelled" });
+}
+
+static int jobs_delete(struct remote *remote, const struct args *args)
+{
+	return jobs_change(remote, args, &(struct jobs_change){ .action = "delete", .done = "deleted" });
+}
+
+static int jobs_promote(struct remote *remote, const struct args *args)
+{
+	return jobs_change(remote, args, &(struct jobs_change){ .verb = "promote", .action = "promote", .done = "promoted" });
+}
+
+static int jobs_move(struct remote *remote, const struct args *args)
+{
+	struct jobs_change change = { .verb = "move", .action = "move", .done = "moved" };
+	if (!args_has(args, "to"))
+		return args_complain(args->command, "--to QUEUE is needed");
+	buf_init(&change.arguments, 4096);
+	json_put_field_str(&change.arguments, "queue", str_of(args_get(args, "to")));
+	int code = jobs_change(remote, args, &change);
+	buf_fini(&change.arguments);
+	return code;
+}
+
+static int jobs_priority(struct remote *remote, const struct args *args)
+{
+	struct jobs_change change = { .verb = "priority", .action = "reprioritise", .done = "reprioritised" };
+	int64_t priority = 0;
+	if (!args_has(args, "to"))
+		return args_complain(args->command, "--to N is needed");
+	int code = args_i64(args, "to", 0, LIMIT_PRIORITY, &priority);
+	buf_init(&change.arguments, 64);
+	json_put_field_i64(&change.arguments, "priority", priority);
+	if (!code)
+		code = jobs_change(remote, args, &change);
+	buf_fini(&change.arguments);
+	return code;
+}
+
+#define X(name)                                               \
+	int cmd_jobs_##name(int argc, char **argv)            \
+	{                                                     \
+		return remote_run(argc, argv, jobs_##name);     \
+	}
+X(list) X(show) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority)
+#undef X

@@ -1,0 +1,286 @@
+/* ruche queues …: what stands in them, and their settings. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "cli/commands.h"
+#include "cli/pluck.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include <sysexits.h>
+
+const struct cli_option queues_read_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option queues_plain_options[] = {
+	{ "yes", 'y', NULL, "do not ask before", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option queues_set_options[] = {
+	{ "file", 'f', "FILE", "the whole settings as JSON; what it does not say goes back to its default", "@files", false },
+	{ "group", 'g', "KEY", "of this group of the queue: concurrency, rate", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option queues_pause_options[] = {
+	{ "group", 'g', "KEY", "only this group of the queue", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option queues_groups_options[] = {
+	{ "limit", 'l', "N", "how many (100)", NULL, false },
+	{ "after", 0, "KEY", "go on after this group", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+
+/* ---- reading ---- */
+
+static int queues_list(struct remote *remote, const struct args *args)
+{
+	static const char *const heads[] = { "QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING", "", NULL };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	struct str body;
+	uint32_t count;
+	if (args->word_count)
+		return cli_unknown(arena_printf(arena, "queues %s", args->words[0]));
+	remote_begin(remote);
+	remote_path(remote, "/v1/queues");
+	remote_query(remote, "namespace", remote->space);
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json")) {
+		printf(STR_FMT "\n", STR_ARG(body));
+		return 0;
+	}
+	struct str *queues = pluck_items(body, "queues", arena, &count);
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		static const char *const counts[] = { "states.waiting", "states.delayed", "states.active", "states.completed", "states.failed" };
+		uint64_t wait_ms;
+		table_add(&table, pluck_text(queues[i], "name", arena));
+		for (size_t at = 0; at < ARRAY_COUNT(counts); at++)
+			table_add(&table, pluck_text(queues[i], counts[at], arena));
+		table_add(&table, pluck_u64(queues[i], "wait_ms.p95", arena, &wait_ms)
+					  ? str_of(arena_printf(arena, "%llu ms", (unsigned long long)wait_ms))
+					  : STR("-"));
+		table_add(&table, text_ago(pluck_text(queues[i], "oldest_waiting_at", arena), clock_wall_us(), arena));
+		table_add(&table, pluck_true(queues[i], "paused", arena) ? STR("paused") : STR(""));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("no queue yet: 'ruche enqueue QUEUE' makes one");
+	return 0;
+}
+
+static int queues_word(const struct args *args)
+{
+	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one queue");
+}
+
+static void queues_print_members(struct remote *remote, struct str body, const char *prefix)
+{
+	struct json json;
+	struct problem problem;
+	struct str key = { 0 }, raw;
+	json_init(&json, body, &remote->arena, &problem);
+	if (!json_enter_object(&json))
+		return;
+	while (json_next_key(&json, &key) && json_read_raw(&json, &raw)) {
+		const char *path = arena_printf(&remote->arena, "%s" STR_FMT, prefix, STR_ARG(key));
+		if (raw.ptr[0] == '{' && raw.len > 2)
+			queues_print_members(remote, raw, arena_printf(&remote->arena, "%s.", path));
+		else if (!str_eq(raw, STR("null")))
+			printf("%-28s " STR_FMT "\n", path, STR_ARG(raw));
+	}
+}
+
+static int queues_show(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int code = queues_word(args);
+	if (code)
+		return code;
+	remote_queue(remote, "/v1/queues/", str_of(args->words[0]), "");
+	code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		queues_print_members(remote, body, "");
+	return 0;
+}
+
+static int queues_groups(struct remote *remote, const struct args *args)
+{
+	static const char *const heads[] = { "GROUP", ">WAITING", ">DELAYED", ">ACTIVE", "HELD BACK BY", "", NULL };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	struct str body;
+	uint32_t count;
+	int code = queues_word(args);
+	if (code)
+		return code;
+	remote_queue(remote, "/v1/queues/", str_of(args->words[0]), "/groups");
+	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "100");
+	remote_query(remote, "after", args_get(args, "after"));
+	code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json")) {
+		printf(STR_FMT "\n", STR_ARG(body));
+		return 0;
+	}
+	struct str *groups = pluck_items(body, "groups", arena, &count);
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		static const char *const texts[] = { "key", "waiting", "delayed", "active", "code" };
+		for (size_t at = 0; at < ARRAY_COUNT(texts); at++)
+			table_add(&table, pluck_text(groups[i], texts[at], arena));
+		table_add(&table, pluck_true(groups[i], "paused", arena) ? STR("paused") : STR(""));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("no group has a job now");
+	return 0;
+}
+
+/* ---- changing ---- */
+
+/* A value as JSON when it is JSON ("10", "true", "{…}"), as text otherwise ("http"). */
+static void queues_put_value(struct buf *out, struct str value)
+{
+	struct problem problem;
+	if (json_check(value, &problem))
+		json_put_str(out, value);
+	else
+		buf_add(out, value);
+}
+
+static struct str queues_prefix(struct str word) /* "retry" of "retry.max_attempts=5"; empty without a dot */
+{
+	struct str key = { word.ptr, str_index(word, '=') };
+	size_t dot = str_index(key, '.');
+	return dot == key.len ? (struct str){ word.ptr, 0 } : (struct str){ word.ptr, dot };
+}
+
+static void queues_put_member(struct buf *out, struct arena *arena, struct str word, size_t skip)
+{
+	struct str rest = str_from(word, skip);
+	size_t equals = str_index(rest, '=');
+	json_put_key(out, arena_str(arena, (struct str){ rest.ptr, equals }).ptr);
+	queues_put_value(out, str_from(rest, equals + 1));
+}
+
+/* "a=1 retry.max_attempts=5 retry.jitter=none" → {"a":1,"retry":{"max_attempts":5,"jitter":"none"}} */
+static int queues_put_words(const struct args *args, struct arena *arena, struct buf *out)
+{
+	buf_add_byte(out, '{');
+	for (int i = 1; i < args->word_count; i++) {
+		struct str word = str_of(args->words[i]), prefix = queues_prefix(word);
+		if (str_index(word, '=') == word.len)
+			return args_complain(args->command, "'%s' is not KEY=VALUE", args->words[i]);
+		bool seen = false;
+		for (int j = 1; j < i && prefix.len; j++)
+			seen = seen || str_eq(queues_prefix(str_of(args->words[j])), prefix);
+		if (seen)
+			continue;
+		if (!prefix.len) {
+			queues_put_member(out, arena, word, 0);
+			continue;
+		}
+		json_put_key(out, arena_str(arena, prefix).ptr);
+		buf_add_byte(out, '{');
+		for (int j = i; j < args->word_count; j++) {
+			if (str_eq(queues_prefix(str_of(args->words[j])), prefix))
+				queues_put_member(out, arena, str_of(args->words[j]), prefix.len + 1);
+		}
+		buf_add_byte(out, '}');
+	}
+	buf_add_byte(out, '}');
+	return 0;
+}
+
+static void queues_address(struct remote *remote, const struct args *args, const char *tail)
+{
+	const char *group = args_get(args, "group");
+	remote_begin(remote);
+	remote_path(remote, "/v1/queues/");
+	remote_piece(remote, str_of(args->words[0]));
+	if (group) {
+		remote_path(remote, "/groups/");
+		remote_piece(remote, str_of(group));
+	}
+	remote_path(remote, tail);
+	remote_query(remote, "namespace", remote->space);
+}
+
+static int queues_set(struct remote *remote, const struct args *args)
+{
+	const char *file = args_get(args, "file");
+	struct str body;
+	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
+		return args_complain(args->command, "it takes a queue and KEY=VALUE settings, or a queue and --file");
+	queues_address(remote, args, "");
+	int code = file ? text_read(args->command->name, file, &remote->body) : queues_put_words(args, &remote->arena, &remote->body);
+	if (!code)
+		code = remote_call(remote, file || args_has(args, "group") ? "PUT" : "PATCH", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		printf("%s is set\n", args->words[0]);
+	return 0;
+}
+
+static int queues_switch(struct remote *remote, const struct args *args, const char *tail, const char *done)
+{
+	struct str body;
+	int code = queues_word(args);
+	if (code)
+		return code;
+	queues_address(remote, args, tail);
+	buf_add_lit(&remote->body, "{}");
+	code = remote_call(remote, "POST", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(body));
+	else
+		printf("%s is %s\n", args_has(args, "group") ? args_get(args, "group") : args->words[0], done);
+	return 0;
+}
+
+static int queues_pause(struct remote *remote, const struct args *args)
+{
+	return queues_switch(remote, args, "/pause", "paused: nothing new starts");
+}
+
+static int queues_resume(struct remote *remote, const struct args *args)
+{
+	return queues_switch(remote, args, "/resume", "resumed");
+}
+
+static int queues_delete(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int code = queues_word(args);
+	if (code)
+		return code;
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the queue and its settings?"))
+		return EX_USAGE;
+	queues_address(remote, args, "");
+	code = remote_call(remote, "DELETE", &body);
+	if (!code)
+		printf("%s is deleted\n", args->words[0]);
+	return code;
+}
+
+#define X(name)                                                   \
+	int cmd_queues_##name(int argc, char **argv)              \
+	{                                                         \
+		return remote_run(argc, argv, queues_##name);     \
+	}
+X(list) X(show) X(set) X(pause) X(resume) X(delete) X(groups)
+#undef X

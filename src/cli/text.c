@@ -1,0 +1,58 @@
+#include "cli/text.h"
+#include "base/time_text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define TEXT_READ_BYTES 65536u
+
+int text_read(const char *command, const char *path, struct buf *out)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0) {
+		char *room = buf_reserve(out, TEXT_READ_BYTES);
+		if (!room) {
+			errno = EFBIG;
+			n = -1;
+			break;
+		}
+		n = read(fd, room, TEXT_READ_BYTES);
+		if (n > 0)
+			out->len += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	int saved = errno;
+	if (fd >= 0 && !is_stdin)
+		close(fd);
+	if (n == 0)
+		return 0;
+	fprintf(stderr, "ruche %s: cannot read %s: %s\n", command, is_stdin ? "standard input" : path, strerror(saved));
+	return EX_NOINPUT;
+}
+
+struct str text_ago(struct str instant, int64_t now_us, struct arena *arena)
+{
+	int64_t at_us;
+	char span[32];
+	if (!instant.len || time_parse(instant, &at_us))
+		return instant;
+	bool past = at_us <= now_us;
+	duration_text((past ? now_us - at_us : at_us - now_us) / 1000, span);
+	return str_of(past ? arena_printf(arena, "%s ago", span) : arena_printf(arena, "in %s", span));
+}
+
+bool text_confirm(const char *command, const char *question)
+{
+	char answer[16];
+	if (!isatty(STDIN_FILENO)) {
+		fprintf(stderr, "ruche %s: %s Nobody is there to answer: add --yes.\n", command, question);
+		return false;
+	}
+	fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
