@@ -4,7 +4,10 @@
  * Guarantees: every size and every time has a limit (struct http_limits); what could be understood two ways (both lengths, bare
  * CR or LF, blanks before a colon, folded headers, duplicate Content-Length or Host, a chunk size that overflows) is answered 400
  * and the connection closed; a client that goes away is noticed, also during a long poll (on_gone); answers of pipelined requests leave in the
- * order of their requests; an idle or waiting connection holds no read buffer. */
+ * order of their requests; an idle or waiting connection holds no read buffer. A client that only closes its sending half (`nc -N`)
+ * counts as gone, yet answers to what it asked still leave.
+ *
+ * Writing to a socket whose client is gone raises SIGPIPE: http_server_new makes the process ignore it, unless it has a handler. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -76,7 +79,8 @@ bool http_client_gone(const struct http_exchange *exchange);
 
 /* ---- the answer ---- */
 /* Extra headers are whole lines ("Allow: GET\r\n"). content_type empty: no body. The body buf is taken (emptied). After it the
- * exchange is no longer the caller's. Writes of one loop turn on one connection leave in one system call. */
+ * exchange is no longer the caller's. Writes of one loop turn on one connection leave in one system call. A body that failed for
+ * want of memory is answered with 503. */
 void http_respond(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct buf *body);
 /* The same for constant or short text; the bytes are copied. */
 void http_respond_str(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct str body);
@@ -85,3 +89,5 @@ void http_respond_str(struct http_exchange *exchange, int status, struct str con
 void http_stream_begin(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers);
 bool http_stream_write(struct http_exchange *exchange, struct str bytes);
 void http_stream_end(struct http_exchange *exchange);
+/* Breaks the connection off instead of answering (a TCP client sees a reset); for receivers that play a broken third party. */
+void http_reset(struct http_exchange *exchange);
