@@ -610,5 +610,6 @@ void engine_stats(const struct engine *engine, struct engine_stats *out)
 	out->leases = engine->index.leases.live;
 	out->pending_requests = engine->pending.count + engine->staging.count;
 	out->in_flight = engine->flying;
+	out->last_uid = engine->last_uid;
 	out->store_full = engine_is_full(engine);
 }

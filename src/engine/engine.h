@@ -46,6 +46,7 @@ struct engine_stats {
 	uint64_t commit_seq, live_jobs, queues, groups, waiters, deliveries, leases;
 	uint64_t batches, requests, operations, rebuilds, refused_commits;
 	uint64_t pending_requests, in_flight;
+	uint64_t last_uid; /* the newest that it knows: makers start above it */
 	bool store_full;
 };
 void engine_stats(const struct engine *engine, struct engine_stats *out);
