@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <sysexits.h>
 
-#define MAN_DATE "November 23, 2026"
+#define MAN_DATE  "November 23, 2026"
+#define MAN_WIDTH 76 /* bytes of a line of the source */
 
 const struct cli_option help_options[] = {
 	{ "man", 0, "DIRECTORY", "write the man pages there", "@files", false },
@@ -15,22 +16,41 @@ const struct cli_option help_options[] = {
 
 /* ---- mdoc ---- */
 
-/* Text on lines of its own: backslashes, and dots and quotes that would begin a macro, are made plain. */
+/* One word, plain: a backslash is escaped, and a dot or quote at a line's beginning is no macro. */
+static void man_word(FILE *out, struct str word, bool begins_line)
+{
+	if (begins_line && word.len && (word.ptr[0] == '.' || word.ptr[0] == '\''))
+		fputs("\\&", out);
+	for (size_t i = 0; i < word.len; i++) {
+		bool leads = i < 2 && word.len > 2 && word.ptr[0] == '-';
+		if (word.ptr[i] == '\\')
+			fputs("\\e", out);
+		else if (word.ptr[i] == '-' && (leads || str_eq(word, STR("--"))))
+			fputs("\\-", out);
+		else
+			fputc(word.ptr[i], out);
+	}
+}
+
+/* Running text: a sentence begins a line, as mdoc wants it, lines stay short, a blank line begins a paragraph. */
 static void man_text(FILE *out, const char *text)
 {
-	bool begins = true;
-	for (; *text; text++) {
-		if (begins && (*text == '.' || *text == '\''))
-			fputs("\\&", out);
-		if (*text == '\\')
-			fputs("\\e", out);
-		else if (*text == '\n' && text[1] == '\n')
-			fputs("\n.Pp", out);
-		else
-			fputc(*text, out);
-		begins = *text == '\n';
-		if (*text == '\n' && text[1] == '\n')
-			text++, fputc('\n', out);
+	size_t column = 0;
+	while (*text) {
+		size_t blanks = strspn(text, " \n"), len;
+		bool paragraph = strncmp(text, "\n\n", 2) == 0;
+		text += blanks;
+		len = strcspn(text, " \n");
+		bool sentence = column && blanks && strchr(".?!", text[-(ptrdiff_t)blanks - 1]) != NULL;
+		bool breaks = column && (paragraph || sentence || column + 1 + len > MAN_WIDTH);
+		if (breaks)
+			fputs(paragraph ? "\n.Pp\n" : "\n", out);
+		else if (column)
+			fputc(' ', out);
+		column = breaks ? 0 : column ? column + 1 : 0;
+		man_word(out, (struct str){ text, len }, column == 0);
+		column += len;
+		text += len;
 	}
 	fputc('\n', out);
 }
@@ -98,7 +118,7 @@ static void man_command(FILE *out, const struct cli_command *command)
 	}
 	fputs(".Sh EXAMPLES\n.Bd -literal\n", out);
 	for (const char *const *example = command->examples; *example; example++)
-		man_text(out, *example);
+		man_word(out, str_of(*example), true), fputc('\n', out);
 	fputs(".Ed\n.Sh SEE ALSO\n.Xr ruche 1\n", out);
 }
 
@@ -106,7 +126,7 @@ static void man_overview(FILE *out)
 {
 	man_head(out, "ruche", "Durable background jobs in one daemon");
 	fputs(".Sh SYNOPSIS\n.Nm\n.Ar COMMAND\n.Op Ar OPTION ...\n.Op Ar WORD ...\n.Sh DESCRIPTION\n", out);
-	fputs("One binary: the daemon that keeps and runs jobs, and the commands that talk to it.\nThe commands are:\n.Bl -tag -width Ds\n", out);
+	fputs("One binary: the daemon that keeps and runs jobs,\nand the commands that talk to it.\nThe commands are:\n.Bl -tag -width Ds\n", out);
 	for (const struct cli_command *const *table = cli_tables; *table; table++) {
 		for (const struct cli_command *command = *table; command->name; command++) {
 			char page[64];

@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -324,15 +325,13 @@ class Daemon:
         self.store = store or os.path.join(self.directory, "ruche.db")
         self.socket_path = os.path.join(self.directory, "s")
         self.log_path = os.path.join(self.directory, "log")
-        self.token_path = os.path.join(self.directory, "token")
         self.arguments = list(arguments)
-        self.env = dict(os.environ, NO_COLOR="1", **(env or {}))
+        self.token = "rch_" + secrets.token_urlsafe(32)
+        self.env = {**os.environ, "NO_COLOR": "1", "RUCHE_ADMIN_TOKEN": self.token, **(env or {})}
         self.tcp = free_port() if tcp else None
         self.preexec = preexec
         self.process = None
-        self.token = None
         self.contract = None
-        self.killed = False
 
     def __enter__(self):
         self.start()
@@ -354,7 +353,7 @@ class Daemon:
         listen = ["--listen", f"unix:{self.socket_path}"]
         if self.tcp:
             listen += ["--listen", f"127.0.0.1:{self.tcp}"]
-        return [options.ruche, "serve", "--store", self.store, *listen, *self.arguments]
+        return [options.ruche, "serve", "--store-path", self.store, *listen, *self.arguments]
 
     def log(self):
         try:
@@ -367,20 +366,13 @@ class Daemon:
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, preexec_fn=self.preexec)
 
-    def start(self):
+    def start(self, contract=True):
         self.spawn()
         self.wait_ready()
-        if self.token is None:
-            self.token = self.first_token()
-        if self.contract is None:
+        if self.contract is None and contract:
             self.contract = Contract(Client(self).get("/v1/openapi.json"))
         self.api = Client(self)
         return self
-
-    def first_token(self):
-        found = re.search(r"\b(rch_[A-Za-z0-9_-]{20,})", self.log())
-        check(found, "the first start printed no admin token:\n" + self.log())
-        return found.group(1)
 
     def connect(self, timeout=DEADLINE_S):
         return UnixConnection(self.socket_path, timeout)

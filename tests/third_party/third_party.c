@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,7 @@ struct third_party *third_party_start(const struct third_party_config *config)
 {
 	struct third_party *party = party_alloc(sizeof(*party));
 	party->config = *config;
+	signal(SIGPIPE, SIG_IGN); /* TLS writes without MSG_NOSIGNAL */
 	pthread_mutex_init(&party->lock, NULL);
 	pthread_cond_init(&party->read_one, NULL);
 	party->stop_fd = eventfd(0, EFD_CLOEXEC);
