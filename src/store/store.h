@@ -94,6 +94,7 @@ struct store_sqlite_options {
 	const char *vfs;         /* NULL: the system's; tests name theirs */
 	uint64_t reserve_bytes;  /* disk kept free for completions when enqueues get 507 (0: none) */
 	bool create;
+	bool unlocked;           /* tests: no lock file, so that two stores over one file can fight for its term */
 };
 /* Opens or makes the file, migrates its schema forward. E_STORE_NEWER, E_STORE_LOCKED (another daemon has it: an exclusive lock file
  * beside it), E_STORE_CORRUPT, E_IO; the problem names the file and what to do. */

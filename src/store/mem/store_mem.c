@@ -1,0 +1,320 @@
+#include "store/mem/disk.h"
+#include "store/mem/reader.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "store/filter.h"
+
+#include <stdlib.h>
+
+#define MEM_IN_FLIGHT 8u
+
+struct store_mem {
+	struct store store;
+	struct mem_disk *disk;
+	bool manual;
+	bool unknown; /* until reopen */
+	/* A ring: what was submitted, of which the first `settled` have their outcome. */
+	struct outcome ring[MEM_IN_FLIGHT];
+	uint32_t first, count, settled;
+};
+
+static struct store_mem *of(const struct store *store)
+{
+	return (struct store_mem *)(uintptr_t)store;
+}
+
+static struct outcome *ring_at(struct store_mem *mem, uint32_t i)
+{
+	return &mem->ring[(mem->first + i) % MEM_IN_FLIGHT];
+}
+
+/* ---- settling ---- */
+
+static enum err settle_one(struct store_mem *mem, struct changeset *cs, enum settle how)
+{
+	enum err err = E_OK;
+	if (mem->unknown)
+		return E_OUTCOME_UNKNOWN;
+	if (how == SETTLE_REFUSE)
+		return E_STORE_FULL;
+	if (how != SETTLE_LOSE_UNKNOWN) {
+		CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+		err = disk_apply(mem->disk, cs);
+		CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	}
+	if (how == SETTLE_APPLY)
+		return err;
+	mem->unknown = true;
+	return E_OUTCOME_UNKNOWN;
+}
+
+void store_mem_settle(struct store *store, uint32_t n, enum settle how)
+{
+	struct store_mem *mem = of(store);
+	CHECK(n <= mem->count - mem->settled);
+	enum err err = E_OK;
+	for (; n > 0 && !err; n--) {
+		struct outcome *outcome = ring_at(mem, mem->settled++);
+		outcome->err = err = settle_one(mem, outcome->changeset, how);
+	}
+	while (err && mem->settled < mem->count)
+		ring_at(mem, mem->settled++)->err = err;
+	if (mem->settled && store->wake)
+		store->wake(store->wake_context);
+}
+
+void store_mem_set_automatic(struct store *store, bool automatic)
+{
+	of(store)->manual = !automatic;
+}
+
+uint32_t store_mem_in_flight(const struct store *store)
+{
+	return of(store)->count - of(store)->settled;
+}
+
+/* ---- the port ---- */
+
+static enum err mem_take(struct store *store, struct store_meta *out)
+{
+	struct store_mem *mem = of(store);
+	if (mem->unknown)
+		return E_OUTCOME_UNKNOWN;
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	mem->disk->meta.term++;
+	disk_sweep(mem->disk);
+	*out = mem->disk->meta;
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	return E_OK;
+}
+
+static void mem_submit(struct store *store, struct changeset *cs)
+{
+	struct store_mem *mem = of(store);
+	CHECK(mem->count < MEM_IN_FLIGHT);
+	*ring_at(mem, mem->count++) = (struct outcome){ cs, E_OK };
+	if (mem->unknown)
+		store_mem_settle(store, mem->count - mem->settled, SETTLE_LOSE_UNKNOWN);
+	else if (!mem->manual && store->wake)
+		store->wake(store->wake_context);
+}
+
+static uint32_t mem_poll(struct store *store, struct outcome *out, uint32_t max)
+{
+	struct store_mem *mem = of(store);
+	if (!mem->manual && mem->settled < mem->count)
+		store_mem_settle(store, mem->count - mem->settled, SETTLE_APPLY);
+	uint32_t given = 0;
+	while (given < max && mem->settled) {
+		out[given++] = *ring_at(mem, 0);
+		mem->first = (mem->first + 1) % MEM_IN_FLIGHT;
+		mem->count--;
+		mem->settled--;
+	}
+	return given;
+}
+
+static enum err load_rows(struct mem_disk *disk, struct load *load, struct arena *arena)
+{
+	load->rows = ARENA_ARRAY(arena, struct job_row, load->uid_count + 1);
+	load->definitions = ARENA_ARRAY(arena, struct job_definition, load->uid_count + 1);
+	load->key_uids = ARENA_ARRAY(arena, uint64_t, load->key_count + 1);
+	load->records = ARENA_ARRAY(arena, struct idempotency_row, load->idempotency_count + 1);
+	if (!load->rows || !load->definitions || !load->key_uids || !load->records)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < load->uid_count; i++) {
+		const struct mem_job *job = disk_job(disk, load->uids[i]);
+		if (!job)
+			continue;
+		if (mem_copy_row(arena, job->row, &load->rows[i]) || mem_copy_definition(arena, job->definition, false, &load->definitions[i]))
+			return E_NOMEM;
+	}
+	for (uint32_t i = 0; i < load->key_count; i++) {
+		const struct mem_job *job = disk_job_by_id(disk, load->keys[i].queue, load->keys[i].id);
+		load->key_uids[i] = job ? job->uid : 0;
+	}
+	for (uint32_t i = 0; i < load->idempotency_count; i++)
+		for (uint32_t k = 0; k < disk->tables[MEM_IDEMPOTENCY].count; k++) {
+			const struct idempotency_row *record = disk_row(disk, MEM_IDEMPOTENCY, k);
+			if (!str_eq(record->key, load->idempotency[i]))
+				continue;
+			load->records[i] = *record;
+			load->records[i].key = arena_str(arena, record->key);
+			load->records[i].answer = arena_str(arena, record->answer);
+			if (!load->records[i].key.ptr || !load->records[i].answer.ptr)
+				return E_NOMEM;
+		}
+	return E_OK;
+}
+
+static enum err mem_load(struct store *store, struct load *load, struct arena *arena)
+{
+	struct store_mem *mem = of(store);
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	enum err err = load_rows(mem->disk, load, arena);
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	return err;
+}
+
+struct final_wanted {
+	uint32_t queue;
+	enum job_state state;
+};
+
+static bool job_is_final_of(void *context, const struct mem_job *job)
+{
+	const struct final_wanted *wanted = context;
+	return job->table == TABLE_DONE && job->row->queue == wanted->queue && job->row->state == wanted->state;
+}
+
+static int job_finish_cmp(const void *a, const void *b)
+{
+	const struct job_row *x = (*(struct mem_job *const *)a)->row, *y = (*(struct mem_job *const *)b)->row;
+	return list_key_cmp((struct list_key){ x->finished_us, x->uid }, (struct list_key){ y->finished_us, y->uid });
+}
+
+static enum err mem_nth_final(struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us, uint64_t *out_uid,
+                              uint64_t *out_bytes)
+{
+	struct store_mem *mem = of(store);
+	struct arena arena = { 0 };
+	struct final_wanted wanted = { queue, state };
+	uint32_t count;
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	struct mem_job **jobs = disk_jobs(mem->disk, &arena, job_is_final_of, &wanted, &count);
+	*out_us = 0;
+	*out_uid = *out_bytes = 0;
+	if (jobs && n >= 1 && n <= count) {
+		qsort(jobs, count, sizeof(*jobs), job_finish_cmp);
+		*out_us = jobs[n - 1]->row->finished_us;
+		*out_uid = jobs[n - 1]->uid;
+		for (uint32_t i = 0; i < n; i++)
+			*out_bytes += jobs[i]->row->bytes;
+	}
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	arena_fini(&arena);
+	return jobs ? E_OK : E_NOMEM;
+}
+
+static bool job_is_live(void *context, const struct mem_job *job)
+{
+	(void)context;
+	return job->table == TABLE_LIVE;
+}
+
+static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor *visitor, struct arena *arena)
+{
+	enum err err = E_OK;
+#define SCAN(table, visit)                                                        \
+	for (uint32_t i = 0; i < disk->tables[table].count && !err; i++)          \
+		err = visitor->visit(visitor->context, disk_row(disk, table, i))
+	SCAN(MEM_QUEUES, queue);
+	SCAN(MEM_GROUPS, group);
+	SCAN(MEM_POLICIES, policy);
+	SCAN(MEM_COUNTS, counts);
+	SCAN(MEM_TOKENS, token);
+#undef SCAN
+	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count && !err; i++) {
+		const struct operation_row *row = disk_row(disk, MEM_OPERATIONS, i);
+		if (row->state == OPERATION_RUNNING || row->state == OPERATION_PAUSED)
+			err = visitor->operation(visitor->context, row);
+	}
+	uint32_t count;
+	struct mem_job **jobs = disk_jobs(disk, arena, job_is_live, NULL, &count);
+	if (!jobs)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = visitor->job(visitor->context, jobs[i]->row);
+	return err;
+}
+
+static enum err mem_scan(struct store *store, const struct scan_visitor *visitor)
+{
+	struct store_mem *mem = of(store);
+	struct arena arena = { 0 };
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	enum err err = scan_disk(mem->disk, visitor, &arena);
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	arena_fini(&arena);
+	return err;
+}
+
+static enum err mem_reopen(struct store *store, struct problem *problem)
+{
+	(void)problem;
+	struct store_mem *mem = of(store);
+	mem->first = mem->count = mem->settled = 0;
+	mem->unknown = false;
+	return E_OK;
+}
+
+static enum err mem_reader_open(struct store *store, struct reader **out)
+{
+	return mem_reader_new(of(store)->disk, out);
+}
+
+static enum err mem_backup(struct store *store, const char *path, void (*progress)(void *, uint64_t, uint64_t), void *context,
+                           struct problem *problem)
+{
+	(void)store;
+	(void)path;
+	(void)progress;
+	(void)context;
+	return problem_set(problem, E_INVALID, "", "This store lives in memory only: there is no file to copy.");
+}
+
+static void mem_close(struct store *store)
+{
+	struct store_mem *mem = of(store);
+	if (!mem->manual && !mem->unknown && mem->settled < mem->count)
+		store_mem_settle(store, mem->count - mem->settled, SETTLE_APPLY);
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	uint32_t left = --mem->disk->stores;
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	if (left == 0)
+		disk_free(mem->disk);
+	mem_free(mem);
+}
+
+static const struct store_verbs store_mem_verbs = {
+	.take = mem_take,
+	.submit = mem_submit,
+	.poll = mem_poll,
+	.load = mem_load,
+	.nth_final = mem_nth_final,
+	.scan = mem_scan,
+	.reopen = mem_reopen,
+	.reader_open = mem_reader_open,
+	.backup = mem_backup,
+	.close = mem_close,
+};
+
+struct mem_disk *store_mem_disk(struct store *store)
+{
+	return of(store)->disk;
+}
+
+enum err store_mem_share(struct mem_disk *disk, struct store **out)
+{
+	struct store_mem *mem = mem_zalloc(sizeof(*mem));
+	if (!mem)
+		return E_NOMEM;
+	mem->store = (struct store){ .verbs = &store_mem_verbs, .in_flight_max = MEM_IN_FLIGHT };
+	mem->disk = disk;
+	CHECK(pthread_mutex_lock(&disk->lock) == 0);
+	disk->stores++;
+	CHECK(pthread_mutex_unlock(&disk->lock) == 0);
+	*out = &mem->store;
+	return E_OK;
+}
+
+enum err store_mem_open(struct store **out)
+{
+	struct mem_disk *disk = disk_new();
+	if (!disk)
+		return E_NOMEM;
+	enum err err = store_mem_share(disk, out);
+	if (err)
+		disk_free(disk);
+	return err;
+}

@@ -1,0 +1,583 @@
+/* src/store/sqlite/apply.c: in the order that every store keeps: additions that hang on jobs, drops, jobs that go, jobs that come or
+ * change, the rest, ranges. Parameters are bound straight from the change-set's memory. */
+#include "store/sqlite/apply.h"
+#include "base/mem.h"
+
+void apply_init(struct apply *apply, sqlite3 *db)
+{
+	static const char *const texts[] = {
+#define X(name, sql) sql,
+		APPLY_STATEMENTS(X)
+#undef X
+	};
+	apply->db = db;
+	for (int i = 0; i < APPLY_STATEMENT_COUNT; i++)
+		apply->statements[i] = (struct sql_statement){ texts[i], NULL };
+}
+
+void apply_fini(struct apply *apply)
+{
+	sql_finalize(apply->statements, APPLY_STATEMENT_COUNT);
+}
+
+/* The statement, ready to be bound; NULL and *err when it cannot be prepared. */
+static sqlite3_stmt *statement(struct apply *apply, enum apply_statement which, enum err *err)
+{
+	struct sql_statement *found = &apply->statements[which];
+	if (__builtin_expect(!found->prepared, 0))
+		*err = sql_prepare(apply->db, found);
+	return found->prepared;
+}
+
+static enum err apply_number(struct apply *apply, enum apply_statement which, uint64_t number)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, number);
+	return sql_run(stmt);
+}
+
+/* ---- additions that hang on jobs ---- */
+
+static enum err apply_chunks(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->chunks.count && !err; i++) {
+		const struct body_chunk *chunk = &cs->chunks.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_BODY_INSERT, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, chunk->number);
+		sql_bind_i64(stmt, 2, chunk->index);
+		sql_bind_blob(stmt, 3, chunk->bytes);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
+static enum err apply_drop_body(struct apply *apply, uint64_t number)
+{
+	if (!number)
+		return E_OK;
+	enum err err = apply_number(apply, APPLY_BODY_DELETE, number);
+	return err ? err : apply_number(apply, APPLY_STAGED_DELETE, number);
+}
+
+static enum err apply_bodies(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = apply_chunks(apply, cs);
+	for (uint32_t i = 0; i < cs->staged.count && !err; i++)
+		err = apply_number(apply, APPLY_STAGED_INSERT, cs->staged.items[i]);
+	for (uint32_t i = 0; i < cs->unstaged.count && !err; i++)
+		err = apply_number(apply, APPLY_STAGED_DELETE, cs->unstaged.items[i]);
+	for (uint32_t i = 0; i < cs->dropped_bodies.count && !err; i++)
+		err = apply_drop_body(apply, cs->dropped_bodies.items[i]);
+	return err;
+}
+
+static enum err apply_attempts(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->attempts.count && !err; i++) {
+		const struct attempt_row *row = &cs->attempts.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_ATTEMPT_INSERT, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, row->uid);
+		sql_bind_i64(stmt, 2, row->number);
+		sql_bind_u64(stmt, 3, row->fence);
+		sql_bind_i64(stmt, 4, row->started_us);
+		sql_bind_i64(stmt, 5, row->finished_us);
+		sql_bind_i64(stmt, 6, row->next);
+		sql_bind_i64(stmt, 7, row->retry_us);
+		sql_bind_str(stmt, 8, row->worker);
+		sql_bind_str(stmt, 9, row->error);
+		sql_bind_str(stmt, 10, row->exchange);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
+static enum err apply_logs(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->logs.count && !err; i++) {
+		const struct log_row *row = &cs->logs.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_LOG_INSERT, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, row->uid);
+		sql_bind_i64(stmt, 2, row->attempt);
+		sql_bind_i64(stmt, 3, row->at_us);
+		sql_bind_str(stmt, 4, row->line);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
+static enum err apply_progress(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->progress.count && !err; i++) {
+		const struct progress_row *row = &cs->progress.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_PROGRESS_PUT, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, row->uid);
+		sql_bind_i64(stmt, 2, row->at_us);
+		sql_bind_str(stmt, 3, row->json);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
+/* ---- jobs that go ---- */
+
+static enum err apply_delete_parts(struct apply *apply, uint64_t uid)
+{
+	static const enum apply_statement parts[] = { APPLY_JOB_DELETE, APPLY_ATTEMPT_DELETE, APPLY_LOG_DELETE, APPLY_PROGRESS_DELETE };
+	enum err err = E_OK;
+	for (size_t i = 0; i < ARRAY_COUNT(parts) && !err; i++)
+		err = apply_number(apply, parts[i], uid);
+	return err;
+}
+
+static enum err apply_delete_job(struct apply *apply, const struct job_write *write)
+{
+	enum err err = E_OK;
+	uint64_t bodies[3] = { 0 };
+	bool found;
+	sqlite3_stmt *stmt = statement(apply, APPLY_JOB_BODIES, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, write->row.uid);
+	err = sql_step(stmt, &found);
+	if (found) {
+		for (int i = 0; i < 3; i++)
+			bodies[i] = sql_u64(stmt, i);
+		err = sql_err(sqlite3_reset(stmt));
+	}
+	for (int i = 0; i < 3 && !err; i++)
+		err = apply_drop_body(apply, bodies[i]);
+	if (!err && write->before != TABLE_NONE) {
+		err = apply_number(apply, write->before == TABLE_LIVE ? APPLY_LIVE_DELETE : APPLY_DONE_DELETE, write->row.uid);
+		if (!err && !sqlite3_changes(apply->db))
+			err = E_CONFLICT;
+	}
+	return err ? err : apply_delete_parts(apply, write->row.uid);
+}
+
+/* ---- jobs that come or change ---- */
+
+static enum err apply_job_insert(struct apply *apply, uint64_t uid, const struct job_definition *definition)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_JOB_INSERT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	definition_bind(stmt, 2, definition);
+	sql_bind_str(stmt, 2 + DEFINITION_COLUMN_COUNT, definition->payload);
+	return sql_run(stmt);
+}
+
+static enum err apply_live_insert(struct apply *apply, const struct job_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_LIVE_INSERT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, row->uid);
+	row_bind(stmt, 2, row);
+	return sql_run(stmt);
+}
+
+static enum err apply_update(struct apply *apply, enum apply_statement which, const struct job_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	if (err)
+		return err;
+	row_bind(stmt, 1, row);
+	sql_bind_u64(stmt, 1 + ROW_COLUMN_COUNT, row->uid);
+	err = sql_run(stmt);
+	return err ? err : sqlite3_changes(apply->db) ? E_OK : E_CONFLICT;
+}
+
+static void result_bind(sqlite3_stmt *stmt, int first, const struct job_result *result)
+{
+	static const struct job_result none;
+	if (!result)
+		result = &none;
+	sql_bind_u64(stmt, first, result->result_body);
+	sql_bind_u64(stmt, first + 1, result->result_bytes);
+	sql_bind_str(stmt, first + 2, result->error);
+	sql_bind_str(stmt, first + 3, result->result);
+}
+
+static enum err apply_done_insert(struct apply *apply, const struct job_row *row, const struct job_result *result)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_DONE_INSERT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, row->uid);
+	row_bind(stmt, 2, row);
+	result_bind(stmt, 2 + ROW_COLUMN_COUNT, result);
+	return sql_run(stmt);
+}
+
+/* The result of a final job goes away or is replaced, and its body with it. */
+static enum err apply_drop_result_body(struct apply *apply, uint64_t uid)
+{
+	enum err err = E_OK;
+	uint64_t body = 0;
+	bool found;
+	sqlite3_stmt *stmt = statement(apply, APPLY_DONE_RESULT_BODY, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (found) {
+		body = sql_u64(stmt, 0);
+		err = sql_err(sqlite3_reset(stmt));
+	}
+	return err ? err : apply_drop_body(apply, body);
+}
+
+static enum err apply_result(struct apply *apply, uint64_t uid, const struct job_result *result)
+{
+	enum err err = apply_drop_result_body(apply, uid);
+	sqlite3_stmt *stmt = err ? NULL : statement(apply, APPLY_DONE_RESULT, &err);
+	if (err)
+		return err;
+	result_bind(stmt, 1, result);
+	sql_bind_u64(stmt, 5, uid);
+	return sql_run(stmt);
+}
+
+/* Leaves the table where the row was; E_CONFLICT when it was not there. */
+static enum err apply_leave(struct apply *apply, const struct job_write *write)
+{
+	enum err err = write->before == TABLE_DONE ? apply_drop_result_body(apply, write->row.uid) : E_OK;
+	if (!err)
+		err = apply_number(apply, write->before == TABLE_LIVE ? APPLY_LIVE_DELETE : APPLY_DONE_DELETE, write->row.uid);
+	return err ? err : sqlite3_changes(apply->db) ? E_OK : E_CONFLICT;
+}
+
+static enum err apply_job(struct apply *apply, const struct job_write *write)
+{
+	enum err err = E_OK;
+	if (write->before == write->after) {
+		err = apply_update(apply, write->before == TABLE_LIVE ? APPLY_LIVE_UPDATE : APPLY_DONE_UPDATE, &write->row);
+		if (!err && write->after == TABLE_DONE && write->result)
+			err = apply_result(apply, write->row.uid, write->result);
+		return err;
+	}
+	if (write->before == TABLE_NONE)
+		err = apply_job_insert(apply, write->row.uid, write->definition);
+	else
+		err = apply_leave(apply, write);
+	if (err)
+		return err;
+	return write->after == TABLE_LIVE ? apply_live_insert(apply, &write->row) : apply_done_insert(apply, &write->row, write->result);
+}
+
+static enum err apply_jobs(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->jobs.count && !err; i++)
+		if (cs->jobs.items[i].after == TABLE_NONE)
+			err = apply_delete_job(apply, &cs->jobs.items[i]);
+	for (uint32_t i = 0; i < cs->jobs.count && !err; i++)
+		if (cs->jobs.items[i].after != TABLE_NONE)
+			err = apply_job(apply, &cs->jobs.items[i]);
+	return err;
+}
+
+/* ---- queues, groups, counts ---- */
+
+static enum err apply_counts_add(struct apply *apply, const struct queue_counts *delta)
+{
+	enum err err = E_OK;
+	int at = 1;
+	sqlite3_stmt *stmt = statement(apply, APPLY_COUNTS_ADD, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, at++, delta->queue);
+	sql_bind_u64(stmt, at++, delta->enqueued);
+	sql_bind_u64(stmt, at++, delta->started);
+#define X(state, column) sql_bind_u64(stmt, at++, delta->final[state]);
+	COUNTED_STATES(X)
+#undef X
+#define X(state, column) sql_bind_u64(stmt, at++, delta->final_bytes[state]);
+	COUNTED_STATES(X)
+#undef X
+#define X(state, column) sql_bind_u64(stmt, at++, delta->ended[state]);
+	COUNTED_STATES(X)
+#undef X
+	return sql_run(stmt);
+}
+
+static enum err apply_queue(struct apply *apply, const struct queue_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_QUEUE_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->number);
+	sql_bind_text(stmt, 2, row->namespace_name);
+	sql_bind_text(stmt, 3, row->name);
+	sql_bind_str(stmt, 4, row->settings);
+	sql_bind_i64(stmt, 5, row->paused);
+	sql_bind_i64(stmt, 6, row->created_us);
+	sql_bind_u64(stmt, 7, row->version);
+	return sql_run(stmt);
+}
+
+static enum err apply_group(struct apply *apply, enum apply_statement which, const struct group_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->queue);
+	sql_bind_text(stmt, 2, row->key);
+	if (which == APPLY_GROUP_PUT) {
+		sql_bind_str(stmt, 3, row->settings);
+		sql_bind_i64(stmt, 4, row->paused);
+	}
+	return sql_run(stmt);
+}
+
+static enum err apply_drop_queue(struct apply *apply, uint32_t queue)
+{
+	enum err err = apply_number(apply, APPLY_QUEUE_DELETE, queue);
+	if (!err)
+		err = apply_number(apply, APPLY_QUEUE_GROUPS_DELETE, queue);
+	return err ? err : apply_number(apply, APPLY_QUEUE_COUNTS_DELETE, queue);
+}
+
+static enum err apply_queues(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->counts.count && !err; i++)
+		err = apply_counts_add(apply, &cs->counts.items[i]);
+	for (uint32_t i = 0; i < cs->dropped_groups.count && !err; i++)
+		err = apply_group(apply, APPLY_GROUP_DELETE, &cs->dropped_groups.items[i]);
+	for (uint32_t i = 0; i < cs->dropped_queues.count && !err; i++)
+		err = apply_drop_queue(apply, cs->dropped_queues.items[i]);
+	for (uint32_t i = 0; i < cs->queues.count && !err; i++)
+		err = apply_queue(apply, &cs->queues.items[i]);
+	for (uint32_t i = 0; i < cs->groups.count && !err; i++)
+		err = apply_group(apply, APPLY_GROUP_PUT, &cs->groups.items[i]);
+	return err;
+}
+
+/* ---- the rest ---- */
+
+static enum err apply_policies(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->policies.count && !err; i++) {
+		sqlite3_stmt *stmt = statement(apply, APPLY_POLICY_PUT, &err);
+		if (err)
+			return err;
+		sql_bind_i64(stmt, 1, cs->policies.items[i].number);
+		sql_bind_text(stmt, 2, cs->policies.items[i].json);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
+static enum err apply_events(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->events.count && !err; i++) {
+		const struct event_row *row = &cs->events.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_EVENT_INSERT, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, row->seq);
+		sql_bind_i64(stmt, 2, row->queue);
+		sql_bind_i64(stmt, 3, row->at_us);
+		sql_bind_i64(stmt, 4, row->count);
+		sql_bind_str(stmt, 5, row->lines);
+		err = sql_run(stmt);
+	}
+	if (!err && cs->events_up_to)
+		err = apply_number(apply, APPLY_EVENT_TRIM, cs->events_up_to);
+	if (!err && cs->events_up_to)
+		err = apply_number(apply, APPLY_EVENT_TRIMMED, cs->events_up_to);
+	return err;
+}
+
+static enum err apply_token(struct apply *apply, const struct token_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_TOKEN_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, row->number);
+	sql_bind_str(stmt, 2, row->name);
+	sql_bind_blob(stmt, 3, row->hash);
+	sql_bind_str(stmt, 4, row->prefix);
+	sql_bind_str(stmt, 5, row->scopes);
+	sql_bind_str(stmt, 6, row->queues);
+	sql_bind_i64(stmt, 7, row->created_us);
+	sql_bind_i64(stmt, 8, row->expires_us);
+	sql_bind_i64(stmt, 9, row->revoked_us);
+	return sql_run(stmt);
+}
+
+static enum err apply_operation(struct apply *apply, const struct operation_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_OPERATION_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, row->number);
+	sql_bind_str(stmt, 2, row->action);
+	sql_bind_str(stmt, 3, row->arguments);
+	sql_bind_str(stmt, 4, row->filter);
+	sql_bind_u64(stmt, 5, row->as_of);
+	sql_bind_u64(stmt, 6, row->cursor_uid);
+	sql_bind_i64(stmt, 7, row->cursor_phase);
+	sql_bind_u64(stmt, 8, row->done);
+	sql_bind_u64(stmt, 9, row->skipped);
+	sql_bind_u64(stmt, 10, row->failed);
+	sql_bind_i64(stmt, 11, row->state);
+	sql_bind_i64(stmt, 12, row->created_us);
+	sql_bind_i64(stmt, 13, row->finished_us);
+	return sql_run(stmt);
+}
+
+static enum err apply_idempotency(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->idempotency.count && !err; i++) {
+		const struct idempotency_row *row = &cs->idempotency.items[i];
+		sqlite3_stmt *stmt = statement(apply, APPLY_IDEMPOTENCY_PUT, &err);
+		if (err)
+			return err;
+		sql_bind_text(stmt, 1, row->key);
+		sql_bind_u64(stmt, 2, row->request_hash);
+		sql_bind_i64(stmt, 3, row->at_us);
+		sql_bind_blob(stmt, 4, row->answer);
+		err = sql_run(stmt);
+	}
+	if (!err && cs->idempotency_before_us)
+		err = apply_number(apply, APPLY_IDEMPOTENCY_EXPIRE, (uint64_t)cs->idempotency_before_us);
+	return err;
+}
+
+/* ---- ranges ---- */
+
+struct doomed {
+	uint64_t uid, bodies[3];
+};
+struct doomed_list {
+	struct doomed *items;
+	size_t count, capacity;
+};
+
+static enum err range_collect(struct apply *apply, struct range_delete *range, struct doomed_list *list)
+{
+	enum err err = E_OK;
+	bool found = false;
+	sqlite3_stmt *stmt = statement(apply, APPLY_RANGE, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, range->queue);
+	sql_bind_i64(stmt, 2, range->state);
+	sql_bind_i64(stmt, 3, range->up_to_us);
+	sql_bind_u64(stmt, 4, range->up_to_uid > INT64_MAX ? INT64_MAX : range->up_to_uid);
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (list->count == list->capacity) {
+			size_t capacity = list->capacity ? list->capacity * 2 : 512;
+			struct doomed *grown = mem_realloc(list->items, capacity * sizeof(*grown));
+			if (!grown) {
+				sqlite3_reset(stmt);
+				return E_NOMEM;
+			}
+			list->items = grown;
+			list->capacity = capacity;
+		}
+		list->items[list->count++] = (struct doomed){ sql_u64(stmt, 0), { sql_u64(stmt, 2), sql_u64(stmt, 3), sql_u64(stmt, 4) } };
+		range->removed_bytes += sql_u64(stmt, 1);
+	}
+	return err;
+}
+
+static enum err apply_range(struct apply *apply, struct range_delete *range)
+{
+	struct doomed_list list = { 0 };
+	range->removed = range->removed_bytes = 0;
+	enum err err = range_collect(apply, range, &list);
+	for (size_t i = 0; i < list.count && !err; i++) {
+		for (int body = 0; body < 3 && !err; body++)
+			err = apply_drop_body(apply, list.items[i].bodies[body]);
+		if (!err)
+			err = apply_number(apply, APPLY_DONE_DELETE, list.items[i].uid);
+		if (!err)
+			err = apply_delete_parts(apply, list.items[i].uid);
+	}
+	range->removed = list.count;
+	mem_free(list.items);
+	if (err || !range->removed)
+		return err;
+	struct queue_counts delta = { .queue = range->queue };
+	delta.final[range->state] = 0 - range->removed;
+	delta.final_bytes[range->state] = 0 - range->removed_bytes;
+	return apply_counts_add(apply, &delta);
+}
+
+/* ---- all of it ---- */
+
+static enum err apply_shard(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_SHARD, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, cs->seq);
+	sql_bind_i64(stmt, 2, cs->engine_us);
+	sql_bind_i64(stmt, 3, cs->wall_us);
+	sql_bind_u64(stmt, 4, cs->last_uid);
+	sql_bind_u64(stmt, 5, cs->next_body);
+	sql_bind_u64(stmt, 6, cs->term);
+	err = sql_run(stmt);
+	return err ? err : sqlite3_changes(apply->db) ? E_OK : E_STALE_TERM;
+}
+
+enum err apply_changeset(struct apply *apply, struct changeset *cs)
+{
+	enum err err = apply_shard(apply, cs);
+	if (!err)
+		err = apply_bodies(apply, cs);
+	if (!err)
+		err = apply_attempts(apply, cs);
+	if (!err)
+		err = apply_logs(apply, cs);
+	if (!err)
+		err = apply_progress(apply, cs);
+	if (!err)
+		err = apply_queues(apply, cs);
+	if (!err)
+		err = apply_policies(apply, cs);
+	if (!err)
+		err = apply_jobs(apply, cs);
+	if (!err)
+		err = apply_events(apply, cs);
+	for (uint32_t i = 0; i < cs->tokens.count && !err; i++)
+		err = apply_token(apply, &cs->tokens.items[i]);
+	for (uint32_t i = 0; i < cs->operations.count && !err; i++)
+		err = apply_operation(apply, &cs->operations.items[i]);
+	if (!err)
+		err = apply_idempotency(apply, cs);
+	for (uint32_t i = 0; i < cs->ranges.count && !err; i++)
+		err = apply_range(apply, &cs->ranges.items[i]);
+	return err;
+}

@@ -1,0 +1,76 @@
+/* src/store/sqlite/apply.h: a change-set as statements, inside the writer's transaction. Private to sqlite/. */
+#pragma once
+#include "store/changeset.h"
+#include "store/sqlite/rows.h"
+
+/* X(NAME, SQL). Hot ones first. */
+#define APPLY_STATEMENTS(X)                                                                                                                 \
+	X(SHARD, "UPDATE shard SET seq = ?1, engine_us = ?2, wall_us = ?3, last_uid = ?4, next_body = ?5"                                  \
+	         " WHERE id = 1 AND term = ?6 AND seq = ?1 - 1")                                                                           \
+	X(JOB_INSERT, "INSERT INTO job (uid" DEFINITION_COLUMNS(COLUMN_NAME) ", payload) VALUES (?" DEFINITION_COLUMNS(COLUMN_MARK) ", ?)") \
+	X(LIVE_INSERT, "INSERT INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ") VALUES (?" ROW_COLUMNS(COLUMN_MARK) ")")                        \
+	X(LIVE_UPDATE, "UPDATE live SET " ROW_COLUMNS_FROM(COLUMN_SET_FIRST, COLUMN_SET) " WHERE uid = ?")                                               \
+	X(LIVE_DELETE, "DELETE FROM live WHERE uid = ?")                                                                                   \
+	X(DONE_INSERT, "INSERT INTO done (uid" ROW_COLUMNS(COLUMN_NAME) ", result_body, result_bytes, error, result)"                      \
+	               " VALUES (?" ROW_COLUMNS(COLUMN_MARK) ", ?, ?, ?, ?)")                                                              \
+	X(ATTEMPT_INSERT, "INSERT INTO attempt (uid, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange)"     \
+	                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                                        \
+	X(EVENT_INSERT, "INSERT INTO event (seq, queue, at_us, count, lines) VALUES (?, ?, ?, ?, ?)")                                      \
+	X(COUNTS_ADD, "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET"          \
+	              " enqueued = enqueued + excluded.enqueued, started = started + excluded.started"                                     \
+	              COUNTED_STATES(COUNTS_ADD_STATE))                                                                                    \
+	X(LOG_INSERT, "INSERT INTO log (uid, attempt, at_us, line) VALUES (?, ?, ?, ?)")                                                   \
+	X(PROGRESS_PUT, "INSERT OR REPLACE INTO progress (uid, at_us, json) VALUES (?, ?, ?)")                                             \
+	X(IDEMPOTENCY_PUT, "INSERT OR REPLACE INTO idempotency (key, request_hash, at_us, answer) VALUES (?, ?, ?, ?)")                    \
+	X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE at_us < ?")                                                                   \
+	X(EVENT_TRIM, "DELETE FROM event WHERE seq <= ?")                                                                                  \
+	X(EVENT_TRIMMED, "UPDATE shard SET first_event_seq = max(first_event_seq, ? + 1) WHERE id = 1")                                    \
+	/* DONE → LIVE, DONE → DONE, deletes */                                                                                            \
+	X(DONE_UPDATE, "UPDATE done SET " ROW_COLUMNS_FROM(COLUMN_SET_FIRST, COLUMN_SET) " WHERE uid = ?")                                               \
+	X(DONE_RESULT_BODY, "SELECT result_body FROM done WHERE uid = ?")                                                                  \
+	X(DONE_RESULT, "UPDATE done SET result_body = ?, result_bytes = ?, error = ?, result = ? WHERE uid = ?")                           \
+	X(DONE_DELETE, "DELETE FROM done WHERE uid = ?")                                                                                   \
+	X(JOB_BODIES, "SELECT j.payload_body, ifnull(d.edited_body, l.edited_body), d.result_body FROM job j"                              \
+	              " LEFT JOIN live l ON l.uid = j.uid LEFT JOIN done d ON d.uid = j.uid WHERE j.uid = ?")                              \
+	X(JOB_DELETE, "DELETE FROM job WHERE uid = ?")                                                                                     \
+	X(ATTEMPT_DELETE, "DELETE FROM attempt WHERE uid = ?")                                                                             \
+	X(LOG_DELETE, "DELETE FROM log WHERE uid = ?")                                                                                     \
+	X(PROGRESS_DELETE, "DELETE FROM progress WHERE uid = ?")                                                                           \
+	X(RANGE, "SELECT d.uid, d.bytes, d.result_body, d.edited_body, j.payload_body FROM done d CROSS JOIN job j ON j.uid = d.uid"       \
+	         " WHERE d.queue = ? AND d.state = ? AND (d.finished_us, d.uid) <= (?, ?)")                                                \
+	/* bodies */                                                                                                                       \
+	X(BODY_INSERT, "INSERT INTO body (number, chunk, bytes) VALUES (?, ?, ?)")                                                         \
+	X(BODY_DELETE, "DELETE FROM body WHERE number = ?")                                                                                \
+	X(STAGED_INSERT, "INSERT OR IGNORE INTO staged_body (number) VALUES (?)")                                                          \
+	X(STAGED_DELETE, "DELETE FROM staged_body WHERE number = ?")                                                                       \
+	/* rare rows */                                                                                                                    \
+	X(QUEUE_PUT, "INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
+	             " name = excluded.name, settings = excluded.settings, paused = excluded.paused, created_us = excluded.created_us,"    \
+	             " version = excluded.version")                                                                                        \
+	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
+	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
+	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
+	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused) VALUES (?, ?, ?, ?)")                              \
+	X(GROUP_DELETE, "DELETE FROM queue_group WHERE queue = ? AND key = ?")                                                             \
+	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
+	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
+	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+
+#define COUNTS_ADD_STATE(state, column)                                       \
+	", " #column " = " #column " + excluded." #column                     \
+	", " #column "_bytes = " #column "_bytes + excluded." #column "_bytes" \
+	", ended_" #column " = ended_" #column " + excluded.ended_" #column
+
+#define X(name, sql) APPLY_##name,
+enum apply_statement { APPLY_STATEMENTS(X) APPLY_STATEMENT_COUNT };
+#undef X
+
+struct apply {
+	sqlite3 *db;
+	struct sql_statement statements[APPLY_STATEMENT_COUNT];
+};
+
+void apply_init(struct apply *apply, sqlite3 *db);
+void apply_fini(struct apply *apply);
+/* Inside a transaction. E_STALE_TERM: the shard is not at seq - 1 under this term. After any error the transaction must be rolled back. */
+MUST_USE enum err apply_changeset(struct apply *apply, struct changeset *cs);

@@ -1,0 +1,266 @@
+#include "store/sqlite/load.h"
+
+void loader_init(struct loader *loader, sqlite3 *db)
+{
+	static const char *const texts[] = {
+#define X(name, sql) sql,
+		LOAD_STATEMENTS(X)
+#undef X
+	};
+	loader->db = db;
+	for (int i = 0; i < LOAD_STATEMENT_COUNT; i++)
+		loader->statements[i] = (struct sql_statement){ texts[i], NULL };
+}
+
+void loader_fini(struct loader *loader)
+{
+	sql_finalize(loader->statements, LOAD_STATEMENT_COUNT);
+}
+
+static sqlite3_stmt *statement(struct loader *loader, enum load_statement which, enum err *err)
+{
+	*err = sql_prepare(loader->db, &loader->statements[which]);
+	return loader->statements[which].prepared;
+}
+
+static enum err loader_begin(struct loader *loader)
+{
+	enum err err;
+	sqlite3_stmt *stmt = statement(loader, LOAD_BEGIN, &err);
+	return err ? err : sql_run(stmt);
+}
+
+/* A read transaction has nothing to lose: its end matters only when all went well so far. */
+static enum err loader_end(struct loader *loader, enum err result)
+{
+	enum err err;
+	sqlite3_stmt *stmt = statement(loader, LOAD_END, &err);
+	if (!err && !sqlite3_get_autocommit(loader->db))
+		err = sql_run(stmt);
+	return result ? result : err;
+}
+
+/* ---- load ---- */
+
+static enum err load_job_from(struct loader *loader, enum load_statement table, uint64_t uid, struct arena *arena, struct job_row *row,
+                              struct job_definition *definition, bool *found)
+{
+	enum err err;
+	sqlite3_stmt *stmt = statement(loader, table, &err);
+	*found = false;
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, found);
+	if (!*found)
+		return err;
+	err = row_copy(stmt, 1, arena, row);
+	if (!err)
+		err = definition_copy(stmt, 1 + ROW_COLUMN_COUNT, arena, definition);
+	row->uid = definition->uid = uid;
+	enum err reset = sql_err(sqlite3_reset(stmt));
+	return err ? err : reset;
+}
+
+static enum err load_jobs(struct loader *loader, struct load *load, struct arena *arena)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->uid_count && !err; i++) {
+		bool found;
+		err = load_job_from(loader, LOAD_LIVE, load->uids[i], arena, &load->rows[i], &load->definitions[i], &found);
+		if (!err && !found)
+			err = load_job_from(loader, LOAD_DONE, load->uids[i], arena, &load->rows[i], &load->definitions[i], &found);
+	}
+	return err;
+}
+
+static enum err load_keys(struct loader *loader, struct load *load)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->key_count && !err; i++) {
+		bool found = false;
+		sqlite3_stmt *stmt = statement(loader, LOAD_KEY, &err);
+		if (err)
+			return err;
+		sql_bind_i64(stmt, 1, load->keys[i].queue);
+		sql_bind_text(stmt, 2, load->keys[i].id);
+		err = sql_step(stmt, &found);
+		if (found) {
+			load->key_uids[i] = sql_u64(stmt, 0);
+			err = sql_err(sqlite3_reset(stmt));
+		}
+	}
+	return err;
+}
+
+static enum err load_records(struct loader *loader, struct load *load, struct arena *arena)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->idempotency_count && !err; i++) {
+		bool found = false;
+		struct idempotency_row *record = &load->records[i];
+		sqlite3_stmt *stmt = statement(loader, LOAD_IDEMPOTENCY, &err);
+		if (err)
+			return err;
+		sql_bind_text(stmt, 1, load->idempotency[i]);
+		err = sql_step(stmt, &found);
+		if (!found)
+			continue;
+		*record = (struct idempotency_row){ .key = sql_copy(stmt, 0, arena), .request_hash = sql_u64(stmt, 1), .at_us = sql_i64(stmt, 2),
+			                            .answer = sql_copy(stmt, 3, arena) };
+		err = record->key.ptr && record->answer.ptr ? E_OK : E_NOMEM;
+		enum err reset = sql_err(sqlite3_reset(stmt));
+		err = err ? err : reset;
+	}
+	return err;
+}
+
+enum err loader_load(struct loader *loader, struct load *load, struct arena *arena)
+{
+	load->rows = ARENA_ARRAY(arena, struct job_row, load->uid_count + 1);
+	load->definitions = ARENA_ARRAY(arena, struct job_definition, load->uid_count + 1);
+	load->key_uids = ARENA_ARRAY(arena, uint64_t, load->key_count + 1);
+	load->records = ARENA_ARRAY(arena, struct idempotency_row, load->idempotency_count + 1);
+	if (!load->rows || !load->definitions || !load->key_uids || !load->records)
+		return E_NOMEM;
+	enum err err = loader_begin(loader);
+	if (err)
+		return err;
+	err = load_jobs(loader, load, arena);
+	if (!err)
+		err = load_keys(loader, load);
+	if (!err)
+		err = load_records(loader, load, arena);
+	return loader_end(loader, err);
+}
+
+enum err loader_nth_final(struct loader *loader, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us, uint64_t *out_uid,
+                          uint64_t *out_bytes)
+{
+	enum err err;
+	bool found = false;
+	uint32_t seen = 0;
+	int64_t at_us = 0;
+	uint64_t uid = 0, bytes = 0;
+	sqlite3_stmt *stmt = statement(loader, LOAD_FINAL, &err);
+	*out_us = 0;
+	*out_uid = *out_bytes = 0;
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, queue);
+	sql_bind_i64(stmt, 2, state);
+	sql_bind_i64(stmt, 3, n);
+	for (; !(err = sql_step(stmt, &found)) && found; seen++) {
+		at_us = sql_i64(stmt, 0);
+		uid = sql_u64(stmt, 1);
+		bytes += sql_u64(stmt, 2);
+	}
+	if (!err && n && seen == n) {
+		*out_us = at_us;
+		*out_uid = uid;
+		*out_bytes = bytes;
+	}
+	return err;
+}
+
+/* ---- scan: rows point into SQLite's memory while the visitor looks at them ---- */
+
+struct scan {
+	const struct scan_visitor *visitor;
+	struct arena arena; /* of one row */
+};
+
+static enum err scan_queue(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct queue_row row;
+	enum err err = queue_copy(stmt, &scan->arena, &row);
+	return err ? err : scan->visitor->queue(scan->visitor->context, &row);
+}
+
+static enum err scan_group(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct group_row row = { sql_u32(stmt, 0), sql_copy(stmt, 1, &scan->arena), sql_copy(stmt, 2, &scan->arena), sql_i64(stmt, 3) != 0 };
+	return row.key.ptr && row.settings.ptr ? scan->visitor->group(scan->visitor->context, &row) : E_NOMEM;
+}
+
+static enum err scan_policy(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct policy_row row = { sql_u32(stmt, 0), sql_copy(stmt, 1, &scan->arena) };
+	return row.json.ptr ? scan->visitor->policy(scan->visitor->context, &row) : E_NOMEM;
+}
+
+static enum err scan_counts(struct scan *scan, sqlite3_stmt *stmt)
+{
+	int at = 0;
+	struct queue_counts row = { .queue = sql_u32(stmt, at++) };
+	row.enqueued = sql_u64(stmt, at++);
+	row.started = sql_u64(stmt, at++);
+#define X(state, column) row.final[state] = sql_u64(stmt, at++);
+	COUNTED_STATES(X)
+#undef X
+#define X(state, column) row.final_bytes[state] = sql_u64(stmt, at++);
+	COUNTED_STATES(X)
+#undef X
+#define X(state, column) row.ended[state] = sql_u64(stmt, at++);
+	COUNTED_STATES(X)
+#undef X
+	return scan->visitor->counts(scan->visitor->context, &row);
+}
+
+static enum err scan_token(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct token_row row;
+	enum err err = token_copy(stmt, &scan->arena, &row);
+	return err ? err : scan->visitor->token(scan->visitor->context, &row);
+}
+
+static enum err scan_operation(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct operation_row row;
+	enum err err = operation_copy(stmt, &scan->arena, &row);
+	return err ? err : scan->visitor->operation(scan->visitor->context, &row);
+}
+
+static enum err scan_job(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct job_row row;
+	row_read(stmt, 1, &row);
+	row.uid = sql_u64(stmt, 0);
+	return scan->visitor->job(scan->visitor->context, &row);
+}
+
+static enum err scan_table(struct loader *loader, struct scan *scan, const char *sql, enum err (*visit)(struct scan *, sqlite3_stmt *))
+{
+	struct sql_statement statement = { sql, NULL };
+	bool found = false;
+	enum err err = sql_prepare(loader->db, &statement);
+	while (!err && !(err = sql_step(statement.prepared, &found)) && found) {
+		err = visit(scan, statement.prepared);
+		arena_reset(&scan->arena);
+	}
+	sql_finalize(&statement, 1);
+	return err;
+}
+
+enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
+{
+	static const struct {
+		const char *sql;
+		enum err (*visit)(struct scan *, sqlite3_stmt *);
+	} tables[] = {
+		{ "SELECT * FROM queue ORDER BY number", scan_queue },
+		{ "SELECT * FROM queue_group ORDER BY queue, key", scan_group },
+		{ "SELECT * FROM policy ORDER BY number", scan_policy },
+		{ "SELECT * FROM counts ORDER BY queue", scan_counts },
+		{ "SELECT * FROM token ORDER BY number", scan_token },
+		{ "SELECT * FROM operation WHERE state < 2 ORDER BY number", scan_operation },
+		{ "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live ORDER BY uid", scan_job },
+	};
+	_Static_assert(OPERATION_RUNNING == 0 && OPERATION_PAUSED == 1, "state < 2 is running or paused");
+	struct scan scan = { .visitor = visitor };
+	enum err err = loader_begin(loader);
+	for (size_t i = 0; i < ARRAY_COUNT(tables) && !err; i++)
+		err = scan_table(loader, &scan, tables[i].sql, tables[i].visit);
+	arena_fini(&scan.arena);
+	return loader_end(loader, err);
+}

@@ -1,0 +1,31 @@
+/* src/store/sqlite/load.h: what the engine's thread reads: rows that its memory lacks, and everything at a start. Private to sqlite/. */
+#pragma once
+#include "store/sqlite/rows.h"
+#include "store/store.h"
+
+#define LOAD_STATEMENTS(X)                                                                                                          \
+	X(BEGIN, "BEGIN")                                                                                                          \
+	X(END, "COMMIT")                                                                                                           \
+	X(LIVE, "SELECT p.uid" ROW_COLUMNS(COLUMN_OF_P) DEFINITION_COLUMNS(COLUMN_OF_J)                                            \
+	        " FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                                  \
+	X(DONE, "SELECT p.uid" ROW_COLUMNS(COLUMN_OF_P) DEFINITION_COLUMNS(COLUMN_OF_J)                                            \
+	        " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                                  \
+	X(KEY, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                                   \
+	X(IDEMPOTENCY, "SELECT key, request_hash, at_us, answer FROM idempotency WHERE key = ?")                                   \
+	X(FINAL, "SELECT finished_us, uid, bytes FROM done WHERE queue = ? AND state = ? ORDER BY finished_us, uid LIMIT ?")
+#define X(name, sql) LOAD_##name,
+enum load_statement { LOAD_STATEMENTS(X) LOAD_STATEMENT_COUNT };
+#undef X
+
+struct loader {
+	sqlite3 *db;
+	struct sql_statement statements[LOAD_STATEMENT_COUNT];
+};
+
+void loader_init(struct loader *loader, sqlite3 *db);
+void loader_fini(struct loader *loader); /* finalizes; the connection is the caller's */
+/* store.h says what these do. */
+MUST_USE enum err loader_load(struct loader *loader, struct load *load, struct arena *arena);
+MUST_USE enum err loader_nth_final(struct loader *loader, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us,
+                                   uint64_t *out_uid, uint64_t *out_bytes);
+MUST_USE enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor);

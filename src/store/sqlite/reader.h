@@ -1,0 +1,99 @@
+/* src/store/sqlite/reader.h: questions answered from a connection of their own, each in one read transaction of at most 5 s. Private
+ * to sqlite/. reader.c runs and dispatches, reader_job.c and reader_rows.c answer, list.c finds the jobs of a list. */
+#pragma once
+#include <pthread.h>
+
+#include "store/filter.h"
+#include "store/sqlite/rows.h"
+#include "store/store.h"
+
+#define VIEW_COLUMNS "p.uid" ROW_COLUMNS(COLUMN_OF_P) DEFINITION_COLUMNS(COLUMN_OF_J) ", (SELECT json FROM progress WHERE uid = p.uid)"
+#define READER_STATEMENTS(X)                                                                                                          \
+	X(BEGIN, "BEGIN")                                                                                                            \
+	X(END, "COMMIT")                                                                                                             \
+	X(SHARD, "SELECT seq, first_event_seq FROM shard WHERE id = 1")                                                              \
+	X(QUEUE_BY_NAME, "SELECT number FROM queue WHERE namespace = ? AND name = ?")                                                \
+	X(QUEUE_BY_NUMBER, "SELECT namespace, name FROM queue WHERE number = ?")                                                     \
+	X(QUEUES, "SELECT number, completed, failed, cancelled, expired FROM queue LEFT JOIN counts ON queue = number"               \
+	          " WHERE namespace = ? ORDER BY number")                                                                            \
+	X(QUEUE_COUNTS, "SELECT queue, completed, failed, cancelled, expired FROM counts WHERE queue = ?")                           \
+	X(OTHER_NAMESPACE, "SELECT 1 FROM queue WHERE namespace <> ? LIMIT 1")                                                       \
+	X(JOB_BY_ID, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                               \
+	X(JOB_QUEUE, "SELECT queue FROM job WHERE uid = ?")                                                                          \
+	X(DEFINITION, "SELECT j.payload, l.flags, l.edited_body" DEFINITION_COLUMNS(COLUMN_OF_J)                                     \
+	              " FROM job j LEFT JOIN live l ON l.uid = j.uid WHERE j.uid = ?")                                               \
+	X(EDITED_DONE, "SELECT flags, edited_body FROM done WHERE uid = ?")                                                          \
+	X(VIEW_LIVE, "SELECT " VIEW_COLUMNS ", NULL, 0, 0, NULL, NULL FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?") \
+	X(VIEW_DONE, "SELECT " VIEW_COLUMNS ", NULL, p.result_body, p.result_bytes, p.error, NULL"                                   \
+	             " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                               \
+	X(WHOLE_LIVE, "SELECT " VIEW_COLUMNS ", j.payload, 0, 0, NULL, NULL"                                                         \
+	              " FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                              \
+	X(WHOLE_DONE, "SELECT " VIEW_COLUMNS ", j.payload, p.result_body, p.result_bytes, p.error, p.result"                         \
+	              " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                              \
+	X(BODY_BYTES, "SELECT sum(length(bytes)) FROM body WHERE number = ?")                                                        \
+	X(BODY, "SELECT bytes FROM body WHERE number = ? ORDER BY chunk")                                                            \
+	X(ATTEMPTS, "SELECT n, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange FROM attempt"         \
+	            " WHERE uid = ? AND n > ? ORDER BY n LIMIT ?")                                                                   \
+	X(LOGS, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n > ? ORDER BY n LIMIT ?")                                \
+	X(EVENTS, "SELECT seq, queue, at_us, count, lines FROM event WHERE seq > ? ORDER BY seq, queue")                             \
+	X(EVENTS_OF_QUEUE, "SELECT seq, queue, at_us, count, lines FROM event WHERE seq > ? AND queue = ? ORDER BY seq")             \
+	X(EVENTS_OF_NAMESPACE, "SELECT seq, queue, at_us, count, lines FROM event"                                                   \
+	                       " WHERE seq > ? AND queue IN (SELECT number FROM queue WHERE namespace = ?) ORDER BY seq, +queue")    \
+	X(OPERATIONS, "SELECT * FROM operation WHERE number < ? ORDER BY number DESC LIMIT ?")                                       \
+	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
+	/* list.c: candidates */                                                                                                     \
+	X(JOBS_OF_NAME, "SELECT uid FROM job WHERE name = ? AND uid >= ? AND uid < ? LIMIT ?")                                       \
+	X(JOBS_OF_PREFIX, "SELECT uid FROM job WHERE queue = ? AND id >= ? AND id < ? LIMIT ?")                                      \
+	X(JOBS_OF_UIDS, "SELECT uid, queue FROM job WHERE uid >= ? AND uid <= ? LIMIT ?")
+#define X(name, sql) READER_##name,
+enum reader_statement { READER_STATEMENTS(X) READER_STATEMENT_COUNT };
+#undef X
+
+#define READER_SHAPES_MAX 48
+struct shaped_statement { /* a list's own, by what it filters and how it sorts */
+	uint32_t shape;
+	sqlite3_stmt *prepared;
+};
+
+struct readers { /* all of a store's, so that a reopen can make them let go */
+	pthread_mutex_t lock;
+	struct sqlite_reader *first;
+	const char *path, *vfs;
+};
+struct sqlite_reader {
+	struct reader reader;
+	struct readers *readers;
+	struct sqlite_reader *next, **link;
+	pthread_mutex_t lock;   /* of the connection, against a reopen */
+	sqlite3 *db;            /* NULL: to be opened at the next question */
+	int64_t deadline_us;
+	struct sql_statement statements[READER_STATEMENT_COUNT];
+	struct shaped_statement shapes[READER_SHAPES_MAX];
+	uint32_t shape_count;
+};
+
+void readers_init(struct readers *readers, const char *path, const char *vfs);
+void readers_fini(struct readers *readers); /* all must be closed */
+MUST_USE enum err readers_open(struct readers *readers, struct reader **out);
+void readers_disconnect(struct readers *readers); /* they reconnect by themselves */
+
+/* ---- between the reader's files ---- */
+sqlite3_stmt *reader_statement(struct sqlite_reader *reader, enum reader_statement which, enum err *err);
+uint32_t reader_limit(const struct query *query);
+struct str reader_namespace(struct str name); /* empty: "default" */
+MUST_USE enum err reader_find_queue(struct sqlite_reader *reader, struct str namespace_name, struct str name, uint32_t *out);
+MUST_USE enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid);
+/* *found: whether there is such a job. `whole`: with payload and result. */
+MUST_USE enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, struct arena *arena, struct job_view *out, bool *found);
+MUST_USE enum err reader_body(struct sqlite_reader *reader, uint64_t number, struct arena *arena, struct str *out);
+
+MUST_USE enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_attempts(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_logs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_events(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_operations(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_tokens(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_jobs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_matches(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_count(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);

@@ -1,0 +1,254 @@
+/* src/store/sqlite/reader_job.c: one job, or jobs by uid. */
+#include "base/uid.h"
+#include "store/sqlite/reader.h"
+
+/* ---- bodies ---- */
+
+enum err reader_body(struct sqlite_reader *reader, uint64_t number, struct arena *arena, struct str *out)
+{
+	enum err err;
+	bool found;
+	size_t bytes = 0, filled = 0;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_BODY_BYTES, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, number);
+	err = sql_step(stmt, &found);
+	if (found) {
+		bytes = (size_t)sql_u64(stmt, 0);
+		err = sql_err(sqlite3_reset(stmt));
+	}
+	char *text = err ? NULL : arena_alloc(arena, bytes + 1);
+	if (!text)
+		return err ? err : E_NOMEM;
+	stmt = reader_statement(reader, READER_BODY, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, number);
+	while (!(err = sql_step(stmt, &found)) && found) {
+		struct str chunk = sql_str(stmt, 0);
+		if (chunk.len > bytes - filled)
+			chunk.len = bytes - filled;
+		if (chunk.len)
+			memcpy(text + filled, chunk.ptr, chunk.len);
+		filled += chunk.len;
+	}
+	*out = (struct str){ text, filled };
+	return !err && filled < bytes ? E_NOMEM : err; /* a chunk that SQLite had no memory for reads as empty */
+}
+
+/* ---- finding ---- */
+
+enum err reader_find_queue(struct sqlite_reader *reader, struct str namespace_name, struct str name, uint32_t *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_QUEUE_BY_NAME, &err);
+	if (err)
+		return err;
+	sql_bind_text(stmt, 1, reader_namespace(namespace_name));
+	sql_bind_text(stmt, 2, name);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err ? err : E_QUEUE_NOT_FOUND;
+	*out = sql_u32(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static enum err reader_find_by_id(struct sqlite_reader *reader, uint32_t queue, struct str id, uint64_t *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_JOB_BY_ID, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, queue);
+	sql_bind_text(stmt, 2, id);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err ? err : E_JOB_NOT_FOUND;
+	*out = sql_u64(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static enum err reader_find_by_uid(struct sqlite_reader *reader, uint64_t uid, uint32_t *out_queue)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_JOB_QUEUE, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err ? err : E_JOB_NOT_FOUND;
+	*out_queue = sql_u32(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid)
+{
+	uint32_t queue, own_queue;
+	if (query->uid_count) {
+		*out_uid = query->uids[0];
+		return reader_find_by_uid(reader, *out_uid, &own_queue);
+	}
+	enum err err = reader_find_queue(reader, query->namespace_name, query->queue, &queue);
+	if (!err)
+		err = reader_find_by_id(reader, queue, query->id, out_uid);
+	if (err != E_JOB_NOT_FOUND || uid_parse(query->id, out_uid))
+		return err;
+	err = reader_find_by_uid(reader, *out_uid, &own_queue);
+	return err ? err : own_queue == queue ? E_OK : E_JOB_NOT_FOUND;
+}
+
+/* ---- views ---- */
+
+static enum err view_read(sqlite3_stmt *stmt, struct arena *arena, struct job_view *out)
+{
+	int at = 1;
+	enum err err = row_copy(stmt, at, arena, &out->row);
+	at += ROW_COLUMN_COUNT;
+	if (!err)
+		err = definition_copy(stmt, at, arena, &out->definition);
+	at += DEFINITION_COLUMN_COUNT;
+	if (err)
+		return err;
+	out->row.uid = out->definition.uid = sql_u64(stmt, 0);
+	out->progress = sql_copy(stmt, at, arena);
+	out->definition.payload = sql_copy(stmt, at + 1, arena);
+	out->result.result_body = sql_u64(stmt, at + 2);
+	out->result.result_bytes = sql_u64(stmt, at + 3);
+	out->result.error = sql_copy(stmt, at + 4, arena);
+	out->result.result = sql_copy(stmt, at + 5, arena);
+	bool kept = out->progress.ptr && out->definition.payload.ptr && out->result.error.ptr && out->result.result.ptr;
+	return kept ? E_OK : E_NOMEM;
+}
+
+static enum err view_queue(struct sqlite_reader *reader, struct arena *arena, struct job_view *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_QUEUE_BY_NUMBER, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, out->row.queue);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	out->namespace_name = sql_copy(stmt, 0, arena);
+	out->queue_name = sql_copy(stmt, 1, arena);
+	err = sql_err(sqlite3_reset(stmt));
+	return err ? err : out->namespace_name.ptr && out->queue_name.ptr ? E_OK : E_NOMEM;
+}
+
+static enum err view_from(struct sqlite_reader *reader, enum reader_statement which, uint64_t uid, struct arena *arena,
+                          struct job_view *out, bool *found)
+{
+	enum err err;
+	*found = false;
+	sqlite3_stmt *stmt = reader_statement(reader, which, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, found);
+	if (!*found)
+		return err;
+	err = view_read(stmt, arena, out);
+	enum err reset = sql_err(sqlite3_reset(stmt));
+	return err ? err : reset ? reset : view_queue(reader, arena, out);
+}
+
+enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, struct arena *arena, struct job_view *out, bool *found)
+{
+	enum err err = view_from(reader, whole ? READER_WHOLE_LIVE : READER_VIEW_LIVE, uid, arena, out, found);
+	if (!err && !*found)
+		err = view_from(reader, whole ? READER_WHOLE_DONE : READER_VIEW_DONE, uid, arena, out, found);
+	return err;
+}
+
+enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	uint64_t uid;
+	bool found;
+	enum err err = reader_find_job(reader, query, &uid);
+	struct job_view *view = err ? NULL : ARENA_NEW(arena, struct job_view);
+	if (!view)
+		return err ? err : E_NOMEM;
+	err = reader_view(reader, uid, query->with_payload || query->with_result, arena, view, &found);
+	if (err || !found)
+		return err ? err : E_JOB_NOT_FOUND;
+	if (!query->with_payload)
+		view->definition.payload = STR("");
+	else if (view->definition.payload_body)
+		err = reader_body(reader, view->definition.payload_body, arena, &view->definition.payload);
+	if (!err && query->with_payload && view->row.flags & ROW_EDITED)
+		err = reader_body(reader, view->row.edited_body, arena, &view->edited_payload);
+	if (!query->with_result)
+		view->result.result = STR("");
+	else if (!err && view->result.result_body)
+		err = reader_body(reader, view->result.result_body, arena, &view->result.result);
+	out->jobs = view;
+	out->job_count = 1;
+	return err;
+}
+
+/* ---- definitions: the claims' hot path ---- */
+
+static enum err definition_edited_done(struct sqlite_reader *reader, uint64_t uid, struct job_row *row)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_EDITED_DONE, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	row->flags = sql_u32(stmt, 0);
+	row->edited_body = sql_u64(stmt, 1);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static enum err definition_fill(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct job_view *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_DEFINITION, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	bool live = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
+	out->row.flags = sql_u32(stmt, 1);
+	out->row.edited_body = sql_u64(stmt, 2);
+	err = definition_copy(stmt, 3, arena, &out->definition);
+	out->definition.uid = out->row.uid = uid;
+	out->definition.payload = sql_copy(stmt, 0, arena);
+	if (!err && !out->definition.payload.ptr)
+		err = E_NOMEM;
+	enum err reset = sql_err(sqlite3_reset(stmt));
+	if (!err)
+		err = reset;
+	if (!err && !live)
+		err = definition_edited_done(reader, uid, &out->row);
+	if (!err && out->definition.payload_body)
+		err = reader_body(reader, out->definition.payload_body, arena, &out->definition.payload);
+	if (!err && out->row.flags & ROW_EDITED)
+		err = reader_body(reader, out->row.edited_body, arena, &out->edited_payload);
+	return err;
+}
+
+enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err = E_OK;
+	out->jobs = ARENA_ARRAY(arena, struct job_view, query->uid_count + 1);
+	if (!out->jobs)
+		return E_NOMEM;
+	for (; out->job_count < query->uid_count && !err; out->job_count++)
+		err = definition_fill(reader, query->uids[out->job_count], arena, &out->jobs[out->job_count]);
+	return err;
+}

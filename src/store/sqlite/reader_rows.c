@@ -1,0 +1,183 @@
+/* src/store/sqlite/reader_rows.c: pages of attempts, log lines, events, operations and tokens. */
+#include "store/sqlite/reader.h"
+
+/* One more than the page is asked for: whether it is there tells whether a cursor is needed. */
+static sqlite3_stmt *page_of_job(struct sqlite_reader *reader, enum reader_statement which, const struct query *query, uint64_t *out_uid,
+                                 enum err *err)
+{
+	uint64_t after;
+	*err = number_cursor_parse(query->cursor, &after);
+	if (!*err)
+		*err = reader_find_job(reader, query, out_uid);
+	sqlite3_stmt *stmt = *err ? NULL : reader_statement(reader, which, err);
+	if (*err)
+		return NULL;
+	sql_bind_u64(stmt, 1, *out_uid);
+	sql_bind_u64(stmt, 2, after);
+	sql_bind_i64(stmt, 3, (int64_t)reader_limit(query) + 1);
+	return stmt;
+}
+
+static enum err page_end(sqlite3_stmt *stmt, struct arena *arena, uint64_t last, struct answer *out)
+{
+	enum err err = sql_err(sqlite3_reset(stmt));
+	out->next_cursor = number_cursor_text(arena, last);
+	return err ? err : out->next_cursor.ptr ? E_OK : E_NOMEM;
+}
+
+enum err reader_attempts(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint64_t uid, last = 0;
+	sqlite3_stmt *stmt = page_of_job(reader, READER_ATTEMPTS, query, &uid, &err);
+	if (err)
+		return err;
+	out->attempts = ARENA_ARRAY(arena, struct attempt_row, reader_limit(query));
+	if (!out->attempts)
+		return E_NOMEM;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->attempt_count == reader_limit(query))
+			return page_end(stmt, arena, last, out);
+		last = sql_u64(stmt, 0);
+		struct attempt_row row = { .uid = uid, .number = sql_u32(stmt, 1), .fence = sql_u64(stmt, 2), .started_us = sql_i64(stmt, 3),
+			                   .finished_us = sql_i64(stmt, 4), .next = (enum job_state)sql_i64(stmt, 5),
+			                   .retry_us = sql_i64(stmt, 6), .worker = sql_copy(stmt, 7, arena), .error = sql_copy(stmt, 8, arena),
+			                   .exchange = sql_copy(stmt, 9, arena) };
+		out->attempts[out->attempt_count++] = row;
+		if (!row.worker.ptr || !row.error.ptr || !row.exchange.ptr) {
+			sqlite3_reset(stmt);
+			return E_NOMEM;
+		}
+	}
+	return err;
+}
+
+enum err reader_logs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint64_t uid, last = 0;
+	sqlite3_stmt *stmt = page_of_job(reader, READER_LOGS, query, &uid, &err);
+	if (err)
+		return err;
+	out->logs = ARENA_ARRAY(arena, struct log_row, reader_limit(query));
+	if (!out->logs)
+		return E_NOMEM;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->log_count == reader_limit(query))
+			return page_end(stmt, arena, last, out);
+		last = sql_u64(stmt, 0);
+		struct log_row row = { .uid = uid, .attempt = sql_u32(stmt, 1), .at_us = sql_i64(stmt, 2), .line = sql_copy(stmt, 3, arena) };
+		out->logs[out->log_count++] = row;
+		if (!row.line.ptr) {
+			sqlite3_reset(stmt);
+			return E_NOMEM;
+		}
+	}
+	return err;
+}
+
+/* ---- events ---- */
+
+static sqlite3_stmt *events_begin(struct sqlite_reader *reader, const struct query *query, enum err *err)
+{
+	uint32_t queue = 0;
+	*err = query->queue.len ? reader_find_queue(reader, query->namespace_name, query->queue, &queue) : E_OK;
+	if (*err)
+		return NULL;
+	enum reader_statement which = queue ? READER_EVENTS_OF_QUEUE : query->namespace_name.len ? READER_EVENTS_OF_NAMESPACE : READER_EVENTS;
+	sqlite3_stmt *stmt = reader_statement(reader, which, err);
+	if (*err)
+		return NULL;
+	sql_bind_u64(stmt, 1, query->after_seq > INT64_MAX ? INT64_MAX : query->after_seq);
+	if (which == READER_EVENTS_OF_QUEUE)
+		sql_bind_i64(stmt, 2, queue);
+	else if (which == READER_EVENTS_OF_NAMESPACE)
+		sql_bind_text(stmt, 2, query->namespace_name);
+	return stmt;
+}
+
+/* Rows of one change-set are never parted. */
+enum err reader_events(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint32_t capacity = 0;
+	sqlite3_stmt *stmt = events_begin(reader, query, &err);
+	if (err)
+		return err;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		uint64_t seq = sql_u64(stmt, 0);
+		if (out->event_count >= reader_limit(query) && out->events[out->event_count - 1].seq != seq)
+			break;
+		if (out->event_count == capacity) {
+			capacity = capacity ? capacity * 2 : 16;
+			struct event_row *grown = ARENA_ARRAY(arena, struct event_row, capacity);
+			if (grown && out->event_count)
+				memcpy(grown, out->events, out->event_count * sizeof(*grown));
+			out->events = grown;
+		}
+		struct event_row row = { .seq = seq, .queue = sql_u32(stmt, 1), .at_us = sql_i64(stmt, 2), .count = sql_u32(stmt, 3),
+			                 .lines = sql_copy(stmt, 4, arena) };
+		if (!out->events || !row.lines.ptr) {
+			err = E_NOMEM;
+			break;
+		}
+		out->events[out->event_count++] = row;
+	}
+	sqlite3_reset(stmt);
+	return err;
+}
+
+/* ---- operations and tokens ---- */
+
+enum err reader_operations(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint64_t below;
+	if (number_cursor_parse(query->cursor, &below))
+		return E_INVALID;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_OPERATIONS, &err);
+	out->operations = ARENA_ARRAY(arena, struct operation_row, reader_limit(query));
+	if (err || !out->operations)
+		return err ? err : E_NOMEM;
+	sql_bind_u64(stmt, 1, below ? below : INT64_MAX);
+	sql_bind_i64(stmt, 2, (int64_t)reader_limit(query) + 1);
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->operation_count == reader_limit(query))
+			return page_end(stmt, arena, out->operations[out->operation_count - 1].number, out);
+		err = operation_copy(stmt, arena, &out->operations[out->operation_count++]);
+		if (err) {
+			sqlite3_reset(stmt);
+			return err;
+		}
+	}
+	return err;
+}
+
+enum err reader_tokens(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint64_t above;
+	if (number_cursor_parse(query->cursor, &above))
+		return E_INVALID;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_TOKENS, &err);
+	out->tokens = ARENA_ARRAY(arena, struct token_row, reader_limit(query));
+	if (err || !out->tokens)
+		return err ? err : E_NOMEM;
+	sql_bind_u64(stmt, 1, above);
+	sql_bind_i64(stmt, 2, (int64_t)reader_limit(query) + 1);
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->token_count == reader_limit(query))
+			return page_end(stmt, arena, out->tokens[out->token_count - 1].number, out);
+		err = token_copy(stmt, arena, &out->tokens[out->token_count++]);
+		if (err) {
+			sqlite3_reset(stmt);
+			return err;
+		}
+	}
+	return err;
+}
