@@ -474,15 +474,16 @@ static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
 	arena_fini(&arena);
 }
 
-static void deliver_load(struct deliver *deliver)
+/* False: nothing waits, or there is no room. */
+static bool deliver_load(struct deliver *deliver)
 {
-	while (!TAILQ_EMPTY(&deliver->queued)) {
-		uint32_t taken = deliver->running_count + deliver->ready_count;
-		if (taken >= deliver->config.in_flight_max || (deliver->loaded_bytes > DELIVER_LOADED_BYTES && taken))
-			return;
-		uint32_t room = deliver->config.in_flight_max - taken;
-		deliver_load_some(deliver, room < deliver->load_max ? room : deliver->load_max);
-	}
+	uint32_t taken = deliver->running_count + deliver->ready_count;
+	if (TAILQ_EMPTY(&deliver->queued) || taken >= deliver->config.in_flight_max ||
+	    (deliver->loaded_bytes > DELIVER_LOADED_BYTES && taken))
+		return false;
+	uint32_t room = deliver->config.in_flight_max - taken;
+	deliver_load_some(deliver, room < deliver->load_max ? room : deliver->load_max);
+	return true;
 }
 
 static void deliver_start_calls(struct deliver *deliver)
@@ -671,9 +672,10 @@ static void *deliver_main(void *context)
 		deliver_try_again(deliver);
 		if (stop_by_us && deliver_wind_down(deliver, stop_by_us))
 			return NULL;
-		if (!stop_by_us) {
-			deliver_load(deliver);
+		while (!stop_by_us) { /* those that their host holds back leave room for more */
 			deliver_start_calls(deliver);
+			if (!deliver_load(deliver))
+				break;
 		}
 		int64_t now_us = clock_mono_us();
 		if (now_us >= deliver->patience_us) {

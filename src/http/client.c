@@ -23,6 +23,7 @@ struct watch {             /* of one descriptor */
 	uint32_t wanted;   /* what curl waits for; 0: nothing, no transfer is on it */
 	uint32_t set;      /* what epoll was told; 0: not in the set */
 	bool connection;   /* made by us: we hear when it is closed. Curl's own descriptors may vanish without a word */
+	struct http_ticket *connecting; /* whose connection it will be; NULL once it is one */
 };
 
 struct http_client {
@@ -36,6 +37,7 @@ struct http_client {
 	uint32_t watch_count;
 	struct http_ticket *running, *idle;
 	uint32_t running_count;
+	bool kick;                         /* a ticket is to be kicked */
 };
 
 struct http_ticket {
@@ -53,8 +55,9 @@ struct http_ticket {
 	bool opened;                       /* a socket was made for it */
 	bool refused;                      /* the guard refused an address */
 	bool starved;                      /* no descriptor or memory for a socket */
+	bool kick;                         /* an address failed; see client_kick */
 	char why[CURL_ERROR_SIZE];
-	char guard_why[160];
+	char guard_why[224];
 };
 
 /* ---- descriptors ---- */
@@ -96,6 +99,8 @@ static int client_on_socket(CURL *easy, curl_socket_t fd, int what, void *contex
 	struct watch *watch = &client->watches[fd];
 	watch->wanted = what == CURL_POLL_REMOVE ? 0
 	                : (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+	if (watch->wanted & EPOLLIN)
+		watch->connecting = NULL;
 	if (watch->wanted || !watch->connection || watch->set & EPOLLOUT)
 		client_watch_set(client, fd, watch->wanted);
 	return 0;
@@ -107,6 +112,26 @@ static int client_on_timer(CURLM *multi, long wait_ms, void *context)
 	struct http_client *client = context;
 	client->timer_us = wait_ms < 0 ? INT64_MAX : wait_ms == 0 ? 0 : clock_mono_us() + (int64_t)wait_ms * 1000;
 	return 0;
+}
+
+static void ticket_want_kick(struct http_ticket *ticket)
+{
+	ticket->kick = true;
+	ticket->client->kick = true;
+}
+
+/* Curl 7.88 moves on to a name's next address when one failed, but tries it only at its next timer, which may be seconds away. Pausing
+ * and going on makes it look at the call at once. */
+static void client_kick(struct http_client *client)
+{
+	client->kick = false;
+	for (struct http_ticket *ticket = client->running; ticket; ticket = ticket->next) {
+		if (!ticket->kick)
+			continue;
+		ticket->kick = false;
+		curl_easy_pause(ticket->easy, CURLPAUSE_ALL);
+		curl_easy_pause(ticket->easy, CURLPAUSE_CONT);
+	}
 }
 
 /* Every connection is made here, so every address is judged here: after the name was resolved, before a packet leaves. */
@@ -123,6 +148,7 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 	if (config->guard && !client->proxy &&
 	    !config->guard(config->guard_context, &address->addr, address->addrlen, ticket->guard_why, sizeof(ticket->guard_why))) {
 		ticket->refused = true;
+		ticket_want_kick(ticket);
 		return CURL_SOCKET_BAD;
 	}
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -132,7 +158,7 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 			close(fd);
 		return CURL_SOCKET_BAD;
 	}
-	client->watches[fd] = (struct watch){ .connection = true };
+	client->watches[fd] = (struct watch){ .connection = true, .connecting = ticket };
 	ticket->opened = true;
 	return fd;
 }
@@ -140,6 +166,8 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 static int client_close_socket(void *context, curl_socket_t fd)
 {
 	struct http_client *client = context;
+	if (client->watches[fd].connecting)
+		ticket_want_kick(client->watches[fd].connecting);
 	client_watch_set(client, fd, 0); /* explicitly: a forked child may hold the descriptor open for a moment */
 	client->watches[fd] = (struct watch){ 0 };
 	return close(fd);
@@ -255,7 +283,7 @@ static bool ticket_prepare(struct http_ticket *ticket, const struct http_request
 	const struct http_client_config *config = &ticket->client->config;
 	ticket->request = *request;
 	ticket->body_bytes = 0;
-	ticket->truncated = ticket->opened = ticket->refused = ticket->starved = false;
+	ticket->truncated = ticket->opened = ticket->refused = ticket->starved = ticket->kick = false;
 	ticket->why[0] = ticket->guard_why[0] = '\0';
 	http_head_clear(&ticket->head);
 	buf_clear(&ticket->body);
@@ -341,7 +369,7 @@ static void outcome_read_times(struct http_outcome *outcome, CURL *easy)
 	curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first);
 	curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
 	curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
-	outcome->reused = connections == 0 && connect > 0;
+	outcome->reused = connections == 0 && outcome->remote[0];
 	outcome->first_byte_us = first;
 	outcome->total_us = total;
 	if (outcome->reused)
@@ -455,6 +483,8 @@ void http_client_run(struct http_client *client, int64_t wait_us)
 		curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
 	client_finish_all(client);
+	if (client->kick)
+		client_kick(client);
 }
 
 void http_client_wake(struct http_client *client)
@@ -535,6 +565,8 @@ void http_client_free(struct http_client *client)
 		return;
 	while (client->running)
 		http_client_cancel(client, client->running);
+	for (uint32_t fd = 0; fd < client->watch_count; fd++)
+		client->watches[fd].connecting = NULL;
 	for (struct http_ticket *ticket = client->idle, *next; ticket; ticket = next) {
 		next = ticket->next;
 		ticket_free(ticket);

@@ -1,0 +1,36 @@
+/* src/deliver/house_test.h: a deliver thread with the rest of the house played by a test: jobs to be read, and verdicts that are
+ * written down. */
+#pragma once
+#include "deliver/deliver.h"
+
+struct house_job {
+	const char *id, *payload, *edited, *target, *trace;
+	size_t payload_len;         /* 0: strlen(payload) */
+	const char *settings;       /* of its queue; NULL: {"target":"http"} */
+	uint64_t settings_version;  /* 0: a fresh one */
+	int64_t timeout_ms;
+	uint32_t attempts_made;
+	bool gone;                  /* deleted meanwhile */
+};
+struct told {                       /* a verdict, as the engine heard it */
+	uint64_t uid, fence;
+	enum op_kind kind;
+	enum verdict verdict;
+	int64_t delay_ms;
+	bool costs_nothing;
+	char *result, *error, *exchange;
+};
+struct house;
+/* allow: blank-separated ranges. */
+struct house *house_open(const char *allow, const struct deliver_config *config);
+void house_close(struct house *house, int64_t grace_ms); /* stops the thread; what it told until then can still be asked */
+void house_free(struct house *house);
+uint64_t house_deliver(struct house *house, const struct house_job *job);
+void house_abort(struct house *house, uint64_t uid);
+const struct told *house_wait(struct house *house, uint64_t uid);  /* until its verdict came */
+const struct told *house_heard(struct house *house, uint64_t uid); /* NULL: none yet */
+uint32_t house_told_count(struct house *house, uint64_t uid);
+uint32_t house_request_count(struct house *house);
+struct deliver *house_deliver_thread(struct house *house);
+void house_fail_next(struct house *house, enum err err, uint32_t times); /* the engine refuses the next requests as a whole */
+void house_fail_reads(struct house *house, enum err err, uint32_t times);
