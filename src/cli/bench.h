@@ -44,10 +44,10 @@ uint32_t bench_granted(struct str body, uint32_t max, char *out);
 void bench_put_complete(struct buf *buf, const char *uids, uint32_t count, uint32_t bee, uint32_t claim_max);
 /* The number at a path of a JSON text ("states.waiting"); 0 when it is not there. */
 uint64_t bench_number(struct str json, const char *path);
-/* How many jobs of the queue are in that state now. */
-MUST_USE enum err bench_count(struct bench *bench, struct swarm *swarm, const char *state, uint64_t *out);
-/* E_INTERNAL unless that many are: what a scenario claims to have done must be there. */
-MUST_USE enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *state, uint64_t count);
+/* A count of the queue: "states.waiting" now, "ended.completed" ever. */
+MUST_USE enum err bench_count(struct bench *bench, struct swarm *swarm, const char *path, uint64_t *out);
+/* E_INTERNAL unless it is that: what a scenario claims to have done must be there. */
+MUST_USE enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count);
 MUST_USE enum err bench_fill(struct bench *bench, uint64_t jobs); /* enqueues, 1,000 a request */
 MUST_USE enum err bench_fail(struct bench *bench, const char *what, int status, struct str body);
 

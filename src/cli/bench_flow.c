@@ -120,7 +120,7 @@ static void flow_close(struct flow *flow)
 }
 
 /* Runs producers and workers to the end, checks the outcome and sets the value to jobs a second. */
-static enum err flow_run(struct flow *flow, uint32_t producers, uint32_t workers, const char *end_state)
+static enum err flow_run(struct flow *flow, uint32_t producers, uint32_t workers, const char *end_count)
 {
 	struct bench *bench = flow->bench;
 	struct swarm *checker = NULL;
@@ -144,7 +144,7 @@ static enum err flow_run(struct flow *flow, uint32_t producers, uint32_t workers
 	if (!err)
 		err = bench_swarm(bench, 1, NULL, NULL, &checker);
 	if (!err && !bench->url)
-		err = bench_expect(bench, checker, end_state, flow->jobs);
+		err = bench_expect(bench, checker, end_count, flow->jobs);
 	if (!err)
 		bench->value[0] = (double)flow->jobs * 1e6 / (double)(flow->ended_us - begun_us);
 	swarm_close(checker);
@@ -165,7 +165,7 @@ static uint32_t flow_bees(const struct bench *bench, uint32_t own)
 enum err bench_enqueue_single(struct bench *bench)
 {
 	struct flow flow = { .bench = bench, .batch = 1, .jobs = flow_size(bench, 200000, 1) };
-	enum err err = flow_run(&flow, flow_bees(bench, 64), 0, "waiting");
+	enum err err = flow_run(&flow, flow_bees(bench, 64), 0, "states.waiting");
 	flow_close(&flow);
 	return err;
 }
@@ -173,7 +173,7 @@ enum err bench_enqueue_single(struct bench *bench)
 enum err bench_enqueue_bulk(struct bench *bench)
 {
 	struct flow flow = { .bench = bench, .batch = 1000, .jobs = flow_size(bench, 1000000, 1000) };
-	enum err err = flow_run(&flow, flow_bees(bench, 8), 0, "waiting");
+	enum err err = flow_run(&flow, flow_bees(bench, 8), 0, "states.waiting");
 	flow_close(&flow);
 	return err;
 }
@@ -183,7 +183,7 @@ enum err bench_drain_batch(struct bench *bench)
 	struct flow flow = { .bench = bench, .batch = FLOW_CLAIM_MAX, .chained = true, .jobs = flow_size(bench, 500000, 1000) };
 	enum err err = bench_fill(bench, flow.jobs);
 	if (!err)
-		err = flow_run(&flow, 0, flow_bees(bench, 16), "completed");
+		err = flow_run(&flow, 0, flow_bees(bench, 16), "ended.completed");
 	flow_close(&flow);
 	return err;
 }
@@ -192,7 +192,7 @@ enum err bench_end_to_end_batch(struct bench *bench)
 {
 	struct flow flow = { .bench = bench, .batch = FLOW_CLAIM_MAX, .chained = true, .jobs = flow_size(bench, 500000, FLOW_CLAIM_MAX) };
 	uint32_t bees = flow_bees(bench, 16);
-	enum err err = flow_run(&flow, (bees + 1) / 2, bees - bees / 2, "completed");
+	enum err err = flow_run(&flow, (bees + 1) / 2, bees - bees / 2, "ended.completed");
 	flow_close(&flow);
 	return err;
 }
@@ -201,7 +201,7 @@ enum err bench_end_to_end_single(struct bench *bench)
 {
 	struct flow flow = { .bench = bench, .batch = 1, .jobs = flow_size(bench, 50000, 1) };
 	uint32_t bees = flow_bees(bench, 64);
-	enum err err = flow_run(&flow, (bees + 1) / 2, bees - bees / 2, "completed");
+	enum err err = flow_run(&flow, (bees + 1) / 2, bees - bees / 2, "ended.completed");
 	flow_close(&flow);
 	return err;
 }

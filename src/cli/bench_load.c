@@ -120,12 +120,10 @@ enum err bench_fail(struct bench *bench, const char *what, int status, struct st
 	return problem_set(&bench->problem, E_INTERNAL, "", "%s was answered %d: " STR_FMT, what, status, STR_ARG(str_cut(body, 160)));
 }
 
-enum err bench_count(struct bench *bench, struct swarm *swarm, const char *state, uint64_t *out)
+enum err bench_count(struct bench *bench, struct swarm *swarm, const char *path, uint64_t *out)
 {
 	int status;
 	struct str body;
-	char path[64] = "states.";
-	strncat(path, state, sizeof(path) - 8);
 	enum err err = swarm_call(swarm, "GET", "/v1/queues/" BENCH_QUEUE, STR(""), &status, &body, &bench->problem);
 	if (err)
 		return err;
@@ -135,13 +133,13 @@ enum err bench_count(struct bench *bench, struct swarm *swarm, const char *state
 	return E_OK;
 }
 
-enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *state, uint64_t count)
+enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count)
 {
 	uint64_t found;
-	enum err err = bench_count(bench, swarm, state, &found);
+	enum err err = bench_count(bench, swarm, path, &found);
 	if (!err && found != count)
-		err = problem_set(&bench->problem, E_INTERNAL, "", "%llu jobs should be %s, %llu are: the figure means nothing.",
-				  (unsigned long long)count, state, (unsigned long long)found);
+		err = problem_set(&bench->problem, E_INTERNAL, "", "%s should be %llu, and is %llu: the figure means nothing.", path,
+				  (unsigned long long)count, (unsigned long long)found);
 	return err;
 }
 

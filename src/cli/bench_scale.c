@@ -30,7 +30,7 @@ enum err bench_memory(struct bench *bench)
 	if (!err)
 		err = bench_swarm(bench, 1, NULL, NULL, &swarm);
 	if (!err)
-		err = bench_expect(bench, swarm, "waiting", SCALE_MEMORY_MIN + (jobs + 999) / 1000 * 1000);
+		err = bench_expect(bench, swarm, "states.waiting", SCALE_MEMORY_MIN + (jobs + 999) / 1000 * 1000);
 	if (!err)
 		bench->value[0] = (double)(after_bytes - before_bytes) / (double)jobs;
 	swarm_close(swarm);
@@ -53,7 +53,7 @@ enum err bench_restart(struct bench *bench)
 	if (!err)
 		err = bench_swarm(bench, 1, NULL, NULL, &swarm);
 	if (!err)
-		err = bench_expect(bench, swarm, "waiting", jobs);
+		err = bench_expect(bench, swarm, "states.waiting", jobs);
 	if (!err)
 		bench->value[0] = (double)(ended_us - begun_us) / 1e6;
 	swarm_close(swarm);

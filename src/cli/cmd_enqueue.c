@@ -82,7 +82,7 @@ static int enqueue_put_options(struct enqueue *enqueue)
 		json_put_field_bool(&enqueue->options, "lifo", true);
 	enqueue_put_tags(enqueue);
 	if (args_has(enqueue->args, "to")) {
-		json_put_key(&enqueue->options, "target");
+		json_put_key(&enqueue->options, "http");
 		buf_add_byte(&enqueue->options, '{');
 		json_put_field_str(&enqueue->options, "url", str_of(args_get(enqueue->args, "to")));
 		buf_add_byte(&enqueue->options, '}');

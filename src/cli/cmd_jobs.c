@@ -80,6 +80,17 @@ static const char *jobs_states(const struct args *args, struct arena *arena)
 	return all;
 }
 
+/* A path with the filter as its query. */
+static void jobs_address(struct remote *remote, const struct args *args, const char *path)
+{
+	remote_begin(remote);
+	remote_path(remote, path);
+	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
+		remote_query(remote, jobs_filters[i][1], args_get(args, jobs_filters[i][0]));
+	remote_query(remote, "state", jobs_states(args, &remote->arena));
+	remote_query(remote, "namespace", remote->space);
+}
+
 static void jobs_print_table(struct remote *remote, struct str body)
 {
 	static const char *const heads[] = { "UID", "QUEUE", "NAME", "ID", "STATE", ">ATTEMPTS", "CREATED", "ERROR", NULL };
@@ -112,15 +123,10 @@ static int jobs_list(struct remote *remote, const struct args *args)
 	struct str body;
 	if (args->word_count)
 		return args_complain(args->command, "'%s' is one word too many; --queue names a queue", args->words[0]);
-	remote_begin(remote);
-	remote_path(remote, "/v1/jobs");
-	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
-		remote_query(remote, jobs_filters[i][1], args_get(args, jobs_filters[i][0]));
-	remote_query(remote, "state", jobs_states(args, &remote->arena));
+	jobs_address(remote, args, "/v1/jobs");
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	remote_query(remote, "order", args_has(args, "oldest") ? "oldest" : NULL);
 	remote_query(remote, "cursor", args_get(args, "cursor"));
-	remote_query(remote, "namespace", remote->space);
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
@@ -318,20 +324,12 @@ static void jobs_draw(uint64_t done, uint64_t expected, bool last)
 		(unsigned long long)done, last ? "\n" : "");
 }
 
-/* How far it can go, for the bar: the daemon's own estimate when it tells one. */
-static uint64_t jobs_expected(struct remote *remote, struct str operation)
-{
-	uint64_t count = 0;
-	pluck_u64(operation, "matching", &remote->arena, &count);
-	return count;
-}
-
 /* Follows a bulk operation to its end. Leaving with Ctrl-C leaves it running: it is the daemon's, not ours. */
-static int jobs_follow(struct remote *remote, const struct args *args, const struct jobs_change *change, struct str operation)
+static int jobs_follow(struct remote *remote, const struct args *args, const struct jobs_change *change, uint64_t expected, struct str operation)
 {
 	struct arena *arena = &remote->arena;
 	struct str uid = pluck_text(operation, "uid", arena), state = pluck_text(operation, "state", arena);
-	uint64_t done = 0, skipped = 0, failed = 0, expected = jobs_expected(remote, operation);
+	uint64_t done = 0, skipped = 0, failed = 0;
 	bool bar = remote_is_fancy(stderr) && !args_has(args, "json");
 	while (str_eq(state, STR("running"))) {
 		usleep(JOBS_POLL_US);
@@ -357,11 +355,27 @@ static int jobs_follow(struct remote *remote, const struct args *args, const str
 	return failed ? 1 : 0;
 }
 
+/* How many match now: for the question, and for the bar. */
+static int jobs_count(struct remote *remote, const struct args *args, uint64_t *out)
+{
+	struct str body;
+	jobs_address(remote, args, "/v1/jobs/count");
+	int code = remote_call(remote, "GET", &body);
+	*out = 0;
+	if (!code)
+		pluck_u64(body, "count", &remote->arena, out);
+	return code;
+}
+
 static int jobs_change_all(struct remote *remote, const struct args *args, const struct jobs_change *change)
 {
 	struct str body;
-	char question[64];
-	snprintf(question, sizeof(question), "%s every job that matches?", change->action);
+	char question[96];
+	uint64_t expected;
+	int code = jobs_count(remote, args, &expected);
+	if (code)
+		return code;
+	snprintf(question, sizeof(question), "%s %llu jobs?", change->action, (unsigned long long)expected);
 	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
 		return EX_USAGE;
 	remote_begin(remote);
@@ -376,8 +390,8 @@ static int jobs_change_all(struct remote *remote, const struct args *args, const
 		buf_add_byte(&remote->body, '}');
 	}
 	buf_add_byte(&remote->body, '}');
-	int code = remote_call(remote, "POST", &body);
-	return code ? code : jobs_follow(remote, args, change, body);
+	code = remote_call(remote, "POST", &body);
+	return code ? code : jobs_follow(remote, args, change, expected, body);
 }
 
 static bool jobs_has_filter(const struct args *args)

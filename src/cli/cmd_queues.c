@@ -25,7 +25,7 @@ const struct cli_option queues_pause_options[] = {
 };
 const struct cli_option queues_groups_options[] = {
 	{ "limit", 'l', "N", "how many (100)", NULL, false },
-	{ "after", 0, "KEY", "go on after this group", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 
@@ -54,13 +54,11 @@ static int queues_list(struct remote *remote, const struct args *args)
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {
 		static const char *const counts[] = { "states.waiting", "states.delayed", "states.active", "states.completed", "states.failed" };
-		uint64_t wait_ms;
+		struct str wait_ms = pluck_text(queues[i], "wait_ms.p95", arena);
 		table_add(&table, pluck_text(queues[i], "name", arena));
 		for (size_t at = 0; at < ARRAY_COUNT(counts); at++)
 			table_add(&table, pluck_text(queues[i], counts[at], arena));
-		table_add(&table, pluck_u64(queues[i], "wait_ms.p95", arena, &wait_ms)
-					  ? str_of(arena_printf(arena, "%llu ms", (unsigned long long)wait_ms))
-					  : STR("-"));
+		table_add(&table, wait_ms.len ? str_of(arena_printf(arena, STR_FMT " ms", STR_ARG(wait_ms))) : STR("-"));
 		table_add(&table, text_ago(pluck_text(queues[i], "oldest_waiting_at", arena), clock_wall_us(), arena));
 		table_add(&table, pluck_true(queues[i], "paused", arena) ? STR("paused") : STR(""));
 	}
@@ -122,7 +120,7 @@ static int queues_groups(struct remote *remote, const struct args *args)
 		return code;
 	remote_queue(remote, "/v1/queues/", str_of(args->words[0]), "/groups");
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "100");
-	remote_query(remote, "after", args_get(args, "after"));
+	remote_query(remote, "cursor", args_get(args, "cursor"));
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;

@@ -119,7 +119,7 @@ static void work_heartbeat(struct work_job *job)
 	if (remote_try(job->remote, "POST", job->lease_ms / 3, &status, &answer, &problem) || status / 100 != 2)
 		return;
 	job->cancelled = pluck_true(answer, "results.0.cancel_requested", &job->remote->arena);
-	job->lost = pluck_text(answer, "results.0.error.code", &job->remote->arena).len > 0;
+	job->lost = pluck_text(answer, "results.0.problem.code", &job->remote->arena).len > 0;
 }
 
 static enum child_stop work_tick(void *context)
