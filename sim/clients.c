@@ -1,0 +1,182 @@
+/* sim/clients.c: those who enqueue, and those who meddle: cancel, retry, promote, pause, delete, ask. */
+#include "sim/world.h"
+#include "base/check.h"
+#include <stdio.h>
+
+static const char *const queues[] = { "plain", "narrow", "rated", "web" };
+static const char *const settings[] = {
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
+	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
+	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":500,\"jitter\":\"none\"}}",
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\",\"timeout_ms\":2000},"
+	"\"group_concurrency\":2,\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
+};
+
+static void settings_sent(struct world *world, struct actor *actor, struct request *request);
+
+static void settings_send(struct world *world, struct actor *actor, uint64_t which)
+{
+	struct request *request = world_request(world, 1);
+	(void)actor;
+	request->ops[0].kind = OP_QUEUE_PUT;
+	request->ops[0].queue.queue.name = str_of(queues[which]);
+	request->ops[0].queue.settings = str_of(settings[which]);
+	request->ops[0].queue.replace = true;
+	world_send(world, request, (struct actor *)(uintptr_t)which, settings_sent);
+}
+
+static void settings_sent(struct world *world, struct actor *actor, struct request *request)
+{
+	if (request->err) /* until it is certain */
+		world_plan(world, 1000, settings_send, NULL, (uint64_t)(uintptr_t)actor);
+	else
+		CHECK(request->ops[0].result.err == E_OK);
+}
+
+/* ---- producers ---- */
+
+static void enqueued(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)actor;
+	for (uint32_t i = 0; i < request->op_count && !request->err; i++)
+		if (request->ops[i].result.err == E_OK)
+			shadow_enqueued(&world->shadow, request->ops[i].result.uid);
+}
+
+static struct str client_text(struct request *request, const char *format, uint64_t n)
+{
+	char *text = arena_printf(&request->arena, format, (unsigned long long)n);
+	CHECK(text);
+	return str_of(text);
+}
+
+static void client_enqueue_op(struct world *world, struct request *request, struct op *op)
+{
+	static const struct retry_policy quick = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 50 };
+	struct op_enqueue *enqueue = &op->enqueue;
+	op->kind = OP_ENQUEUE;
+	enqueue->queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
+	enqueue->uid = uid_next(&world->maker, world_wall_us(world));
+	enqueue->payload = STR("{\"n\":1}");
+	if (world_chance(world, 600))
+		enqueue->group = client_text(request, "g%llu", world_below(world, 6));
+	if (world_chance(world, 200))
+		enqueue->id = client_text(request, "id-%llu", world_below(world, 40));
+	if (world_chance(world, 300))
+		enqueue->priority = (int32_t)world_below(world, 3);
+	if (world_chance(world, 150))
+		enqueue->delay_ms = (int64_t)world_below(world, 5000);
+	else if (world_chance(world, 100))
+		enqueue->run_at_us = world_wall_us(world) + (int64_t)world_below(world, 5000000);
+	if (world_chance(world, 50))
+		enqueue->ttl_ms = 1 + (int64_t)world_below(world, 3000);
+	enqueue->lifo = world_chance(world, 100);
+	if (world_chance(world, 100))
+		enqueue->retry = &quick;
+	if (world_chance(world, 100))
+		enqueue->max_attempts = 1 + (uint32_t)world_below(world, 3);
+}
+
+static void client_act(struct world *world, struct actor *actor, uint64_t argument)
+{
+	if (world->calm)
+		return;
+	uint32_t count = world_chance(world, 700) ? 1 : 1 + (uint32_t)world_below(world, 8);
+	struct request *request = world_request(world, count);
+	for (uint32_t i = 0; i < count; i++)
+		client_enqueue_op(world, request, &request->ops[i]);
+	request->atomic = world_chance(world, 300);
+	if (world_chance(world, 100)) {
+		request->idempotency_key = client_text(request, "1:key-%llu", world_below(world, 20));
+		request->request_hash = count;
+	}
+	world_send(world, request, actor, enqueued);
+	world_plan(world, (int64_t)world_below(world, 60000) + 1000, client_act, actor, argument);
+}
+
+/* ---- meddlers ---- */
+
+static void meddled(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)world;
+	(void)actor;
+	CHECK(request->err != E_INTERNAL);
+}
+
+static uint64_t meddle_uid(struct world *world)
+{
+	if (!world->shadow.jobs.used)
+		return 1;
+	/* Mostly recent ones: old ones have ended. */
+	uint64_t used = world->shadow.jobs.used, back = world_below(world, world_chance(world, 700) ? 50 : used);
+	const struct shadow_job *job = pool_at(&world->shadow.jobs, (uint32_t)(back < used ? used - 1 - back : 0));
+	return job->row.uid;
+}
+
+static void meddle_job(struct world *world)
+{
+	static const enum op_kind kinds[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE, OP_WAIT, OP_EXPLAIN };
+	struct request *request = world_request(world, 1);
+	struct op *op = &request->ops[0];
+	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
+	op->job.uid = meddle_uid(world);
+	op->job.priority = (int32_t)world_below(world, 3);
+	op->job.to.name = STR("plain");
+	op->job.wait_ms = (int64_t)world_below(world, 2000);
+	if (op->kind == OP_RETRY && world_chance(world, 300)) {
+		op->job.has_payload = true;
+		op->job.payload = STR("{\"edited\":true}");
+	}
+	world_send(world, request, NULL, meddled);
+}
+
+static void meddle_queue(struct world *world)
+{
+	static const enum op_kind kinds[] = { OP_QUEUE_PAUSE, OP_QUEUE_RESUME, OP_QUEUE_RESUME, OP_QUEUE_GET, OP_GROUP_PAUSE, OP_GROUP_RESUME, OP_GROUPS };
+	struct request *request = world_request(world, 1);
+	struct op *op = &request->ops[0];
+	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
+	op->queue.queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
+	op->queue.group = client_text(request, "g%llu", world_below(world, 6));
+	world_send(world, request, NULL, meddled);
+}
+
+static void meddle(struct world *world, struct actor *actor, uint64_t argument)
+{
+	if (world->calm)
+		return;
+	if (world_chance(world, 800))
+		meddle_job(world);
+	else
+		meddle_queue(world);
+	world_plan(world, (int64_t)world_below(world, 200000) + 1000, meddle, actor, argument);
+}
+
+/* In the end everything is resumed, again and again until it is certain. */
+static void resume(struct world *world, struct actor *actor, uint64_t argument)
+{
+	world_plan(world, 5000000, resume, actor, argument);
+	if (!world->calm)
+		return;
+	for (uint32_t queue = 0; queue < ARRAY_COUNT(queues); queue++) {
+		struct request *request = world_request(world, 7);
+		for (uint32_t i = 0; i < 7; i++) {
+			request->ops[i].kind = i < 6 ? OP_GROUP_RESUME : OP_QUEUE_RESUME;
+			request->ops[i].queue.queue.name = str_of(queues[queue]);
+			request->ops[i].queue.group = client_text(request, "g%llu", i);
+		}
+		world_send(world, request, NULL, meddled);
+	}
+}
+
+void clients_start(struct world *world)
+{
+	for (uint64_t i = 0; i < ARRAY_COUNT(queues); i++)
+		settings_send(world, NULL, i);
+	for (int i = 0; i < 3; i++)
+		world_plan(world, 20000 * i + 1000000, client_act, NULL, 0);
+	world_plan(world, 1200000, meddle, NULL, 0);
+	world_plan(world, 5000000, resume, NULL, 0);
+}

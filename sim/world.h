@@ -1,0 +1,65 @@
+/* sim/world.h: a whole small world on virtual time, from one seed: an engine over a store in memory, clients, workers, third parties, operators, a
+ * wall clock that jumps, commits that are refused or whose answer is lost, crashes at any moment, a second engine that takes over. Nothing here reads a
+ * real clock or real dice, so a seed replays bit for bit. After every commit the shadow (sim/shadow.h) checks the rules of the design. */
+#pragma once
+#include "base/heap.h"
+#include "base/pool.h"
+#include "base/uid.h"
+#include "engine/engine.h"
+#include "sim/shadow.h"
+#include "store/mem/mem.h"
+
+struct world;
+struct actor;
+
+/* A request's way back: told when it is answered, or with E_CANCELLED when the daemon died before. */
+typedef void reply_handler(struct world *world, struct actor *actor, struct request *request);
+
+struct errand { /* request->owner */
+	struct errand *before, *after; /* of all that are out */
+	struct request *request;
+	struct actor *actor;
+	reply_handler *reply;
+};
+
+typedef void plan_handler(struct world *world, struct actor *actor, uint64_t argument);
+
+struct world {
+	uint64_t seed, dice;
+	int64_t now_us;        /* virtual, since the world began */
+	int64_t wall_offset_us;
+	bool calm;             /* the end: no more faults, everything must come to rest */
+	bool trace;
+	struct mem_disk *disk;
+	struct store *inner;   /* the mem store under the one that the engine sees */
+	struct store seen;
+	struct engine *engine;
+	struct changeset *in_flight[8];
+	uint32_t in_flight_count;
+	struct heap agenda;
+	struct pool plans;
+	int64_t step_us;       /* when the engine wants to be called */
+	struct errand out;     /* head of a ring */
+	struct uid_maker maker;
+	uint64_t request_number;
+	struct shadow shadow;
+	uint64_t hash;         /* of everything that was committed and answered */
+	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps;
+};
+
+uint64_t world_dice(struct world *world);
+uint64_t world_below(struct world *world, uint64_t limit); /* 0 … limit - 1 */
+bool world_chance(struct world *world, uint32_t permille);
+void world_plan(struct world *world, int64_t in_us, plan_handler *run, struct actor *actor, uint64_t argument);
+struct request *world_request(struct world *world, uint32_t op_count);
+void world_send(struct world *world, struct request *request, struct actor *actor, reply_handler *reply);
+void world_note(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3); /* into the hash, and printed when tracing */
+int64_t world_wall_us(const struct world *world);
+
+/* Builds it, lets it run for `span_us` with faults, then to rest, and takes it down. Returns the final hash. Violations are CHECKs. */
+uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool trace);
+
+/* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
+void clients_start(struct world *world);
+void workers_start(struct world *world);
+void workers_deliver(struct world *world, const struct effect *effect);
