@@ -48,6 +48,10 @@ struct delivery {
 	int64_t since_us;            /* on the monotonic clock */
 };
 
+struct ranges {
+	uint32_t count;
+	struct cidr items[];
+};
 struct deliver {
 	struct deliver_config config;
 	struct deliver_ports ports;
@@ -58,6 +62,7 @@ struct deliver {
 	_Atomic int64_t stop_by_us;  /* monotonic; 0: go on */
 	_Atomic uint64_t started, by_class[HTTP_CLASS_COUNT];
 	_Atomic uint32_t in_flight;
+	_Atomic(struct ranges *) allow; /* for the guard, once the thread sees it */
 	/* From here on the thread's own. */
 	struct http_client *client;
 	struct target_cache targets;
@@ -663,12 +668,34 @@ static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, in
 	return until_us > now_us ? until_us - now_us : 0;
 }
 
+static bool deliver_copy_ranges(const struct cidr *ranges, uint32_t count, const struct cidr **out)
+{
+	struct cidr *copy = mem_zalloc_array(count ? count : 1, sizeof(*copy));
+	if (copy && count)
+		memcpy(copy, ranges, count * sizeof(*copy));
+	*out = copy;
+	return copy != NULL;
+}
+
+static void deliver_take_ranges(struct deliver *deliver)
+{
+	struct ranges *allow = atomic_exchange_explicit(&deliver->allow, NULL, memory_order_acq_rel);
+	const struct cidr *copy;
+	if (allow && deliver_copy_ranges(allow->items, allow->count, &copy)) {
+		mem_free((void *)deliver->guard.allow);
+		deliver->guard.allow = copy;
+		deliver->guard.allow_count = allow->count;
+	}
+	mem_free(allow);
+}
+
 static void *deliver_main(void *context)
 {
 	struct deliver *deliver = context;
 	for (;;) {
 		int64_t stop_by_us = atomic_load_explicit(&deliver->stop_by_us, memory_order_acquire);
 		deliver_take_letters(deliver);
+		deliver_take_ranges(deliver);
 		deliver_try_again(deliver);
 		if (stop_by_us && deliver_wind_down(deliver, stop_by_us))
 			return NULL;
@@ -707,6 +734,19 @@ void deliver_reply(struct deliver *deliver, struct request *request)
 	CHECK(pthread_mutex_unlock(&deliver->door) == 0);
 }
 
+enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count)
+{
+	struct ranges *allow = mem_zalloc(sizeof(*allow) + count * sizeof(allow->items[0]));
+	if (!allow)
+		return E_NOMEM;
+	allow->count = count;
+	if (count)
+		memcpy(allow->items, ranges, count * sizeof(*ranges));
+	mem_free(atomic_exchange_explicit(&deliver->allow, allow, memory_order_acq_rel));
+	http_client_wake(deliver->client);
+	return E_OK;
+}
+
 void deliver_stats(struct deliver *deliver, struct deliver_stats *out)
 {
 	out->started = atomic_load_explicit(&deliver->started, memory_order_relaxed);
@@ -716,15 +756,6 @@ void deliver_stats(struct deliver *deliver, struct deliver_stats *out)
 }
 
 /* ---- birth ---- */
-
-static bool deliver_copy_ranges(const struct cidr *ranges, uint32_t count, const struct cidr **out)
-{
-	struct cidr *copy = mem_zalloc_array(count ? count : 1, sizeof(*copy));
-	if (copy && count)
-		memcpy(copy, ranges, count * sizeof(*copy));
-	*out = copy;
-	return copy != NULL;
-}
 
 static void deliver_free(struct deliver *deliver)
 {
@@ -744,6 +775,7 @@ static void deliver_free(struct deliver *deliver)
 	mailbox_fini(&deliver->effects);
 	mailbox_fini(&deliver->replies);
 	pthread_mutex_destroy(&deliver->door);
+	mem_free(atomic_load(&deliver->allow));
 	mem_free((void *)deliver->guard.allow);
 	mem_free((void *)deliver->guard.own);
 	mem_free(deliver);

@@ -34,6 +34,8 @@ void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thre
 void deliver_reply(struct deliver *deliver, struct request *request); /* any thread; takes the answered request */
 /* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins. */
 void deliver_stop(struct deliver *deliver, int64_t grace_ms);
+/* Other ranges from now on, for connections not yet made. Any thread. E_NOMEM: the old ones stay. */
+MUST_USE enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count);
 struct deliver_stats {
 	uint64_t started, by_class[HTTP_CLASS_COUNT];
 	uint32_t in_flight;

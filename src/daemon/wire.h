@@ -1,0 +1,38 @@
+/* src/daemon/wire.h: the only file that knows every room. It makes them and connects their ports:
+ *
+ *     loop thread     http server ─ api ─ bulk          engine thread   engine
+ *     reader threads  reader_pool                       deliver thread  deliver
+ *
+ *     api.submit ─► outbox ─► engine's mailbox ─► reply ─► loop's mailbox ─► api_reply      (a whole list a turn, both ways)
+ *     api.ask    ─► reader_pool                ─► answer ─► loop's mailbox ─► api_answer
+ *     effects: DELIVER, ABORT ─► deliver;  EVENTS ─► api_events on the loop;  OPERATION ─► bulk on the loop
+ *
+ * A request's number carries in its top byte who asked, while it is away from them. Everything below is the loop thread's. */
+#pragma once
+#include "daemon/config.h"
+#include "daemon/engine_thread.h"
+#include "http/server.h"
+#include "store/store.h"
+
+struct wire;
+struct wire_config {
+	const struct config *config;
+	uv_loop_t *loop;
+	struct store *store; /* open; must outlive the wire */
+	bool open;           /* no tokens: `ruche dev` */
+	/* A fresh store's admin token is on disk: show it to the operator. */
+	void (*show_token)(const char *token);
+};
+/* Everything runs but the listeners. */
+MUST_USE enum err wire_open(const struct wire_config *config, struct wire **out, struct problem *problem);
+MUST_USE enum err wire_listen(struct wire *wire, struct str address, struct problem *problem);
+MUST_USE enum err wire_listen_fd(struct wire *wire, int fd, struct problem *problem);
+uint16_t wire_port(const struct wire *wire, uint32_t n); /* of the n-th TCP listener */
+/* Loopback ranges and those of the configuration; for a reload too. */
+void wire_allow(struct wire *wire, const struct config_list *ranges);
+void wire_view(struct wire *wire, struct engine_view *out);
+/* Readiness goes red, listeners close, no new grants; running requests end or are cut after grace_ms; then quiet is called, once. */
+void wire_quiesce(struct wire *wire, int64_t grace_ms, void (*quiet)(void *context), void *context);
+/* After `quiet`, outside the loop: deliveries end or are handed back, the engine goes on until it is idle, all within grace_ms; then
+ * everything is freed but the store. The loop is run for closing handles. */
+void wire_close(struct wire *wire, int64_t grace_ms);
