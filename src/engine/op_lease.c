@@ -111,7 +111,7 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 
 enum err op_lease_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
-	uint32_t slot;
+	uint32_t slot = SLOT_NONE;
 	(void)park;
 	enum err err = lease_find(engine, request, op, &slot);
 	if (err)
