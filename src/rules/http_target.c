@@ -95,7 +95,9 @@ static bool http_read_header(struct json *json, struct str name, const struct st
 			return json_refuse(json, E_INVALID, "This header is given twice.");
 	if (!json_read_str(json, LIMIT_HEADER_BYTES, &value))
 		return false;
-	return http_is_field_value(value) || json_refuse(json, E_INVALID, "A header's value must not hold line breaks or control characters.");
+	if (!http_is_field_value(value))
+		return json_refuse(json, E_INVALID, "A header's value must not hold line breaks or control characters.");
+	return true;
 }
 
 /* The object is kept as it was written, and walked once to check it. */
@@ -179,9 +181,12 @@ static bool http_read_ranges(struct json *json, void *out, void *context)
 }
 
 static const struct json_field http_target_fields[] = {
-	{ "url", JSON_F_CUSTOM, offsetof(struct http_target, url), .read = http_read_url, .doc = "Where to call: http or https." },
-	{ "method", JSON_F_CUSTOM, offsetof(struct http_target, method), .read = http_read_method, .doc = "GET, POST, PUT, PATCH or DELETE." },
-	{ "headers", JSON_F_CUSTOM, offsetof(struct http_target, headers), .read = http_read_headers, .doc = "Header names and their values." },
+	{ "url", JSON_F_CUSTOM, offsetof(struct http_target, url), .read = http_read_url,
+		.doc = "Where to call: http or https." },
+	{ "method", JSON_F_CUSTOM, offsetof(struct http_target, method), .read = http_read_method,
+		.doc = "GET, POST, PUT, PATCH or DELETE." },
+	{ "headers", JSON_F_CUSTOM, offsetof(struct http_target, headers), .read = http_read_headers,
+		.doc = "Header names and their values." },
 	{ "timeout_ms", JSON_F_I64, offsetof(struct http_target, timeout_ms), 0, HTTP_TIMEOUT_MAX_MS,
 		.doc = "How long a call may take in all; 0: 30 s." },
 	{ "success", JSON_F_CUSTOM, offsetof(struct http_target, policy.success), .read = http_read_ranges,

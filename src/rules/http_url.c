@@ -1,7 +1,8 @@
 #include "rules/http_url.h"
 #include "base/limits.h"
 
-#define HTTP_HOST_BYTES 253 /* of a name in the DNS */
+#define HTTP_HOST_BYTES  253 /* of a name in the DNS */
+#define HTTP_LABEL_BYTES 63
 
 static bool http_url_is_hex(char c)
 {
@@ -43,6 +44,8 @@ static const char *http_url_check_name(struct str host) /* labels between dots; 
 		if (host.ptr[i] != '.' && !http_url_is_name(host.ptr[i]))
 			return "The URL's host has a character that no host name has.";
 		label = host.ptr[i] == '.' ? 0 : label + 1;
+		if (label > HTTP_LABEL_BYTES)
+			return "The URL's host has a part of more than 63 bytes between its dots.";
 	}
 	return NULL;
 }

@@ -41,6 +41,16 @@ static void test_splits(void **state)
 	}
 }
 
+#define LABEL "sixty-three-bytes-make-the-longest-label-that-names-may-have-xx"
+
+static void test_longest_label(void **state)
+{
+	(void)state;
+	struct http_url parts;
+	assert_null(http_url_split(STR("http://" LABEL ".a/"), &parts));
+	assert_int_equal(parts.host.len, 65);
+}
+
 /* Each with a word of the sentence that refuses it. */
 static void test_refusals(void **state)
 {
@@ -105,9 +115,8 @@ static void test_refusals(void **state)
 		{ STR("http://[::1]x/"), "port" },
 		{ STR("http://[::1]:/"), "port" },
 		{ STR("http://a[::1]/"), "port" },
-		{ STR("http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "253" },
+		{ STR("http://x" LABEL "/"), "63" },
+		{ STR("http://" LABEL "." LABEL "." LABEL "." LABEL "/"), "253" },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -137,7 +146,11 @@ static void test_longest(void **state)
 /* Each start of a URL in a block of its own size: nothing is read beyond its end (the sanitizers watch), and what is accepted adds up. */
 static void test_cut_urls(void **state)
 {
-	static const char *const urls[] = { "https://user:p@[::ffff:1.2.3.4]:8443/a?b#c", "http://[2001:db8::1]:443/x", "https://a.b-c.d_e.:65535?x" };
+	static const char *const urls[] = {
+		"https://user:p@[::ffff:1.2.3.4]:8443/a?b#c",
+		"http://[2001:db8::1]:443/x",
+		"https://a.b-c.d_e.:65535?x",
+	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(urls); i++) {
 		for (size_t len = 0; len <= strlen(urls[i]); len++) {
@@ -156,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_splits),
+		cmocka_unit_test(test_longest_label),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_cut_urls),

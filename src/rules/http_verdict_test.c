@@ -171,7 +171,11 @@ static void test_retry_after(void **state)
 /* Every date cut short is malformed, and none is read beyond its end (the sanitizers watch). */
 static void test_cut_dates(void **state)
 {
-	static const char *const dates[] = { "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994" };
+	static const char *const dates[] = {
+		"Sun, 06 Nov 1994 08:49:37 GMT",
+		"Sunday, 06-Nov-94 08:49:37 GMT",
+		"Sun Nov  6 08:49:37 1994",
+	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(dates); i++) {
 		for (size_t len = 0; len < strlen(dates[i]); len++) {

@@ -49,19 +49,14 @@ static int64_t retry_exponential_us(int64_t delay_us, int64_t factor_permille, i
 static int64_t retry_base_us(const struct retry_policy *policy, uint32_t attempts_made)
 {
 	int64_t cap_ms = policy->max_delay_ms > 0 ? retry_clamp(policy->max_delay_ms, 1, LIMIT_DURATION_MS) : LIMIT_DURATION_MS;
-	int64_t cap_us = cap_ms * 1000, delay_us = retry_clamp(policy->delay_ms, 0, LIMIT_DURATION_MS) * 1000;
+	int64_t cap_us = cap_ms * 1000, delay_ms = policy->delay_ms;
+	int64_t factor_permille = retry_clamp(policy->factor_permille, RETRY_FACTOR_MIN, RETRY_FACTOR_MAX);
 	uint32_t count = policy->list_count < LIMIT_RETRY_LIST ? policy->list_count : LIMIT_RETRY_LIST;
-	switch (policy->kind) {
-	case BACKOFF_FIXED:
-		break;
-	case BACKOFF_EXPONENTIAL:
-		return retry_exponential_us(delay_us, retry_clamp(policy->factor_permille, RETRY_FACTOR_MIN, RETRY_FACTOR_MAX), cap_us, attempts_made);
-	case BACKOFF_LIST:
-		delay_us = count ? retry_clamp(policy->list_ms[(attempts_made < count ? attempts_made : count) - 1], 0, LIMIT_DURATION_MS) * 1000 : 0;
-		break;
-	case BACKOFF_KIND_COUNT:
-		UNREACHABLE();
-	}
+	if (policy->kind == BACKOFF_LIST)
+		delay_ms = count ? policy->list_ms[(attempts_made < count ? attempts_made : count) - 1] : 0;
+	int64_t delay_us = retry_clamp(delay_ms, 0, LIMIT_DURATION_MS) * 1000;
+	if (policy->kind == BACKOFF_EXPONENTIAL)
+		return retry_exponential_us(delay_us, factor_permille, cap_us, attempts_made);
 	return delay_us < cap_us ? delay_us : cap_us;
 }
 
@@ -211,7 +206,8 @@ static bool retry_read_list(struct json *json, void *out, void *context)
 		return false;
 	while (json_next_item(json, &i)) {
 		if (i == LIMIT_RETRY_LIST)
-			return json_refuse(json, E_INVALID, "A list of waits has at most %d steps; the last one repeats.", LIMIT_RETRY_LIST);
+			return json_refuse(json, E_INVALID, "A list of waits has at most %d steps; the last one repeats.",
+					   LIMIT_RETRY_LIST);
 		if (!json_read_i64(json, 0, LIMIT_DURATION_MS, &list_ms[i]))
 			return false;
 		policy->list_count = i + 1;
@@ -258,7 +254,8 @@ static bool retry_check_fields(struct json *json, const struct retry_policy *pol
 	if (RETRY_HAS(present, DELAY) && policy->kind == BACKOFF_LIST)
 		return json_refuse_field(json, E_INVALID, "delay_ms", "The kind \"list\" has its waits in list_ms.");
 	if (RETRY_HAS(present, RATIO) && policy->jitter != JITTER_PARTIAL)
-		return json_refuse_field(json, E_INVALID, "jitter_ratio", "It belongs to the jitter \"partial\"; this policy's jitter is \"%s\".",
+		return json_refuse_field(json, E_INVALID, "jitter_ratio",
+					 "It belongs to the jitter \"partial\"; this policy's jitter is \"%s\".",
 					 retry_jitter_names[policy->jitter]);
 	if (policy->kind == BACKOFF_LIST && policy->list_count == 0)
 		return json_refuse_field(json, E_INVALID, "list_ms", "The kind \"list\" needs its waits, for example [1000, 60000].");

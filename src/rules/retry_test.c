@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include "base/json.h"
 #include "rules/dice_test.h"
+#include "rules/quoted_test.h"
 #include "rules/retry.h"
 
 #define MS   INT64_C(1000) /* in microseconds */
@@ -27,7 +28,9 @@ static const struct retry_policy listed_capped = { .kind = BACKOFF_LIST, .list_c
 static const struct retry_policy full = { .kind = BACKOFF_FIXED, .delay_ms = 1000, .jitter = JITTER_FULL };
 static const struct retry_policy partial = { .kind = BACKOFF_FIXED, .delay_ms = 1000, .jitter = JITTER_PARTIAL, .jitter_permille = 200 };
 static const struct retry_policy partial_none = { .kind = BACKOFF_FIXED, .delay_ms = 1000, .jitter = JITTER_PARTIAL };
-static const struct retry_policy partial_all = { .kind = BACKOFF_FIXED, .delay_ms = 1000, .jitter = JITTER_PARTIAL, .jitter_permille = 1000 };
+static const struct retry_policy partial_all = {
+	.kind = BACKOFF_FIXED, .delay_ms = 1000, .jitter = JITTER_PARTIAL, .jitter_permille = 1000,
+};
 static const struct retry_policy longest_full = { .kind = BACKOFF_FIXED, .delay_ms = LIMIT_DURATION_MS, .jitter = JITTER_FULL };
 
 static void test_waits(void **state)
@@ -67,8 +70,8 @@ static void test_waits(void **state)
 static void test_spent(void **state)
 {
 	static const struct { uint32_t max, made; bool spent; } rows[] = {
-		{ 1, 0, false }, { 1, 1, true }, { 1, 2, true }, { 3, 2, false }, { 3, 3, true }, { LIMIT_ATTEMPTS, LIMIT_ATTEMPTS - 1, false },
-		{ LIMIT_ATTEMPTS, LIMIT_ATTEMPTS, true }, { UINT32_MAX, UINT32_MAX, true },
+		{ 1, 0, false }, { 1, 1, true }, { 1, 2, true }, { 3, 2, false }, { 3, 3, true },
+		{ LIMIT_ATTEMPTS, LIMIT_ATTEMPTS - 1, false }, { LIMIT_ATTEMPTS, LIMIT_ATTEMPTS, true }, { UINT32_MAX, UINT32_MAX, true },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++)
@@ -148,14 +151,20 @@ static void test_waits_are_bounded(void **state)
 
 /* ---- JSON ---- */
 
+static struct arena arena; /* of the test that runs */
+
+static int forget(void **state)
+{
+	(void)state;
+	arena_fini(&arena);
+	return 0;
+}
+
 static bool retry_read_text(const char *text, struct retry_policy *policy, struct problem *problem)
 {
-	struct arena arena = { 0 };
 	struct json json;
-	json_init(&json, str_of(text), &arena, problem);
-	bool ok = retry_policy_read(&json, policy) && json_finish(&json);
-	arena_fini(&arena);
-	return ok;
+	json_init(&json, quoted_str(&arena, str_of(text)), &arena, problem);
+	return retry_policy_read(&json, policy) && json_finish(&json);
 }
 
 static void assert_written(const struct retry_policy *policy, const char *text)
@@ -165,12 +174,12 @@ static void assert_written(const struct retry_policy *policy, const char *text)
 	retry_policy_write(policy, &buf);
 	buf_add_byte(&buf, '\0');
 	assert_true(buf_ok(&buf));
-	assert_string_equal(buf.ptr, text);
+	assert_string_equal(buf.ptr, quoted(&arena, text));
 	buf_fini(&buf);
 }
 
 #define DEFAULT_TEXT \
-	"{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":1000,\"factor\":2,\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":0.2}"
+	"{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':2,'max_delay_ms':3600000,'jitter':'partial','jitter_ratio':0.2}"
 
 /* What is said over the default, and the whole policy that comes of it. */
 static void test_reads(void **state)
@@ -178,20 +187,22 @@ static void test_reads(void **state)
 	static const struct { const char *text, *whole; } rows[] = {
 		{ "{}", DEFAULT_TEXT },
 		{ DEFAULT_TEXT, DEFAULT_TEXT },
-		{ "{\"max_attempts\":1,\"factor\":1.5,\"jitter_ratio\":0.125}",
-		  "{\"kind\":\"exponential\",\"max_attempts\":1,\"delay_ms\":1000,\"factor\":1.5,\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":0.125}" },
-		{ "{\"factor\":10.050,\"jitter\":\"full\"}",
-		  "{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":1000,\"factor\":10.05,\"max_delay_ms\":3600000,\"jitter\":\"full\"}" },
-		{ "{\"factor\":1.2346,\"jitter\":\"none\"}",
-		  "{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":1000,\"factor\":1.235,\"max_delay_ms\":3600000,\"jitter\":\"none\"}" },
-		{ "{\"factor\":1e1,\"jitter_ratio\":1}",
-		  "{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":1000,\"factor\":10,\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":1}" },
-		{ "{\"kind\":\"fixed\",\"delay_ms\":0,\"jitter\":\"none\"}",
-		  "{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":0,\"max_delay_ms\":3600000,\"jitter\":\"none\"}" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1000,60000,0],\"jitter\":\"none\",\"max_delay_ms\":0}",
-		  "{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[1000,60000,0],\"max_delay_ms\":0,\"jitter\":\"none\"}" },
-		{ "{\"list_ms\":[5],\"kind\":\"list\"}", /* in any order */
-		  "{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[5],\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":0.2}" },
+		{ "{'max_attempts':1,'factor':1.5,'jitter_ratio':0.125}",
+		  "{'kind':'exponential','max_attempts':1,'delay_ms':1000,'factor':1.5,'max_delay_ms':3600000,"
+		  "'jitter':'partial','jitter_ratio':0.125}" },
+		{ "{'factor':10.050,'jitter':'full'}",
+		  "{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':10.05,'max_delay_ms':3600000,'jitter':'full'}" },
+		{ "{'factor':1.2346,'jitter':'none'}",
+		  "{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':1.235,'max_delay_ms':3600000,'jitter':'none'}" },
+		{ "{'factor':1e1,'jitter_ratio':1}",
+		  "{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':10,'max_delay_ms':3600000,"
+		  "'jitter':'partial','jitter_ratio':1}" },
+		{ "{'kind':'fixed','delay_ms':0,'jitter':'none'}",
+		  "{'kind':'fixed','max_attempts':3,'delay_ms':0,'max_delay_ms':3600000,'jitter':'none'}" },
+		{ "{'kind':'list','list_ms':[1000,60000,0],'jitter':'none','max_delay_ms':0}",
+		  "{'kind':'list','max_attempts':3,'list_ms':[1000,60000,0],'max_delay_ms':0,'jitter':'none'}" },
+		{ "{'list_ms':[5],'kind':'list'}", /* in any order */
+		  "{'kind':'list','max_attempts':3,'list_ms':[5],'max_delay_ms':3600000,'jitter':'partial','jitter_ratio':0.2}" },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -208,15 +219,16 @@ static void test_reads(void **state)
 static void test_changes(void **state)
 {
 	static const struct { const char *text, *whole; } rows[] = {
-		{ "{\"factor\":7,\"delay_ms\":50,\"jitter_ratio\":0.5}",
-		  "{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":50,\"factor\":7,\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":0.5}" },
-		{ "{\"kind\":\"fixed\",\"jitter\":\"none\"}",
-		  "{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":50,\"max_delay_ms\":3600000,\"jitter\":\"none\"}" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1,2,3]}",
-		  "{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[1,2,3],\"max_delay_ms\":3600000,\"jitter\":\"none\"}" },
-		{ "{\"list_ms\":[4]}",
-		  "{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[4],\"max_delay_ms\":3600000,\"jitter\":\"none\"}" },
-		{ "{\"kind\":\"exponential\",\"jitter\":\"partial\"}", DEFAULT_TEXT },
+		{ "{'factor':7,'delay_ms':50,'jitter_ratio':0.5}",
+		  "{'kind':'exponential','max_attempts':3,'delay_ms':50,'factor':7,'max_delay_ms':3600000,"
+		  "'jitter':'partial','jitter_ratio':0.5}" },
+		{ "{'kind':'fixed','jitter':'none'}",
+		  "{'kind':'fixed','max_attempts':3,'delay_ms':50,'max_delay_ms':3600000,'jitter':'none'}" },
+		{ "{'kind':'list','list_ms':[1,2,3]}",
+		  "{'kind':'list','max_attempts':3,'list_ms':[1,2,3],'max_delay_ms':3600000,'jitter':'none'}" },
+		{ "{'list_ms':[4]}",
+		  "{'kind':'list','max_attempts':3,'list_ms':[4],'max_delay_ms':3600000,'jitter':'none'}" },
+		{ "{'kind':'exponential','jitter':'partial'}", DEFAULT_TEXT },
 	};
 	(void)state;
 	struct retry_policy policy;
@@ -235,39 +247,39 @@ static void test_refusals(void **state)
 	static const struct { const char *text; enum err err; const char *field; } rows[] = {
 		{ "[]", E_INVALID, "" },
 		{ "null", E_INVALID, "" },
-		{ "{\"kind\":\"linear\"}", E_INVALID, "kind" },
-		{ "{\"kind\":\"Fixed\"}", E_INVALID, "kind" },
-		{ "{\"kind\":1}", E_INVALID, "kind" },
-		{ "{\"max_attempts\":0}", E_INVALID, "max_attempts" },
-		{ "{\"max_attempts\":1000001}", E_INVALID, "max_attempts" },
-		{ "{\"max_attempts\":2.5}", E_INVALID, "max_attempts" },
-		{ "{\"max_attempts\":null}", E_INVALID, "max_attempts" },
-		{ "{\"delay_ms\":-1}", E_INVALID, "delay_ms" },
-		{ "{\"delay_ms\":315360000001}", E_INVALID, "delay_ms" },
-		{ "{\"max_delay_ms\":315360000001}", E_INVALID, "max_delay_ms" },
-		{ "{\"factor\":0.999}", E_INVALID, "factor" },
-		{ "{\"factor\":100.001}", E_INVALID, "factor" },
-		{ "{\"factor\":1e999}", E_INVALID, "factor" },
-		{ "{\"factor\":\"2\"}", E_INVALID, "factor" },
-		{ "{\"kind\":\"fixed\",\"factor\":2}", E_INVALID, "factor" },
-		{ "{\"jitter\":\"some\"}", E_INVALID, "jitter" },
-		{ "{\"jitter\":true}", E_INVALID, "jitter" },
-		{ "{\"jitter_ratio\":1.001}", E_INVALID, "jitter_ratio" },
-		{ "{\"jitter_ratio\":-0.1}", E_INVALID, "jitter_ratio" },
-		{ "{\"jitter\":\"full\",\"jitter_ratio\":0.5}", E_INVALID, "jitter_ratio" },
-		{ "{\"kind\":\"list\"}", E_INVALID, "list_ms" },
-		{ "{\"kind\":\"list\",\"list_ms\":[]}", E_INVALID, "list_ms" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1,-1]}", E_INVALID, "list_ms[1]" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1,\"2\"]}", E_INVALID, "list_ms[1]" },
-		{ "{\"kind\":\"list\",\"list_ms\":5}", E_INVALID, "list_ms" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1],\"delay_ms\":5}", E_INVALID, "delay_ms" },
-		{ "{\"list_ms\":[1]}", E_INVALID, "list_ms" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33]}",
+		{ "{'kind':'linear'}", E_INVALID, "kind" },
+		{ "{'kind':'Fixed'}", E_INVALID, "kind" },
+		{ "{'kind':1}", E_INVALID, "kind" },
+		{ "{'max_attempts':0}", E_INVALID, "max_attempts" },
+		{ "{'max_attempts':1000001}", E_INVALID, "max_attempts" },
+		{ "{'max_attempts':2.5}", E_INVALID, "max_attempts" },
+		{ "{'max_attempts':null}", E_INVALID, "max_attempts" },
+		{ "{'delay_ms':-1}", E_INVALID, "delay_ms" },
+		{ "{'delay_ms':315360000001}", E_INVALID, "delay_ms" },
+		{ "{'max_delay_ms':315360000001}", E_INVALID, "max_delay_ms" },
+		{ "{'factor':0.999}", E_INVALID, "factor" },
+		{ "{'factor':100.001}", E_INVALID, "factor" },
+		{ "{'factor':1e999}", E_INVALID, "factor" },
+		{ "{'factor':'2'}", E_INVALID, "factor" },
+		{ "{'kind':'fixed','factor':2}", E_INVALID, "factor" },
+		{ "{'jitter':'some'}", E_INVALID, "jitter" },
+		{ "{'jitter':true}", E_INVALID, "jitter" },
+		{ "{'jitter_ratio':1.001}", E_INVALID, "jitter_ratio" },
+		{ "{'jitter_ratio':-0.1}", E_INVALID, "jitter_ratio" },
+		{ "{'jitter':'full','jitter_ratio':0.5}", E_INVALID, "jitter_ratio" },
+		{ "{'kind':'list'}", E_INVALID, "list_ms" },
+		{ "{'kind':'list','list_ms':[]}", E_INVALID, "list_ms" },
+		{ "{'kind':'list','list_ms':[1,-1]}", E_INVALID, "list_ms[1]" },
+		{ "{'kind':'list','list_ms':[1,'2']}", E_INVALID, "list_ms[1]" },
+		{ "{'kind':'list','list_ms':5}", E_INVALID, "list_ms" },
+		{ "{'kind':'list','list_ms':[1],'delay_ms':5}", E_INVALID, "delay_ms" },
+		{ "{'list_ms':[1]}", E_INVALID, "list_ms" },
+		{ "{'kind':'list','list_ms':[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33]}",
 		  E_INVALID, "list_ms[32]" },
-		{ "{\"max_attempt\":3}", E_UNKNOWN_FIELD, "max_attempt" },
-		{ "{\"delay_ms\":1,\"delay_ms\":2}", E_INVALID, "delay_ms" },
-		{ "{\"delay_ms\":1,}", E_MALFORMED, "" },
-		{ "{\"kind\":\"list\",\"list_ms\":[1,", E_MALFORMED, NULL },
+		{ "{'max_attempt':3}", E_UNKNOWN_FIELD, "max_attempt" },
+		{ "{'delay_ms':1,'delay_ms':2}", E_INVALID, "delay_ms" },
+		{ "{'delay_ms':1,}", E_MALFORMED, "" },
+		{ "{'kind':'list','list_ms':[1,", E_MALFORMED, NULL },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -301,6 +313,7 @@ static void test_round_trips(void **state)
 			fail_msg("%s", buf.ptr);
 		assert_memory_equal(&policy, &again, sizeof(policy));
 		buf_fini(&buf);
+		arena_reset(&arena);
 	}
 }
 
@@ -311,10 +324,10 @@ int main(void)
 		cmocka_unit_test(test_spent),
 		cmocka_unit_test(test_jitter_is_even),
 		cmocka_unit_test(test_waits_are_bounded),
-		cmocka_unit_test(test_reads),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test_teardown(test_reads, forget),
+		cmocka_unit_test_teardown(test_changes, forget),
+		cmocka_unit_test_teardown(test_refusals, forget),
+		cmocka_unit_test_teardown(test_round_trips, forget),
 	};
 	return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

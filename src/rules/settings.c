@@ -26,7 +26,8 @@ void queue_settings_default(struct queue_settings *out)
 /* ---- parts of both kinds of settings ---- */
 
 static const struct json_field rate_fields[] = {
-	{ "max", JSON_F_U32, offsetof(struct rate, max), 0, LIMIT_RATE_MAX, JSON_F_REQUIRED, .doc = "Starts in any span of per_ms; 0: no limit." },
+	{ "max", JSON_F_U32, offsetof(struct rate, max), 0, LIMIT_RATE_MAX, JSON_F_REQUIRED,
+		.doc = "Starts in any span of per_ms; 0: no limit." },
 	{ "per_ms", JSON_F_I64, offsetof(struct rate, per_ms), 1, LIMIT_DURATION_MS, .doc = "The span." },
 };
 
@@ -246,8 +247,10 @@ static bool group_read_rate(struct json *json, void *out, void *context)
 }
 
 static const struct json_field group_fields[] = { /* each reader sets a value and its has_ */
-	{ "concurrency", JSON_F_CUSTOM, .read = group_read_concurrency, .doc = "Active jobs of the group; 0: no limit; null: the queue's." },
-	{ "rate", JSON_F_CUSTOM, .read = group_read_rate, .doc = "Starts of the group; max 0: no limit; null: the queue's." },
+	{ "concurrency", JSON_F_CUSTOM, .read = group_read_concurrency,
+		.doc = "Active jobs of the group; 0: no limit; null: the queue's." },
+	{ "rate", JSON_F_CUSTOM, .read = group_read_rate,
+		.doc = "Starts of the group; max 0: no limit; null: the queue's." },
 };
 
 bool group_settings_read(struct json *json, struct group_settings *out)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "rules/dice_test.h"
+#include "rules/quoted_test.h"
 #include "rules/settings.h"
 
 static struct arena arena; /* of the test that runs */
@@ -20,14 +21,14 @@ static int forget(void **state)
 static bool queue_read(const char *text, struct queue_settings *settings, struct problem *problem)
 {
 	struct json json;
-	json_init(&json, str_of(text), &arena, problem);
+	json_init(&json, quoted_str(&arena, str_of(text)), &arena, problem);
 	return queue_settings_read(&json, settings) && json_finish(&json);
 }
 
 static bool group_read(const char *text, struct group_settings *settings, struct problem *problem)
 {
 	struct json json;
-	json_init(&json, str_of(text), &arena, problem);
+	json_init(&json, quoted_str(&arena, str_of(text)), &arena, problem);
 	return group_settings_read(&json, settings) && json_finish(&json);
 }
 
@@ -58,26 +59,26 @@ static const char *group_written(const struct group_settings *settings)
 /* ---- a queue's ---- */
 
 #define RETRY_TEXT \
-	"{\"kind\":\"exponential\",\"max_attempts\":3,\"delay_ms\":1000,\"factor\":2,\"max_delay_ms\":3600000,\"jitter\":\"partial\",\"jitter_ratio\":0.2}"
-#define KEPT_TEXT(age) "{\"count\":100000,\"age_ms\":" age ",\"bytes\":1073741824}"
+	"{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':2,'max_delay_ms':3600000,'jitter':'partial','jitter_ratio':0.2}"
+#define KEPT_TEXT(age) "{'count':100000,'age_ms':" age ",'bytes':1073741824}"
 #define DEFAULT_TEXT                                                                                                            \
-	"{\"target\":\"pull\",\"http\":{\"url\":\"\",\"method\":\"POST\",\"headers\":{},\"timeout_ms\":30000,\"success\":null,"    \
-	"\"retry\":null,\"final\":null},\"retry\":" RETRY_TEXT ",\"timeout_ms\":0,\"ttl_ms\":0,\"lease_ms\":30000,"                \
-	"\"max_stalls\":1,\"concurrency\":0,\"rate\":null,\"group_concurrency\":0,\"group_rate\":null,"                            \
-	"\"keep_completed\":" KEPT_TEXT("604800000") ",\"keep_failed\":" KEPT_TEXT("2592000000") ",\"metadata\":{}}"
+	"{'target':'pull','http':{'url':'','method':'POST','headers':{},'timeout_ms':30000,'success':null,"    \
+	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
+	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
+	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'metadata':{}}"
 #define FULL_TEXT                                                                                                               \
-	"{\"target\":\"http\",\"http\":{\"url\":\"https://a.test:8443/hook\",\"method\":\"PUT\",\"headers\":{\"x-key\":\"k\"},"    \
-	"\"timeout_ms\":5000,\"success\":[\"200-299\"],\"retry\":[\"500-599\"],\"final\":[410]},\"retry\":{\"kind\":\"list\","     \
-	"\"max_attempts\":20,\"list_ms\":[1000,60000],\"max_delay_ms\":0,\"jitter\":\"full\"},\"timeout_ms\":1,\"ttl_ms\":2,"      \
-	"\"lease_ms\":3,\"max_stalls\":4,\"concurrency\":5,\"rate\":{\"max\":5,\"per_ms\":1000},\"group_concurrency\":6,"          \
-	"\"group_rate\":{\"max\":7,\"per_ms\":8},\"keep_completed\":\"none\",\"keep_failed\":\"all\",\"metadata\":{\"team\": \"é\"}}"
+	"{'target':'http','http':{'url':'https://a.test:8443/hook','method':'PUT','headers':{'x-key':'k'},"    \
+	"'timeout_ms':5000,'success':['200-299'],'retry':['500-599'],'final':[410]},'retry':{'kind':'list',"     \
+	"'max_attempts':20,'list_ms':[1000,60000],'max_delay_ms':0,'jitter':'full'},'timeout_ms':1,'ttl_ms':2,"      \
+	"'lease_ms':3,'max_stalls':4,'concurrency':5,'rate':{'max':5,'per_ms':1000},'group_concurrency':6,"          \
+	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','metadata':{'team': 'é'}}"
 
 static void test_default(void **state)
 {
 	(void)state;
 	struct queue_settings settings;
 	queue_settings_default(&settings);
-	assert_string_equal(queue_written(&settings), DEFAULT_TEXT);
+	assert_string_equal(queue_written(&settings), quoted(&arena, DEFAULT_TEXT));
 }
 
 static void test_whole_texts_come_back(void **state)
@@ -92,7 +93,7 @@ static void test_whole_texts_come_back(void **state)
 			assert_true(queue_read(texts[from], &settings, NULL));
 			if (!queue_read(texts[i], &settings, &problem))
 				fail_msg("%s: %s", problem.field, problem.detail);
-			assert_string_equal(queue_written(&settings), texts[i]);
+			assert_string_equal(queue_written(&settings), quoted(&arena, texts[i]));
 		}
 	}
 }
@@ -102,27 +103,28 @@ static void test_changes(void **state)
 {
 	static const struct { const char *change, *piece; } rows[] = {
 		{ "{}", DEFAULT_TEXT },
-		{ "{\"concurrency\":9}", "\"concurrency\":9,\"rate\":null" },
-		{ "{\"retry\":{\"max_attempts\":8}}", "\"max_attempts\":8,\"delay_ms\":1000" },
-		{ "{\"retry\":{\"delay_ms\":5}}", "\"max_attempts\":8,\"delay_ms\":5" },
-		{ "{\"rate\":{\"max\":5,\"per_ms\":1000}}", "\"concurrency\":9,\"rate\":{\"max\":5,\"per_ms\":1000}" },
-		{ "{\"rate\":null}", "\"rate\":null" },
-		{ "{\"rate\":{\"max\":0}}", "\"rate\":null" },
-		{ "{\"rate\":{\"max\":0,\"per_ms\":7}}", "\"rate\":null" },
-		{ "{\"group_rate\":{\"per_ms\":1,\"max\":1000000}}", "\"group_rate\":{\"max\":1000000,\"per_ms\":1}" },
-		{ "{\"keep_completed\":{\"count\":5}}", "\"keep_completed\":{\"count\":5,\"age_ms\":604800000,\"bytes\":1073741824}" },
-		{ "{\"keep_completed\":{\"age_ms\":0,\"bytes\":0}}", "\"keep_completed\":{\"count\":5,\"age_ms\":0,\"bytes\":0}" },
-		{ "{\"keep_completed\":\"none\"}", "\"keep_completed\":\"none\"" },
-		{ "{\"keep_completed\":{}}", "\"keep_completed\":\"none\"" }, /* says nothing, changes nothing */
-		{ "{\"keep_completed\":{\"age_ms\":1}}", "\"keep_completed\":{\"count\":0,\"age_ms\":1,\"bytes\":0}" },
-		{ "{\"keep_completed\":\"all\"}", "\"keep_completed\":\"all\"" },
-		{ "{\"keep_completed\":{\"bytes\":9223372036854775807}}", "\"keep_completed\":{\"count\":0,\"age_ms\":0,\"bytes\":9223372036854775807}" },
-		{ "{\"metadata\":{ \"a\" : [1, 2.50] }}", "\"metadata\":{ \"a\" : [1, 2.50] }}" },
-		{ "{\"concurrency\":1}", "\"metadata\":{ \"a\" : [1, 2.50] }}" },
-		{ "{\"metadata\":{ }}", "\"metadata\":{}}" },
-		{ "{\"http\":{\"url\":\"http://a.test/\"}}", "\"http\":{\"url\":\"http://a.test/\",\"method\":\"POST\"" },
-		{ "{\"http\":{\"method\":\"GET\"}}", "\"http\":{\"url\":\"http://a.test/\",\"method\":\"GET\"" },
-		{ "{\"max_stalls\":0,\"lease_ms\":86400000}", "\"lease_ms\":86400000,\"max_stalls\":0" },
+		{ "{'concurrency':9}", "'concurrency':9,'rate':null" },
+		{ "{'retry':{'max_attempts':8}}", "'max_attempts':8,'delay_ms':1000" },
+		{ "{'retry':{'delay_ms':5}}", "'max_attempts':8,'delay_ms':5" },
+		{ "{'rate':{'max':5,'per_ms':1000}}", "'concurrency':9,'rate':{'max':5,'per_ms':1000}" },
+		{ "{'rate':null}", "'rate':null" },
+		{ "{'rate':{'max':0}}", "'rate':null" },
+		{ "{'rate':{'max':0,'per_ms':7}}", "'rate':null" },
+		{ "{'group_rate':{'per_ms':1,'max':1000000}}", "'group_rate':{'max':1000000,'per_ms':1}" },
+		{ "{'keep_completed':{'count':5}}", "'keep_completed':{'count':5,'age_ms':604800000,'bytes':1073741824}" },
+		{ "{'keep_completed':{'age_ms':0,'bytes':0}}", "'keep_completed':{'count':5,'age_ms':0,'bytes':0}" },
+		{ "{'keep_completed':'none'}", "'keep_completed':'none'" },
+		{ "{'keep_completed':{}}", "'keep_completed':'none'" }, /* says nothing, changes nothing */
+		{ "{'keep_completed':{'age_ms':1}}", "'keep_completed':{'count':0,'age_ms':1,'bytes':0}" },
+		{ "{'keep_completed':'all'}", "'keep_completed':'all'" },
+		{ "{'keep_completed':{'bytes':9223372036854775807}}",
+		  "'keep_completed':{'count':0,'age_ms':0,'bytes':9223372036854775807}" },
+		{ "{'metadata':{ 'a' : [1, 2.50] }}", "'metadata':{ 'a' : [1, 2.50] }}" },
+		{ "{'concurrency':1}", "'metadata':{ 'a' : [1, 2.50] }}" },
+		{ "{'metadata':{ }}", "'metadata':{}}" },
+		{ "{'http':{'url':'http://a.test/'}}", "'http':{'url':'http://a.test/','method':'POST'" },
+		{ "{'http':{'method':'GET'}}", "'http':{'url':'http://a.test/','method':'GET'" },
+		{ "{'max_stalls':0,'lease_ms':86400000}", "'lease_ms':86400000,'max_stalls':0" },
 	};
 	(void)state;
 	struct queue_settings settings;
@@ -132,7 +134,7 @@ static void test_changes(void **state)
 		if (!queue_read(rows[i].change, &settings, &problem))
 			fail_msg("%s: %s: %s", rows[i].change, problem.field, problem.detail);
 		const char *written = queue_written(&settings);
-		if (!strstr(written, rows[i].piece))
+		if (!strstr(written, quoted(&arena, rows[i].piece)))
 			fail_msg("%s gives %s", rows[i].change, written);
 	}
 }
@@ -142,13 +144,13 @@ static void test_groups_of_an_http_queue(void **state)
 {
 	static const struct { const char *first, *second; uint32_t group_concurrency; } rows[] = {
 		{ "{}", "{}", 0 },
-		{ "{\"target\":\"http\"}", "{}", 32 },
-		{ "{\"target\":\"http\",\"group_concurrency\":0}", "{}", 0 },
-		{ "{\"target\":\"http\",\"group_concurrency\":0}", "{\"target\":\"http\"}", 0 }, /* it was one already */
-		{ "{\"target\":\"http\",\"group_concurrency\":5}", "{}", 5 },
-		{ "{\"group_concurrency\":7}", "{\"target\":\"http\"}", 7 },
-		{ "{\"target\":\"http\"}", "{\"group_concurrency\":0}", 0 },
-		{ "{\"target\":\"http\",\"group_concurrency\":0}", "{\"target\":\"pull\"}", 0 },
+		{ "{'target':'http'}", "{}", 32 },
+		{ "{'target':'http','group_concurrency':0}", "{}", 0 },
+		{ "{'target':'http','group_concurrency':0}", "{'target':'http'}", 0 }, /* it was one already */
+		{ "{'target':'http','group_concurrency':5}", "{}", 5 },
+		{ "{'group_concurrency':7}", "{'target':'http'}", 7 },
+		{ "{'target':'http'}", "{'group_concurrency':0}", 0 },
+		{ "{'target':'http','group_concurrency':0}", "{'target':'pull'}", 0 },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -167,44 +169,44 @@ static void test_refusals(void **state)
 		{ "", E_MALFORMED, "" },
 		{ "[]", E_INVALID, "" },
 		{ "{} {}", E_MALFORMED, NULL },
-		{ "{\"target\":\"push\"}", E_INVALID, "target" },
-		{ "{\"target\":null}", E_INVALID, "target" },
-		{ "{\"concurency\":1}", E_UNKNOWN_FIELD, "concurency" },
-		{ "{\"concurrency\":1,\"concurrency\":1}", E_INVALID, "concurrency" },
-		{ "{\"http\":{\"url\":\"ftp://a\"}}", E_INVALID, "http.url" },
-		{ "{\"http\":{\"headers\":{\"Host\":\"a\"}}}", E_INVALID, "http.headers.Host" },
-		{ "{\"http\":{\"final\":[1]}}", E_INVALID, "http.final[0]" },
-		{ "{\"http\":{\"time_out_ms\":1}}", E_UNKNOWN_FIELD, "http.time_out_ms" },
-		{ "{\"http\":null}", E_INVALID, "http" },
-		{ "{\"retry\":{\"kind\":\"list\",\"list_ms\":[1,-2]}}", E_INVALID, "retry.list_ms[1]" },
-		{ "{\"retry\":{\"kind\":\"fixed\",\"factor\":3}}", E_INVALID, "retry.factor" },
-		{ "{\"retry\":3}", E_INVALID, "retry" },
-		{ "{\"timeout_ms\":-1}", E_INVALID, "timeout_ms" },
-		{ "{\"timeout_ms\":1.0}", E_INVALID, "timeout_ms" },
-		{ "{\"ttl_ms\":315360000001}", E_INVALID, "ttl_ms" },
-		{ "{\"lease_ms\":0}", E_INVALID, "lease_ms" },
-		{ "{\"lease_ms\":86400001}", E_INVALID, "lease_ms" },
-		{ "{\"max_stalls\":-1}", E_INVALID, "max_stalls" },
-		{ "{\"concurrency\":1000001}", E_INVALID, "concurrency" },
-		{ "{\"group_concurrency\":4294967296}", E_INVALID, "group_concurrency" },
-		{ "{\"rate\":5}", E_INVALID, "rate" },
-		{ "{\"rate\":{}}", E_INVALID, "rate.max" },
-		{ "{\"rate\":{\"max\":5}}", E_INVALID, "rate.per_ms" },
-		{ "{\"rate\":{\"per_ms\":5}}", E_INVALID, "rate.max" },
-		{ "{\"rate\":{\"max\":5,\"per_ms\":0}}", E_INVALID, "rate.per_ms" },
-		{ "{\"rate\":{\"max\":1000001,\"per_ms\":1}}", E_INVALID, "rate.max" },
-		{ "{\"rate\":{\"max\":-5,\"per_ms\":1}}", E_INVALID, "rate.max" },
-		{ "{\"rate\":{\"max\":5,\"per_s\":1}}", E_UNKNOWN_FIELD, "rate.per_s" },
-		{ "{\"group_rate\":\"5/s\"}", E_INVALID, "group_rate" },
-		{ "{\"keep_completed\":\"some\"}", E_INVALID, "keep_completed" },
-		{ "{\"keep_completed\":true}", E_INVALID, "keep_completed" },
-		{ "{\"keep_completed\":{\"count\":-1}}", E_INVALID, "keep_completed.count" },
-		{ "{\"keep_completed\":{\"bytes\":9223372036854775808}}", E_INVALID, "keep_completed.bytes" },
-		{ "{\"keep_failed\":{\"age\":1}}", E_UNKNOWN_FIELD, "keep_failed.age" },
-		{ "{\"keep_failed\":null}", E_INVALID, "keep_failed" },
-		{ "{\"metadata\":[]}", E_INVALID, "metadata" },
-		{ "{\"metadata\":\"x\"}", E_INVALID, "metadata" },
-		{ "{\"metadata\":{\"a\":}}", E_MALFORMED, NULL },
+		{ "{'target':'push'}", E_INVALID, "target" },
+		{ "{'target':null}", E_INVALID, "target" },
+		{ "{'concurency':1}", E_UNKNOWN_FIELD, "concurency" },
+		{ "{'concurrency':1,'concurrency':1}", E_INVALID, "concurrency" },
+		{ "{'http':{'url':'ftp://a'}}", E_INVALID, "http.url" },
+		{ "{'http':{'headers':{'Host':'a'}}}", E_INVALID, "http.headers.Host" },
+		{ "{'http':{'final':[1]}}", E_INVALID, "http.final[0]" },
+		{ "{'http':{'time_out_ms':1}}", E_UNKNOWN_FIELD, "http.time_out_ms" },
+		{ "{'http':null}", E_INVALID, "http" },
+		{ "{'retry':{'kind':'list','list_ms':[1,-2]}}", E_INVALID, "retry.list_ms[1]" },
+		{ "{'retry':{'kind':'fixed','factor':3}}", E_INVALID, "retry.factor" },
+		{ "{'retry':3}", E_INVALID, "retry" },
+		{ "{'timeout_ms':-1}", E_INVALID, "timeout_ms" },
+		{ "{'timeout_ms':1.0}", E_INVALID, "timeout_ms" },
+		{ "{'ttl_ms':315360000001}", E_INVALID, "ttl_ms" },
+		{ "{'lease_ms':0}", E_INVALID, "lease_ms" },
+		{ "{'lease_ms':86400001}", E_INVALID, "lease_ms" },
+		{ "{'max_stalls':-1}", E_INVALID, "max_stalls" },
+		{ "{'concurrency':1000001}", E_INVALID, "concurrency" },
+		{ "{'group_concurrency':4294967296}", E_INVALID, "group_concurrency" },
+		{ "{'rate':5}", E_INVALID, "rate" },
+		{ "{'rate':{}}", E_INVALID, "rate.max" },
+		{ "{'rate':{'max':5}}", E_INVALID, "rate.per_ms" },
+		{ "{'rate':{'per_ms':5}}", E_INVALID, "rate.max" },
+		{ "{'rate':{'max':5,'per_ms':0}}", E_INVALID, "rate.per_ms" },
+		{ "{'rate':{'max':1000001,'per_ms':1}}", E_INVALID, "rate.max" },
+		{ "{'rate':{'max':-5,'per_ms':1}}", E_INVALID, "rate.max" },
+		{ "{'rate':{'max':5,'per_s':1}}", E_UNKNOWN_FIELD, "rate.per_s" },
+		{ "{'group_rate':'5/s'}", E_INVALID, "group_rate" },
+		{ "{'keep_completed':'some'}", E_INVALID, "keep_completed" },
+		{ "{'keep_completed':true}", E_INVALID, "keep_completed" },
+		{ "{'keep_completed':{'count':-1}}", E_INVALID, "keep_completed.count" },
+		{ "{'keep_completed':{'bytes':9223372036854775808}}", E_INVALID, "keep_completed.bytes" },
+		{ "{'keep_failed':{'age':1}}", E_UNKNOWN_FIELD, "keep_failed.age" },
+		{ "{'keep_failed':null}", E_INVALID, "keep_failed" },
+		{ "{'metadata':[]}", E_INVALID, "metadata" },
+		{ "{'metadata':'x'}", E_INVALID, "metadata" },
+		{ "{'metadata':{'a':}}", E_MALFORMED, NULL },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -224,16 +226,16 @@ static void test_a_refusal_changes_nothing(void **state)
 	(void)state;
 	struct queue_settings settings;
 	queue_settings_default(&settings);
-	assert_false(queue_read("{\"target\":\"http\",\"concurrency\":5,\"retry\":{\"delay_ms\":1},\"keep_failed\":\"none\","
-				"\"http\":{\"url\":\"http://a.test\"},\"metadata\":7}", &settings, NULL));
-	assert_string_equal(queue_written(&settings), DEFAULT_TEXT);
+	assert_false(queue_read("{'target':'http','concurrency':5,'retry':{'delay_ms':1},'keep_failed':'none',"
+				"'http':{'url':'http://a.test'},'metadata':7}", &settings, NULL));
+	assert_string_equal(queue_written(&settings), quoted(&arena, DEFAULT_TEXT));
 }
 
 static void test_metadata_limit(void **state)
 {
 	(void)state;
 	for (int extra = 0; extra <= 1; extra++) { /* {"":"…"} is 7 bytes besides the text */
-		char *text = arena_printf(&arena, "{\"metadata\":{\"\":\"%0*d\"}}", 16384 - 7 + extra, 0);
+		char *text = arena_printf(&arena, "{'metadata':{'':'%0*d'}}", 16384 - 7 + extra, 0);
 		struct problem problem = { 0 };
 		struct queue_settings settings;
 		queue_settings_default(&settings);
@@ -248,22 +250,22 @@ static void test_groups(void **state)
 {
 	static const struct { const char *change, *whole; } rows[] = { /* one after another */
 		{ "{}", "{}" },
-		{ "{\"concurrency\":3}", "{\"concurrency\":3}" },
-		{ "{\"rate\":{\"max\":5,\"per_ms\":1000}}", "{\"concurrency\":3,\"rate\":{\"max\":5,\"per_ms\":1000}}" },
-		{ "{\"concurrency\":0}", "{\"concurrency\":0,\"rate\":{\"max\":5,\"per_ms\":1000}}" }, /* no limit, unlike its queue */
-		{ "{\"rate\":{\"max\":0}}", "{\"concurrency\":0,\"rate\":{\"max\":0}}" },
-		{ "{\"concurrency\":null}", "{\"rate\":{\"max\":0}}" }, /* as its queue */
-		{ "{\"rate\":null}", "{}" },
-		{ "{\"rate\":{\"per_ms\":1,\"max\":1},\"concurrency\":1000000}", "{\"concurrency\":1000000,\"rate\":{\"max\":1,\"per_ms\":1}}" },
+		{ "{'concurrency':3}", "{'concurrency':3}" },
+		{ "{'rate':{'max':5,'per_ms':1000}}", "{'concurrency':3,'rate':{'max':5,'per_ms':1000}}" },
+		{ "{'concurrency':0}", "{'concurrency':0,'rate':{'max':5,'per_ms':1000}}" }, /* no limit, unlike its queue */
+		{ "{'rate':{'max':0}}", "{'concurrency':0,'rate':{'max':0}}" },
+		{ "{'concurrency':null}", "{'rate':{'max':0}}" }, /* as its queue */
+		{ "{'rate':null}", "{}" },
+		{ "{'rate':{'per_ms':1,'max':1},'concurrency':1000000}", "{'concurrency':1000000,'rate':{'max':1,'per_ms':1}}" },
 	};
 	(void)state;
 	struct group_settings settings = { 0 };
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct group_settings again = { 0 };
 		assert_true(group_read(rows[i].change, &settings, NULL));
-		assert_string_equal(group_written(&settings), rows[i].whole);
+		assert_string_equal(group_written(&settings), quoted(&arena, rows[i].whole));
 		assert_true(group_read(rows[i].whole, &again, NULL));
-		assert_string_equal(group_written(&again), rows[i].whole);
+		assert_string_equal(group_written(&again), quoted(&arena, rows[i].whole));
 	}
 }
 
@@ -271,13 +273,13 @@ static void test_group_refusals(void **state)
 {
 	static const struct { const char *text; enum err err; const char *field; } rows[] = {
 		{ "null", E_INVALID, "" },
-		{ "{\"concurrency\":-1}", E_INVALID, "concurrency" },
-		{ "{\"concurrency\":1000001}", E_INVALID, "concurrency" },
-		{ "{\"concurrency\":\"3\"}", E_INVALID, "concurrency" },
-		{ "{\"concurrency\":nul}", E_MALFORMED, NULL },
-		{ "{\"concurrency\":1,\"rate\":{\"max\":5}}", E_INVALID, "rate.per_ms" },
-		{ "{\"concurrency\":1,\"rate\":[]}", E_INVALID, "rate" },
-		{ "{\"concurrency\":1,\"group_rate\":null}", E_UNKNOWN_FIELD, "group_rate" },
+		{ "{'concurrency':-1}", E_INVALID, "concurrency" },
+		{ "{'concurrency':1000001}", E_INVALID, "concurrency" },
+		{ "{'concurrency':'3'}", E_INVALID, "concurrency" },
+		{ "{'concurrency':nul}", E_MALFORMED, NULL },
+		{ "{'concurrency':1,'rate':{'max':5}}", E_INVALID, "rate.per_ms" },
+		{ "{'concurrency':1,'rate':[]}", E_INVALID, "rate" },
+		{ "{'concurrency':1,'group_rate':null}", E_UNKNOWN_FIELD, "group_rate" },
 	};
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -287,7 +289,7 @@ static void test_group_refusals(void **state)
 			fail_msg("%s is accepted", rows[i].text);
 		if (problem.err != rows[i].err || (rows[i].field && strcmp(problem.field, rows[i].field) != 0) || !problem.detail[0])
 			fail_msg("%s: %s: '%s': %s", rows[i].text, err_code(problem.err), problem.field, problem.detail);
-		assert_string_equal(group_written(&settings), "{}");
+		assert_string_equal(group_written(&settings), quoted(&arena, "{}"));
 	}
 }
 
