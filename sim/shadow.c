@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "rules/settings.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static uint64_t shadow_hash_of(void *context, uint32_t item)
 {
@@ -165,8 +166,25 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	if (row->state == JOB_ACTIVE && row->max_attempts)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	shadow_enter(shadow, job);
-	if (started)
-		shadow_start(shadow_queue(shadow, row->queue), row->started_us);
+	if (started && shadow_queue(shadow, row->queue)->rate_max) {
+		CHECK(shadow->start_count < ARRAY_COUNT(shadow->starts));
+		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, row->started_us };
+	}
+}
+
+static int shadow_compare_starts(const void *a, const void *b)
+{
+	int64_t x = ((const struct shadow_started *)a)->at_us, y = ((const struct shadow_started *)b)->at_us;
+	return (x > y) - (x < y);
+}
+
+/* Rows stand in no order of time in a change-set: one may have been dirtied first and started last. */
+static void shadow_starts(struct shadow *shadow)
+{
+	qsort(shadow->starts, shadow->start_count, sizeof(shadow->starts[0]), shadow_compare_starts);
+	for (uint32_t i = 0; i < shadow->start_count; i++)
+		shadow_start(shadow_queue(shadow, shadow->starts[i].queue), shadow->starts[i].at_us);
+	shadow->start_count = 0;
 }
 
 /* Rule 7: at no commit more active jobs than a limit allows. */
@@ -190,6 +208,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs)
 		shadow_settings(shadow, &cs->queues.items[i]);
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		shadow_write(shadow, &cs->jobs.items[i]);
+	shadow_starts(shadow);
 	shadow_limits(shadow);
 }
 

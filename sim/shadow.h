@@ -30,6 +30,11 @@ struct shadow_group {
 	uint32_t active;
 };
 
+struct shadow_started {
+	uint32_t queue;
+	int64_t at_us;
+};
+
 struct shadow {
 	struct pool jobs;
 	struct map by_uid;
@@ -37,6 +42,8 @@ struct shadow {
 	uint32_t queue_count;
 	struct shadow_group groups[128];
 	uint32_t group_count;
+	struct shadow_started starts[4096]; /* of the change-set being judged */
+	uint32_t start_count;
 	uint64_t seq;
 	int64_t engine_us;
 };
