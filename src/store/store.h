@@ -99,5 +99,17 @@ struct store_sqlite_options {
 /* Opens or makes the file, migrates its schema forward. E_STORE_NEWER, E_STORE_LOCKED (another daemon has it: an exclusive lock file
  * beside it), E_STORE_CORRUPT, E_IO; the problem names the file and what to do. */
 MUST_USE enum err store_sqlite_open(const struct store_sqlite_options *options, struct store **out, struct problem *problem);
+/* The same copy as the verb's, of a store that another process may have open; without its lock. E_CONFLICT when `to` exists. */
+MUST_USE enum err store_sqlite_backup_file(const char *path, const char *to, void (*progress)(void *context, uint64_t done, uint64_t total),
+                                           void *context, struct problem *problem);
+struct store_sqlite_report {
+	bool ours;                    /* a file of ruche's */
+	bool locked;                  /* a daemon has it open */
+	uint32_t version, supported;  /* of the format: the file's, this program's */
+	uint64_t file_bytes, wal_bytes;
+	char integrity[256];          /* "ok", or the first thing that is wrong */
+};
+/* Looks at a store, for `ruche doctor`: changes nothing, waits for nobody. deep: every index too. */
+MUST_USE enum err store_sqlite_inspect(const char *path, bool deep, struct store_sqlite_report *out, struct problem *problem);
 /* A store in memory. in_flight_max submissions stay unanswered until store_mem_settle, so that a simulator decides when and how. */
 MUST_USE enum err store_mem_open(struct store **out);

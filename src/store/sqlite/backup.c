@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define BACKUP_STEP_PAGES 64 /* 256 KiB between two commits */
-
 static bool backup_part_path(const char *path, char out[PATH_MAX])
 {
 	return snprintf(out, PATH_MAX, "%s.part", path) < PATH_MAX;
@@ -37,7 +35,7 @@ enum err backup_prepare(struct backup *backup, const char *path, struct problem 
 	return E_OK;
 }
 
-void backup_step(struct backup *backup, sqlite3 *source)
+void backup_step(struct backup *backup, sqlite3 *source, int pages)
 {
 	if (!backup->copy)
 		backup->copy = sqlite3_backup_init(backup->target, "main", source, "main");
@@ -46,7 +44,7 @@ void backup_step(struct backup *backup, sqlite3 *source)
 		backup->ended = true;
 		return;
 	}
-	int code = sqlite3_backup_step(backup->copy, BACKUP_STEP_PAGES);
+	int code = sqlite3_backup_step(backup->copy, pages);
 	backup->pages_total = (uint64_t)sqlite3_backup_pagecount(backup->copy);
 	backup->pages_done = backup->pages_total - (uint64_t)sqlite3_backup_remaining(backup->copy);
 	if (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_LOCKED)

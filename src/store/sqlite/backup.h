@@ -17,8 +17,9 @@ struct backup {
 
 /* Makes "<path>.part". E_CONFLICT when either is there. */
 MUST_USE enum err backup_prepare(struct backup *backup, const char *path, struct problem *problem);
-/* On the writer's thread: the next pages; sets ended and err. */
-void backup_step(struct backup *backup, sqlite3 *source);
+#define BACKUP_STEP_PAGES 64 /* 256 KiB between two commits */
+/* On the thread of `source`: the next pages; sets ended and err. */
+void backup_step(struct backup *backup, sqlite3 *source, int pages);
 /* On the writer's thread, when its connection goes away. */
 void backup_abort(struct backup *backup, enum err err);
 /* Syncs and names the file, or removes what there is of it. */

@@ -187,7 +187,7 @@ static void writer_copy(struct writer *writer) /* with the lock: the backup's ne
 	if (abort)
 		backup_abort(&next, E_UNAVAILABLE);
 	else
-		backup_step(&next, writer->db);
+		backup_step(&next, writer->db, BACKUP_STEP_PAGES);
 	CHECK(pthread_mutex_lock(&writer->lock) == 0);
 	*backup = next;
 	if (next.ended)
