@@ -156,7 +156,7 @@ class Load:
             self.fault(f"{uid} came with another job's payload")
         if dice.random() < 0.05:
             status, answer, tries = wire.insist("POST", f"/v1/leases/{uid}/fail",
-                                                {"token": token, "verdict": "delay", "delay_ms": 10, "error": {"type": "Trial", "message": "again"}})
+                                                {"token": token, "verdict": {"delay_ms": 10}, "error": {"type": "Trial", "message": "again"}})
             if status != 200 and tries == 1:
                 self.fault(f"fail of {uid} was answered {status}: {answer}")
             return

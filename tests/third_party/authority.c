@@ -34,7 +34,8 @@ static const char *authority_path(struct authority *authority, const char *kind)
 {
 	char *path = NULL;
 	authority_must(authority->file_count < AUTHORITY_FILES, "too many files");
-	authority_must(asprintf(&path, "%s/%zu.%s.pem", authority->directory, authority->file_count, kind) > 0, "memory");
+	authority_must(asprintf(&path, "%s/%zu.%s.pem", authority->directory, authority->file_count, kind) > 0,
+		       "memory");
 	authority->files[authority->file_count++] = path;
 	return path;
 }
@@ -48,7 +49,8 @@ static X509 *authority_begin(struct authority *authority, const char *name, EVP_
 	X509_gmtime_adj(X509_getm_notBefore(certificate), from_s);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), to_s);
 	X509_set_pubkey(certificate, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)name,
+				   -1, -1, 0);
 	return certificate;
 }
 
@@ -127,21 +129,25 @@ static void authority_add_names(X509 *certificate, X509 *issuer, const struct tp
 	char names[512] = "";
 	for (size_t i = 0; i < sizeof(wanted->names) / sizeof(wanted->names[0]) && wanted->names[i]; i++) {
 		struct in6_addr address;
-		bool is_address = inet_pton(AF_INET, wanted->names[i], &address) == 1 || inet_pton(AF_INET6, wanted->names[i], &address) == 1;
+		bool is_address = inet_pton(AF_INET, wanted->names[i], &address) == 1 ||
+				  inet_pton(AF_INET6, wanted->names[i], &address) == 1;
 		size_t len = strlen(names);
-		snprintf(names + len, sizeof(names) - len, "%s%s:%s", len ? "," : "", is_address ? "IP" : "DNS", wanted->names[i]);
+		snprintf(names + len, sizeof(names) - len, "%s%s:%s", len ? "," : "", is_address ? "IP" : "DNS",
+			 wanted->names[i]);
 	}
 	if (names[0])
 		authority_extend(certificate, issuer, NID_subject_alt_name, names);
 }
 
-void authority_issue(struct authority *authority, const struct tp_certificate *wanted, const char **out_certificate, const char **out_key)
+void authority_issue(struct authority *authority, const struct tp_certificate *wanted, const char **out_certificate,
+		     const char **out_key)
 {
 	EVP_PKEY *key = wanted->weak_key ? EVP_RSA_gen(1024) : EVP_EC_gen("P-256");
 	authority_must(key != NULL, "key");
 	long from_s = wanted->expired ? -3 * DAY_S : wanted->not_yet ? DAY_S : -DAY_S;
 	long to_s = wanted->expired ? -DAY_S : 20 * DAY_S;
-	X509 *certificate = authority_begin(authority, wanted->names[0] ? wanted->names[0] : "nameless", key, from_s, to_s);
+	X509 *certificate = authority_begin(authority, wanted->names[0] ? wanted->names[0] : "nameless", key, from_s,
+					    to_s);
 	X509 *issuer = wanted->self_signed ? certificate : wanted->by_other ? authority->other_root : authority->root;
 	EVP_PKEY *signer = wanted->self_signed ? key : wanted->by_other ? authority->other_key : authority->key;
 	X509_set_issuer_name(certificate, X509_get_subject_name(issuer));

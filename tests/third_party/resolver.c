@@ -90,7 +90,8 @@ static int resolver_be_silent(void) /* with the lock held */
 	return EAI_AGAIN;
 }
 
-static int resolver_ask_system(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+static int resolver_ask_system(const char *node, const char *service, const struct addrinfo *hints,
+			       struct addrinfo **out)
 {
 	resolve *system_resolve;
 	void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
@@ -101,7 +102,8 @@ static int resolver_ask_system(const char *node, const char *service, const stru
 }
 
 /* The lists of single answers, tied together: freeaddrinfo frees them node by node. */
-static int resolver_answer(const char *const *addresses, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+static int resolver_answer(const char *const *addresses, const char *service, const struct addrinfo *hints,
+			   struct addrinfo **out)
 {
 	struct addrinfo *first = NULL, **last = &first;
 	for (; *addresses; addresses++) {
@@ -119,7 +121,7 @@ static int resolver_answer(const char *const *addresses, const char *service, co
 }
 
 int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
-                struct addrinfo **restrict out)
+		struct addrinfo **restrict out)
 {
 	pthread_mutex_lock(&resolver_lock);
 	struct name *name = node ? resolver_find(node) : NULL;

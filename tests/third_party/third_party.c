@@ -67,7 +67,8 @@ static void *party_alloc(size_t bytes)
 /* False once the party stops or the time is over. */
 static bool connection_wait(struct connection *connection, short events, int wait_ms)
 {
-	struct pollfd fds[] = { { .fd = connection->party->stop_fd, .events = POLLIN }, { .fd = connection->fd, .events = events } };
+	struct pollfd fds[] = { { .fd = connection->party->stop_fd, .events = POLLIN },
+				{ .fd = connection->fd, .events = events } };
 	return poll(fds, 2, wait_ms) > 0 && !fds[0].revents;
 }
 
@@ -86,7 +87,7 @@ static bool connection_send(struct connection *connection, const char *bytes, si
 {
 	while (len) {
 		long sent = connection->tls ? SSL_write(connection->tls, bytes, (int)(len < 65536 ? len : 65536))
-		                            : send(connection->fd, bytes, len, MSG_NOSIGNAL);
+					    : send(connection->fd, bytes, len, MSG_NOSIGNAL);
 		if (sent > 0) {
 			bytes += sent;
 			len -= (size_t)sent;
@@ -102,7 +103,7 @@ static size_t connection_receive(struct connection *connection, char *bytes, siz
 {
 	for (;;) {
 		long got = connection->tls ? SSL_read(connection->tls, bytes, (int)(max < 65536 ? max : 65536))
-		                           : recv(connection->fd, bytes, max, 0);
+					   : recv(connection->fd, bytes, max, 0);
 		if (got > 0)
 			return (size_t)got;
 		if ((!connection->tls && got == 0) || !connection_again(connection, got, POLLIN))
@@ -151,7 +152,8 @@ static bool connection_read_request(struct connection *connection, bool with_bod
 	struct third_party *party = connection->party;
 	char *blank;
 	while (!connection->unread || !(blank = memmem(connection->unread, connection->unread_len, "\r\n\r\n", 4)))
-		if (connection->unread_len > PARTY_HEAD_BYTES || !connection_fill(connection, connection->unread_len + 1))
+		if (connection->unread_len > PARTY_HEAD_BYTES ||
+		    !connection_fill(connection, connection->unread_len + 1))
 			return false;
 	size_t head_len = (size_t)(blank - connection->unread) + 4;
 	struct tp_request *request = party_alloc(sizeof(*request));
@@ -190,8 +192,8 @@ static bool connection_answer(struct connection *connection)
 	const char *body = answer->body ? answer->body : "", *headers = answer->headers ? answer->headers : "";
 	char *text = NULL;
 	int len = answer->status == 204 ? asprintf(&text, "HTTP/1.1 204 No Content\r\n%s\r\n", headers)
-	                                : asprintf(&text, "HTTP/1.1 %d Scripted\r\n%sContent-Length: %zu\r\n\r\n%s", answer->status, headers,
-	                                           strlen(body), body);
+					: asprintf(&text, "HTTP/1.1 %d Scripted\r\n%sContent-Length: %zu\r\n\r\n%s",
+						   answer->status, headers, strlen(body), body);
 	party_must(len >= 0, "memory");
 	bool sent = connection_send(connection, text, (size_t)len);
 	free(text);
@@ -231,7 +233,8 @@ static bool connection_step(struct connection *connection, const struct tp_step 
 		return true;
 	case TP_KIND_DRIP:
 		for (size_t i = 0; i < step->len; i++)
-			if (!connection_send(connection, step->bytes + i, 1) || connection_wait(connection, 0, (int)step->count))
+			if (!connection_send(connection, step->bytes + i, 1) ||
+			    connection_wait(connection, 0, (int)step->count))
 				return false;
 		return true;
 	case TP_KIND_WAIT:
@@ -242,7 +245,8 @@ static bool connection_step(struct connection *connection, const struct tp_step 
 			;
 		return false;
 	case TP_KIND_RESET:
-		setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
+		setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
+			   sizeof(struct linger));
 		return false;
 	case TP_KIND_SHUT:
 		shutdown(connection->fd, SHUT_WR);
@@ -309,7 +313,8 @@ static void *party_main(void *context)
 {
 	struct third_party *party = context;
 	for (;;) {
-		struct pollfd fds[] = { { .fd = party->stop_fd, .events = POLLIN }, { .fd = party->listen_fd, .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = party->stop_fd, .events = POLLIN },
+					{ .fd = party->listen_fd, .events = POLLIN } };
 		poll(fds, party->config.never_accepts || party->config.deaf ? 1 : 2, -1);
 		if (fds[0].revents)
 			return NULL;
@@ -370,8 +375,10 @@ static void party_open_tls(struct third_party *party)
 		SSL_CTX_set_max_proto_version(party->tls, party->config.tls_max_version);
 	}
 	SSL_CTX_set_options(party->tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	party_must(SSL_CTX_use_certificate_chain_file(party->tls, party->config.certificate) == 1, party->config.certificate);
-	party_must(SSL_CTX_use_PrivateKey_file(party->tls, party->config.key, SSL_FILETYPE_PEM) == 1, party->config.key);
+	party_must(SSL_CTX_use_certificate_chain_file(party->tls, party->config.certificate) == 1,
+		   party->config.certificate);
+	party_must(SSL_CTX_use_PrivateKey_file(party->tls, party->config.key, SSL_FILETYPE_PEM) == 1,
+		   party->config.key);
 }
 
 struct third_party *third_party_start(const struct third_party_config *config)
@@ -432,7 +439,8 @@ static const char *party_keep(struct third_party *party, const char *scheme, con
 {
 	size_t bytes = strlen(scheme) + strlen(host) + strlen(path) + 16;
 	struct text *text = party_alloc(sizeof(*text) + bytes);
-	snprintf(text->bytes, bytes, strchr(host, ':') ? "%s://[%s]:%u%s" : "%s://%s:%u%s", scheme, host, party->port, path);
+	snprintf(text->bytes, bytes, strchr(host, ':') ? "%s://[%s]:%u%s" : "%s://%s:%u%s", scheme, host, party->port,
+		 path);
 	pthread_mutex_lock(&party->lock);
 	text->next = party->texts;
 	party->texts = text;

@@ -1,7 +1,7 @@
 /* tests/third_party/third_party.h: a scripted other side for tests. It listens on loopback, on a port of its own, and every connection
  * that it accepts is served by a thread that follows a script step by step: well-behaved, slow, silent, rude or broken, byte for byte.
  *
- *     static const struct tp_step refuses[] = { TP_READ, TP_SEND("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), TP_END };
+ *     static const struct tp_step refuses[] = { TP_READ, TP_SEND("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), TP_END };
  *     struct third_party *party = third_party_start(&(struct third_party_config){ .scripts = { refuses } });
  *     … third_party_url(party, "/hook") …
  *     third_party_stop(party);
@@ -55,7 +55,7 @@ struct tp_answer {
 
 #define TP_SCRIPTS 8
 struct third_party_config {
-	const struct tp_step *scripts[TP_SCRIPTS]; /* of the first connection, the second, …; the last one repeats. All NULL: answers 200 for ever */
+	const struct tp_step *scripts[TP_SCRIPTS]; /* of the first connection, the second, …; the last one repeats. NULL: always 200 */
 	const struct tp_answer *answers;           /* for TP_ANSWER */
 	size_t answer_count;
 	bool never_accepts;                        /* the listen queue is full: connections are neither made nor refused */

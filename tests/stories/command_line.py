@@ -1,0 +1,240 @@
+"""The command line: every example of every --help is run; work, sink, completion and man pages do what they say."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness
+from harness import ROOT, Daemon, Receiver, Skip, check, equal, free_port, run, story
+
+FOREVER = ("ruche serve", "ruche dev", "ruche sink --script", "ruche events --queue")  # run until told to stop
+ELSEWHERE = ("ruche backup", "ruche doctor", "ruche config", "ruche restore", "ruche migrate")  # need the store itself: run with its directory
+
+
+def commands():
+    """Names of all commands, from `ruche help`."""
+    text = subprocess.run([harness.options.ruche, "help"], capture_output=True, check=True).stdout.decode()
+    return re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +\S", text, re.MULTILINE)
+
+
+def fill(api):
+    """What the examples speak of."""
+    def failed(identity):
+        uid = api.enqueue("sheets", {"n": 1}, id=identity, max_attempts=1, priority=0)["uid"]
+        job, token = api.claim_one("sheets")
+        equal(job["uid"], uid, "the job to fail")
+        api.fail(uid, token, "down")
+
+    failed("failed-1")
+    failed("failed-2")
+    api.enqueue("sheets", {"sheet": 417}, id="sheet-417", group="site-2", name="late", tags=["trial"])
+    api.enqueue("sheets", {}, id="delayed-1", delay_ms=3600000)
+    api.enqueue("hooks", {})
+    api.enqueue("archive", {})
+    api.put("/v1/queues/trial", {})
+    api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
+
+
+def run_example(ruche, line, directory):
+    """One example in a shell of its own. Those that run for ever are given a moment, then told to stop."""
+    env = {**os.environ, "PATH": directory + ":" + os.environ["PATH"], "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "NO_COLOR": "1"}
+    forever = line.startswith(FOREVER) or " --listen " in line
+    process = subprocess.Popen(["sh", "-c", line], cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=1.5 if forever else 60)
+    except subprocess.TimeoutExpired:
+        check(forever, f"it does not end: {line}")
+        os.killpg(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+        return
+    check(process.returncode == 0, f"{line}: exit code {process.returncode}: {output.decode(errors='replace')[-800:]}")
+
+
+@story
+def every_example_runs():
+    """Each line under `examples:` of each command works as printed."""
+    directory = tempfile.mkdtemp(prefix="ruche-examples-", dir="/var/tmp")
+    os.symlink(harness.options.ruche, os.path.join(directory, "ruche"))
+    os.symlink(os.path.join(ROOT, "examples"), os.path.join(directory, "examples"))
+    script = os.path.join(directory, "deliver.sh")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\ncat > /dev/null\n")
+    os.chmod(script, 0o755)
+    failures, ran = [], 0
+    try:
+        for name in commands():
+            text = subprocess.run([harness.options.ruche, *name.split(), "--help"], capture_output=True, check=True).stdout.decode()
+            check(len(text.splitlines()) <= 50, f"the help of {name} does not fit a screen")
+            examples = re.search(r"\nexamples:\n((?:  .*\n)+)", text)
+            check(examples, f"{name} has no example")
+            if name.startswith(("serve", "dev", "bench", "backup", "doctor", "config", "restore")):
+                continue  # the daemon's own are in daemon_commands
+            with Daemon() as ruche:
+                fill(ruche.api)
+                for line in examples.group(1).splitlines():
+                    ran += 1
+                    try:
+                        run_example(ruche, line.strip(), directory)
+                    except AssertionError as error:
+                        failures.append(str(error))
+        check(not failures, "\n".join(failures))
+        check(ran > 30, f"only {ran} examples were found")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@story
+def json_on_every_read(ruche):
+    """--json prints the API's own answer."""
+    api = ruche.api
+    fill(api)
+    for words in (["jobs", "list", "--queue", "sheets"], ["jobs", "show", "sheets/sheet-417"], ["jobs", "explain", "sheets/sheet-417"], ["queues", "list"],
+                  ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"]):
+        json.loads(ruche.cli(*words, "--json"))
+        check(ruche.cli(*words).strip(), f"{words} prints nothing")
+
+
+@story
+def enqueue_waits_and_tells(ruche):
+    """enqueue --wait tells the result, and fails when the job does."""
+    waiting = subprocess.Popen([harness.options.ruche, "enqueue", "echo", '{"a": 1}', "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token})
+    job, token = ruche.api.claim_one("echo")
+    ruche.api.complete(job["uid"], token, {"b": 2})
+    output, _ = waiting.communicate(timeout=60)
+    equal((waiting.returncode, output), (0, b'completed {"b": 2}\n'), "exit code and output")
+
+
+@story
+def work_runs_a_command(ruche):
+    """Payload in, result out; exit code 100 is final, another one is tried again; the environment tells who the job is."""
+    api = ruche.api
+    uid = api.enqueue("cmd", {"n": 20}, id="j-1", name="sum")["uid"]
+    ruche.cli("work", "cmd", "--drain", "--", "sh", "-c", 'printf \'{"got": %s, "id": "%s", "try": %s}\' "$(cat)" "$RUCHE_JOB_ID" "$RUCHE_JOB_ATTEMPT"')
+    equal(api.get(f"/v1/jobs/{uid}/result"), {"got": {"n": 20}, "id": "j-1", "try": 1}, "result")
+    plain = api.enqueue("cmd", 1)["uid"]
+    ruche.cli("work", "cmd", "--drain", "--", "echo", "plain text")
+    equal(api.get(f"/v1/jobs/{plain}/result"), "plain text", "a result that is not JSON")
+    final = api.enqueue("cmd", 2, max_attempts=9)["uid"]
+    ruche.cli("work", "cmd", "--drain", "--", "sh", "-c", "echo the roof leaks >&2; exit 100", status=1)
+    job = api.job(final)
+    equal((job["state"], job["outcome"], job["error"]["message"]), ("failed", "final_error", "the roof leaks"), "exit code 100")
+    again = api.enqueue("cmd", 3, max_attempts=2, retry={"kind": "fixed", "delay_ms": 3600000, "max_attempts": 2})["uid"]
+    ruche.cli("work", "cmd", "--count", "1", "--", "false", status=1)
+    equal(api.job(again)["state"], "delayed", "another exit code")
+    slow = api.enqueue("slow", 1, timeout_ms=200, max_attempts=1)["uid"]
+    ruche.cli("work", "slow", "--drain", "--", "sleep", "60", status=1)
+    equal(api.job(slow)["error"]["type"], "Timeout", "a time-out")
+    ruche.cli("work", "slow", "--count", "1", "--", "/no/such/command", status=69) if api.enqueue("slow", 2, max_attempts=1) else None
+
+
+@story
+def work_keeps_its_lease_and_hands_back(ruche):
+    """A job longer than its lease is not lost; SIGTERM after the grace hands it back without an attempt; a cancelled one is ended."""
+    api = ruche.api
+    uid = api.enqueue("long", 1)["uid"]
+    ruche.cli("work", "long", "--drain", "--lease", "600ms", "--", "sleep", "2")
+    job = api.job(uid)
+    equal((job["state"], job["stalls"]), ("completed", 0), "state and stalls")
+    events = api.events(queue="long")
+    uid = api.enqueue("long", 2)["uid"]
+    env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
+    worker = subprocess.Popen([harness.options.ruche, "work", "long", "--grace", "100ms", "--", "sleep", "600"], env=env, stderr=subprocess.DEVNULL)
+    events.until("active", uid)
+    worker.send_signal(signal.SIGTERM)
+    equal(worker.wait(60), 0, "exit code after SIGTERM")
+    job = api.job(uid)
+    equal((job["state"], job["attempts_made"]), ("waiting", 0), "handed back")
+    worker = subprocess.Popen([harness.options.ruche, "work", "long", "--lease", "600ms", "--count", "1", "--", "sleep", "600"], env=env, stderr=subprocess.DEVNULL)
+    events.until("active", uid)
+    api.post(f"/v1/jobs/{uid}/cancel")
+    equal(worker.wait(60), 1, "exit code after a cancel")
+    equal(api.job(uid)["state"], "cancelled", "state")
+    events.close()
+
+
+@story
+def errors_are_one_line(ruche):
+    """A refusal, a missing job, a daemon that is not there, a typo: one line, and the right exit code."""
+    for words, code, says in ((["enqueue", "q", "not json"], 65, "JSON"), (["jobs", "show", "sheets/nobody"], 66, "not_found"), (["jobs", "shwo", "x"], 64, "jobs show"),
+                              (["enqueue"], 64, "queue"), (["enqueue", "q", "--dealy", "5s"], 64, "--delay"), (["queues", "set", "q", "concurrency=-1"], 65, "concurrency"),
+                              (["jobs", "list", "--url", "http://127.0.0.1:1"], 69, "ruche serve"), (["jobs", "list", "--token", "rch_no"], 77, "token"),
+                              (["jobs", "retry", "--all", "--queue", "q"], 64, "--yes")):
+        ruche.cli(*words, status=code)
+        check(says in ruche.cli_errors, f"{words}: {says!r} is not in {ruche.cli_errors!r}")
+        equal(ruche.cli_errors.count("\n"), 1, f"lines of {words}")
+
+
+@story
+def bulk_from_the_command_line(ruche):
+    """jobs retry --all follows the operation and says what it did."""
+    api = ruche.api
+    api.post("/v1/jobs", {"jobs": [{"queue": "b", "max_attempts": 1} for _ in range(30)]})
+    claimed = api.claim("b", max=30)
+    api.post("/v1/leases/fail", {"token": claimed["token"], "leases": [{"uid": job["uid"]} for job in claimed["jobs"]]})
+    check(b"retried 30 jobs" in ruche.cli("jobs", "retry", "--all", "--yes", "--queue", "b", "--state", "failed"), "output")
+    equal(api.states("b")["waiting"], 30, "waiting")
+
+
+@story
+def completion_and_man_pages(ruche):
+    """The scripts parse, know the live queues, and the pages lint."""
+    api = ruche.api
+    api.enqueue("live-queue")
+    script = ruche.cli("completion", "bash")
+    probe = script + b"\nCOMP_WORDS=(ruche jobs list --queue liv); COMP_CWORD=4; _ruche; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
+    done = subprocess.run(["bash"], input=probe, capture_output=True, env=env, check=True, timeout=60)
+    equal(done.stdout.decode().split(), ["live-queue"], "completed")
+    with tempfile.TemporaryDirectory() as directory:
+        ruche.cli("help", "--man", directory)
+        pages = sorted(os.listdir(directory))
+        check("ruche.1" in pages and len(pages) > 20, f"pages: {pages}")
+        kept = os.path.join(ROOT, "docs", "man")
+        if os.path.isdir(kept):
+            for page in pages:
+                with open(os.path.join(directory, page), "rb") as fresh, open(os.path.join(kept, page), "rb") as old:
+                    check(fresh.read() == old.read(), f"docs/man/{page} is not what the table says: run ./dev doc")
+        if shutil.which("mandoc"):
+            done = subprocess.run(["mandoc", "-Tlint", "-W", "warning"] + [os.path.join(directory, page) for page in pages], capture_output=True, check=False)
+            equal(done.stdout.decode(), "", "mandoc")
+
+
+@story
+def sink_answers_by_script(ruche):
+    """ruche sink plays its script, writes the bodies, and ends after its count."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        sink = subprocess.Popen([harness.options.ruche, "sink", "--listen", f"127.0.0.1:{port}", "--script", "503:7,302>http://x/,200", "--count", "3", "--out", directory],
+                                stdout=subprocess.PIPE)
+        check(b"listening" in sink.stdout.readline(), "it says where it listens")
+        import http.client
+        seen = []
+        for body in (b"1", "é".encode(), b'{"a":\n1}'):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("POST", "/hook", body)
+            answer = connection.getresponse()
+            seen.append((answer.status, answer.getheader("Retry-After"), answer.getheader("Location")))
+            connection.close()
+        equal(seen, [(503, "7", None), (302, None, "http://x/"), (200, None, None)], "answers")
+        equal(sink.wait(30), 0, "exit code")
+        sink.stdout.close()
+        with open(os.path.join(directory, "0002.body"), "rb") as file:
+            equal(file.read(), "é".encode(), "the second body")
+
+
+@story
+def events_can_be_followed(ruche):
+    """ruche events prints what happened since an event, as JSON too."""
+    ruche.api.enqueue("ev", 1)
+    lines = ruche.cli("events", "--after", "0", "--count", "1", "--json").splitlines()
+    equal(json.loads(lines[0])["type"], "enqueued", "type")
+
+
+if __name__ == "__main__":
+    run()
