@@ -72,7 +72,8 @@ static bool fuzz_walk(struct json *json)
 struct fuzz_inner {
 	struct str any;
 };
-static const struct json_field fuzz_inner_fields[] = { { "any", JSON_F_RAW, offsetof(struct fuzz_inner, any), 0, 0, JSON_F_NULL, NULL, NULL } };
+static const struct json_field fuzz_inner_fields[] = { { "any", JSON_F_RAW, offsetof(struct fuzz_inner, any), 0, 0,
+							 JSON_F_NULL, NULL, NULL } };
 
 static bool fuzz_read_inner(struct json *json, void *out, void *context)
 {

@@ -19,7 +19,7 @@
 
 #define ARENA_ALIGN       16u
 #define ARENA_FIRST_BYTES 4096u
-#define ARENA_CHUNK_MAX   (256u * 1024) /* ordinary chunks double up to this; larger requests get a chunk of their own size */
+#define ARENA_CHUNK_MAX   (256u * 1024) /* ordinary chunks double up to this */
 
 struct arena_chunk {
 	struct arena_chunk *older;

@@ -16,10 +16,12 @@ void check_on_failure(void (*report)(const char *text))
 void check_failed(const char *condition, const char *file, int line)
 {
 	char text[512];
-	snprintf(text, sizeof(text), "ruche: CHECK failed: %s (%s:%d). This is a defect in ruche; please report it.\n", condition, file, line);
+	snprintf(text, sizeof(text), "ruche: CHECK failed: %s (%s:%d). This is a defect in ruche; please report it.\n",
+		 condition, file, line);
 	if (write(STDERR_FILENO, text, strlen(text)) < 0)
 		(void)0; /* nobody is left to tell */
-	check_report *report = atomic_exchange(&check_reporter, NULL); /* once: a CHECK inside the report must not come back */
+	/* Once: a CHECK inside the report must not come back. */
+	check_report *report = atomic_exchange(&check_reporter, NULL);
 	if (report)
 		report(text);
 	abort();

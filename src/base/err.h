@@ -31,4 +31,5 @@ struct problem {
 
 /* Sets *problem and returns err, so that a parser can `return problem_set(p, E_INVALID, "delay_ms", "…")`. Long text is cut
  * at a UTF-8 boundary. problem may be NULL. */
-enum err problem_set(struct problem *problem, enum err err, const char *field, const char *detail_format, ...) PRINTF_LIKE(4, 5);
+enum err problem_set(struct problem *problem, enum err err, const char *field, const char *detail_format, ...)
+	PRINTF_LIKE(4, 5);

@@ -42,12 +42,14 @@ static void problems_are_filled_and_cut(void **state)
 	assert_true(str_is_utf8(str_of(problem.detail)));
 	assert_in_range(strlen(problem.field), sizeof(problem.field) - 3, sizeof(problem.field) - 1);
 	assert_in_range(strlen(problem.detail), sizeof(problem.detail) - 3, sizeof(problem.detail) - 1);
-	problem_set(&problem, E_INVALID, problem.field, "again: %s", problem.field); /* its own text is a fine argument */
+	/* Its own text is a fine argument. */
+	problem_set(&problem, E_INVALID, problem.field, "again: %s", problem.field);
 	assert_true(str_starts(str_of(problem.detail), STR("again: a")));
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_error_says_what_and_how), cmocka_unit_test(problems_are_filled_and_cut) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_error_says_what_and_how),
+					    cmocka_unit_test(problems_are_filled_and_cut) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

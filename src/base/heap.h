@@ -21,7 +21,8 @@ struct heap {
 void heap_init(struct heap *heap, void (*place)(void *, uint32_t, uint32_t), void *context);
 void heap_fini(struct heap *heap);
 MUST_USE enum err heap_reserve(struct heap *heap, uint32_t more); /* E_NOMEM; after E_OK that many pushes succeed */
-MUST_USE enum err heap_push(struct heap *heap, int64_t major, int64_t minor, uint32_t item); /* E_NOMEM, nothing changed */
+/* E_NOMEM: nothing changed. */
+MUST_USE enum err heap_push(struct heap *heap, int64_t major, int64_t minor, uint32_t item);
 /* The smallest, or NULL when empty; valid until the heap changes. */
 const struct heap_entry *heap_peek(const struct heap *heap);
 void heap_remove(struct heap *heap, uint32_t position);

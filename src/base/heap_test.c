@@ -21,7 +21,8 @@ static void model_place(void *context, uint32_t item, uint32_t position)
 
 static bool model_before(const struct model *model, uint32_t a, uint32_t b)
 {
-	return model->major[a] != model->major[b] ? model->major[a] < model->major[b] : model->minor[a] < model->minor[b];
+	return model->major[a] != model->major[b] ? model->major[a] < model->major[b]
+						  : model->minor[a] < model->minor[b];
 }
 
 static void model_agrees(const struct model *model, const struct heap *heap)
@@ -96,6 +97,7 @@ static void comes_out_sorted(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(agrees_with_a_naive_model), cmocka_unit_test(comes_out_sorted) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(agrees_with_a_naive_model),
+					    cmocka_unit_test(comes_out_sorted) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void json_path(const struct json *json, const char *last_field, char *out
 		const struct json_step *step = &json->steps[i];
 		int more = 0;
 		if (step->key.ptr)
-			more = snprintf(out + len, bytes - len, "%s" STR_FMT, len ? "." : "", STR_ARG(str_cut(step->key, bytes)));
+			more = snprintf(out + len, bytes - len, "%s" STR_FMT, len ? "." : "",
+					STR_ARG(str_cut(step->key, bytes)));
 		else if (step->index != UINT32_MAX)
 			more = snprintf(out + len, bytes - len, "[%u]", step->index);
 		len += (size_t)more;
@@ -85,7 +86,8 @@ static bool json_malformed(struct json *json, const char *at, const char *why)
 			column = 1;
 		}
 	}
-	return json_refuse(json, E_MALFORMED, "At byte %zu (line %zu, column %zu): %s.", (size_t)(at - json->begin), line, column, why);
+	return json_refuse(json, E_MALFORMED, "At byte %zu (line %zu, column %zu): %s.", (size_t)(at - json->begin),
+			   line, column, why);
 }
 
 static bool json_faulty(struct json *json, const struct json_fault *fault)
@@ -95,11 +97,13 @@ static bool json_faulty(struct json *json, const struct json_fault *fault)
 
 /* ---- what stands next ---- */
 
-static const unsigned char json_types[256] = { /* by a value's first byte; one more than the type, 0 is none */
-	['n'] = JSON_NULL + 1, ['t'] = JSON_BOOL + 1, ['f'] = JSON_BOOL + 1, ['"'] = JSON_STRING + 1, ['['] = JSON_ARRAY + 1,
-	['{'] = JSON_OBJECT + 1, ['-'] = JSON_NUMBER + 1, ['0'] = JSON_NUMBER + 1, ['1'] = JSON_NUMBER + 1, ['2'] = JSON_NUMBER + 1,
-	['3'] = JSON_NUMBER + 1, ['4'] = JSON_NUMBER + 1, ['5'] = JSON_NUMBER + 1, ['6'] = JSON_NUMBER + 1, ['7'] = JSON_NUMBER + 1,
-	['8'] = JSON_NUMBER + 1, ['9'] = JSON_NUMBER + 1,
+static const unsigned char json_types[256] = {
+	/* by a value's first byte; one more than the type, 0 is none */
+	['n'] = JSON_NULL + 1,   ['t'] = JSON_BOOL + 1,   ['f'] = JSON_BOOL + 1,   ['"'] = JSON_STRING + 1,
+	['['] = JSON_ARRAY + 1,  ['{'] = JSON_OBJECT + 1, ['-'] = JSON_NUMBER + 1, ['0'] = JSON_NUMBER + 1,
+	['1'] = JSON_NUMBER + 1, ['2'] = JSON_NUMBER + 1, ['3'] = JSON_NUMBER + 1, ['4'] = JSON_NUMBER + 1,
+	['5'] = JSON_NUMBER + 1, ['6'] = JSON_NUMBER + 1, ['7'] = JSON_NUMBER + 1, ['8'] = JSON_NUMBER + 1,
+	['9'] = JSON_NUMBER + 1,
 };
 
 enum json_type json_peek(struct json *json)
@@ -127,7 +131,9 @@ static bool json_expect(struct json *json, enum json_type type, const char *want
 	if (found == type)
 		return true;
 	if (found == JSON_INVALID)
-		return json_malformed(json, json->next, json->next == json->end ? "the text ends where a value is expected" : "a value is expected here");
+		return json_malformed(json, json->next,
+				      json->next == json->end ? "the text ends where a value is expected"
+							      : "a value is expected here");
 	return json_refuse(json, E_INVALID, "Expected %s, got %s.", wanted, json_type_name(found));
 }
 
@@ -164,7 +170,8 @@ static bool json_continue(struct json *json, char closing, const char *missing)
 	if (first)
 		return true;
 	if (json->next == json->end || *json->next != ',')
-		return json_malformed(json, json->next, json->next == json->end ? "the text ends within an array or object" : missing);
+		return json_malformed(json, json->next,
+				      json->next == json->end ? "the text ends within an array or object" : missing);
 	json->next++;
 	return true;
 }
@@ -239,14 +246,16 @@ static char *json_put_utf8(char *out, uint32_t point)
 /* Decodes one escape of a text that was scanned, from its backslash; answers the place after it. */
 static const char *json_unescape(const char *next, char **out)
 {
-	static const char plain[128] = { ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t' };
+	static const char plain[128] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+					 ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
 	if (next[1] != 'u') {
 		*(*out)++ = plain[(unsigned char)next[1] & 127];
 		return next + 2;
 	}
 	uint32_t unit = (uint32_t)json_scan_hex4(next + 2);
 	bool pair = (unit & 0xf800) == 0xd800;
-	uint32_t point = pair ? 0x10000 + ((unit - 0xd800) << 10) + ((uint32_t)json_scan_hex4(next + 8) - 0xdc00) : unit;
+	uint32_t point = pair ? 0x10000 + ((unit - 0xd800) << 10) + ((uint32_t)json_scan_hex4(next + 8) - 0xdc00)
+			      : unit;
 	*out = json_put_utf8(*out, point);
 	return next + (pair ? 12 : 6);
 }
@@ -351,12 +360,14 @@ bool json_read_i64(struct json *json, int64_t min, int64_t max, int64_t *out)
 	int64_t n;
 	enum json_type found = json_peek(json);
 	if (found != JSON_NUMBER && found != JSON_INVALID)
-		return json_refuse(json, E_INVALID, "Expected an integer from %lld to %lld, got %s.", (long long)min, (long long)max, json_type_name(found));
+		return json_refuse(json, E_INVALID, "Expected an integer from %lld to %lld, got %s.", (long long)min,
+				   (long long)max, json_type_name(found));
 	if (!json_expect(json, JSON_NUMBER, "an integer") || !json_take_number(json, &number))
 		return false;
 	if (!str_i64(number, &n) || n < min || n > max)
-		return json_refuse(json, E_INVALID, "Expected an integer from %lld to %lld, got " STR_FMT "%s.", (long long)min, (long long)max,
-				   STR_ARG(str_cut(number, JSON_SHOWN_BYTES)), json_shown_dots(number));
+		return json_refuse(json, E_INVALID, "Expected an integer from %lld to %lld, got " STR_FMT "%s.",
+				   (long long)min, (long long)max, STR_ARG(str_cut(number, JSON_SHOWN_BYTES)),
+				   json_shown_dots(number));
 	*out = n;
 	return true;
 }
@@ -364,7 +375,8 @@ bool json_read_i64(struct json *json, int64_t min, int64_t max, int64_t *out)
 /* Up to 15 digits and a power of ten up to 22 are exact as doubles, and so is their one product or quotient. */
 static bool json_exact_double(struct str number, double *out)
 {
-	static const double powers[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+	static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+					 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
 	bool negative = number.ptr[0] == '-';
 	size_t decimals = 0, digits = 0;
 	bool point = false;
@@ -390,7 +402,8 @@ static bool json_number_double(struct json *json, struct str number, double *out
 	if (json_exact_double(number, out))
 		return true;
 	if (number.len >= sizeof(text))
-		return json_refuse(json, E_INVALID, "This number has more than the %zu digits allowed.", sizeof(text) - 1);
+		return json_refuse(json, E_INVALID, "This number has more than the %zu digits allowed.",
+				   sizeof(text) - 1);
 	memcpy(text, number.ptr, number.len);
 	text[number.len] = '\0';
 	*out = strtod(text, NULL);
@@ -401,7 +414,8 @@ bool json_read_double(struct json *json, double min, double max, double *out)
 {
 	struct str number;
 	double n;
-	if (!json_expect(json, JSON_NUMBER, "a number") || !json_take_number(json, &number) || !json_number_double(json, number, &n))
+	if (!json_expect(json, JSON_NUMBER, "a number") || !json_take_number(json, &number) ||
+	    !json_number_double(json, number, &n))
 		return false;
 	if (!isfinite(n) || n < min || n > max)
 		return json_refuse(json, E_INVALID, "Expected a number from %g to %g, got " STR_FMT "%s.", min, max,

@@ -54,7 +54,8 @@ bool json_finish(struct json *json);
 /* Records an error at the current path, so that decoders of meanings can refuse in the reader's voice. Answers false. */
 bool json_refuse(struct json *json, enum err err, const char *detail_format, ...) PRINTF_LIKE(3, 4);
 /* The same about a field of the object at the current path (once the object is left: "jobs[3]", "run_at" → "jobs[3].run_at"). */
-bool json_refuse_field(struct json *json, enum err err, const char *field, const char *detail_format, ...) PRINTF_LIKE(4, 5);
+bool json_refuse_field(struct json *json, enum err err, const char *field, const char *detail_format, ...)
+	PRINTF_LIKE(4, 5);
 /* The whole text is one valid value? On failure the problem says where. For payloads that arrive bare. */
 enum err json_check(struct str text, struct problem *problem);
 
@@ -84,7 +85,8 @@ struct json_field {
 };
 #define JSON_F_REQUIRED 1u
 #define JSON_F_NULL     2u
-bool json_read_fields(struct json *json, const struct json_field *fields, size_t count, void *out, void *context, uint64_t *out_present);
+bool json_read_fields(struct json *json, const struct json_field *fields, size_t count, void *out, void *context,
+		      uint64_t *out_present);
 
 /* ---- writing ----
  * Appends to a buf; commas are put where needed by looking at the last byte written, so that there is no state to keep:

@@ -8,7 +8,8 @@
 
 static bool json_field_is(const struct json_field *field, struct str key)
 {
-	return key.len && field->name[0] == key.ptr[0] && strncmp(field->name, key.ptr, key.len) == 0 && field->name[key.len] == '\0';
+	return key.len && field->name[0] == key.ptr[0] && strncmp(field->name, key.ptr, key.len) == 0 &&
+	       field->name[key.len] == '\0';
 }
 
 /* Clients tend to write fields in the same order each time, often ours: look first at the one after the last. */
@@ -30,7 +31,8 @@ static bool json_refuse_unknown(struct json *json, const struct json_field *fiel
 	for (size_t i = 0; i < count; i++)
 		suggest_offer(&suggest, fields[i].name);
 	if (suggest_best(&suggest))
-		return json_refuse(json, E_UNKNOWN_FIELD, "Unknown field; did you mean \"%s\"?", suggest_best(&suggest));
+		return json_refuse(json, E_UNKNOWN_FIELD, "Unknown field; did you mean \"%s\"?",
+				   suggest_best(&suggest));
 	char names[192];
 	size_t len = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -51,11 +53,14 @@ static bool json_read_instant(struct json *json, int64_t *out_us)
 {
 	struct str text;
 	if (json_peek(json) != JSON_STRING && json_peek(json) != JSON_INVALID)
-		return json_refuse(json, E_INVALID, "Expected an instant in a string, such as \"2026-11-23T19:11:12.345Z\".");
+		return json_refuse(json, E_INVALID,
+				   "Expected an instant in a string, such as \"2026-11-23T19:11:12.345Z\".");
 	if (!json_read_str(json, JSON_INSTANT_BYTES, &text))
 		return false;
 	if (time_parse(text, out_us))
-		return json_refuse(json, E_INVALID, "Expected an instant such as \"2026-11-23T19:11:12.345Z\", got \"" STR_FMT "\".", STR_ARG(text));
+		return json_refuse(json, E_INVALID,
+				   "Expected an instant such as \"2026-11-23T19:11:12.345Z\", got \"" STR_FMT "\".",
+				   STR_ARG(text));
 	return true;
 }
 
@@ -66,7 +71,8 @@ static bool json_read_sized_str(struct json *json, const struct json_field *fiel
 		return false;
 	if (text.len < (size_t)field->min)
 		return field->min == 1 ? json_refuse(json, E_INVALID, "This text must not be empty.")
-				       : json_refuse(json, E_INVALID, "This text is shorter than the %zu bytes needed.", (size_t)field->min);
+				       : json_refuse(json, E_INVALID, "This text is shorter than the %zu bytes needed.",
+						     (size_t)field->min);
 	*out = text;
 	return true;
 }
@@ -104,7 +110,8 @@ static bool json_read_field(struct json *json, const struct json_field *field, v
 	UNREACHABLE();
 }
 
-bool json_read_fields(struct json *json, const struct json_field *fields, size_t count, void *out, void *context, uint64_t *out_present)
+bool json_read_fields(struct json *json, const struct json_field *fields, size_t count, void *out, void *context,
+		      uint64_t *out_present)
 {
 	uint64_t seen = 0, present = 0;
 	size_t found = JSON_NO_FIELD;

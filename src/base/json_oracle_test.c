@@ -14,8 +14,10 @@
 
 static void put_text(struct buf *buf, struct dice *dice)
 {
-	static const char *const bits[] = { "a", "0", " ", "name", "é", "€", "\xf0\x9f\x90\x9d", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\uD83D\\uDC1D",
-					    "\\u0001", "\x7f", "[", "}", ",", ":", "0123456789abcdef" };
+	static const char *const bits[] = {
+		"a", "0", " ", "name", "é", "€", "\xf0\x9f\x90\x9d", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9",
+		"\\uD83D\\uDC1D", "\\u0001", "\x7f", "[", "}", ",", ":", "0123456789abcdef",
+	};
 	buf_add_byte(buf, '"');
 	for (uint32_t left = dice_below(dice, 8); left > 0; left--)
 		buf_add(buf, str_of(bits[dice_below(dice, ARRAY_COUNT(bits))]));
@@ -76,7 +78,8 @@ static void put_value(struct buf *buf, struct dice *dice, uint32_t depth)
 
 static void mutate(struct buf *buf, struct dice *dice)
 {
-	static const char bytes[] = "\"\\{}[],:0159-+.eEtfnu/ \n\t\x01\x1f\x7f\x80\xbf\xc0\xc3\xa9\xe2\xed\xa0\xf0\x9f\xf4\xff";
+	static const char bytes[] =
+		"\"\\{}[],:0159-+.eEtfnu/ \n\t\x01\x1f\x7f\x80\xbf\xc0\xc3\xa9\xe2\xed\xa0\xf0\x9f\xf4\xff";
 	for (uint32_t left = 1 + dice_below(dice, 3); left > 0 && buf->len; left--) {
 		uint32_t at = dice_below(dice, (uint32_t)buf->len);
 		char byte = bytes[dice_below(dice, sizeof(bytes) - 1)];
@@ -122,7 +125,8 @@ static void both_agree(void **state)
 		bool ours = json_check(buf_str(&buf), NULL) == E_OK;
 		json_oracle(buf_str(&buf), &theirs);
 		if (ours != theirs.accepted && !(ours && theirs.unfit))
-			fail_msg("round %d: we %s, the oracle says '%s': " STR_FMT, round, ours ? "accept" : "refuse", theirs.reason, STR_ARG(buf_str(&buf)));
+			fail_msg("round %d: we %s, the oracle says '%s': " STR_FMT, round, ours ? "accept" : "refuse",
+				 theirs.reason, STR_ARG(buf_str(&buf)));
 		accepted += ours;
 		refused += !ours;
 	}
@@ -160,6 +164,7 @@ static void they_differ_where_documented(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(both_agree), cmocka_unit_test(they_differ_where_documented) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(both_agree),
+					    cmocka_unit_test(they_differ_where_documented) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,9 @@ const char *json_scan_plain(const char *next, const char *end)
 	for (; end - next >= 16; next += 16) {
 		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
 		/* Compared as signed bytes, "below space" is both the controls and all that is not ASCII. */
-		__m128i special = _mm_or_si128(_mm_cmplt_epi8(bytes, space),
-					       _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+		__m128i special =
+			_mm_or_si128(_mm_cmplt_epi8(bytes, space),
+				     _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
 		unsigned mask = (unsigned)_mm_movemask_epi8(special);
 		if (mask)
 			return next + __builtin_ctz(mask);
@@ -36,7 +37,8 @@ const char *json_scan_plain(const char *next, const char *end)
 		/* A byte's high bit gets set when it is zero after the xor (quote, backslash) or below a space. Borrows may set
 		 * bits too many above a true one; such a word is looked at byte by byte below. */
 		uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
-		uint64_t special = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * ' ') & ~word) | word;
+		uint64_t special = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+				   ((word - ones * ' ') & ~word) | word;
 		if (special & highs)
 			break;
 	}
@@ -56,7 +58,8 @@ static inline int json_hex_digit(char c)
 
 int json_scan_hex4(const char *digits)
 {
-	int a = json_hex_digit(digits[0]), b = json_hex_digit(digits[1]), c = json_hex_digit(digits[2]), d = json_hex_digit(digits[3]);
+	int a = json_hex_digit(digits[0]), b = json_hex_digit(digits[1]), c = json_hex_digit(digits[2]),
+	    d = json_hex_digit(digits[3]);
 	return (a | b | c | d) < 0 ? -1 : a << 12 | b << 8 | c << 4 | d;
 }
 
@@ -78,7 +81,8 @@ static const char *json_scan_escape(const char *next, const char *end, struct js
 		return json_fault(fault, next, "\\u must be followed by four hexadecimal digits");
 	if ((unit & 0xf800) != 0xd800)
 		return next + 6;
-	int low = unit >= 0xdc00 || end - next < 12 || next[6] != '\\' || next[7] != 'u' ? -1 : json_scan_hex4(next + 8);
+	bool paired = unit < 0xdc00 && end - next >= 12 && next[6] == '\\' && next[7] == 'u';
+	int low = paired ? json_scan_hex4(next + 8) : -1;
 	if (low < 0xdc00 || low > 0xdfff)
 		return json_fault(fault, next, "half of a surrogate pair stands alone");
 	return next + 12;
@@ -107,7 +111,8 @@ const char *json_scan_string(const char *next, const char *end, bool *out_escape
 				return NULL;
 			continue;
 		}
-		size_t step = next < end && (unsigned char)*next >= 0x80 ? str_utf8_step((struct str){ next, (size_t)(end - next) }) : 0;
+		bool wide = next < end && (unsigned char)*next >= 0x80;
+		size_t step = wide ? str_utf8_step((struct str){ next, (size_t)(end - next) }) : 0;
 		if (step == 0)
 			return json_string_fault(next, end, fault);
 		next += step;
@@ -218,7 +223,8 @@ const char *json_scan_value(const char *next, const char *end, uint32_t depth, s
 		if (*next == '{' || *next == '[') {
 			bool object = *next == '{';
 			if (levels.depth == depth)
-				return json_fault(fault, next, "arrays and objects are nested too deep (128 levels at most)");
+				return json_fault(fault, next,
+						  "arrays and objects are nested too deep (128 levels at most)");
 			json_levels_push(&levels, object);
 			next = json_skip_blanks(next + 1, end);
 			if (next == end || *next != (object ? '}' : ']')) {
@@ -239,7 +245,9 @@ const char *json_scan_value(const char *next, const char *end, uint32_t depth, s
 			if (next < end && *next == ',')
 				break;
 			if (next == end || *next != (object ? '}' : ']'))
-				return json_fault(fault, next, object ? "',' or '}' is expected after a field's value" : "',' or ']' is expected after an item");
+				return json_fault(fault, next,
+						  object ? "',' or '}' is expected after a field's value"
+							 : "',' or ']' is expected after an item");
 			levels.depth--;
 			next++;
 		}

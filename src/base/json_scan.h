@@ -22,7 +22,8 @@ const char *json_scan_value(const char *next, const char *end, uint32_t depth, s
 
 static inline const char *json_skip_blanks(const char *next, const char *end)
 {
-	while (next < end && (unsigned char)*next <= ' ' && (*next == ' ' || *next == '\n' || *next == '\t' || *next == '\r'))
+	while (next < end && (unsigned char)*next <= ' ' &&
+	       (*next == ' ' || *next == '\n' || *next == '\t' || *next == '\r'))
 		next++;
 	return next;
 }

@@ -14,60 +14,87 @@
 
 static const struct str accepted[] = {
 	/* words and blanks */
-	STR("null"), STR("true"), STR("false"), STR(" null"), STR("null "), STR("\t\n\r null\t\n\r "), STR("[null]"), STR("[true,false,null]"),
-	STR("[ true ,\tfalse\n,\r\nnull ]"),
+	STR("null"), STR("true"), STR("false"), STR(" null"), STR("null "), STR("\t\n\r null\t\n\r "), STR("[null]"),
+	STR("[true,false,null]"), STR("[ true ,\tfalse\n,\r\nnull ]"),
 	/* numbers */
-	STR("0"), STR("-0"), STR("1"), STR("-1"), STR("10"), STR("1234567890"), STR("0.0"), STR("-0.0"), STR("0.1"), STR("10.25"), STR("1.000000"),
-	STR("1e1"), STR("1E1"), STR("1e+1"), STR("1e-1"), STR("1E+01"), STR("0e0"), STR("0e+1"), STR("-1.5e-10"), STR("1e400"), STR("-1e400"), STR("1e-400"),
-	STR("123456789012345678901234567890"), STR("-123456789012345678901234567890.5"), STR("9223372036854775807"), STR("9223372036854775808"),
-	STR("0.00000000000000000000000000000000000000000000000001"), STR("[1]"), STR("[ 1 ]"), STR("[1 , 2]"), STR("{\"a\":1}"), STR("{\"a\":-1 }"),
+	STR("0"), STR("-0"), STR("1"), STR("-1"), STR("10"), STR("1234567890"), STR("0.0"), STR("-0.0"), STR("0.1"),
+	STR("10.25"), STR("1.000000"), STR("1e1"), STR("1E1"), STR("1e+1"), STR("1e-1"), STR("1E+01"), STR("0e0"),
+	STR("0e+1"), STR("-1.5e-10"), STR("1e400"), STR("-1e400"), STR("1e-400"), STR("123456789012345678901234567890"),
+	STR("-123456789012345678901234567890.5"), STR("9223372036854775807"), STR("9223372036854775808"),
+	STR("0.00000000000000000000000000000000000000000000000001"), STR("[1]"), STR("[ 1 ]"), STR("[1 , 2]"),
+	STR("{\"a\":1}"), STR("{\"a\":-1 }"),
 	/* strings */
-	STR("\"\""), STR("\"a\""), STR("\" \""), STR("\"/\""), STR("\"\\/\""), STR("\"\\\"\""), STR("\"\\\\\""), STR("\"\\b\\f\\n\\r\\t\""), STR("\"\\u0041\""),
-	STR("\"\\u00e9\""), STR("\"\\u00E9\""), STR("\"\\u0000\""), STR("\"\\u001f\""), STR("\"\\u007f\""), STR("\"\x7f\""), STR("\"\\uD83D\\uDC1D\""),
-	STR("\"\\ud83d\\udc1d\""), STR("\"\\uDBFF\\uDFFF\""), STR("\"\\uD800\\uDC00\""), STR("\"\\uFFFF\""), STR("\"\\uFFFE\""), STR("\"\\u2028\""),
-	STR("\"\\uD7FF\\uE000\""), STR("\"é\""), STR("\"€\""), STR("\"" BEE "\""), STR("\"\xe2\x80\xa8\""), STR("\"\xef\xbf\xbf\""), STR("\"\xef\xbb\xbf\""),
-	STR("\"\xf4\x8f\xbf\xbf\""), STR("\"\\\\u0000\""), STR("\"a/*b*/c//d\""), STR("\"'\""), STR("\"{[,:]}\""), STR("\"0123456789abcdef\""),
-	STR("\"0123456789abcdef0123456789abcdef\\n0123456789abcdef\""), STR("\"0123456789abcdé0123456789abcdefé\""), STR("\"\\u0060\\u012a\\u12AB\""),
+	STR("\"\""), STR("\"a\""), STR("\" \""), STR("\"/\""), STR("\"\\/\""), STR("\"\\\"\""), STR("\"\\\\\""),
+	STR("\"\\b\\f\\n\\r\\t\""), STR("\"\\u0041\""), STR("\"\\u00e9\""), STR("\"\\u00E9\""), STR("\"\\u0000\""),
+	STR("\"\\u001f\""), STR("\"\\u007f\""), STR("\"\x7f\""), STR("\"\\uD83D\\uDC1D\""), STR("\"\\ud83d\\udc1d\""),
+	STR("\"\\uDBFF\\uDFFF\""), STR("\"\\uD800\\uDC00\""), STR("\"\\uFFFF\""), STR("\"\\uFFFE\""),
+	STR("\"\\u2028\""), STR("\"\\uD7FF\\uE000\""), STR("\"é\""), STR("\"€\""), STR("\"" BEE "\""),
+	STR("\"\xe2\x80\xa8\""), STR("\"\xef\xbf\xbf\""), STR("\"\xef\xbb\xbf\""), STR("\"\xf4\x8f\xbf\xbf\""),
+	STR("\"\\\\u0000\""), STR("\"a/*b*/c//d\""), STR("\"'\""), STR("\"{[,:]}\""), STR("\"0123456789abcdef\""),
+	STR("\"0123456789abcdef0123456789abcdef\\n0123456789abcdef\""), STR("\"0123456789abcdé0123456789abcdefé\""),
+	STR("\"\\u0060\\u012a\\u12AB\""),
 	/* arrays and objects */
-	STR("[]"), STR("[ ]"), STR("[\n]"), STR("[[]]"), STR("[[],[]]"), STR("[[[[[[[[]]]]]]]]"), STR("[1,\"a\",null,true,{},[]]"), STR("[{}]"), STR("[{},{}]"),
-	STR("{}"), STR("{ }"), STR("{\"\":0}"), STR("{\"a\":{}}"), STR("{\"a\":[]}"), STR("{\"a\":{\"b\":{\"c\":[{\"d\":null}]}}}"), STR("{\"a\":1,\"b\":2}"),
-	STR("{ \"a\" : 1 , \"b\" : 2 }"), STR("{\"a\":1,\"a\":2}"), STR("{\"a\":\"b\",\"a\":\"b\"}"), STR("{\"\\u0000\":1}"), STR("{\"é\":\"è\"}"),
-	STR("{\"a\\n\":1}"), STR("{\n\"a\"\n:\n1\n}"), STR("{\"a\":[{\"b\":[]},{\"c\":[1,2,{}]}],\"d\":{}}"), STR("[[1],{\"a\":[2]},[[3]]]"),
-	STR("{\"min\":-1.0e+28,\"max\":1.0e+28}"), STR("[\"asd \"]"), STR("[2] "), STR(" [] "), STR("[\"\"]"), STR("[\"a\"]\n"), STR("[-1,-2]"),
+	STR("[]"), STR("[ ]"), STR("[\n]"), STR("[[]]"), STR("[[],[]]"), STR("[[[[[[[[]]]]]]]]"),
+	STR("[1,\"a\",null,true,{},[]]"), STR("[{}]"), STR("[{},{}]"), STR("{}"), STR("{ }"), STR("{\"\":0}"),
+	STR("{\"a\":{}}"), STR("{\"a\":[]}"), STR("{\"a\":{\"b\":{\"c\":[{\"d\":null}]}}}"), STR("{\"a\":1,\"b\":2}"),
+	STR("{ \"a\" : 1 , \"b\" : 2 }"), STR("{\"a\":1,\"a\":2}"), STR("{\"a\":\"b\",\"a\":\"b\"}"),
+	STR("{\"\\u0000\":1}"), STR("{\"é\":\"è\"}"), STR("{\"a\\n\":1}"), STR("{\n\"a\"\n:\n1\n}"),
+	STR("{\"a\":[{\"b\":[]},{\"c\":[1,2,{}]}],\"d\":{}}"), STR("[[1],{\"a\":[2]},[[3]]]"),
+	STR("{\"min\":-1.0e+28,\"max\":1.0e+28}"), STR("[\"asd \"]"), STR("[2] "), STR(" [] "), STR("[\"\"]"),
+	STR("[\"a\"]\n"), STR("[-1,-2]"),
 };
 
 static const struct str refused[] = {
 	/* nothing, or not a value */
-	STR(""), STR(" "), STR("\n"), STR("\t\t"), STR("nul"), STR("nulll"), STR("Null"), STR("NULL"), STR("tru"), STR("True"), STR("fals"), STR("truefalse"), STR("undefined"),
-	STR("NaN"), STR("nan"), STR("Infinity"), STR("-Infinity"), STR("inf"), STR("a"), STR("'a'"), STR("`a`"), STR("*"), STR("\\"), STR(","), STR(":"), STR("]"), STR("}"),
-	STR("\xef\xbb\xbf"), STR("\xef\xbb\xbf{}"), STR("\xff\xfe[\0]\0"), STR("\0"), STR("null\0"), STR("[]\0"), STR("\xc2\xa0[]"), STR("\f[]"), STR("\v[]"), STR("[\f]"),
-	STR("[\xe2\x80\x8b]"), STR("\xc2\x85"), STR("//c\n1"), STR("/*c*/1"), STR("1//c"), STR("1/*c*/"), STR("#c\n1"), STR("[1]x"), STR("[1]]"), STR("{}}"), STR("{}{}"),
-	STR("1 2"), STR("[] []"), STR("null null"), STR("\"a\"\"b\""), STR("\"a\" \"b\""), STR("{}#"), STR("{}/**/"), STR("<a>"), STR("\xe9"),
+	STR(""), STR(" "), STR("\n"), STR("\t\t"), STR("nul"), STR("nulll"), STR("Null"), STR("NULL"), STR("tru"),
+	STR("True"), STR("fals"), STR("truefalse"), STR("undefined"), STR("NaN"), STR("nan"), STR("Infinity"),
+	STR("-Infinity"), STR("inf"), STR("a"), STR("'a'"), STR("`a`"), STR("*"), STR("\\"), STR(","), STR(":"),
+	STR("]"), STR("}"), STR("\xef\xbb\xbf"), STR("\xef\xbb\xbf{}"), STR("\xff\xfe[\0]\0"), STR("\0"), STR("null\0"),
+	STR("[]\0"), STR("\xc2\xa0[]"), STR("\f[]"), STR("\v[]"), STR("[\f]"), STR("[\xe2\x80\x8b]"), STR("\xc2\x85"),
+	STR("//c\n1"), STR("/*c*/1"), STR("1//c"), STR("1/*c*/"), STR("#c\n1"), STR("[1]x"), STR("[1]]"), STR("{}}"),
+	STR("{}{}"), STR("1 2"), STR("[] []"), STR("null null"), STR("\"a\"\"b\""), STR("\"a\" \"b\""), STR("{}#"),
+	STR("{}/**/"), STR("<a>"), STR("\xe9"),
 	/* numbers */
-	STR("-"), STR("+"), STR("+1"), STR("--1"), STR("-+1"), STR("01"), STR("-01"), STR("00"), STR("-00"), STR("012"), STR("0x1"), STR("0b1"), STR("0o1"), STR("1_000"),
-	STR(".5"), STR("-.5"), STR("5."), STR("-5."), STR("0."), STR("0.e1"), STR("1.e1"), STR("1.2.3"), STR("1e"), STR("1E"), STR("1e+"), STR("1e-"), STR("0e"), STR("0e+"),
-	STR("1e1.5"), STR("1e 1"), STR("1 e1"), STR("e1"), STR("1ee1"), STR("1e++1"), STR("1+1"), STR("1-1"), STR("- 1"), STR("-a"), STR("1a"), STR("0a"), STR("[1"), STR("[-]"),
-	STR("[-1e]"), STR("[1.]"), STR("[.1]"), STR("[01]"), STR("[0 1]"), STR("[1e1e]"), STR("1,000"), STR("\xef\xbc\x91"), STR("$1"), STR("1f"), STR("[1\xc3\xa9]"), STR("[1\0]"),
+	STR("-"), STR("+"), STR("+1"), STR("--1"), STR("-+1"), STR("01"), STR("-01"), STR("00"), STR("-00"), STR("012"),
+	STR("0x1"), STR("0b1"), STR("0o1"), STR("1_000"), STR(".5"), STR("-.5"), STR("5."), STR("-5."), STR("0."),
+	STR("0.e1"), STR("1.e1"), STR("1.2.3"), STR("1e"), STR("1E"), STR("1e+"), STR("1e-"), STR("0e"), STR("0e+"),
+	STR("1e1.5"), STR("1e 1"), STR("1 e1"), STR("e1"), STR("1ee1"), STR("1e++1"), STR("1+1"), STR("1-1"),
+	STR("- 1"), STR("-a"), STR("1a"), STR("0a"), STR("[1"), STR("[-]"), STR("[-1e]"), STR("[1.]"), STR("[.1]"),
+	STR("[01]"), STR("[0 1]"), STR("[1e1e]"), STR("1,000"), STR("\xef\xbc\x91"), STR("$1"), STR("1f"),
+	STR("[1\xc3\xa9]"), STR("[1\0]"),
 	/* strings */
-	STR("\""), STR("\"a"), STR("\"\\\""), STR("\"\\"), STR("\"\\a\""), STR("\"\\v\""), STR("\"\\0\""), STR("\"\\'\""), STR("\"\\x41\""), STR("\"\\U0041\""), STR("\"\\ \""), STR("\"\\\n\""),
-	STR("\"\\u\""), STR("\"\\u1\""), STR("\"\\u12\""), STR("\"\\u123\""), STR("\"\\u123g\""), STR("\"\\u+123\""), STR("\"\\u 123\""), STR("\"\\u12"), STR("\"\\u123"), STR("\"\\u-123\""),
-	STR("\"\\uD800\""), STR("\"\\uDBFF\""), STR("\"\\uDC00\""), STR("\"\\uDFFF\""), STR("\"\\uD800\\uD800\""), STR("\"\\uD800\\u0041\""), STR("\"\\uD800a\""), STR("\"\\uDC00\\uD800\""),
-	STR("\"\\uD800\\n\""), STR("\"\\uD800\\u\""), STR("\"\\uD800\\uDC0\""), STR("\"\\uD800\\uDC0g\""), STR("\"\\uD800\\"), STR("\"\\uD800\\uE000\""), STR("\"\\uD83D\\uDC1D\\uD83D\""),
-	STR("\"\0\""), STR("\"a\0b\""), STR("\"\x01\""), STR("\"\x1f\""), STR("\"\n\""), STR("\"\t\""), STR("\"\r\""), STR("\"0123456789abcde\x1f\""), STR("\"0123456789abcdef\n\""),
-	STR("\"\x80\""), STR("\"\xbf\""), STR("\"\xff\""), STR("\"\xfe\""), STR("\"\xc0\x80\""), STR("\"\xc0\xaf\""), STR("\"\xc1\xbf\""), STR("\"\xc3\""), STR("\"\xc3"), STR("\"\xc3\x28\""),
-	STR("\"\xe0\x80\xaf\""), STR("\"\xe0\x9f\xbf\""), STR("\"\xe2\x82\""), STR("\"\xe2\x82"), STR("\"\xe2\x28\xa1\""), STR("\"\xed\xa0\x80\""), STR("\"\xed\xbf\xbf\""),
-	STR("\"\xed\xa0\xbd\xed\xb0\x9d\""), STR("\"\xf0\x80\x80\xaf\""), STR("\"\xf0\x8f\xbf\xbf\""), STR("\"\xf0\x9f\x90\""), STR("\"\xf0\x9f\x90"), STR("\"\xf4\x90\x80\x80\""),
-	STR("\"\xf5\x80\x80\x80\""), STR("\"\xf8\x88\x80\x80\x80\""), STR("\"\xfc\x84\x80\x80\x80\x80\""), STR("\"\xe9t\xe9\""), STR("\"0123456789abcdef\xff\""), STR("a\""), STR("'a\""),
-	STR("\"\xc3\xa9\xc3\""), STR("\xc3\xa9"),
+	STR("\""), STR("\"a"), STR("\"\\\""), STR("\"\\"), STR("\"\\a\""), STR("\"\\v\""), STR("\"\\0\""),
+	STR("\"\\'\""), STR("\"\\x41\""), STR("\"\\U0041\""), STR("\"\\ \""), STR("\"\\\n\""), STR("\"\\u\""),
+	STR("\"\\u1\""), STR("\"\\u12\""), STR("\"\\u123\""), STR("\"\\u123g\""), STR("\"\\u+123\""),
+	STR("\"\\u 123\""), STR("\"\\u12"), STR("\"\\u123"), STR("\"\\u-123\""), STR("\"\\uD800\""), STR("\"\\uDBFF\""),
+	STR("\"\\uDC00\""), STR("\"\\uDFFF\""), STR("\"\\uD800\\uD800\""), STR("\"\\uD800\\u0041\""),
+	STR("\"\\uD800a\""), STR("\"\\uDC00\\uD800\""), STR("\"\\uD800\\n\""), STR("\"\\uD800\\u\""),
+	STR("\"\\uD800\\uDC0\""), STR("\"\\uD800\\uDC0g\""), STR("\"\\uD800\\"), STR("\"\\uD800\\uE000\""),
+	STR("\"\\uD83D\\uDC1D\\uD83D\""), STR("\"\0\""), STR("\"a\0b\""), STR("\"\x01\""), STR("\"\x1f\""),
+	STR("\"\n\""), STR("\"\t\""), STR("\"\r\""), STR("\"0123456789abcde\x1f\""), STR("\"0123456789abcdef\n\""),
+	STR("\"\x80\""), STR("\"\xbf\""), STR("\"\xff\""), STR("\"\xfe\""), STR("\"\xc0\x80\""), STR("\"\xc0\xaf\""),
+	STR("\"\xc1\xbf\""), STR("\"\xc3\""), STR("\"\xc3"), STR("\"\xc3\x28\""), STR("\"\xe0\x80\xaf\""),
+	STR("\"\xe0\x9f\xbf\""), STR("\"\xe2\x82\""), STR("\"\xe2\x82"), STR("\"\xe2\x28\xa1\""),
+	STR("\"\xed\xa0\x80\""), STR("\"\xed\xbf\xbf\""), STR("\"\xed\xa0\xbd\xed\xb0\x9d\""),
+	STR("\"\xf0\x80\x80\xaf\""), STR("\"\xf0\x8f\xbf\xbf\""), STR("\"\xf0\x9f\x90\""), STR("\"\xf0\x9f\x90"),
+	STR("\"\xf4\x90\x80\x80\""), STR("\"\xf5\x80\x80\x80\""), STR("\"\xf8\x88\x80\x80\x80\""),
+	STR("\"\xfc\x84\x80\x80\x80\x80\""), STR("\"\xe9t\xe9\""), STR("\"0123456789abcdef\xff\""), STR("a\""),
+	STR("'a\""), STR("\"\xc3\xa9\xc3\""), STR("\xc3\xa9"),
 	/* arrays and objects */
-	STR("["), STR("[["), STR("[1,"), STR("[1,]"), STR("[,1]"), STR("[,]"), STR("[1,,2]"), STR("[1 2]"), STR("[1:2]"), STR("[\"a\":1]"), STR("[\"a\" \"b\"]"), STR("[1}"), STR("[{]}"), STR("[}"),
-	STR("[1;2]"), STR("[a]"), STR("[\"a\","), STR("[\"a"), STR("[,"), STR("[[]"), STR("[]]"), STR("[1]]"), STR("[[1],"), STR("[null,]"), STR("[ , ]"), STR("[1,\n1\n,1"), STR("[true"), STR("[tru]"),
-	STR("[*]"), STR("[<null>]"), STR("[\"\\n\"] ,"), STR("[1]\x01"), STR("[\"x\",,]"), STR("(1)"), STR("[...]"),
-	STR("{"), STR("{{"), STR("{{}}"), STR("{[]}"), STR("{,}"), STR("{]"), STR("{\"a\"}"), STR("{\"a\":}"), STR("{\"a\":1"), STR("{\"a\":1,"), STR("{\"a\":1,}"), STR("{,\"a\":1}"), STR("{\"a\"1}"),
-	STR("{\"a\",1}"), STR("{\"a\"::1}"), STR("{\"a\":1:2}"), STR("{\"a\":1 \"b\":2}"), STR("{\"a\":1,,\"b\":2}"), STR("{\"a\":1;\"b\":2}"), STR("{a:1}"), STR("{'a':1}"), STR("{1:1}"), STR("{null:1}"),
-	STR("{true:1}"), STR("{[]:1}"), STR("{\"a\":1]"), STR("{\"a\":[}"), STR("{\"a\":{]}"), STR("{\"a"), STR("{\"a\""), STR("{\"a\":"), STR("{\"a\":\"b"), STR("{\"a\" b}"), STR("{\"a\":1}}"), STR("{\"a\":1} x"),
-	STR("{\"a\":1,1}"), STR("{\"a\":a}"), STR("{\"a\":'b'}"), STR("{\"\\uD800\":1}"), STR("{\"\xff\":1}"), STR("{\"a\n\":1}"), STR("{\"a\":/**/1}"), STR("{\"a\":1,//x\n\"b\":2}"), STR("{:1}"), STR("{\"a\"=1}"),
-	STR("{\"a\":1,\"b\"}"), STR("{ \"a\":true \"b\"}"), STR("{\"a\":[1,{\"b\":[}]}"),
+	STR("["), STR("[["), STR("[1,"), STR("[1,]"), STR("[,1]"), STR("[,]"), STR("[1,,2]"), STR("[1 2]"),
+	STR("[1:2]"), STR("[\"a\":1]"), STR("[\"a\" \"b\"]"), STR("[1}"), STR("[{]}"), STR("[}"), STR("[1;2]"),
+	STR("[a]"), STR("[\"a\","), STR("[\"a"), STR("[,"), STR("[[]"), STR("[]]"), STR("[1]]"), STR("[[1],"),
+	STR("[null,]"), STR("[ , ]"), STR("[1,\n1\n,1"), STR("[true"), STR("[tru]"), STR("[*]"), STR("[<null>]"),
+	STR("[\"\\n\"] ,"), STR("[1]\x01"), STR("[\"x\",,]"), STR("(1)"), STR("[...]"), STR("{"), STR("{{"),
+	STR("{{}}"), STR("{[]}"), STR("{,}"), STR("{]"), STR("{\"a\"}"), STR("{\"a\":}"), STR("{\"a\":1"),
+	STR("{\"a\":1,"), STR("{\"a\":1,}"), STR("{,\"a\":1}"), STR("{\"a\"1}"), STR("{\"a\",1}"), STR("{\"a\"::1}"),
+	STR("{\"a\":1:2}"), STR("{\"a\":1 \"b\":2}"), STR("{\"a\":1,,\"b\":2}"), STR("{\"a\":1;\"b\":2}"), STR("{a:1}"),
+	STR("{'a':1}"), STR("{1:1}"), STR("{null:1}"), STR("{true:1}"), STR("{[]:1}"), STR("{\"a\":1]"),
+	STR("{\"a\":[}"), STR("{\"a\":{]}"), STR("{\"a"), STR("{\"a\""), STR("{\"a\":"), STR("{\"a\":\"b"),
+	STR("{\"a\" b}"), STR("{\"a\":1}}"), STR("{\"a\":1} x"), STR("{\"a\":1,1}"), STR("{\"a\":a}"),
+	STR("{\"a\":'b'}"), STR("{\"\\uD800\":1}"), STR("{\"\xff\":1}"), STR("{\"a\n\":1}"), STR("{\"a\":/**/1}"),
+	STR("{\"a\":1,//x\n\"b\":2}"), STR("{:1}"), STR("{\"a\"=1}"), STR("{\"a\":1,\"b\"}"),
+	STR("{ \"a\":true \"b\"}"), STR("{\"a\":[1,{\"b\":[}]}"),
 };
 
 /* Reads any value by the pulling half of the reader, so that it is held to the same lists. */
@@ -134,7 +161,8 @@ static void accepts_what_is_json(void **state)
 		struct problem problem = { 0 };
 		if (check_exactly(accepted[i], &problem, &walks_too))
 			fail_msg("refused: " STR_FMT " (%s)", STR_ARG(accepted[i]), problem.detail);
-		bool nul = memmem(accepted[i].ptr, accepted[i].len, "\"\\u0000", 7) != NULL, huge = memmem(accepted[i].ptr, accepted[i].len, "e400", 4) != NULL;
+		bool nul = memmem(accepted[i].ptr, accepted[i].len, "\"\\u0000", 7) != NULL;
+		bool huge = memmem(accepted[i].ptr, accepted[i].len, "e400", 4) != NULL;
 		if (walks_too == (nul || huge)) /* what the envelope refuses and a payload may hold */
 			fail_msg("walked otherwise: " STR_FMT, STR_ARG(accepted[i]));
 	}
@@ -157,19 +185,23 @@ static void refuses_what_is_not(void **state)
 	assert_true(ARRAY_COUNT(accepted) + ARRAY_COUNT(refused) >= 150);
 }
 
-static void special_bytes_anywhere_are_found(void **state) /* each place of a vector, each kind of byte that ends a plain run */
+/* At each place of a vector, each kind of byte that ends a plain run. */
+static void special_bytes_anywhere_are_found(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *insert;
 		bool good;
-	} rows[] = { { "\x01", false }, { "\x1f", false }, { "\xff", false }, { "\xc3\xa9", true }, { "\\n", true }, { "\\x", false }, { " ", true }, { "\x7f", true }, { "!", true }, { "#", true }, { "[", true }, { "]", true } };
+	} rows[] = { { "\x01", false }, { "\x1f", false }, { "\xff", false }, { "\xc3\xa9", true },
+		     { "\\n", true },   { "\\x", false },  { " ", true },     { "\x7f", true },
+		     { "!", true },     { "#", true },     { "[", true },     { "]", true } };
 	for (size_t row = 0; row < ARRAY_COUNT(rows); row++)
 		for (size_t before = 0; before < 40; before++)
 			for (size_t after = 0; after < 20; after += 3) {
 				char text[128];
 				bool walks_too;
-				int len = snprintf(text, sizeof(text), "\"%.*s%s%.*s\"", (int)before, "0123456789012345678901234567890123456789", rows[row].insert,
+				int len = snprintf(text, sizeof(text), "\"%.*s%s%.*s\"", (int)before,
+						   "0123456789012345678901234567890123456789", rows[row].insert,
 						   (int)after, "abcdefghijabcdefghij");
 				enum err err = check_exactly((struct str){ text, (size_t)len }, NULL, &walks_too);
 				assert_int_equal(err == E_OK, rows[row].good);
@@ -189,7 +221,8 @@ static void depth_is_bounded(void **state)
 			buf_add_lit(&buf, "0");
 			for (size_t i = depth; i-- > 0;)
 				buf_add_byte(&buf, kind == 0 || (kind == 2 && i % 3) ? ']' : '}');
-			assert_int_equal(json_check(buf_str(&buf), &problem), depth <= LIMIT_JSON_DEPTH ? E_OK : E_MALFORMED);
+			assert_int_equal(json_check(buf_str(&buf), &problem),
+					 depth <= LIMIT_JSON_DEPTH ? E_OK : E_MALFORMED);
 			assert_int_equal(walks(buf_str(&buf), &problem), depth <= LIMIT_JSON_DEPTH);
 			buf_fini(&buf);
 		}
@@ -249,8 +282,9 @@ static void strings_are_decoded(void **state)
 	static const struct {
 		const char *text, *value;
 	} rows[] = {
-		{ "\"\"", "" }, { "\"plain\"", "plain" }, { "\"\\u0041\\u00e9\\u20AC\\uD83D\\uDC1D\"", "Aé€" BEE }, { "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
-		{ "\"a\\nb\\nc\"", "a\nb\nc" }, { "\"\\u007F\\u0080\\u07ff\\u0800\\uffff\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf" },
+		{ "\"\"", "" }, { "\"plain\"", "plain" }, { "\"\\u0041\\u00e9\\u20AC\\uD83D\\uDC1D\"", "Aé€" BEE },
+		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" }, { "\"a\\nb\\nc\"", "a\nb\nc" },
+		{ "\"\\u007F\\u0080\\u07ff\\u0800\\uffff\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf" },
 		{ "\"\\uD800\\uDC00\\uDBFF\\uDFFF\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" }, { "\"é\\u00e8\"", "éè" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -288,10 +322,12 @@ static void integers_stay_in_their_range(void **state)
 		{ "9223372036854775807", INT64_MIN, INT64_MAX, INT64_MAX, NULL },
 		{ "10", 0, 9, 0, "Expected an integer from 0 to 9, got 10." },
 		{ "-1", 0, 9, 0, "Expected an integer from 0 to 9, got -1." },
-		{ "9223372036854775808", 0, INT64_MAX, 0, "Expected an integer from 0 to 9223372036854775807, got 9223372036854775808." },
+		{ "9223372036854775808", 0, INT64_MAX, 0,
+		  "Expected an integer from 0 to 9223372036854775807, got 9223372036854775808." },
 		{ "1.0", 0, 9, 0, "Expected an integer from 0 to 9, got 1.0." },
 		{ "1e0", 0, 9, 0, "Expected an integer from 0 to 9, got 1e0." },
-		{ "111111111111111111111111111111", 0, 9, 0, "Expected an integer from 0 to 9, got 111111111111111111111111…." },
+		{ "111111111111111111111111111111", 0, 9, 0,
+		  "Expected an integer from 0 to 9, got 111111111111111111111111…." },
 		{ "\"5\"", 0, 2097151, 0, "Expected an integer from 0 to 2097151, got a string." },
 		{ "null", 0, 9, 0, "Expected an integer from 0 to 9, got null." },
 		{ "[1]", 0, 9, 0, "Expected an integer from 0 to 9, got an array." },
@@ -329,9 +365,18 @@ static void doubles_are_exact(void **state)
 			snprintf(text, sizeof(text), "%.17g", expected);
 			break;
 		}
-		case 1: snprintf(text, sizeof(text), "%d.%0*u", (int)dice_below(&dice, 2000) - 1000, 1 + (int)dice_below(&dice, 9), dice_below(&dice, 10)); break;
-		case 2: snprintf(text, sizeof(text), "%lld", (long long)(dice_roll(&dice) >> dice_below(&dice, 64)) / 2); break;
-		default: snprintf(text, sizeof(text), "-0.%015llu", (unsigned long long)(dice_roll(&dice) % 1000000000000000u)); break;
+		case 1:
+			snprintf(text, sizeof(text), "%d.%0*u", (int)dice_below(&dice, 2000) - 1000,
+				 1 + (int)dice_below(&dice, 9), dice_below(&dice, 10));
+			break;
+		case 2:
+			snprintf(text, sizeof(text), "%lld",
+				 (long long)(dice_roll(&dice) >> dice_below(&dice, 64)) / 2);
+			break;
+		default:
+			snprintf(text, sizeof(text), "-0.%015llu",
+				 (unsigned long long)(dice_roll(&dice) % 1000000000000000u));
+			break;
 		}
 		expected = strtod(text, NULL);
 		json_init(&json, str_of(text), NULL, NULL);
@@ -341,7 +386,9 @@ static void doubles_are_exact(void **state)
 	static const struct {
 		const char *text, *detail;
 	} rows[] = {
-		{ "1e999", "Expected a number from 0 to 9.5, got 1e999." }, { "9.6", "Expected a number from 0 to 9.5, got 9.6." }, { "-1e-9", "Expected a number from 0 to 9.5, got -1e-9." },
+		{ "1e999", "Expected a number from 0 to 9.5, got 1e999." },
+		{ "9.6", "Expected a number from 0 to 9.5, got 9.6." },
+		{ "-1e-9", "Expected a number from 0 to 9.5, got -1e-9." },
 		{ "\"1\"", "Expected a number, got a string." },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -360,7 +407,8 @@ static void raw_values_are_verbatim(void **state)
 	static const struct {
 		const char *text, *raw;
 	} rows[] = {
-		{ " [ 1 , {\"a\" : \"\\u0000\"} ] ", "[ 1 , {\"a\" : \"\\u0000\"} ]" }, { "\t\"é\"\n", "\"é\"" }, { "-1.50e+1", "-1.50e+1" }, { "null", "null" }, { "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}" },
+		{ " [ 1 , {\"a\" : \"\\u0000\"} ] ", "[ 1 , {\"a\" : \"\\u0000\"} ]" }, { "\t\"é\"\n", "\"é\"" },
+		{ "-1.50e+1", "-1.50e+1" }, { "null", "null" }, { "{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct json json;
@@ -386,7 +434,8 @@ struct job {
 	struct retry retry;
 };
 
-static const struct json_field retry_fields[] = { { "factor", JSON_F_I32, offsetof(struct retry, factor), -5, 5, 0, NULL, NULL } };
+static const struct json_field retry_fields[] = { { "factor", JSON_F_I32, offsetof(struct retry, factor), -5, 5, 0,
+						    NULL, NULL } };
 
 static bool retry_read(struct json *json, void *out, void *context)
 {
@@ -408,8 +457,9 @@ static const struct json_field job_fields[] = {
 static void a_table_fills_a_struct(void **state)
 {
 	(void)state;
-	static const char text[] = "{\"payload\": {\"a\":[1]} ,\"name\":\"caf\\u00e9\",\"retry\":{\"factor\":-3},\"count\":4294967295,\"lifo\":true,"
-				   "\"delay_ms\":null,\"run_at\":\"2026-11-23T19:11:12Z\",\"prior\\u0069ty\":7}";
+	static const char text[] =
+		"{\"payload\": {\"a\":[1]} ,\"name\":\"caf\\u00e9\",\"retry\":{\"factor\":-3},\"count\":4294967295,\"lifo\":true,"
+		"\"delay_ms\":null,\"run_at\":\"2026-11-23T19:11:12Z\",\"prior\\u0069ty\":7}";
 	struct arena arena = { 0 };
 	struct problem problem = { 0 };
 	struct job job = { .delay_ms = 5 };
@@ -441,9 +491,12 @@ static void a_table_refuses_with_path_and_reason(void **state)
 		enum err err;
 		const char *field, *detail;
 	} rows[] = {
-		{ "{\"name\":\"a\",\"delai_ms\":1}", E_UNKNOWN_FIELD, "jobs[1].delai_ms", "Unknown field; did you mean \"delay_ms\"?" },
-		{ "{\"zzz\":1}", E_UNKNOWN_FIELD, "jobs[1].zzz", "Unknown field; known here: name, priority, count, delay_ms, run_at, lifo, payload, retry." },
-		{ "{\"\":1}", E_UNKNOWN_FIELD, "jobs[1].", "Unknown field; known here: name, priority, count, delay_ms, run_at, lifo, payload, retry." },
+		{ "{\"name\":\"a\",\"delai_ms\":1}", E_UNKNOWN_FIELD, "jobs[1].delai_ms",
+		  "Unknown field; did you mean \"delay_ms\"?" },
+		{ "{\"zzz\":1}", E_UNKNOWN_FIELD, "jobs[1].zzz",
+		  "Unknown field; known here: name, priority, count, delay_ms, run_at, lifo, payload, retry." },
+		{ "{\"\":1}", E_UNKNOWN_FIELD, "jobs[1].",
+		  "Unknown field; known here: name, priority, count, delay_ms, run_at, lifo, payload, retry." },
 		{ "{\"nam\":1}", E_UNKNOWN_FIELD, "jobs[1].nam", "Unknown field; did you mean \"name\"?" },
 		{ "{\"names\":1}", E_UNKNOWN_FIELD, "jobs[1].names", "Unknown field; did you mean \"name\"?" },
 		{ "{\"name\":\"a\",\"name\":\"a\"}", E_INVALID, "jobs[1].name", "This field is given twice." },
@@ -451,20 +504,29 @@ static void a_table_refuses_with_path_and_reason(void **state)
 		{ "{\"delay_ms\":null,\"delay_ms\":1}", E_INVALID, "jobs[1].delay_ms", "This field is given twice." },
 		{ "{}", E_INVALID, "jobs[1].name", "This field is required." },
 		{ "{\"name\":\"\"}", E_INVALID, "jobs[1].name", "This text must not be empty." },
-		{ "{\"name\":\"12345678901\"}", E_INVALID, "jobs[1].name", "This text is longer than the 10 bytes allowed." },
+		{ "{\"name\":\"12345678901\"}", E_INVALID, "jobs[1].name",
+		  "This text is longer than the 10 bytes allowed." },
 		{ "{\"name\":\"a\\u0000b\"}", E_INVALID, "jobs[1].name", "The character U+0000 is not allowed here." },
 		{ "{\"name\":null}", E_INVALID, "jobs[1].name", "Expected a string, got null." },
-		{ "{\"name\":\"a\",\"priority\":\"5\"}", E_INVALID, "jobs[1].priority", "Expected an integer from 0 to 2097151, got a string." },
-		{ "{\"name\":\"a\",\"count\":4294967296}", E_INVALID, "jobs[1].count", "Expected an integer from 0 to 4294967295, got 4294967296." },
+		{ "{\"name\":\"a\",\"priority\":\"5\"}", E_INVALID, "jobs[1].priority",
+		  "Expected an integer from 0 to 2097151, got a string." },
+		{ "{\"name\":\"a\",\"count\":4294967296}", E_INVALID, "jobs[1].count",
+		  "Expected an integer from 0 to 4294967295, got 4294967296." },
 		{ "{\"name\":\"a\",\"lifo\":1}", E_INVALID, "jobs[1].lifo", "Expected true or false, got a number." },
-		{ "{\"name\":\"a\",\"run_at\":5}", E_INVALID, "jobs[1].run_at", "Expected an instant in a string, such as \"2026-11-23T19:11:12.345Z\"." },
-		{ "{\"name\":\"a\",\"run_at\":\"now\"}", E_INVALID, "jobs[1].run_at", "Expected an instant such as \"2026-11-23T19:11:12.345Z\", got \"now\"." },
-		{ "{\"name\":\"a\",\"retry\":{\"factor\":6}}", E_INVALID, "jobs[1].retry.factor", "Expected an integer from -5 to 5, got 6." },
-		{ "{\"name\":\"a\",\"retry\":{\"fact\":6}}", E_UNKNOWN_FIELD, "jobs[1].retry.fact", "Unknown field; known here: factor." },
+		{ "{\"name\":\"a\",\"run_at\":5}", E_INVALID, "jobs[1].run_at",
+		  "Expected an instant in a string, such as \"2026-11-23T19:11:12.345Z\"." },
+		{ "{\"name\":\"a\",\"run_at\":\"now\"}", E_INVALID, "jobs[1].run_at",
+		  "Expected an instant such as \"2026-11-23T19:11:12.345Z\", got \"now\"." },
+		{ "{\"name\":\"a\",\"retry\":{\"factor\":6}}", E_INVALID, "jobs[1].retry.factor",
+		  "Expected an integer from -5 to 5, got 6." },
+		{ "{\"name\":\"a\",\"retry\":{\"fact\":6}}", E_UNKNOWN_FIELD, "jobs[1].retry.fact",
+		  "Unknown field; known here: factor." },
 		{ "{\"name\":\"a\",\"retry\":[]}", E_INVALID, "jobs[1].retry", "Expected an object, got an array." },
-		{ "{\"name\":\"a\",\"payload\":[1,]}", E_MALFORMED, "jobs[1].payload", "At byte 41 (line 1, column 42): a value is expected here." },
+		{ "{\"name\":\"a\",\"payload\":[1,]}", E_MALFORMED, "jobs[1].payload",
+		  "At byte 41 (line 1, column 42): a value is expected here." },
 		{ "[]", E_INVALID, "jobs[1]", "Expected an object, got an array." },
-		{ "{\"name\":\"a\"", E_MALFORMED, "jobs[1].name", "At byte 27 (line 1, column 28): ',' or '}' is expected after a field's value." },
+		{ "{\"name\":\"a\"", E_MALFORMED, "jobs[1].name",
+		  "At byte 27 (line 1, column 28): ',' or '}' is expected after a field's value." },
 		{ "{\"na\\u0000me\":\"a\"}", E_INVALID, "jobs[1]", "The character U+0000 is not allowed here." },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -563,9 +625,12 @@ static void writes_objects(void **state)
 	buf_add_lit(&buf, "]}");
 	assert_true(buf_ok(&buf));
 	buf_add_byte(&buf, '\0');
-	assert_string_equal(buf.ptr, "{\"a\\\"\":\"x\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f é" BEE "\",\"i\":-9223372036854775808,\"u\":18446744073709551615,"
-				     "\"t\":true,\"f\":false,\"n\":null,\"r\":[1],\"e\":null,\"at\":\"2026-11-23T19:11:12.345Z\",\"never\":null,"
-				     "\"list\":[{\"n\":0},{\"n\":1},{\"n\":2}]}");
+	assert_string_equal(
+		buf.ptr,
+		"{\"a\\\"\":\"x\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f é" BEE
+		"\",\"i\":-9223372036854775808,\"u\":18446744073709551615,"
+		"\"t\":true,\"f\":false,\"n\":null,\"r\":[1],\"e\":null,\"at\":\"2026-11-23T19:11:12.345Z\",\"never\":null,"
+		"\"list\":[{\"n\":0},{\"n\":1},{\"n\":2}]}");
 	buf_fini(&buf);
 }
 
@@ -574,7 +639,10 @@ static void commas_come_where_needed(void **state)
 	(void)state;
 	static const struct {
 		const char *before, *after;
-	} rows[] = { { "", "" }, { "[", "[" }, { "{", "{" }, { "{\"a\":", "{\"a\":" }, { "[1", "[1," }, { "[\"a\"", "[\"a\"," }, { "[{}", "[{}," }, { "[[]", "[[]," } };
+	} rows[] = { { "", "" },        { "[", "[" },
+		     { "{", "{" },      { "{\"a\":", "{\"a\":" },
+		     { "[1", "[1," },   { "[\"a\"", "[\"a\"," },
+		     { "[{}", "[{}," }, { "[[]", "[[]," } };
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct buf buf = { .max_bytes = 100 };
 		buf_add(&buf, str_of(rows[i].before));

@@ -13,7 +13,9 @@ void json_put_comma(struct buf *buf)
 static void json_put_escape(struct buf *buf, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char letters[128] = { ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+	static const char letters[128] = {
+		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+	};
 	if (letters[c]) {
 		buf_add(buf, (struct str){ (char[]){ '\\', letters[c] }, 2 });
 	} else {

@@ -32,7 +32,11 @@ static struct log_state {
 	int64_t (*wall_us)(void), (*mono_us)(void);
 	struct log_cause causes[LOG_CAUSES];
 	char line[LOG_LINE_BYTES]; /* a buf stands on it; logging allocates nothing */
-} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .least = LOG_INFO, .wall_us = clock_wall_us, .mono_us = clock_mono_us };
+} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER,
+		.fd = STDERR_FILENO,
+		.least = LOG_INFO,
+		.wall_us = clock_wall_us,
+		.mono_us = clock_mono_us };
 
 static _Thread_local char log_numbers[LOG_NUMBERS][LOG_NUMBER_BYTES];
 static _Thread_local char log_strings[LOG_NUMBERS][LOG_STR_BYTES];
@@ -118,7 +122,9 @@ static void log_begin(struct buf *line, enum log_level level, const char *event)
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	static const char *const columns[] = { " DEBUG ", " INFO  ", " WARN  ", " ERROR " };
 	char at[TIME_TEXT_BYTES];
-	*line = (struct buf){ .ptr = log_state.line, .capacity = LOG_LINE_BYTES, .max_bytes = LOG_LINE_BYTES - LOG_TAIL_BYTES };
+	*line = (struct buf){ .ptr = log_state.line,
+			      .capacity = LOG_LINE_BYTES,
+			      .max_bytes = LOG_LINE_BYTES - LOG_TAIL_BYTES };
 	line->capacity = line->max_bytes;
 	time_text(log_state.wall_us(), at);
 	if (log_state.format == LOG_JSON) {

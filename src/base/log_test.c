@@ -52,10 +52,12 @@ static void writes_logfmt(void **state)
 	(void)state;
 	log_setup(log_fd, LOG_INFO, LOG_TEXT);
 	log_event(LOG_DEBUG, "hidden", NULL);
-	log_event(LOG_INFO, "store.open", "path", "/var/lib/ruche", "jobs", log_i64(-12), "note", "two words", "empty", "", "quoted", "a\"b\n",
-		  "bad", "\xff", "null", (const char *)NULL, NULL);
-	assert_string_equal(logged(), "2026-11-23T19:11:12.345Z INFO  store.open path=/var/lib/ruche jobs=-12 note=\"two words\" empty=\"\" "
-				      "quoted=\"a\\\"b\\n\" bad=\"\xef\xbf\xbd\" null=\"\"\n");
+	log_event(LOG_INFO, "store.open", "path", "/var/lib/ruche", "jobs", log_i64(-12), "note", "two words", "empty",
+		  "", "quoted", "a\"b\n", "bad", "\xff", "null", (const char *)NULL, NULL);
+	assert_string_equal(
+		logged(),
+		"2026-11-23T19:11:12.345Z INFO  store.open path=/var/lib/ruche jobs=-12 note=\"two words\" empty=\"\" "
+		"quoted=\"a\\\"b\\n\" bad=\"\xef\xbf\xbd\" null=\"\"\n");
 }
 
 static void writes_json(void **state)
@@ -63,8 +65,10 @@ static void writes_json(void **state)
 	(void)state;
 	log_setup(log_fd, LOG_DEBUG, LOG_JSON);
 	log_event(LOG_WARN, "x", "jobs", log_i64(5), "text", "5", "slice", log_str((struct str){ "abcdef", 3 }), NULL);
-	assert_string_equal(logged(), "{\"at\":\"2026-11-23T19:11:12.345Z\",\"level\":\"warn\",\"event\":\"x\",\"jobs\":5,\"text\":\"5\","
-				      "\"slice\":\"abc\"}\n");
+	assert_string_equal(
+		logged(),
+		"{\"at\":\"2026-11-23T19:11:12.345Z\",\"level\":\"warn\",\"event\":\"x\",\"jobs\":5,\"text\":\"5\","
+		"\"slice\":\"abc\"}\n");
 }
 
 static void a_line_is_never_cut_in_the_middle(void **state)
@@ -73,7 +77,8 @@ static void a_line_is_never_cut_in_the_middle(void **state)
 	static char long_value[100000];
 	memset(long_value, '"', sizeof(long_value) - 1);
 	log_setup(log_fd, LOG_DEBUG, LOG_JSON);
-	log_event(LOG_INFO, "x", "a", long_value, "b", long_value, "c", long_value, "d", long_value, "e", long_value, "f", long_value, NULL);
+	log_event(LOG_INFO, "x", "a", long_value, "b", long_value, "c", long_value, "d", long_value, "e", long_value,
+		  "f", long_value, NULL);
 	const char *line = logged();
 	assert_true(strlen(line) <= 16384);
 	assert_string_equal(line + strlen(line) - 3, "\"}\n");

@@ -81,6 +81,7 @@ static void reserve_makes_room(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(agrees_with_a_naive_model), cmocka_unit_test(reserve_makes_room) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(agrees_with_a_naive_model),
+					    cmocka_unit_test(reserve_makes_room) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,7 +134,8 @@ static uint64_t str_hash_key(uint64_t n) /* splitmix64 */
 	return n ^ (n >> 31);
 }
 
-static uint64_t str_hash_tail(const char *ptr, size_t len) /* at most eight bytes, zero-padded; the length is mixed in apart */
+static uint64_t str_hash_tail(const char *ptr,
+			      size_t len) /* at most eight bytes, zero-padded; the length is mixed in apart */
 {
 	uint64_t word = 0;
 	if (len)

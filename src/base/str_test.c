@@ -88,13 +88,38 @@ static void knows_utf8(void **state)
 		const char *text;
 		bool good;
 	} rows[] = {
-		{ "", true }, { "ascii", true }, { "éàü€", true }, { "\xf0\x9f\x90\x9d", true }, { "\x7f", true },
-		{ "\xc2\x80", true }, { "\xdf\xbf", true }, { "\xe0\xa0\x80", true }, { "\xed\x9f\xbf", true }, { "\xee\x80\x80", true },
-		{ "\xef\xbf\xbf", true }, { "\xf0\x90\x80\x80", true }, { "\xf4\x8f\xbf\xbf", true },
-		{ "\x80", false }, { "\xbf", false }, { "\xc0\x80", false }, { "\xc1\xbf", false }, { "\xc2", false }, { "\xc2\x41", false },
-		{ "\xe0\x9f\xbf", false }, { "\xe0\xa0", false }, { "\xed\xa0\x80", false }, { "\xed\xbf\xbf", false }, { "\xef\xbf", false },
-		{ "\xf0\x8f\xbf\xbf", false }, { "\xf0\x90\x80", false }, { "\xf4\x90\x80\x80", false }, { "\xf5\x80\x80\x80", false },
-		{ "\xff", false }, { "\xfe", false }, { "12345678\xff", false }, { "1234567\xc3\xa9", true },
+		{ "", true },
+		{ "ascii", true },
+		{ "éàü€", true },
+		{ "\xf0\x9f\x90\x9d", true },
+		{ "\x7f", true },
+		{ "\xc2\x80", true },
+		{ "\xdf\xbf", true },
+		{ "\xe0\xa0\x80", true },
+		{ "\xed\x9f\xbf", true },
+		{ "\xee\x80\x80", true },
+		{ "\xef\xbf\xbf", true },
+		{ "\xf0\x90\x80\x80", true },
+		{ "\xf4\x8f\xbf\xbf", true },
+		{ "\x80", false },
+		{ "\xbf", false },
+		{ "\xc0\x80", false },
+		{ "\xc1\xbf", false },
+		{ "\xc2", false },
+		{ "\xc2\x41", false },
+		{ "\xe0\x9f\xbf", false },
+		{ "\xe0\xa0", false },
+		{ "\xed\xa0\x80", false },
+		{ "\xed\xbf\xbf", false },
+		{ "\xef\xbf", false },
+		{ "\xf0\x8f\xbf\xbf", false },
+		{ "\xf0\x90\x80", false },
+		{ "\xf4\x90\x80\x80", false },
+		{ "\xf5\x80\x80\x80", false },
+		{ "\xff", false },
+		{ "\xfe", false },
+		{ "12345678\xff", false },
+		{ "1234567\xc3\xa9", true },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		assert_int_equal(str_is_utf8(str_of(rows[i].text)), rows[i].good);
@@ -160,9 +185,14 @@ static void spreads_hashes(void **state) /* decimal ids into 4,096 buckets: none
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(orders_by_bytes_then_length), cmocka_unit_test(compares_header_names), cmocka_unit_test(finds_and_trims),
-		cmocka_unit_test(reads_integers),              cmocka_unit_test(knows_utf8),           cmocka_unit_test(cuts_between_characters),
-		cmocka_unit_test(hashes_by_content_and_seed),  cmocka_unit_test(spreads_hashes),
+		cmocka_unit_test(orders_by_bytes_then_length),
+		cmocka_unit_test(compares_header_names),
+		cmocka_unit_test(finds_and_trims),
+		cmocka_unit_test(reads_integers),
+		cmocka_unit_test(knows_utf8),
+		cmocka_unit_test(cuts_between_characters),
+		cmocka_unit_test(hashes_by_content_and_seed),
+		cmocka_unit_test(spreads_hashes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,13 +8,15 @@
 static void finds_the_nearest(void **state)
 {
 	(void)state;
-	static const char *const known[] = { "id", "name", "queue", "delay_ms", "run_at", "max_attempts", "payload", "priority" };
+	static const char *const known[] = { "id",     "name",         "queue",   "delay_ms",
+					     "run_at", "max_attempts", "payload", "priority" };
 	static const struct {
 		const char *word, *best;
 	} rows[] = {
-		{ "delai_ms", "delay_ms" }, { "delayMs", "delay_ms" }, { "delay-ms", "delay_ms" }, { "Name", "name" }, { "nmae", "name" },
-		{ "maxAttempts", "max_attempts" }, { "attempts", NULL }, { "runat", "run_at" }, { "quue", "queue" }, { "priorty", "priority" },
-		{ "paylaod", "payload" }, { "x", NULL }, { "", NULL }, { "di", "id" }, { "wxyz", NULL }, { "completely_else", NULL },
+		{ "delai_ms", "delay_ms" }, { "delayMs", "delay_ms" }, { "delay-ms", "delay_ms" }, { "Name", "name" },
+		{ "nmae", "name" }, { "maxAttempts", "max_attempts" }, { "attempts", NULL }, { "runat", "run_at" },
+		{ "quue", "queue" }, { "priorty", "priority" }, { "paylaod", "payload" }, { "x", NULL }, { "", NULL },
+		{ "di", "id" }, { "wxyz", NULL }, { "completely_else", NULL },
 		{ "a_word_that_is_much_too_long_to_have_anything_suggested_for_it", NULL },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {

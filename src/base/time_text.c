@@ -80,7 +80,8 @@ static bool time_take(struct str *text, unsigned digits, char after, unsigned *o
 	return true;
 }
 
-static bool time_take_fraction(struct str *text, int64_t *out_us) /* ".1" to ".123456789"; digits beyond microseconds are cut */
+/* Nothing, or ".1" to ".123456789"; digits beyond microseconds are cut. */
+static bool time_take_fraction(struct str *text, int64_t *out_us)
 {
 	*out_us = 0;
 	if (text->len == 0 || text->ptr[0] != '.')
@@ -118,7 +119,8 @@ static unsigned time_month_days(unsigned year, unsigned month)
 static bool time_take_date(struct str *text, struct time_date *out)
 {
 	unsigned year;
-	if (!time_take(text, 4, '-', &year) || !time_take(text, 2, '-', &out->month) || !time_take(text, 2, '\0', &out->day))
+	if (!time_take(text, 4, '-', &year) || !time_take(text, 2, '-', &out->month) ||
+	    !time_take(text, 2, '\0', &out->day))
 		return false;
 	out->year = year;
 	return out->month >= 1 && out->month <= 12 && out->day >= 1 && out->day <= time_month_days(year, out->month);
@@ -132,7 +134,8 @@ enum err time_parse(struct str text, int64_t *out_us)
 	if (!time_take_date(&text, &date) || text.len == 0 || (text.ptr[0] | 0x20) != 't')
 		return E_INVALID;
 	text = str_from(text, 1);
-	if (!time_take(&text, 2, ':', &hour) || !time_take(&text, 2, ':', &minute) || !time_take(&text, 2, '\0', &second))
+	if (!time_take(&text, 2, ':', &hour) || !time_take(&text, 2, ':', &minute) ||
+	    !time_take(&text, 2, '\0', &second))
 		return E_INVALID;
 	if (hour > 23 || minute > 59 || second > 60)
 		return E_INVALID;
@@ -156,7 +159,8 @@ static const struct duration_unit duration_units[] = { /* the largest first */
 	{ "d", "d", 86400000 }, { "h", "h", 3600000 }, { "m", "min", 60000 }, { "s", "s", 1000 }, { "ms", "ms", 1 },
 };
 
-static bool duration_take_part(struct str *text, size_t *unit, int64_t *total_ms) /* "30m"; units get smaller from part to part */
+/* Takes a part, such as "30m"; units get smaller from part to part. */
+static bool duration_take_part(struct str *text, size_t *unit, int64_t *total_ms)
 {
 	size_t digits = 0, letters = 0;
 	while (digits < text->len && text->ptr[digits] >= '0' && text->ptr[digits] <= '9')
@@ -225,7 +229,8 @@ void duration_text(int64_t ms, char out[32])
 	left %= unit_ms;
 	if (++unit == ARRAY_COUNT(duration_units))
 		return;
-	uint64_t second = left / (uint64_t)duration_units[unit].ms; /* only the next unit: "1 h 5 s" would be an odd precision */
+	/* Only the next unit: "1 h 5 s" would be an odd precision. */
+	uint64_t second = left / (uint64_t)duration_units[unit].ms;
 	if (second) {
 		*out++ = ' ';
 		duration_put(out, second, duration_units[unit].name);

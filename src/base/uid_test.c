@@ -89,9 +89,10 @@ static void reads_strictly(void **state)
 		const char *text;
 		enum err err;
 	} rows[] = {
-		{ "0000000000000", E_OK }, { "7ZZZZZZZZZZZZ", E_OK }, { "oOiIlL0000000", E_OK }, { "8000000000000", E_INVALID }, { "z000000000000", E_INVALID },
-		{ "", E_INVALID }, { "000000000000", E_INVALID }, { "00000000000000", E_INVALID }, { "000000000000u", E_INVALID }, { "00000000000-0", E_INVALID },
-		{ " 000000000000", E_INVALID }, { "000000é00000", E_INVALID },
+		{ "0000000000000", E_OK }, { "7ZZZZZZZZZZZZ", E_OK }, { "oOiIlL0000000", E_OK },
+		{ "8000000000000", E_INVALID }, { "z000000000000", E_INVALID }, { "", E_INVALID },
+		{ "000000000000", E_INVALID }, { "00000000000000", E_INVALID }, { "000000000000u", E_INVALID },
+		{ "00000000000-0", E_INVALID }, { " 000000000000", E_INVALID }, { "000000é00000", E_INVALID },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		uint64_t uid = 77;
@@ -108,9 +109,12 @@ static void reads_strictly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(grows_whatever_the_clock_does), cmocka_unit_test(overflow_borrows_from_the_next_millisecond),
-		cmocka_unit_test(goes_on_after_a_restart),       cmocka_unit_test(tells_its_time),
-		cmocka_unit_test(reads_what_it_writes),          cmocka_unit_test(reads_strictly),
+		cmocka_unit_test(grows_whatever_the_clock_does),
+		cmocka_unit_test(overflow_borrows_from_the_next_millisecond),
+		cmocka_unit_test(goes_on_after_a_restart),
+		cmocka_unit_test(tells_its_time),
+		cmocka_unit_test(reads_what_it_writes),
+		cmocka_unit_test(reads_strictly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
