@@ -63,7 +63,7 @@ class Demo:
     def start_daemon(self):
         log = open(os.path.join(self.directory, "log"), "a", encoding="utf-8")  # noqa: SIM115 the child keeps it
         env = {name: value for name, value in self.env.items() if name != "RUCHE_TOKEN"}
-        self.daemon = subprocess.Popen([self.ruche, "serve", "--store-path", self.store, "--listen", f"127.0.0.1:{self.port}", "--deliver-allow", "127.0.0.0/8"],
+        self.daemon = subprocess.Popen([self.ruche, "serve", "--ephemeral", "--store-path", self.store, "--listen", f"127.0.0.1:{self.port}", "--deliver-allow", "127.0.0.0/8"],
                                        env={**env, "RUCHE_ADMIN_TOKEN": self.token}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         deadline = time.monotonic() + DEADLINE_S

@@ -29,7 +29,7 @@ class SmallDisk:
 def full_and_free_again():
     """507 with a reason while it is full; the running job completes; freed space is used without a restart; nothing is lost."""
     with SmallDisk(24) as disk:
-        with Daemon("--ephemeral", "--store-reserve-bytes", "4MiB", store=os.path.join(disk.path, "ruche.db")) as ruche:
+        with Daemon("--store-reserve-bytes", "4MiB", store=os.path.join(disk.path, "ruche.db")) as ruche:
             api = ruche.api
             ballast = os.path.join(disk.path, "ballast")
             with open(ballast, "wb") as file:

@@ -353,7 +353,7 @@ class Daemon:
         listen = ["--listen", f"unix:{self.socket_path}"]
         if self.tcp:
             listen += ["--listen", f"127.0.0.1:{self.tcp}"]
-        return [options.ruche, "serve", "--store-path", self.store, *listen, *self.arguments]
+        return [options.ruche, "serve", "--ephemeral", "--store-path", self.store, *listen, *self.arguments]
 
     def log(self):
         try:
