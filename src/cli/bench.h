@@ -60,5 +60,6 @@ enum err bench_end_to_end_single(struct bench *bench);
 enum err bench_latency(struct bench *bench);
 enum err bench_http_deliveries(struct bench *bench);
 enum err bench_memory(struct bench *bench);
+enum err bench_polls(struct bench *bench);
 enum err bench_restart(struct bench *bench);
 enum err bench_list(struct bench *bench);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SCALE_JOBS       1000000u
@@ -34,6 +35,49 @@ enum err bench_memory(struct bench *bench)
 	if (!err)
 		bench->value[0] = (double)(after_bytes - before_bytes) / (double)jobs;
 	swarm_close(swarm);
+	return err;
+}
+
+/* ---- idle long polls ---- */
+
+#define POLLS_BEES    10000u
+#define POLLS_WAIT_MS 300000
+#define POLLS_PAUSE_US 500000
+
+/* What ten thousand waiting workers cost in memory; and a job for one of them still gets through. */
+enum err bench_polls(struct bench *bench)
+{
+	if (bench->url)
+		return problem_set(&bench->problem, E_INVALID, "--url", "Memory can only be read of a daemon that the benchmark starts itself.");
+	uint32_t bees = bench->connections ? bench->connections : POLLS_BEES;
+	struct rlimit files = { 0 };
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	struct swarm *swarm = NULL, *other = NULL;
+	struct buf head, text;
+	buf_init(&head, 4096);
+	buf_init(&text, 4096);
+	bench_put_claim(&text, 1, 0, POLLS_WAIT_MS);
+	uint64_t before_bytes = bench_daemon_rss_bytes(bench);
+	enum err err = bench_swarm(bench, bees, NULL, NULL, &swarm);
+	if (!err)
+		err = swarm_head(swarm, "POST", "/v1/claims", &head);
+	for (uint32_t i = 0; !err && i < bees; i++)
+		swarm_send(swarm_bee(swarm, i), buf_str(&head), buf_str(&text));
+	if (!err && swarm_run(swarm, clock_mono_us() + POLLS_PAUSE_US, &bench->problem) != E_TIMEOUT)
+		err = bench_fail(bench, "A long poll", swarm_bee(swarm, 0)->status, STR("too early"));
+	if (!err)
+		err = bench_swarm(bench, 1, NULL, NULL, &other);
+	if (!err)
+		err = bench_expect(bench, other, "waiters", bees);
+	bench->value[0] = (double)(bench_daemon_rss_bytes(bench) - before_bytes) / bees;
+	if (!err)
+		err = bench_fill(bench, 1000);
+	swarm_close(other);
+	swarm_close(swarm);
+	buf_fini(&head);
+	buf_fini(&text);
 	return err;
 }
 
