@@ -198,7 +198,7 @@ static int queue_number_cmp(const void *key, const void *item)
 
 static bool list_has_queue(const struct list *list, uint32_t number)
 {
-	return bsearch(&number, list->queues, list->queue_count, sizeof(*list->queues), queue_number_cmp);
+	return list->queue_count && bsearch(&number, list->queues, list->queue_count, sizeof(*list->queues), queue_number_cmp);
 }
 
 static bool list_takes(const struct list *list, uint32_t shape, sqlite3_stmt *stmt, struct list_row *out)

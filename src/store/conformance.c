@@ -1,0 +1,1040 @@
+#include "store/conformance.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/uid.h"
+#include "store/suite.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define assert_ok(call)            assert_string_equal(err_code(call), "ok")
+#define assert_err(call, expected) assert_string_equal(err_code(call), err_code(expected))
+#define assert_text(slice, text)                                               \
+	do {                                                                   \
+		struct str got_ = (slice);                                     \
+		assert_int_equal(got_.len, strlen(text));                      \
+		assert_memory_equal(got_.len ? got_.ptr : "", text, got_.len); \
+	} while (0)
+
+static struct factory *the_factory;
+
+static int set_up(void **state)
+{
+	static struct suite suite;
+	suite_open(&suite, the_factory);
+	*state = &suite;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	suite_close(*state);
+	return 0;
+}
+
+/* ---- taking ---- */
+
+static void take_gives_a_higher_term_each_time(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t term = suite->meta.term;
+	assert_true(term > 0);
+	assert_int_equal(suite->meta.commit_seq, 0);
+	assert_int_equal(suite->meta.next_body, 1);
+	suite_restart(suite);
+	assert_true(suite->meta.term > term);
+}
+
+static void take_tells_where_the_store_stands(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	cs->engine_us = 123456789;
+	cs->last_uid = 77;
+	cs->next_body = 5;
+	suite_commit(suite);
+	suite_restart(suite);
+	assert_int_equal(suite->meta.commit_seq, 1);
+	assert_int_equal(suite->meta.engine_us, 123456789);
+	assert_int_equal(suite->meta.last_uid, 77);
+	assert_int_equal(suite->meta.next_body, 5);
+	assert_true(suite->meta.created_us > 0);
+}
+
+/* ---- jobs ---- */
+
+static void a_new_job_can_be_read_whole(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 3, "default", "mail");
+	struct job_write *write = suite_job(suite, TABLE_NONE, TABLE_LIVE, 1001, 3);
+	struct job_definition *definition = suite_definition(suite, write, "sheet-17");
+	definition->name = STR("send");
+	definition->group = write->row.group = STR("acme");
+	definition->tags = STR("[\"a\",\"b\"]");
+	definition->trace = STR("{\"traceparent\":\"00\"}");
+	definition->target = STR("{\"url\":\"http://x\"}");
+	definition->priority = write->row.priority = -3;
+	definition->policy = write->row.policy = 2;
+	definition->timeout_ms = 500;
+	definition->ttl_ms = 900;
+	definition->payload = STR("{\"caf\xc3\xa9\": 1}");
+	definition->payload_bytes = definition->payload.len;
+	write->row.state = JOB_DELAYED;
+	write->row.flags = ROW_DUE_WALL | ROW_LIFO;
+	write->row.due_us = 99;
+	write->row.rank = -5;
+	write->row.fence = UINT64_C(0xfedcba9876543210);
+	write->row.lease_token = UINT64_MAX;
+	suite_commit(suite);
+	char expected[4096];
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	struct job_view wanted = { .definition = *definition, .row = write->row, .queue_name = STR("mail"), .namespace_name = STR("default") };
+	text_of_view(&text, &wanted);
+	snprintf(expected, sizeof(expected), STR_FMT, STR_ARG(buf_str(&text)));
+	buf_clear(&text);
+	const struct job_view *view = suite_view(suite, 1001);
+	assert_non_null(view);
+	assert_int_equal(suite->answer.seq, 1);
+	text_of_view(&text, view);
+	assert_text(buf_str(&text), expected);
+	buf_fini(&text);
+	struct job_row row;
+	assert_true(suite_load(suite, 1001, &row));
+	assert_int_equal(row.fence, UINT64_C(0xfedcba9876543210));
+	assert_int_equal(row.lease_token, UINT64_MAX);
+	assert_int_equal(row.priority, -3);
+	assert_text(row.group, "acme");
+	assert_false(suite_load(suite, 1002, &row));
+	assert_null(suite_view(suite, 1002));
+}
+
+static void a_job_goes_from_live_to_done_and_back(void **state)
+{
+	struct suite *suite = *state;
+	struct job_row row;
+	suite_begin(suite);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 5, 1), NULL);
+	suite_commit(suite);
+	suite_begin(suite);
+	struct job_write *write = suite_job(suite, TABLE_LIVE, TABLE_LIVE, 5, 1);
+	write->row.state = JOB_ACTIVE;
+	write->row.worker = STR("w1");
+	write->row.attempts_started = 1;
+	write->row.lease_ms = 30000;
+	suite_commit(suite);
+	assert_true(suite_load(suite, 5, &row));
+	assert_int_equal(row.state, JOB_ACTIVE);
+	assert_text(row.worker, "w1");
+	assert_int_equal(row.version, 2);
+
+	suite_begin(suite);
+	write = suite_job(suite, TABLE_LIVE, TABLE_DONE, 5, 1);
+	suite_result(suite, write, "{\"ok\":true}", "");
+	suite_commit(suite);
+	assert_true(suite_load(suite, 5, &row));
+	assert_int_equal(row.state, JOB_COMPLETED);
+	assert_text(suite_view(suite, 5)->result.result, "{\"ok\":true}");
+	assert_int_equal(suite_view(suite, 5)->result.result_bytes, 11);
+
+	suite_begin(suite); /* final, changed, the result kept */
+	write = suite_job(suite, TABLE_DONE, TABLE_DONE, 5, 1);
+	write->row.flags = ROW_CANCEL;
+	suite_commit(suite);
+	assert_text(suite_view(suite, 5)->result.result, "{\"ok\":true}");
+	assert_int_equal(suite_view(suite, 5)->row.flags, ROW_CANCEL);
+	suite_begin(suite); /* replaced */
+	write = suite_job(suite, TABLE_DONE, TABLE_DONE, 5, 1);
+	write->row.state = JOB_FAILED;
+	suite_result(suite, write, "", "{\"type\":\"boom\"}");
+	suite_commit(suite);
+	assert_text(suite_view(suite, 5)->result.result, "");
+	assert_text(suite_view(suite, 5)->result.error, "{\"type\":\"boom\"}");
+
+	suite_begin(suite); /* retried */
+	suite_job(suite, TABLE_DONE, TABLE_LIVE, 5, 1);
+	suite_commit(suite);
+	assert_true(suite_load(suite, 5, &row));
+	assert_int_equal(row.state, JOB_WAITING);
+	assert_text(suite_view(suite, 5)->result.error, "");
+	suite_begin(suite);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_DONE, 6, 1), "once");
+	suite_commit(suite);
+	assert_int_equal(suite_view(suite, 6)->row.state, JOB_COMPLETED);
+}
+
+static void add_side_rows(struct suite *suite, uint64_t uid)
+{
+	struct attempt_row *attempt = change_add(&suite->cs, attempts);
+	struct log_row *log = change_add(&suite->cs, logs);
+	struct progress_row *progress = change_add(&suite->cs, progress);
+	assert_true(attempt && log && progress);
+	*attempt = (struct attempt_row){ .uid = uid, .number = 1, .fence = 9, .started_us = 1, .finished_us = 2, .next = JOB_DELAYED, .retry_us = 3,
+		                         .worker = STR("w"), .error = STR("{\"type\":\"x\"}"), .exchange = STR("{\"status\":503}") };
+	*log = (struct log_row){ uid, 1, 5, STR("hello") };
+	*progress = (struct progress_row){ uid, 6, STR("{\"percent\":50}") };
+}
+
+static enum err ask_about(struct suite *suite, enum query_kind kind, uint64_t uid)
+{
+	return suite_ask(suite, &(struct query){ .kind = kind, .uids = &uid, .uid_count = 1 });
+}
+
+static void a_deleted_job_takes_all_with_it(void **state)
+{
+	struct suite *suite = *state;
+	enum job_table tables[] = { TABLE_LIVE, TABLE_DONE };
+	for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
+		suite_begin(suite);
+		suite_definition(suite, suite_job(suite, TABLE_NONE, tables[i], 8, 1), "same");
+		add_side_rows(suite, 8);
+		suite_commit(suite);
+		assert_ok(ask_about(suite, QUERY_ATTEMPTS, 8));
+		assert_int_equal(suite->answer.attempt_count, 1);
+		assert_text(suite->answer.attempts[0].exchange, "{\"status\":503}");
+		assert_int_equal(suite->answer.attempts[0].fence, 9);
+		assert_ok(ask_about(suite, QUERY_LOGS, 8));
+		assert_int_equal(suite->answer.log_count, 1);
+		assert_text(suite->answer.logs[0].line, "hello");
+		assert_text(suite_view(suite, 8)->progress, "{\"percent\":50}");
+		suite_begin(suite);
+		suite_job(suite, tables[i], TABLE_NONE, 8, 1);
+		add_side_rows(suite, 8); /* in the same change-set: they go, too */
+		suite_commit(suite);
+		assert_null(suite_view(suite, 8));
+		assert_err(ask_about(suite, QUERY_ATTEMPTS, 8), E_JOB_NOT_FOUND);
+		assert_err(ask_about(suite, QUERY_LOGS, 8), E_JOB_NOT_FOUND);
+	}
+	suite_begin(suite);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 8, 1), NULL);
+	suite_commit(suite);
+	assert_ok(ask_about(suite, QUERY_ATTEMPTS, 8));
+	assert_int_equal(suite->answer.attempt_count, 0);
+	assert_ok(ask_about(suite, QUERY_LOGS, 8));
+	assert_int_equal(suite->answer.log_count, 0);
+	assert_text(suite_view(suite, 8)->progress, "");
+	suite_begin(suite);
+	suite_job(suite, TABLE_NONE, TABLE_NONE, 9, 1); /* came and went in one batch */
+	add_side_rows(suite, 9);
+	suite_commit(suite);
+	assert_null(suite_view(suite, 9));
+}
+
+/* ---- keys ---- */
+
+static uint64_t load_key(struct suite *suite, uint32_t queue, const char *id)
+{
+	struct load_key key = { queue, str_of(id) };
+	struct load load = { .keys = &key, .key_count = 1 };
+	arena_reset(&suite->arena);
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	return load.key_uids[0];
+}
+
+static void keys_are_unique_over_live_and_done(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), "k");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_DONE, 2, 2), "k"); /* another queue's */
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 3, 1), NULL);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 4, 1), NULL); /* no id: as many as you like */
+	suite_commit(suite);
+	assert_int_equal(load_key(suite, 1, "k"), 1);
+	assert_int_equal(load_key(suite, 2, "k"), 2);
+	assert_int_equal(load_key(suite, 3, "k"), 0);
+	assert_int_equal(load_key(suite, 1, "K"), 0);
+	enum job_table holder[] = { TABLE_LIVE, TABLE_DONE };
+	for (uint32_t queue = 1; queue <= 2; queue++) {
+		suite_begin(suite);
+		suite_queue(suite, 9, "default", "never");
+		suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 50, queue), "k");
+		assert_err(suite_try(suite), E_CONFLICT);
+		suite_begin(suite); /* freed and taken again at once */
+		suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 10 + queue, queue), "k");
+		suite_job(suite, holder[queue - 1], TABLE_NONE, queue, queue);
+		suite_commit(suite);
+		assert_int_equal(load_key(suite, queue, "k"), 10 + queue);
+	}
+	suite_begin(suite);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 60, 1), "twin");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 61, 1), "twin");
+	assert_err(suite_try(suite), E_CONFLICT);
+	assert_null(suite_view(suite, 60));
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .queue = STR("never"), .id = STR("k") }), E_QUEUE_NOT_FOUND);
+}
+
+static void rows_must_be_where_the_change_set_says(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	suite_commit(suite);
+	struct {
+		enum job_table before, after;
+		uint64_t uid;
+	} wrong[] = { { TABLE_LIVE, TABLE_LIVE, 2 }, { TABLE_LIVE, TABLE_DONE, 2 }, { TABLE_DONE, TABLE_LIVE, 1 }, { TABLE_DONE, TABLE_NONE, 1 },
+		      { TABLE_LIVE, TABLE_NONE, 2 }, { TABLE_DONE, TABLE_DONE, 1 }, { TABLE_NONE, TABLE_LIVE, 1 } };
+	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+		suite_begin(suite);
+		struct job_write *write = suite_job(suite, wrong[i].before, wrong[i].after, wrong[i].uid, 1);
+		if (wrong[i].before == TABLE_NONE)
+			suite_definition(suite, write, NULL);
+		assert_err(suite_try(suite), E_CONFLICT);
+	}
+	assert_non_null(suite_view(suite, 1));
+	assert_int_equal(suite->answer.seq, 1);
+}
+
+/* ---- bodies ---- */
+
+static void add_chunk(struct suite *suite, uint64_t number, uint32_t index, const char *bytes)
+{
+	struct body_chunk *chunk = change_add(&suite->cs, chunks);
+	assert_non_null(chunk);
+	*chunk = (struct body_chunk){ number, index, suite_text(suite, "%s", bytes) };
+}
+
+static void add_number(struct suite *suite, void *list, uint64_t number)
+{
+	CHANGE_LIST(uint64_t) *numbers = list;
+	uint64_t *item = changeset_grow(&suite->cs.arena, (void **)&numbers->items, &numbers->count, &numbers->capacity, sizeof(*item));
+	assert_non_null(item);
+	*item = number;
+}
+
+static void large_payloads_are_staged_then_referenced(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	add_chunk(suite, 1, 0, "[\"first ");
+	add_number(suite, &suite->cs.staged, 1);
+	suite->cs.next_body = 2;
+	suite_commit(suite);
+	suite_begin(suite);
+	add_chunk(suite, 1, 1, "second\"]");
+	add_number(suite, &suite->cs.staged, 1);
+	struct job_definition *definition = suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	definition->payload = STR("");
+	definition->payload_body = 1;
+	definition->payload_bytes = 16;
+	add_number(suite, &suite->cs.unstaged, 1);
+	suite_commit(suite);
+	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
+	suite_restart(suite); /* sweeps what is staged: not this one */
+	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
+
+	suite_begin(suite); /* edited, and a large result */
+	add_chunk(suite, 2, 0, "edited");
+	struct job_write *write = suite_job(suite, TABLE_LIVE, TABLE_DONE, 1, 1);
+	write->row.flags = ROW_EDITED;
+	write->row.edited_body = 2;
+	add_chunk(suite, 3, 0, "result");
+	struct job_result *result = suite_result(suite, write, "", "");
+	result->result_body = 3;
+	result->result_bytes = 6;
+	suite_commit(suite);
+	uint64_t uids[] = { 1, 77 };
+	assert_text(suite_view(suite, 1)->result.result, "result");
+	assert_text(suite->answer.jobs[0].edited_payload, "edited");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = 2 }));
+	assert_int_equal(suite->answer.job_count, 2);
+	assert_text(suite->answer.jobs[0].definition.payload, "[\"first second\"]");
+	assert_text(suite->answer.jobs[0].edited_payload, "edited");
+	assert_int_equal(suite->answer.jobs[1].definition.uid, 0);
+	suite_begin(suite);
+	write = suite_job(suite, TABLE_DONE, TABLE_LIVE, 1, 1);
+	write->row.flags = ROW_EDITED;
+	write->row.edited_body = 2;
+	suite_commit(suite);
+	suite_begin(suite); /* a dropped body reads as empty; body 3 went with the result */
+	add_number(suite, &suite->cs.dropped_bodies, 2);
+	write = suite_job(suite, TABLE_LIVE, TABLE_DONE, 1, 1);
+	write->row.flags = ROW_EDITED;
+	write->row.edited_body = 2;
+	result = suite_result(suite, write, "", "");
+	result->result_body = 3;
+	result->result_bytes = 6;
+	suite_commit(suite);
+	assert_text(suite_view(suite, 1)->edited_payload, "");
+	assert_text(suite->answer.jobs[0].result.result, "");
+}
+
+static void bodies_that_nothing_references_are_swept(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	add_chunk(suite, 1, 0, "orphan");
+	add_number(suite, &suite->cs.staged, 1);
+	suite_commit(suite);
+	struct problem problem;
+	assert_ok(suite->store->verbs->reopen(suite->store, &problem));
+	assert_ok(suite->store->verbs->take(suite->store, &suite->meta));
+	suite_begin(suite);
+	struct job_definition *definition = suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	definition->payload = STR("");
+	definition->payload_body = 1;
+	suite_commit(suite);
+	assert_text(suite_view(suite, 1)->definition.payload, "");
+}
+
+/* ---- retention ---- */
+
+static void nth_final(struct suite *suite, uint32_t n, int64_t us, uint64_t uid, uint64_t bytes)
+{
+	int64_t got_us;
+	uint64_t got_uid, got_bytes;
+	assert_ok(suite->store->verbs->nth_final(suite->store, 1, JOB_COMPLETED, n, &got_us, &got_uid, &got_bytes));
+	assert_int_equal(got_uid, uid);
+	assert_int_equal(got_us, us);
+	assert_int_equal(got_bytes, bytes);
+}
+
+static enum err keep_counts(void *context, const struct queue_counts *counts)
+{
+	if (counts->queue == 1)
+		*(struct queue_counts *)context = *counts;
+	return E_OK;
+}
+static enum err ignore_queue(void *context, const struct queue_row *row)
+{
+	(void)context, (void)row;
+	return E_OK;
+}
+static enum err ignore_job(void *context, const struct job_row *row)
+{
+	(void)context, (void)row;
+	return E_OK;
+}
+static struct queue_counts read_counts(struct suite *suite)
+{
+	struct queue_counts counts = { 0 };
+	struct scan_visitor visitor = { .context = &counts, .queue = ignore_queue, .counts = keep_counts, .job = ignore_job };
+	assert_ok(suite->store->verbs->scan(suite->store, &visitor));
+	return counts;
+}
+
+static void ranges_remove_the_oldest_final_jobs(void **state)
+{
+	struct suite *suite = *state;
+	/* uid → finish: 1→30 2→10 3→20 4→20 5→20; a failed one, one of another queue, a live one */
+	const int64_t finished[] = { 30, 10, 20, 20, 20, 5, 5 };
+	suite_begin(suite);
+	for (uint64_t uid = 1; uid <= 7; uid++) {
+		struct job_write *write = suite_job(suite, TABLE_NONE, TABLE_DONE, uid, uid == 7 ? 2 : 1);
+		suite_definition(suite, write, suite_text(suite, "id-%d", (int)uid).ptr);
+		write->row.finished_us = finished[uid - 1];
+		write->row.bytes = uid * 10;
+		if (uid == 6)
+			write->row.state = JOB_FAILED;
+		add_side_rows(suite, uid);
+	}
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 8, 1), NULL);
+	suite_counts(suite, 1, JOB_COMPLETED, 5, 150);
+	suite_counts(suite, 1, JOB_FAILED, 1, 60);
+	suite_counts(suite, 2, JOB_COMPLETED, 1, 70);
+	suite_commit(suite);
+	nth_final(suite, 1, 10, 2, 20);
+	nth_final(suite, 3, 20, 4, 20 + 30 + 40);
+	nth_final(suite, 5, 30, 1, 150);
+	nth_final(suite, 6, 0, 0, 0);
+	suite_begin(suite);
+	struct range_delete *range = change_add(&suite->cs, ranges);
+	*range = (struct range_delete){ .queue = 1, .state = JOB_COMPLETED, .up_to_us = 20, .up_to_uid = 4 };
+	suite_commit(suite);
+	assert_int_equal(range->removed, 3);
+	assert_int_equal(range->removed_bytes, 90);
+	for (uint64_t uid = 1; uid <= 8; uid++)
+		assert_int_equal(suite_view(suite, uid) == NULL, uid >= 2 && uid <= 4);
+	assert_int_equal(load_key(suite, 1, "id-3"), 0);
+	assert_int_equal(load_key(suite, 1, "id-5"), 5);
+	struct queue_counts counts = read_counts(suite);
+	assert_int_equal(counts.final[JOB_COMPLETED], 2);
+	assert_int_equal(counts.final_bytes[JOB_COMPLETED], 60);
+	assert_int_equal(counts.final[JOB_FAILED], 1);
+	assert_int_equal(counts.ended[JOB_COMPLETED], 5);
+	suite_begin(suite); /* in one change-set: a job leaves by a retry, another becomes final within the range */
+	suite_job(suite, TABLE_DONE, TABLE_LIVE, 5, 1);
+	suite_job(suite, TABLE_LIVE, TABLE_DONE, 8, 1)->row.finished_us = 25;
+	suite_counts(suite, 1, JOB_COMPLETED, 0, 0);
+	range = change_add(&suite->cs, ranges);
+	*range = (struct range_delete){ .queue = 1, .state = JOB_COMPLETED, .up_to_us = 30, .up_to_uid = 0 };
+	suite_commit(suite);
+	assert_int_equal(range->removed, 1);
+	assert_non_null(suite_view(suite, 5));
+	assert_non_null(suite_view(suite, 1));
+	assert_null(suite_view(suite, 8));
+}
+
+/* ---- the small tables ---- */
+
+static void small_rows_are_put_replaced_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	for (int round = 0; round < 2; round++) {
+		struct changeset *cs = suite_begin(suite);
+		suite_queue(suite, 1, "default", round ? "renamed" : "one");
+		suite_queue(suite, 2, "other", "one");
+		cs->queues.items[0].paused = round;
+		*change_add(cs, groups) = (struct group_row){ 1, STR("g'1"), round ? STR("{}") : STR("{\"concurrency\":2}"), !round };
+		*change_add(cs, groups) = (struct group_row){ 2, STR("g'1"), STR(""), true };
+		*change_add(cs, policies) = (struct policy_row){ 4, round ? STR("{\"b\":1}") : STR("{\"a\":1}") };
+		*change_add(cs, tokens) = (struct token_row){ 7, STR("ci"), STR("0123456789abcdef0123456789abcde\0"), STR("rch_ab12"),
+			                                      STR("enqueue read"), STR("[\"one\"]"), 5, 6, round };
+		*change_add(cs, operations) = (struct operation_row){ 9, STR("retry"), STR("{}"), STR("{\"queue\":\"one\"}"), 3, 4, 1, 10, 11, 12,
+			                                              round ? OPERATION_PAUSED : OPERATION_RUNNING, 8, 0 };
+		*change_add(cs, operations) = (struct operation_row){ .number = 10, .action = STR("cancel"), .state = OPERATION_DONE };
+		suite_commit(suite);
+	}
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	assert_text(buf_str(&text),
+	            "queue number=1 namespace_name='default' name='renamed' settings='{\"lease_ms\":1}' paused=1 created_us=2007 version=2\n"
+	            "queue number=2 namespace_name='other' name='one' settings='{\"lease_ms\":2}' paused=0 created_us=2007 version=2\n"
+	            "group queue=1 key='g'1' settings='{}' paused=0\n"
+	            "group queue=2 key='g'1' settings='' paused=1\n"
+	            "policy number=4 json='{\"b\":1}'\n"
+	            "token number=7 name='ci' hash='0123456789abcdef0123456789abcde' prefix='rch_ab12' scopes='enqueue read' queues='[\"one\"]'"
+	            " created_us=5 expires_us=6 revoked_us=1\n"
+	            "operation number=9 action='retry' arguments='{}' filter='{\"queue\":\"one\"}' as_of=3 cursor_uid=4 cursor_phase=1 done=10"
+	            " skipped=11 failed=12 state=1 created_us=8 finished_us=0\n");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_OPERATIONS, .limit = 1 })); /* newest first, finished ones too */
+	assert_int_equal(suite->answer.operation_count, 1);
+	assert_int_equal(suite->answer.operations[0].number, 10);
+	struct str cursor = suite_text(suite, STR_FMT, STR_ARG(suite->answer.next_cursor));
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_OPERATIONS, .limit = 1, .cursor = cursor }));
+	assert_int_equal(suite->answer.operations[0].number, 9);
+	assert_int_equal(suite->answer.next_cursor.len, 0);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_TOKENS }));
+	assert_int_equal(suite->answer.token_count, 1);
+	assert_int_equal(suite->answer.tokens[0].hash.len, 32);
+	assert_int_equal(suite->answer.tokens[0].hash.ptr[31], 0);
+
+	suite_begin(suite); /* a queue goes with its groups and counts; its name is free at once */
+	suite_counts(suite, 1, JOB_FAILED, 1, 1);
+	*change_add(&suite->cs, dropped_queues) = 1;
+	suite_queue(suite, 3, "default", "renamed");
+	*change_add(&suite->cs, dropped_groups) = (struct group_row){ .queue = 2, .key = STR("g'1") };
+	suite_commit(suite);
+	buf_clear(&text);
+	suite_dump(suite, &text);
+	buf_add_byte(&text, '\0');
+	assert_null(strstr(text.ptr, "group"));
+	assert_null(strstr(text.ptr, "counts"));
+	assert_null(strstr(text.ptr, "number=1 "));
+	assert_non_null(strstr(text.ptr, "number=3 namespace_name='default' name='renamed'"));
+	buf_fini(&text);
+}
+
+static void counts_are_sums_of_deltas(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_counts(suite, 1, JOB_COMPLETED, 5, 500);
+	suite_counts(suite, 1, JOB_EXPIRED, 2, 20);
+	suite->cs.counts.items[0].enqueued = 7;
+	suite->cs.counts.items[0].started = 6;
+	suite_commit(suite);
+	suite_begin(suite);
+	suite_counts(suite, 1, JOB_COMPLETED, -3, -300);
+	suite->cs.counts.items[0].enqueued = 1;
+	suite_commit(suite);
+	struct queue_counts counts = read_counts(suite);
+	assert_int_equal(counts.final[JOB_COMPLETED], 2);
+	assert_int_equal(counts.final_bytes[JOB_COMPLETED], 200);
+	assert_int_equal(counts.final[JOB_EXPIRED], 2);
+	assert_int_equal(counts.ended[JOB_COMPLETED], 5);
+	assert_int_equal(counts.enqueued, 8);
+	assert_int_equal(counts.started, 6);
+}
+
+static void idempotency_records_are_kept_and_expire(void **state)
+{
+	struct suite *suite = *state;
+	struct str keys[] = { STR("1:a"), STR("1:b"), STR("1:missing") };
+	struct changeset *cs = suite_begin(suite);
+	*change_add(cs, idempotency) = (struct idempotency_row){ keys[0], UINT64_MAX, 100, STR("bin\0ary") };
+	*change_add(cs, idempotency) = (struct idempotency_row){ keys[1], 2, 200, STR("") };
+	suite_commit(suite);
+	for (int round = 0; round < 2; round++) {
+		struct load load = { .idempotency = keys, .idempotency_count = 3 };
+		arena_reset(&suite->arena);
+		assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+		assert_int_equal(load.records[0].key.len, round ? 0 : 3);
+		if (!round) {
+			assert_int_equal(load.records[0].request_hash, UINT64_MAX);
+			assert_int_equal(load.records[0].answer.len, 7);
+			assert_memory_equal(load.records[0].answer.ptr, "bin\0ary", 7);
+		}
+		assert_int_equal(load.records[1].at_us, 200);
+		assert_int_equal(load.records[2].key.len, 0);
+		suite_begin(suite)->idempotency_before_us = 200;
+		suite_commit(suite);
+	}
+	cs = suite_begin(suite); /* a key used again */
+	*change_add(cs, idempotency) = (struct idempotency_row){ keys[1], 3, 300, STR("new") };
+	suite_commit(suite);
+	struct load load = { .idempotency = keys + 1, .idempotency_count = 1 };
+	arena_reset(&suite->arena);
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_int_equal(load.records[0].request_hash, 3);
+	assert_text(load.records[0].answer, "new");
+}
+
+static void attempts_and_log_lines_come_in_order_and_pages(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), "a");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 2, 1), "b");
+	suite_commit(suite);
+	for (uint32_t n = 1; n <= 7; n++) { /* the counter starts again after a retry by hand */
+		suite_begin(suite);
+		for (uint64_t uid = 1; uid <= 2; uid++) {
+			add_side_rows(suite, uid);
+			suite->cs.attempts.items[uid - 1].number = (n - 1) % 3 + 1;
+			suite->cs.attempts.items[uid - 1].fence = n;
+			suite->cs.logs.items[uid - 1].line = suite_text(suite, "line %u", n);
+		}
+		suite_commit(suite);
+	}
+	struct query query = { .kind = QUERY_ATTEMPTS, .queue = STR("q"), .id = STR("b"), .limit = 3 };
+	uint32_t seen = 0;
+	do {
+		assert_ok(suite_ask(suite, &query));
+		for (uint32_t i = 0; i < suite->answer.attempt_count; i++) {
+			assert_int_equal(suite->answer.attempts[i].fence, ++seen);
+			assert_int_equal(suite->answer.attempts[i].uid, 2);
+		}
+		query.cursor = suite_text(suite, STR_FMT, STR_ARG(suite->answer.next_cursor));
+	} while (query.cursor.len);
+	assert_int_equal(seen, 7);
+	query.kind = QUERY_LOGS;
+	seen = 0;
+	do {
+		char expected[16];
+		assert_ok(suite_ask(suite, &query));
+		for (uint32_t i = 0; i < suite->answer.log_count; i++) {
+			snprintf(expected, sizeof(expected), "line %u", ++seen);
+			assert_text(suite->answer.logs[i].line, expected);
+		}
+		query.cursor = suite_text(suite, STR_FMT, STR_ARG(suite->answer.next_cursor));
+	} while (query.cursor.len);
+	assert_int_equal(seen, 7);
+	query.cursor = STR("x1");
+	assert_err(suite_ask(suite, &query), E_INVALID);
+	query.cursor = STR("");
+	query.id = STR("nobody");
+	assert_err(suite_ask(suite, &query), E_JOB_NOT_FOUND);
+	query.queue = STR("nowhere");
+	assert_err(suite_ask(suite, &query), E_QUEUE_NOT_FOUND);
+}
+
+/* ---- events ---- */
+
+static void events_are_paged_by_change_set_and_trimmed(void **state)
+{
+	struct suite *suite = *state;
+	for (uint32_t n = 1; n <= 6; n++) {
+		struct changeset *cs = suite_begin(suite);
+		if (n == 1) {
+			suite_queue(suite, 1, "default", "a");
+			suite_queue(suite, 2, "default", "b");
+			suite_queue(suite, 3, "other", "a");
+		}
+		if (n != 3)
+			for (uint32_t queue = 3; queue >= 1; queue--)
+				*change_add(cs, events) = (struct event_row){ cs->seq, queue, cs->wall_us, queue, suite_text(suite, "enqueued %u\n", n) };
+		suite_commit(suite);
+	}
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .limit = 4 }));
+	assert_int_equal(suite->answer.event_count, 6); /* change-sets 1 and 2: never parted */
+	assert_int_equal(suite->answer.events[3].seq, 2);
+	assert_int_equal(suite->answer.events[3].queue, 1);
+	assert_int_equal(suite->answer.events[5].count, 3);
+	assert_int_equal(suite->answer.first_event_seq, 1);
+	assert_int_equal(suite->answer.seq, 6);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .after_seq = 2 }));
+	assert_int_equal(suite->answer.event_count, 9);
+	assert_int_equal(suite->answer.events[0].seq, 4);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .after_seq = 4, .namespace_name = STR("default") }));
+	assert_int_equal(suite->answer.event_count, 4);
+	assert_int_equal(suite->answer.events[3].queue, 2);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .after_seq = 1, .queue = STR("a"), .namespace_name = STR("other") }));
+	assert_int_equal(suite->answer.event_count, 4);
+	assert_int_equal(suite->answer.events[0].queue, 3);
+	assert_text(suite->answer.events[0].lines, "enqueued 2\n");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .after_seq = 6 }));
+	assert_int_equal(suite->answer.event_count, 0);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .queue = STR("c") }), E_QUEUE_NOT_FOUND);
+	suite_begin(suite)->events_up_to = 3;
+	suite_commit(suite);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS }));
+	assert_int_equal(suite->answer.first_event_seq, 4);
+	assert_int_equal(suite->answer.event_count, 9);
+	suite_restart(suite);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS }));
+	assert_int_equal(suite->answer.first_event_seq, 4);
+}
+
+/* ---- lists ---- */
+
+#define HOUR_US INT64_C(3600000000)
+#define BASE_US INT64_C(1767225600000000) /* 2026-01-01 */
+
+static uint64_t uid_at(int64_t hour, uint64_t n)
+{
+	return uid_floor(BASE_US + hour * HOUR_US) + n;
+}
+
+/* Twelve jobs, one an hour: uid n is of hour n; odd ones in queue a; by thirds waiting, completed, failed; finish in another order. */
+static void make_list(struct suite *suite)
+{
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	suite_queue(suite, 3, "other", "a");
+	for (uint64_t n = 0; n < 12; n++) {
+		bool final = n % 3;
+		struct job_write *write = suite_job(suite, TABLE_NONE, final ? TABLE_DONE : TABLE_LIVE, uid_at((int64_t)n, n), n % 2 ? 1 : 2);
+		struct job_definition *definition = suite_definition(suite, write, suite_text(suite, "%s_%llu", n < 6 ? "x" : "x%", (unsigned long long)n).ptr);
+		definition->name = n % 4 ? STR("mail") : STR("");
+		definition->tags = n % 5 ? STR("[\"blue\", \"caf\\u00e9\"]") : STR("[\"a\\\"b\"]");
+		write->row.group = definition->group = n == 7 ? STR("g") : STR("");
+		if (!final)
+			continue;
+		write->row.state = n % 3 == 1 ? JOB_COMPLETED : JOB_FAILED;
+		write->row.finished_us = BASE_US + (int64_t)((n * 7) % 12) * HOUR_US;
+		if (n % 3 == 2)
+			suite_result(suite, write, "", suite_text(suite, "{\"message\":\"Time Out %llu\"}", (unsigned long long)n).ptr);
+		suite_counts(suite, write->row.queue, write->row.state, 1, (int64_t)write->row.bytes);
+	}
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, uid_at(20, 0), 3), "x_0");
+	suite_commit(suite);
+}
+
+/* All pages of a list, as the n of its jobs. */
+static void assert_list(struct suite *suite, struct query query, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	query.kind = QUERY_JOBS;
+	do {
+		assert_ok(suite_ask(suite, &query));
+		assert_true(suite->answer.job_count <= query.limit || !query.limit);
+		for (uint32_t i = 0; i < suite->answer.job_count; i++)
+			buf_addf(&got, "%s%llu", got.len ? " " : "", (unsigned long long)(suite->answer.jobs[i].row.uid & 0xff));
+		query.cursor = suite_text(suite, STR_FMT, STR_ARG(suite->answer.next_cursor));
+	} while (query.cursor.len);
+	assert_text(buf_str(&got), expected);
+	query.kind = QUERY_COUNT;
+	uint64_t count = got.len > 0;
+	for (size_t i = 0; i < got.len; i++)
+		count += got.ptr[i] == ' ';
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.count, count);
+	assert_false(suite->answer.count_is_least);
+	buf_fini(&got);
+}
+
+static void lists_filter_sort_and_page(void **state)
+{
+	struct suite *suite = *state;
+	make_list(suite);
+	uint32_t failed = 1u << JOB_FAILED, completed = 1u << JOB_COMPLETED, waiting = 1u << JOB_WAITING;
+	char uid[UID_TEXT_BYTES];
+	uid_text(uid_at(5, 5), uid);
+	struct str uid_start = { uid, 9 };
+	char uid_pattern[16];
+	snprintf(uid_pattern, sizeof(uid_pattern), STR_FMT "*", STR_ARG(uid_start));
+	struct {
+		struct job_filter filter;
+		bool oldest_first;
+		const char *expected;
+	} lists[] = {
+		{ { }, false, "11 10 9 8 7 6 5 4 3 2 1 0" },
+		{ { }, true, "0 1 2 3 4 5 6 7 8 9 10 11" },
+		{ { .queue = STR("a") }, false, "11 9 7 5 3 1" },
+		{ { .queue = STR("b") }, true, "0 2 4 6 8 10" },
+		{ { .namespace_name = STR("other") }, false, "0" },
+		{ { .namespace_name = STR("nobody") }, false, "" },
+		{ { .namespace_name = STR("other"), .queue = STR("a"), .id = STR("x_0") }, false, "0" },
+		/* final states: by finish; uid→hour: 1→7 2→2 4→4 5→11 7→1 8→8 10→10 11→5 */
+		{ { .states = failed }, false, "5 8 11 2" },
+		{ { .states = completed }, true, "7 4 1 10" },
+		{ { .states = completed | failed }, false, "5 10 8 1 11 4 2 7" },
+		{ { .states = completed | failed, .queue = STR("a") }, false, "5 1 11 7" },
+		{ { .states = completed | waiting }, false, "10 9 7 6 4 3 1 0" },
+		{ { .states = waiting, .queue = STR("a") }, false, "9 3" },
+		{ { .states = waiting | failed, .queue = STR("b") }, true, "0 2 6 8" },
+		{ { .name = STR("mail") }, false, "11 10 9 7 6 5 3 2 1" },
+		{ { .name = STR("mail"), .queue = STR("a"), .states = failed }, false, "5 11" },
+		{ { .name = STR("none") }, false, "" },
+		{ { .queue = STR("a"), .id = STR("x_3") }, false, "3" },
+		{ { .queue = STR("b"), .id = STR("x_3") }, false, "" },
+		{ { .queue = STR("a"), .id = STR("x*") }, false, "11 9 7 5 3 1" },
+		{ { .queue = STR("a"), .id = STR("x%*") }, true, "7 9 11" },
+		{ { .queue = STR("a"), .id = STR("x_*"), .states = completed | failed }, true, "1 5" },
+		{ { .queue = STR("a"), .id = { uid, 13 } }, false, "5" },
+		{ { .queue = STR("b"), .id = { uid, 13 } }, false, "" },
+		{ { .queue = STR("a"), .id = str_of(uid_pattern) }, false, "5" },
+		{ { .group = STR("g") }, false, "7" },
+		{ { .tag = STR("blue") }, false, "11 9 8 7 6 4 3 2 1" },
+		{ { .tag = STR("caf\xc3\xa9"), .states = waiting }, false, "9 6 3" },
+		{ { .tag = STR("a\"b") }, false, "10 5 0" },
+		{ { .tag = STR("blu") }, false, "" },
+		{ { .error = STR("time out") }, false, "5 8 11 2" },
+		{ { .error = STR("Out 1"), .queue = STR("a") }, false, "11" },
+		{ { .created_after_us = BASE_US + 3 * HOUR_US, .created_before_us = BASE_US + 6 * HOUR_US }, false, "5 4 3" },
+		{ { .finished_after_us = BASE_US + 2 * HOUR_US, .finished_before_us = BASE_US + 8 * HOUR_US }, false, "1 11 4 2" },
+		{ { .finished_after_us = BASE_US + 8 * HOUR_US, .states = failed | waiting }, true, "8 5" },
+		{ { .created_before_us = BASE_US + 5 * HOUR_US, .states = completed | failed }, false, "1 4 2" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(lists); i++)
+		for (uint32_t limit = 0; limit < 6; limit += limit ? 2 : 1)
+			assert_list(suite, (struct query){ .filter = lists[i].filter, .oldest_first = lists[i].oldest_first, .limit = limit },
+			            lists[i].expected);
+	struct query query = { .kind = QUERY_JOBS, .filter.queue = STR("nowhere") };
+	assert_err(suite_ask(suite, &query), E_QUEUE_NOT_FOUND);
+	query.filter = (struct job_filter){ .id = STR("x_3") };
+	assert_err(suite_ask(suite, &query), E_INVALID);
+	struct str bad[] = { STR("c"), STR("f1-2"), STR("c-1"), STR("cx"), STR("hello"), STR("c99999999999999999999") };
+	query.filter = (struct job_filter){ 0 };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+		query.cursor = bad[i];
+		assert_err(suite_ask(suite, &query), E_INVALID);
+	}
+}
+
+static void lists_show_names_errors_and_progress(void **state)
+{
+	struct suite *suite = *state;
+	make_list(suite);
+	suite_begin(suite);
+	*change_add(&suite->cs, progress) = (struct progress_row){ uid_at(11, 11), 1, STR("1") };
+	suite_commit(suite);
+	suite_begin(suite);
+	*change_add(&suite->cs, progress) = (struct progress_row){ uid_at(11, 11), 2, STR("2") };
+	suite_commit(suite);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOBS, .limit = 1 }));
+	const struct job_view *view = &suite->answer.jobs[0];
+	assert_text(view->queue_name, "a");
+	assert_text(view->namespace_name, "default");
+	assert_text(view->result.error, "{\"message\":\"Time Out 11\"}");
+	assert_text(view->progress, "2");
+	assert_text(view->definition.payload, "");
+	assert_int_equal(view->definition.payload_bytes > 0, true);
+	assert_text(view->definition.id, "x%_11");
+}
+
+static void a_moved_job_is_listed_where_it_is(void **state)
+{
+	struct suite *suite = *state;
+	make_list(suite);
+	suite_begin(suite);
+	suite_job(suite, TABLE_LIVE, TABLE_LIVE, uid_at(3, 3), 2);
+	suite_commit(suite);
+	assert_list(suite, (struct query){ .filter = { .queue = STR("b"), .states = 1u << JOB_WAITING } }, "6 3 0");
+	assert_list(suite, (struct query){ .filter = { .queue = STR("b"), .name = STR("mail"), .states = 1u << JOB_WAITING } }, "6 3");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .queue = STR("a"), .id = STR("x_3") })); /* its identity stays */
+	assert_text(suite->answer.jobs[0].queue_name, "b");
+}
+
+static void matches_come_in_slices_with_versions(void **state)
+{
+	struct suite *suite = *state;
+	make_list(suite);
+	struct {
+		struct job_filter filter;
+		const char *expected;
+	} matches[] = {
+		{ { }, "0 3 6 9 / 1 2 4 5 7 8 10 11 /" },
+		{ { .states = 1u << JOB_FAILED }, "/ 2 5 8 11 /" },
+		{ { .queue = STR("a"), .name = STR("mail") }, "3 9 / 1 5 7 11 /" },
+		{ { .queue = STR("a"), .id = STR("x_*") }, "3 / 1 5 /" },
+		{ { .finished_after_us = BASE_US + 8 * HOUR_US }, "/ 5 8 10 /" },
+		{ { .tag = STR("a\"b") }, "0 / 5 10 /" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(matches); i++)
+		for (uint32_t limit = 1; limit < 20; limit += 6) {
+			struct query query = { .kind = QUERY_MATCHES, .filter = matches[i].filter, .limit = limit };
+			struct buf got;
+			buf_init(&got, 1 << 16);
+			while (query.cursor_phase < 2) {
+				assert_ok(suite_ask(suite, &query));
+				for (uint32_t n = 0; n < suite->answer.match_count; n++) {
+					buf_addf(&got, "%llu ", (unsigned long long)(suite->answer.matches[n].uid & 0xff));
+					assert_int_equal(suite->answer.matches[n].version, 1);
+				}
+				if (suite->answer.next_phase != query.cursor_phase)
+					buf_addf(&got, query.cursor_phase ? "/" : "/ ");
+				query.cursor_phase = suite->answer.next_phase;
+				query.cursor_uid = suite->answer.next_uid;
+			}
+			assert_text(buf_str(&got), matches[i].expected);
+			assert_ok(suite_ask(suite, &query));
+			assert_int_equal(suite->answer.match_count, 0);
+			assert_int_equal(suite->answer.next_phase, 2);
+			buf_fini(&got);
+		}
+	struct query query = { .kind = QUERY_COUNT, .count_max = 3 };
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.count, 3);
+	assert_true(suite->answer.count_is_least);
+	query.filter.tag = STR("a\"b");
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.count, 3);
+	assert_false(suite->answer.count_is_least);
+}
+
+/* ---- lives and terms ---- */
+
+static void everything_is_there_after_a_restart(void **state)
+{
+	struct suite *suite = *state;
+	struct buf before, after;
+	buf_init(&before, 1 << 20);
+	buf_init(&after, 1 << 20);
+	make_list(suite);
+	suite_begin(suite);
+	add_side_rows(suite, uid_at(3, 3));
+	suite_commit(suite);
+	suite_dump(suite, &before);
+	suite_restart(suite);
+	suite_dump(suite, &after);
+	assert_true(before.len > 500);
+	assert_true(str_eq(buf_str(&before), buf_str(&after)));
+	assert_list(suite, (struct query){ }, "11 10 9 8 7 6 5 4 3 2 1 0");
+	assert_ok(ask_about(suite, QUERY_ATTEMPTS, uid_at(3, 3)));
+	assert_int_equal(suite->answer.attempt_count, 1);
+	buf_fini(&before);
+	buf_fini(&after);
+}
+
+static void the_older_term_is_refused(void **state)
+{
+	struct suite *suite = *state;
+	struct store *usurper;
+	struct store_meta meta;
+	struct problem problem = { 0 };
+	if (suite->factory->hostile)
+		skip();
+	suite_begin(suite);
+	suite_commit(suite);
+	assert_ok(suite->factory->open(suite->factory, &usurper, &problem));
+	assert_ok(usurper->verbs->take(usurper, &meta));
+	assert_int_equal(meta.commit_seq, 1);
+	assert_true(meta.term > suite->meta.term);
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "late");
+	assert_err(suite_try(suite), E_STALE_TERM);
+	suite_begin(suite);
+	assert_err(suite_try(suite), E_STALE_TERM);
+	suite->cs.term = meta.term; /* the right term, but a seq that is taken */
+	struct store *old = suite->store;
+	void *context = old->wake_context;
+	suite->store = usurper;
+	usurper->wake = old->wake;
+	usurper->wake_context = context;
+	assert_ok(suite_try(suite));
+	suite->cs.seq = 2;
+	assert_err(suite_try(suite), E_STALE_TERM);
+	suite->store = old;
+	usurper->verbs->close(usurper);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS, .queue = STR("late") }), E_QUEUE_NOT_FOUND);
+}
+
+static void several_may_be_in_flight(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset sets[8] = { 0 };
+	struct outcome outcome;
+	if (suite->factory->hostile)
+		skip();
+	uint32_t most = suite->store->in_flight_max < 8 ? suite->store->in_flight_max : 8;
+	assert_true(most >= 2);
+	for (int round = 0; round < 3; round++) {
+		/* In the second round the second one conflicts: all behind it fail with it, and the store goes on. */
+		for (uint32_t i = 0; i < most; i++) {
+			arena_reset(&sets[i].arena);
+			sets[i] = (struct changeset){ .arena = sets[i].arena, .seq = suite->meta.commit_seq + 1 + i, .term = suite->meta.term,
+				                      .engine_us = 5, .wall_us = 5 };
+			struct queue_row *row = change_add(&sets[i], queues);
+			*row = (struct queue_row){ .number = i + 1, .namespace_name = STR("default"), .version = sets[i].seq,
+				                   .name = suite_text(suite, "q%u", i) };
+			if (round == 1 && i == 1)
+				*change_add(&sets[i], jobs) = (struct job_write){ .before = TABLE_LIVE, .after = TABLE_LIVE, .row.uid = 99 };
+		}
+		for (uint32_t i = 0; i < most; i++)
+			suite->store->verbs->submit(suite->store, &sets[i]);
+		for (uint32_t i = 0; i < most; i++) {
+			suite_wait(suite, &outcome);
+			assert_ptr_equal(outcome.changeset, &sets[i]);
+			assert_err(outcome.err, round == 1 && i >= 1 ? E_CONFLICT : E_OK);
+			if (!outcome.err)
+				suite->meta.commit_seq = sets[i].seq;
+		}
+	}
+	suite_restart(suite);
+	assert_int_equal(suite->meta.commit_seq, 2 * most + 1);
+	for (uint32_t i = 0; i < most; i++)
+		arena_fini(&sets[i].arena);
+}
+
+static void tell_twice(void **state)
+{
+	struct suite *suite = *state;
+	struct buf first, second;
+	suite_close(suite); /* the story opens its own */
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		buf_init(&first, 256 << 20);
+		buf_init(&second, 256 << 20);
+		conformance_tell(suite->factory, seed, 60, &first);
+		conformance_tell(suite->factory, seed, 60, &second);
+		assert_true(str_eq(buf_str(&first), buf_str(&second)));
+		buf_fini(&first);
+		buf_fini(&second);
+	}
+	suite_open(suite, the_factory);
+}
+
+int conformance_run(struct factory *factory)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(take_gives_a_higher_term_each_time),
+		TEST(take_tells_where_the_store_stands),
+		TEST(a_new_job_can_be_read_whole),
+		TEST(a_job_goes_from_live_to_done_and_back),
+		TEST(a_deleted_job_takes_all_with_it),
+		TEST(keys_are_unique_over_live_and_done),
+		TEST(rows_must_be_where_the_change_set_says),
+		TEST(large_payloads_are_staged_then_referenced),
+		TEST(bodies_that_nothing_references_are_swept),
+		TEST(ranges_remove_the_oldest_final_jobs),
+		TEST(small_rows_are_put_replaced_and_dropped),
+		TEST(counts_are_sums_of_deltas),
+		TEST(idempotency_records_are_kept_and_expire),
+		TEST(attempts_and_log_lines_come_in_order_and_pages),
+		TEST(events_are_paged_by_change_set_and_trimmed),
+		TEST(lists_filter_sort_and_page),
+		TEST(lists_show_names_errors_and_progress),
+		TEST(a_moved_job_is_listed_where_it_is),
+		TEST(matches_come_in_slices_with_versions),
+		TEST(everything_is_there_after_a_restart),
+		TEST(the_older_term_is_refused),
+		TEST(several_may_be_in_flight),
+		TEST(tell_twice),
+	};
+	the_factory = factory;
+	return cmocka_run_group_tests_name(factory->name, tests, NULL, NULL);
+}
