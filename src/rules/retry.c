@@ -158,7 +158,7 @@ static bool retry_read_word(struct json *json, const char *const *words, unsigne
 static bool retry_read_kind(struct json *json, void *out, void *context)
 {
 	(void)context;
-	unsigned kind;
+	unsigned kind = 0;
 	if (!retry_read_word(json, retry_kind_names, BACKOFF_KIND_COUNT, "Expected \"fixed\", \"exponential\" or \"list\".", &kind))
 		return false;
 	*(enum backoff_kind *)out = (enum backoff_kind)kind;
@@ -168,7 +168,7 @@ static bool retry_read_kind(struct json *json, void *out, void *context)
 static bool retry_read_jitter(struct json *json, void *out, void *context)
 {
 	(void)context;
-	unsigned jitter;
+	unsigned jitter = 0;
 	if (!retry_read_word(json, retry_jitter_names, JITTER_KIND_COUNT, "Expected \"none\", \"full\" or \"partial\".", &jitter))
 		return false;
 	*(enum jitter_kind *)out = (enum jitter_kind)jitter;
