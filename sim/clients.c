@@ -37,6 +37,9 @@ static void settings_sent(struct world *world, struct actor *actor, struct reque
 
 /* ---- producers ---- */
 
+static char large[LIMIT_PAYLOAD_INLINE * 2 + 77];
+
+
 static void enqueued(struct world *world, struct actor *actor, struct request *request)
 {
 	(void)actor;
@@ -60,6 +63,8 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 	enqueue->queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
 	enqueue->uid = uid_next(&world->maker, world_wall_us(world));
 	enqueue->payload = STR("{\"n\":1}");
+	if (world_chance(world, 4)) /* staged in chunks */
+		enqueue->payload = (struct str){ large, sizeof(large) };
 	if (world_chance(world, 600))
 		enqueue->group = client_text(request, "g%llu", world_below(world, 6));
 	if (world_chance(world, 200))
@@ -98,6 +103,15 @@ static void client_act(struct world *world, struct actor *actor, uint64_t argume
 
 /* ---- meddlers ---- */
 
+static void withdraw(struct world *world, struct actor *actor, uint64_t number)
+{
+	struct request *request = world_request(world, 1);
+	(void)actor;
+	request->ops[0].kind = OP_WITHDRAW;
+	request->ops[0].withdraw = number;
+	world_send(world, request, NULL, NULL);
+}
+
 static void meddled(struct world *world, struct actor *actor, struct request *request)
 {
 	(void)world;
@@ -129,6 +143,8 @@ static void meddle_job(struct world *world)
 		op->job.has_payload = true;
 		op->job.payload = STR("{\"edited\":true}");
 	}
+	if (op->kind == OP_WAIT && world_chance(world, 300))
+		world_plan(world, (int64_t)world_below(world, 1000000), withdraw, NULL, request->number);
 	world_send(world, request, NULL, meddled);
 }
 
@@ -143,11 +159,76 @@ static void meddle_queue(struct world *world)
 	world_send(world, request, NULL, meddled);
 }
 
+/* ---- bulk operations: started now and then, and worked off as the daemon's runner does: page, slice, until finished ---- */
+
+static void meddle_bulk(struct world *world)
+{
+	static const enum op_kind actions[] = { OP_RETRY, OP_DELETE, OP_CANCEL };
+	struct request *request = world_request(world, 1);
+	struct op *op = &request->ops[0];
+	op->kind = OP_OPERATION_START;
+	op->operation.number = uid_next(&world->maker, world_wall_us(world));
+	op->operation.action = actions[world_below(world, ARRAY_COUNT(actions))];
+	world_send(world, request, NULL, meddled);
+}
+
+static void bulk_sliced(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)world, (void)actor;
+	CHECK(request->err || request->ops[0].result.err == E_OK || request->ops[0].result.err == E_NOT_FOUND || request->ops[0].result.err == E_STATE);
+}
+
+static enum op_kind bulk_action(struct str name)
+{
+	enum op_kind kind = OP_RETRY;
+	enum err err = op_kind_parse(name, &kind);
+	CHECK(!err);
+	return kind;
+}
+
+void clients_bulk(struct world *world, const struct effect *effect)
+{
+	struct reader *reader;
+	struct answer running, answer;
+	struct request *request = world_request(world, 1);
+	struct op_operation *slice = &request->ops[0].operation;
+	enum err err = world->inner->verbs->reader_open(world->inner, &reader);
+	CHECK(!err);
+	err = reader_run(reader, &(struct query){ .kind = QUERY_OPERATIONS, .uids = &effect->uid, .uid_count = 1, .limit = LIMIT_PAGE }, &request->arena, &running);
+	CHECK(!err);
+	const struct operation_row *row = NULL;
+	for (uint32_t i = 0; i < running.operation_count; i++)
+		if (running.operations[i].number == effect->uid)
+			row = &running.operations[i];
+	CHECK(row); /* the effect left after the commit */
+	enum op_kind action = bulk_action(row->action);
+	struct query query = { .kind = QUERY_MATCHES, .limit = 7, .cursor_uid = row->cursor_uid, .cursor_phase = row->cursor_phase };
+	query.filter.queue = STR("plain");
+	query.filter.states = action == OP_CANCEL ? 1u << JOB_WAITING : 1u << JOB_FAILED | 1u << JOB_CANCELLED;
+	err = reader_run(reader, &query, &request->arena, &answer);
+	CHECK(!err || err == E_QUEUE_NOT_FOUND);
+	if (err)
+		answer = (struct answer){ .next_phase = 2 };
+	reader_close(reader);
+	uint64_t *uids = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1), *versions = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1);
+	CHECK(uids && versions);
+	for (uint32_t i = 0; i < answer.match_count; i++) {
+		uids[i] = answer.matches[i].uid;
+		versions[i] = answer.matches[i].version;
+	}
+	request->ops[0].kind = OP_SLICE;
+	*slice = (struct op_operation){ .number = effect->uid, .action = action, .uids = uids, .versions = versions, .count = answer.match_count,
+		                        .next_uid = answer.next_uid, .next_phase = answer.next_phase, .last = answer.next_phase == 2 };
+	world_send(world, request, NULL, bulk_sliced);
+}
+
 static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 {
 	if (world->calm)
 		return;
-	if (world_chance(world, 800))
+	if (world_chance(world, 10))
+		meddle_bulk(world);
+	else if (world_chance(world, 800))
 		meddle_job(world);
 	else
 		meddle_queue(world);

@@ -92,7 +92,10 @@ static void task_act(struct world *world, struct actor *actor, uint64_t argument
 		return;
 	}
 	struct request *request = world_request(world, 1);
-	task_lease_op(task, &request->ops[0], OP_HEARTBEAT);
+	struct op *op = &request->ops[0];
+	task_lease_op(task, op, world_chance(world, 800) ? OP_HEARTBEAT : world_chance(world, 500) ? OP_PROGRESS : OP_LOG);
+	if (op->kind != OP_HEARTBEAT)
+		op->lease.body = STR("50");
 	world_send(world, request, actor, task_renewed);
 }
 

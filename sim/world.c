@@ -118,6 +118,8 @@ static void world_take(struct world *world)
 		next = effect->next;
 		if (effect->kind == EFFECT_DELIVER)
 			workers_deliver(world, effect);
+		else if (effect->kind == EFFECT_OPERATION && effect->operation_state == OPERATION_RUNNING)
+			clients_bulk(world, effect);
 		effect_free(effect);
 	}
 }

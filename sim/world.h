@@ -61,5 +61,6 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 
 /* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
 void clients_start(struct world *world);
+void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
 void workers_deliver(struct world *world, const struct effect *effect);
