@@ -1,6 +1,8 @@
 #include "daemon/bulk.h"
-#include "api/operations.h"
+#include "api/op_codec.h"
+#include "api/filter.h"
 #include "base/check.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/filter.h"
@@ -183,6 +185,18 @@ static void bulk_give_up(struct bulk *bulk)
 	bulk_slice(bulk, &nothing);
 }
 
+static bool bulk_decode(struct bulk *bulk)
+{
+	struct problem problem;
+	struct json json;
+	bulk->template = (struct op_job){ 0 };
+	bulk->filter = (struct job_filter){ 0 };
+	json_init(&json, bulk->row.filter, &bulk->row_arena, &problem);
+	return op_kind_parse(bulk->row.action, &bulk->action) == E_OK &&
+	       op_read_arguments(bulk->action, bulk->row.arguments, &bulk->row_arena, &bulk->template, &problem) == E_OK &&
+	       filter_read(&json, &bulk->filter) && json_finish(&json);
+}
+
 static void bulk_fetched(struct bulk *bulk)
 {
 	const struct answer *answer = &bulk->question.answer;
@@ -199,7 +213,7 @@ static void bulk_fetched(struct bulk *bulk)
 	bulk->row.filter = arena_str(&bulk->row_arena, row->filter);
 	if (!bulk->row.action.ptr || !bulk->row.arguments.ptr || !bulk->row.filter.ptr)
 		bulk_rest(bulk);
-	else if (operation_decode(&bulk->row, &bulk->row_arena, &bulk->action, &bulk->template, &bulk->filter))
+	else if (!bulk_decode(bulk))
 		bulk_give_up(bulk);
 	else
 		bulk_page(bulk);

@@ -522,6 +522,27 @@ static void config_put_value(struct buf *out, const struct config *config, enum 
 	}
 }
 
+bool config_same(const struct config *a, const struct config *b, enum config_key key)
+{
+	const struct config_row *row = &config_rows[key];
+	const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+	const struct config_list *p = x, *q = y;
+	switch (row->type) {
+	case CONFIG_TEXT: return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+	case CONFIG_BOOL: return *(const bool *)x == *(const bool *)y;
+	case CONFIG_CHOICE: return *(const int *)x == *(const int *)y;
+	case CONFIG_COUNT:
+	case CONFIG_BYTES:
+	case CONFIG_DURATION: return *(const int64_t *)x == *(const int64_t *)y;
+	case CONFIG_LIST: break;
+	}
+	for (uint32_t i = 0; p->count == q->count && i < p->count; i++) {
+		if (strcmp(p->items[i], q->items[i]) != 0)
+			return false;
+	}
+	return p->count == q->count;
+}
+
 static struct str config_section(enum config_key key)
 {
 	struct str name = str_of(config_rows[key].key);

@@ -146,6 +146,7 @@ const struct cli_option *config_options(const struct cli_option *more);
  * "RUCHE_LISTEN", "--listen"); nothing is kept. */
 MUST_USE enum err config_load(struct config *out, const struct args *args, char *const *environment, struct problem *problem);
 void config_fini(struct config *config);
+bool config_same(const struct config *a, const struct config *b, enum config_key key); /* the same value, wherever it comes from */
 /* Variables that begin with RUCHE_ and mean nothing to any part of ruche: probably misspelt. The n-th of them with the nearest one that
  * does, or NULL when there are no more. */
 const char *config_strange_variable(char *const *environment, uint32_t n, const char **out_near);

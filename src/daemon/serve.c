@@ -1,0 +1,308 @@
+#include "daemon/serve.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/args.h"
+#include "daemon/notify.h"
+#include "daemon/vitals.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SERVE_LINGER_MS 2000 /* beyond shutdown.grace_ms: for commits that are under way */
+
+extern char **environ;
+
+struct serve {
+	const struct serve_options *options;
+	struct config *config;
+	uv_loop_t loop;
+	uv_signal_t term, interrupt, hangup;
+	struct store *store;
+	struct wire *wire;
+	int64_t began_us, stop_by_us;
+	bool loop_open, stopping;
+};
+
+/* ---- the process ---- */
+
+static void serve_log(const struct config *config)
+{
+	enum { AUTO, TEXT, JSON };
+	bool text = config->log_format == TEXT || (config->log_format == AUTO && isatty(STDERR_FILENO));
+	log_setup(STDERR_FILENO, (enum log_level)config->log_level, text ? LOG_TEXT : LOG_JSON);
+}
+
+static void serve_process(void)
+{
+	struct rlimit files;
+	umask(0077);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static void serve_warn(const struct config *config)
+{
+	char text[256];
+	const char *name, *near = NULL, *warning;
+	for (uint32_t n = 0; (name = config_strange_variable(environ, n, &near)) != NULL; n++)
+		log_event(LOG_WARN, "config.unknown_variable", "name", name, "did_you_mean", near ? near : "", NULL);
+	for (uint32_t n = 0; (warning = config_warning(config, n, text)) != NULL; n++)
+		log_event(LOG_WARN, "config.warning", "detail", warning, NULL);
+}
+
+/* ---- the store ---- */
+
+static enum err serve_open_store(struct serve *serve, struct problem *problem)
+{
+	const struct config *config = serve->config;
+	enum disk_kind kind = disk_kind(config->store_path);
+	if ((kind == DISK_MEMORY || kind == DISK_OVERLAY) && !config->ephemeral)
+		return problem_set(problem, E_CONFIG, "store.path", "%s lies on %s, where it is lost: name a place on a disk or a volume, or say --ephemeral.",
+				   config->store_path, disk_kind_name(kind));
+	if (kind == DISK_NETWORK)
+		log_event(LOG_WARN, "store.network", "path", config->store_path, "detail", "Locks and syncs of network file systems cannot be trusted.",
+			  NULL);
+	const struct store_sqlite_options wanted = { .path = config->store_path, .reserve_bytes = (uint64_t)config->store_reserve_bytes,
+						     .create = true };
+	return store_sqlite_open(&wanted, &serve->store, problem);
+}
+
+static void serve_show_token(const char *token)
+{
+	printf("\n  The admin token, shown this once:\n\n    export RUCHE_TOKEN=%s\n\n", token);
+	fflush(stdout);
+	log_event(LOG_INFO, "token.created", "name", "admin", NULL);
+}
+
+static enum err serve_open_wire(struct serve *serve, struct problem *problem)
+{
+	int64_t began_us = clock_mono_us();
+	struct engine_view view;
+	const struct wire_config wanted = { .config = serve->config, .loop = &serve->loop, .store = serve->store, .open = serve->options->open,
+					    .show_token = serve_show_token };
+	enum err err = wire_open(&wanted, &serve->wire, problem);
+	if (err)
+		return err;
+	wire_view(serve->wire, &view);
+	log_event(LOG_INFO, "store.open", "path", serve->config->store_path, "jobs", log_i64((int64_t)view.stats.live_jobs), "queues",
+		  log_i64((int64_t)view.stats.queues), "commit", log_i64((int64_t)view.stats.commit_seq), "took_ms",
+		  log_i64((clock_mono_us() - began_us) / 1000), NULL);
+	return E_OK;
+}
+
+static enum err serve_listen(struct serve *serve, struct problem *problem)
+{
+	const struct config_list *listen = &serve->config->listen;
+	int given = notify_listen_fds();
+	enum err err = E_OK;
+	for (int n = 0; n < given && !err; n++) {
+		err = wire_listen_fd(serve->wire, NOTIFY_FIRST_FD + n, problem);
+		if (!err)
+			log_event(LOG_INFO, "listen", "address", "given by the supervisor", "descriptor", log_i64(NOTIFY_FIRST_FD + n), NULL);
+	}
+	for (uint32_t n = 0; given == 0 && n < listen->count && !err; n++) {
+		err = wire_listen(serve->wire, str_of(listen->items[n]), problem);
+		if (!err)
+			log_event(LOG_INFO, "listen", "address", listen->items[n], NULL);
+	}
+	if (!err && given == 0 && listen->count == 0)
+		err = problem_set(problem, E_CONFIG, "listen", "There is no address to listen on.");
+	return err;
+}
+
+/* ---- signals ---- */
+
+static void serve_quiet(void *context)
+{
+	struct serve *serve = context;
+	uv_stop(&serve->loop);
+}
+
+static void serve_stop(struct serve *serve, int number)
+{
+	const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
+	if (serve->stopping) {
+		log_event(LOG_WARN, "daemon.killed", "signal", name, "detail", "A second signal: ended at once. Nothing acknowledged is lost.", NULL);
+		log_flush();
+		_exit(1);
+	}
+	int64_t grace_ms = serve->config->shutdown_grace_ms;
+	serve->stopping = true;
+	serve->stop_by_us = clock_mono_us() + grace_ms * 1000;
+	log_event(LOG_INFO, "daemon.stopping", "signal", name, "grace_ms", log_i64(grace_ms), NULL);
+	notify_stopping("Finishing what runs");
+	if (serve->options->end)
+		serve->options->end(serve->options->context);
+	wire_quiesce(serve->wire, grace_ms, serve_quiet, serve);
+}
+
+static void serve_signalled(uv_signal_t *handle, int number)
+{
+	serve_stop(handle->data, number);
+}
+
+/* The safe subset is taken over; what else changed is named. */
+static void serve_reload(uv_signal_t *handle, int number)
+{
+	struct serve *serve = handle->data;
+	struct config fresh;
+	struct problem problem = { 0 };
+	(void)number;
+	notify_reloading();
+	enum err err = config_load(&fresh, serve->options->args, environ, &problem);
+	if (err) {
+		log_event(LOG_ERROR, "reload.refused", "at", problem.field, "detail", problem.detail, NULL);
+	} else {
+		for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
+			if (!config_same(&fresh, serve->config, key) && !serve->options->open)
+				log_event(config_rows[key].flags & CONFIG_RELOADS ? LOG_INFO : LOG_WARN,
+					  config_rows[key].flags & CONFIG_RELOADS ? "reload.changed" : "reload.needs_restart", "key", config_rows[key].key,
+					  NULL);
+		}
+		serve_log(&(struct config){ .log_level = fresh.log_level, .log_format = serve->config->log_format });
+		serve->config->log_level = fresh.log_level;
+		if (!serve->options->open)
+			wire_allow(serve->wire, &fresh.deliver_allow);
+		config_fini(&fresh);
+		log_event(LOG_INFO, "reload.done", NULL);
+	}
+	notify_ready("Ready");
+}
+
+static void serve_watch_signals(struct serve *serve)
+{
+	CHECK(uv_signal_init(&serve->loop, &serve->term) == 0);
+	CHECK(uv_signal_init(&serve->loop, &serve->interrupt) == 0);
+	CHECK(uv_signal_init(&serve->loop, &serve->hangup) == 0);
+	serve->term.data = serve->interrupt.data = serve->hangup.data = serve;
+	CHECK(uv_signal_start(&serve->term, serve_signalled, SIGTERM) == 0);
+	CHECK(uv_signal_start(&serve->interrupt, serve_signalled, SIGINT) == 0);
+	CHECK(uv_signal_start(&serve->hangup, serve_reload, SIGHUP) == 0);
+}
+
+/* From here on a signal ends the process in the plain way. */
+static void serve_forget_signals(struct serve *serve)
+{
+	uv_close((uv_handle_t *)&serve->term, NULL);
+	uv_close((uv_handle_t *)&serve->interrupt, NULL);
+	uv_close((uv_handle_t *)&serve->hangup, NULL);
+	uv_run(&serve->loop, UV_RUN_NOWAIT);
+}
+
+/* ---- the life ---- */
+
+static enum err serve_begin(struct serve *serve, struct problem *problem)
+{
+	char pid[32];
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	log_event(LOG_INFO, "daemon.start", "version", RUCHE_VERSION, "pid", pid, "config", serve->config->file ? serve->config->file : "none", NULL);
+	serve_warn(serve->config);
+	notify_status("Opening the store");
+	enum err err = serve_open_store(serve, problem);
+	if (err)
+		return err;
+	CHECK(uv_loop_init(&serve->loop) == 0);
+	serve->loop_open = true;
+	err = serve_open_wire(serve, problem);
+	if (err)
+		return err;
+	serve_watch_signals(serve);
+	err = serve_listen(serve, problem);
+	if (!err && serve->options->begin)
+		err = serve->options->begin(serve->options->context, &serve->loop, serve->wire, problem);
+	if (err) {
+		if (serve->options->end)
+			serve->options->end(serve->options->context);
+		wire_quiesce(serve->wire, 0, serve_quiet, serve);
+		uv_run(&serve->loop, UV_RUN_DEFAULT);
+	}
+	return err;
+}
+
+static void serve_end(struct serve *serve)
+{
+	int64_t left_ms = (serve->stop_by_us - clock_mono_us()) / 1000;
+	if (serve->wire) {
+		serve_forget_signals(serve);
+		wire_close(serve->wire, left_ms > 0 ? left_ms : 0);
+	}
+	if (serve->store)
+		serve->store->verbs->close(serve->store);
+	if (serve->loop_open) {
+		uv_run(&serve->loop, UV_RUN_NOWAIT);
+		if (uv_loop_close(&serve->loop) != 0)
+			log_event(LOG_WARN, "daemon.handles_left", NULL);
+	}
+}
+
+int serve_run(const struct serve_options *options)
+{
+	struct serve serve = { .options = options, .config = options->config, .began_us = clock_mono_us() };
+	struct problem problem = { 0 };
+	serve_log(options->config);
+	serve_process();
+	enum err err = serve_begin(&serve, &problem);
+	if (!err) {
+		log_event(LOG_INFO, "daemon.ready", "took_ms", log_i64((clock_mono_us() - serve.began_us) / 1000), NULL);
+		notify_ready("Ready");
+		uv_run(&serve.loop, UV_RUN_DEFAULT);
+	} else {
+		log_event(LOG_ERROR, "daemon.failed", "code", err_code(err), "at", problem.field, "detail",
+			  *problem.detail ? problem.detail : err_sentence(err), NULL);
+	}
+	serve_end(&serve);
+	if (!err)
+		log_event(LOG_INFO, "daemon.stopped", "ran_ms", log_i64((clock_mono_us() - serve.began_us) / 1000), NULL);
+	log_flush();
+	return err ? err_exit_code(err) : 0;
+}
+
+int command_fails(const char *command, enum err err, const struct problem *problem)
+{
+	bool said = problem && *problem->detail;
+	fprintf(stderr, "ruche %s: %s%s%s\n", command, said ? problem->field : "", said && *problem->field ? ": " : "",
+		said ? problem->detail : err_sentence(err));
+	return err_exit_code(err);
+}
+
+int command_args(int argc, char **argv, struct args *args)
+{
+	const struct cli_command *command = daemon_commands;
+	while (command->name && strcmp(command->name, argv[0]) != 0)
+		command++;
+	CHECK(command->name != NULL);
+	int code = args_read(args, command, argc, argv);
+	if (!code && (args->word_count || args->has_rest))
+		code = args_complain(command, "'%s' is one word too many", args->word_count ? args->words[0] : "--");
+	return code;
+}
+
+int command_config(int argc, char **argv, struct args *args, struct config *out)
+{
+	struct problem problem = { 0 };
+	int code = command_args(argc, argv, args);
+	if (code)
+		return code;
+	enum err err = config_load(out, args, environ, &problem);
+	return err ? command_fails(argv[0], err, &problem) : 0;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct args args;
+	struct config config;
+	int code = command_config(argc, argv, &args, &config);
+	if (code)
+		return code;
+	code = serve_run(&(struct serve_options){ .config = &config, .args = &args });
+	config_fini(&config);
+	return code;
+}
