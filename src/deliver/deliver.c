@@ -16,6 +16,7 @@
 #include "base/pool.h"
 #include "deliver/guard.h"
 #include "deliver/host.h"
+#include "deliver/outbox.h"
 #include "deliver/verdict.h"
 #include "net/mailbox.h"
 #include <signal.h>
@@ -25,10 +26,8 @@
 
 #define DELIVER_LOAD_MAX       256                  /* definitions of one query */
 #define DELIVER_LOAD_BYTES     (32u * 1024 * 1024)  /* payloads that one query should bring, about */
-#define DELIVER_LOADED_BYTES   (256u * 1024 * 1024) /* payloads in memory: above it nothing is read but for an idle thread */
-#define DELIVER_OPS            256                  /* verdicts of one request */
-#define DELIVER_REQUESTS_KEPT  8                    /* rest for the next verdicts */
-#define DELIVER_SCRATCH_BYTES  (1024u * 1024)       /* of one verdict's JSON */
+#define DELIVER_LOADED_BYTES \
+	(256u * 1024 * 1024) /* payloads in memory: above it nothing is read but for an idle thread */
 #define DELIVER_AGAIN_US       250000               /* until what could not be done is tried again */
 #define DELIVER_PATIENCE_US    1000000              /* between looks at those that are held */
 
@@ -57,12 +56,13 @@ struct deliver {
 	struct deliver_ports ports;
 	struct guard guard;
 	pthread_t thread;
-	pthread_mutex_t door;        /* held while something is put through, so that the end does not pull the floor away under it */
+	pthread_mutex_t door;        /* held while something is put through: the end does not pull the floor away under it */
 	struct mailbox effects, replies;
 	_Atomic int64_t stop_by_us;  /* monotonic; 0: go on */
 	_Atomic uint64_t started, by_class[HTTP_CLASS_COUNT];
 	_Atomic uint32_t in_flight;
-	_Atomic(struct ranges *) allow; /* for the guard, once the thread sees it */
+	_Atomic(struct ranges *) allow_next; /* for the guard, once the thread sees it */
+	struct ranges *allow, *own;  /* the guard's */
 	/* From here on the thread's own. */
 	struct http_client *client;
 	struct target_cache targets;
@@ -75,137 +75,16 @@ struct deliver {
 	uint32_t load_max;           /* definitions of the next query */
 	size_t loaded_bytes;
 	int64_t patience_us;         /* when to look at the held ones again */
-	struct request *verdicts;    /* being filled; NULL: none */
-	uint32_t verdict_capacity;
-	struct request *spare;       /* linked by link */
-	uint32_t spare_count;
-	struct request *refused, **refused_last; /* verdicts that the engine could not take: sent again */
-	int64_t again_us;            /* when to try again what could not be done; INT64_MAX: nothing */
-	uint64_t next_number;
-	uint32_t outstanding;        /* requests at the engine */
-	struct buf scratch;
+	struct outbox outbox;
+	int64_t again_us;            /* when to try again what memory did not suffice for; INT64_MAX: nothing */
 };
 
 _Static_assert(offsetof(struct effect, next) == 0 && offsetof(struct request, link) == 0, "both travel as letters");
-
-/* ---- verdicts on their way to the engine ---- */
 
 static void deliver_again(struct deliver *deliver)
 {
 	if (deliver->again_us == INT64_MAX)
 		deliver->again_us = clock_mono_us() + DELIVER_AGAIN_US;
-}
-
-static void request_free(struct request *request)
-{
-	arena_fini(&request->arena);
-	buf_fini(&request->body);
-	mem_free(request);
-}
-
-static struct request *deliver_request_take(struct deliver *deliver)
-{
-	struct request *request = deliver->spare;
-	if (!request)
-		return mem_zalloc(sizeof(*request));
-	deliver->spare = request->link;
-	deliver->spare_count--;
-	struct arena arena = request->arena;
-	arena_reset(&arena);
-	*request = (struct request){ .arena = arena };
-	return request;
-}
-
-static void deliver_request_give(struct deliver *deliver, struct request *request)
-{
-	if (deliver->spare_count == DELIVER_REQUESTS_KEPT) {
-		request_free(request);
-		return;
-	}
-	request->link = deliver->spare;
-	deliver->spare = request;
-	deliver->spare_count++;
-}
-
-static void deliver_submit(struct deliver *deliver, struct request *request)
-{
-	deliver->outstanding++;
-	deliver->ports.submit(deliver->ports.context, request);
-}
-
-static void deliver_flush(struct deliver *deliver)
-{
-	struct request *request = deliver->verdicts;
-	if (!request)
-		return;
-	deliver->verdicts = NULL;
-	if (request->op_count)
-		deliver_submit(deliver, request);
-	else
-		deliver_request_give(deliver, request);
-}
-
-/* Room for one more operation; it counts once deliver_op_add is called. NULL: no memory. */
-static struct op *deliver_op(struct deliver *deliver)
-{
-	if (deliver->verdicts && deliver->verdicts->op_count == deliver->verdict_capacity)
-		deliver_flush(deliver);
-	if (!deliver->verdicts) {
-		uint32_t capacity = deliver->running_count + 4 < DELIVER_OPS ? deliver->running_count + 4 : DELIVER_OPS;
-		struct request *request = deliver_request_take(deliver);
-		if (!request)
-			return NULL;
-		request->ops = ARENA_ARRAY(&request->arena, struct op, capacity);
-		if (!request->ops) {
-			request_free(request);
-			return NULL;
-		}
-		request->number = ++deliver->next_number;
-		request->dice = deliver->ports.random(deliver->ports.context);
-		request->owner = deliver;
-		deliver->verdicts = request;
-		deliver->verdict_capacity = capacity;
-	}
-	return &deliver->verdicts->ops[deliver->verdicts->op_count];
-}
-
-static void deliver_op_add(struct deliver *deliver)
-{
-	deliver->verdicts->op_count++;
-}
-
-static bool request_should_go_again(const struct request *request)
-{
-	if (err_may_retry(request->err))
-		return true;
-	for (uint32_t i = 0; !request->err && i < request->op_count; i++)
-		if (err_may_retry(request->ops[i].result.err))
-			return true;
-	return false;
-}
-
-/* What the engine did before it failed answers stale_lease the second time, and nothing happens twice. */
-static void deliver_request_again(struct deliver *deliver, struct request *request)
-{
-	for (uint32_t i = 0; i < request->op_count; i++)
-		request->ops[i].result = (struct op_result){ 0 };
-	request->err = E_OK;
-	request->replayed = false;
-	request->commit_seq = 0;
-	request->state = NULL;
-	request->link = NULL;
-	*deliver->refused_last = request;
-	deliver->refused_last = (struct request **)&request->link;
-	deliver_again(deliver);
-}
-
-static void deliver_take_reply(struct deliver *deliver, struct request *request)
-{
-	deliver->outstanding--;
-	if (request_should_go_again(request) && !atomic_load_explicit(&deliver->stop_by_us, memory_order_relaxed))
-		deliver_request_again(deliver, request);
-	else
-		deliver_request_give(deliver, request);
 }
 
 /* ---- a delivery ---- */
@@ -323,7 +202,7 @@ static void delivery_free(struct delivery *delivery)
 static void delivery_release(struct delivery *delivery)
 {
 	struct deliver *deliver = delivery->deliver;
-	struct op *op = deliver_op(deliver);
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	if (!op) {
 		delivery_leave(delivery);
 		delivery_unload(delivery);
@@ -331,7 +210,7 @@ static void delivery_release(struct delivery *delivery)
 		return;
 	}
 	verdict_release(delivery->effect, op);
-	deliver_op_add(deliver);
+	outbox_add(&deliver->outbox);
 	delivery_free(delivery);
 }
 
@@ -344,13 +223,14 @@ static void deliver_count_class(struct deliver *deliver, enum http_class http_cl
 static void delivery_fail(struct delivery *delivery, enum http_class http_class, const char *detail)
 {
 	struct deliver *deliver = delivery->deliver;
-	struct op *op = deliver_op(deliver);
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, http_class);
-	if (!op || verdict_of_trouble(delivery->effect, http_class, detail, &deliver->verdicts->arena, &deliver->scratch, op)) {
+	if (!op || verdict_of_trouble(delivery->effect, http_class, detail, outbox_arena(&deliver->outbox),
+				      &deliver->outbox.scratch, op)) {
 		delivery_release(delivery);
 		return;
 	}
-	deliver_op_add(deliver);
+	outbox_add(&deliver->outbox);
 	delivery_free(delivery);
 }
 
@@ -358,14 +238,14 @@ static void delivery_on_done(void *context, const struct http_outcome *outcome)
 {
 	struct delivery *delivery = context;
 	struct deliver *deliver = delivery->deliver;
-	struct op *op = deliver_op(deliver);
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
-	if (!op || verdict_of_outcome(delivery->effect, &delivery->call, outcome, clock_wall_us(), &deliver->verdicts->arena,
-	                              &deliver->scratch, op)) {
+	if (!op || verdict_of_outcome(delivery->effect, &delivery->call, outcome, clock_wall_us(),
+				      outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
 		delivery_release(delivery);
 		return;
 	}
-	deliver_op_add(deliver);
+	outbox_add(&deliver->outbox);
 	delivery_free(delivery);
 }
 
@@ -404,7 +284,8 @@ static void delivery_start(struct delivery *delivery)
 static enum err delivery_build(struct delivery *delivery, const struct job_view *view, struct problem *problem)
 {
 	struct deliver *deliver = delivery->deliver;
-	delivery->target = target_cache_take(&deliver->targets, delivery->effect->queue, delivery->effect->settings, view->queue_name);
+	delivery->target = target_cache_take(&deliver->targets, delivery->effect->queue, delivery->effect->settings,
+					     view->queue_name);
 	if (!delivery->target)
 		return E_NOMEM;
 	struct call call;
@@ -494,7 +375,8 @@ static bool deliver_load(struct deliver *deliver)
 static void deliver_start_calls(struct deliver *deliver)
 {
 	struct delivery *delivery;
-	while (deliver->running_count < deliver->config.in_flight_max && (delivery = TAILQ_FIRST(&deliver->ready)) != NULL) {
+	while (deliver->running_count < deliver->config.in_flight_max &&
+	       (delivery = TAILQ_FIRST(&deliver->ready)) != NULL) {
 		if (delivery->host->running >= deliver->config.host_connections)
 			delivery_move(delivery, DELIVERY_HELD);
 		else
@@ -510,7 +392,8 @@ static void deliver_release_patient(struct deliver *deliver, int64_t now_us)
 		struct host *host = host_at(&deliver->hosts, slot);
 		if (!host)
 			continue;
-		for (delivery = TAILQ_FIRST(&host->held); delivery && delivery->state == DELIVERY_HELD; delivery = next) {
+		for (delivery = TAILQ_FIRST(&host->held); delivery && delivery->state == DELIVERY_HELD;
+		     delivery = next) {
 			next = TAILQ_NEXT(delivery, link);
 			if (now_us - delivery->since_us <= delivery->call.timeout_ms * 1000)
 				break;
@@ -535,7 +418,8 @@ static bool deliver_add(struct deliver *deliver, struct effect *effect)
 	if (map_reserve(&deliver->by_uid, 1) || pool_take(&deliver->deliveries, &slot))
 		return false;
 	struct delivery *delivery = pool_at(&deliver->deliveries, slot);
-	*delivery = (struct delivery){ .slot = slot, .deliver = deliver, .effect = effect, .since_us = clock_mono_us() };
+	*delivery =
+		(struct delivery){ .slot = slot, .deliver = deliver, .effect = effect, .since_us = clock_mono_us() };
 	CHECK(map_put(&deliver->by_uid, map_mix(effect->uid), slot) == E_OK);
 	delivery_enter(delivery, DELIVERY_QUEUED);
 	return true;
@@ -585,7 +469,7 @@ static void deliver_take_letters(struct deliver *deliver)
 {
 	for (struct letter *letter = mailbox_take(&deliver->replies), *next; letter; letter = next) {
 		next = letter->next;
-		deliver_take_reply(deliver, (struct request *)(void *)letter);
+		outbox_take(&deliver->outbox, (struct request *)(void *)letter, clock_mono_us());
 	}
 	for (struct letter *letter = mailbox_take(&deliver->effects), *next; letter; letter = next) {
 		next = letter->next;
@@ -596,16 +480,11 @@ static void deliver_take_letters(struct deliver *deliver)
 /* What could not be done for want of memory, or because the engine could not take it. */
 static void deliver_try_again(struct deliver *deliver)
 {
-	if (clock_mono_us() < deliver->again_us)
+	int64_t now_us = clock_mono_us();
+	outbox_again(&deliver->outbox, now_us);
+	if (now_us < deliver->again_us)
 		return;
 	deliver->again_us = INT64_MAX;
-	struct request *refused = deliver->refused;
-	deliver->refused = NULL;
-	deliver->refused_last = &deliver->refused;
-	for (struct request *next; refused; refused = next) {
-		next = refused->link;
-		deliver_submit(deliver, refused);
-	}
 	struct effect *unserved = deliver->unserved;
 	deliver->unserved = NULL;
 	deliver->unserved_last = &deliver->unserved;
@@ -643,22 +522,17 @@ static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
 	}
 	if (clock_mono_us() >= stop_by_us)
 		delivery_release_all(&deliver->running);
-	deliver_flush(deliver);
-	for (struct request *refused = deliver->refused, *next; refused; refused = next) {
-		next = refused->link;
-		request_free(refused); /* their leases run out, and the jobs are delivered again */
-	}
-	deliver->refused = NULL;
-	deliver->refused_last = &deliver->refused;
-	return !deliver->running_count && !deliver->outstanding && !deliver->held_count && TAILQ_EMPTY(&deliver->ready) &&
-	       TAILQ_EMPTY(&deliver->owed) && !deliver->unserved;
+	outbox_flush(&deliver->outbox);
+	outbox_give_up(&deliver->outbox);
+	return !deliver->running_count && !deliver->outbox.outstanding && !deliver->held_count &&
+	       TAILQ_EMPTY(&deliver->ready) && TAILQ_EMPTY(&deliver->owed) && !deliver->unserved;
 }
 
 /* ---- the thread ---- */
 
 static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, int64_t stop_by_us)
 {
-	int64_t until_us = deliver->again_us;
+	int64_t until_us = deliver->again_us < deliver->outbox.again_us ? deliver->again_us : deliver->outbox.again_us;
 	if (deliver->held_count && deliver->patience_us < until_us)
 		until_us = deliver->patience_us;
 	if (stop_by_us && deliver->running_count && stop_by_us < until_us)
@@ -668,25 +542,32 @@ static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, in
 	return until_us > now_us ? until_us - now_us : 0;
 }
 
-static bool deliver_copy_ranges(const struct cidr *ranges, uint32_t count, const struct cidr **out)
+static struct ranges *ranges_new(const struct cidr *ranges, uint32_t count)
 {
-	struct cidr *copy = mem_zalloc_array(count ? count : 1, sizeof(*copy));
-	if (copy && count)
-		memcpy(copy, ranges, count * sizeof(*copy));
-	*out = copy;
-	return copy != NULL;
+	struct ranges *copy = mem_zalloc(sizeof(*copy) + count * sizeof(copy->items[0]));
+	if (!copy)
+		return NULL;
+	copy->count = count;
+	if (count)
+		memcpy(copy->items, ranges, count * sizeof(*ranges));
+	return copy;
+}
+
+static void deliver_use_ranges(struct deliver *deliver, struct ranges *allow)
+{
+	mem_free(deliver->allow);
+	deliver->allow = allow;
+	deliver->guard.allow = allow->items;
+	deliver->guard.allow_count = allow->count;
 }
 
 static void deliver_take_ranges(struct deliver *deliver)
 {
-	struct ranges *allow = atomic_exchange_explicit(&deliver->allow, NULL, memory_order_acq_rel);
-	const struct cidr *copy;
-	if (allow && deliver_copy_ranges(allow->items, allow->count, &copy)) {
-		mem_free((void *)deliver->guard.allow);
-		deliver->guard.allow = copy;
-		deliver->guard.allow_count = allow->count;
-	}
-	mem_free(allow);
+	struct ranges *allow = atomic_exchange_explicit(&deliver->allow_next, NULL, memory_order_acq_rel);
+	if (!allow)
+		return;
+	deliver_use_ranges(deliver, allow);
+	http_client_forget(deliver->client); /* what was opened under the old list */
 }
 
 static void *deliver_main(void *context)
@@ -709,7 +590,7 @@ static void *deliver_main(void *context)
 			deliver_release_patient(deliver, now_us);
 			deliver->patience_us = now_us + DELIVER_PATIENCE_US;
 		}
-		deliver_flush(deliver);
+		outbox_flush(&deliver->outbox);
 		http_client_run(deliver->client, deliver_wait_us(deliver, now_us, stop_by_us));
 	}
 }
@@ -736,13 +617,10 @@ void deliver_reply(struct deliver *deliver, struct request *request)
 
 enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count)
 {
-	struct ranges *allow = mem_zalloc(sizeof(*allow) + count * sizeof(allow->items[0]));
+	struct ranges *allow = ranges_new(ranges, count);
 	if (!allow)
 		return E_NOMEM;
-	allow->count = count;
-	if (count)
-		memcpy(allow->items, ranges, count * sizeof(*ranges));
-	mem_free(atomic_exchange_explicit(&deliver->allow, allow, memory_order_acq_rel));
+	mem_free(atomic_exchange_explicit(&deliver->allow_next, allow, memory_order_acq_rel));
 	http_client_wake(deliver->client);
 	return E_OK;
 }
@@ -762,26 +640,23 @@ static void deliver_free(struct deliver *deliver)
 	deliver_take_letters(deliver); /* effects that came too late: their leases run out */
 	for (struct delivery *delivery; (delivery = TAILQ_FIRST(&deliver->queued)) != NULL;)
 		delivery_free(delivery);
-	for (struct request *spare = deliver->spare, *next; spare; spare = next) {
-		next = spare->link;
-		request_free(spare);
-	}
 	http_client_free(deliver->client);
 	target_cache_fini(&deliver->targets);
 	host_table_fini(&deliver->hosts);
 	map_fini(&deliver->by_uid);
 	pool_fini(&deliver->deliveries);
-	buf_fini(&deliver->scratch);
+	outbox_fini(&deliver->outbox);
 	mailbox_fini(&deliver->effects);
 	mailbox_fini(&deliver->replies);
 	pthread_mutex_destroy(&deliver->door);
-	mem_free(atomic_load(&deliver->allow));
-	mem_free((void *)deliver->guard.allow);
-	mem_free((void *)deliver->guard.own);
+	mem_free(atomic_load(&deliver->allow_next));
+	mem_free(deliver->allow);
+	mem_free(deliver->own);
 	mem_free(deliver);
 }
 
-static void deliver_init(struct deliver *deliver, const struct deliver_config *config, const struct deliver_ports *ports)
+static void deliver_init(struct deliver *deliver, const struct deliver_config *config,
+			 const struct deliver_ports *ports)
 {
 	deliver->config = *config;
 	deliver->ports = *ports;
@@ -800,27 +675,29 @@ static void deliver_init(struct deliver *deliver, const struct deliver_config *c
 	TAILQ_INIT(&deliver->running);
 	TAILQ_INIT(&deliver->owed);
 	deliver->unserved_last = &deliver->unserved;
-	deliver->refused_last = &deliver->refused;
 	deliver->again_us = INT64_MAX;
 	deliver->load_max = DELIVER_LOAD_MAX;
-	buf_init(&deliver->scratch, DELIVER_SCRATCH_BYTES);
+	outbox_init(&deliver->outbox, &deliver->ports, deliver);
 }
 
 static bool deliver_open(struct deliver *deliver)
 {
 	const struct deliver_config *config = &deliver->config;
-	deliver->guard.allow_count = config->allow_count;
-	deliver->guard.own_count = config->own_count;
-	if (!deliver_copy_ranges(config->allow, config->allow_count, &deliver->guard.allow) ||
-	    !deliver_copy_ranges(config->own, config->own_count, &deliver->guard.own))
+	struct ranges *allow = ranges_new(config->allow, config->allow_count);
+	deliver->own = ranges_new(config->own, config->own_count);
+	if (allow)
+		deliver_use_ranges(deliver, allow);
+	if (!allow || !deliver->own)
 		return false;
+	deliver->guard.own = deliver->own->items;
+	deliver->guard.own_count = deliver->own->count;
 	deliver->client = http_client_new(&(struct http_client_config){
-	        .guard = guard_permits,
-	        .guard_context = &deliver->guard,
-	        .ca_file = config->ca_file,
-	        .proxy = config->proxy,
-	        .connections = config->in_flight_max,
-	        .connect_ms = config->connect_ms,
+		.guard = guard_permits,
+		.guard_context = &deliver->guard,
+		.ca_file = config->ca_file,
+		.proxy = config->proxy,
+		.connections = config->in_flight_max,
+		.connect_ms = config->connect_ms,
 	});
 	return deliver->client != NULL;
 }
@@ -839,7 +716,7 @@ static bool deliver_start_thread(struct deliver *deliver)
 }
 
 enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
-                       struct problem *problem)
+		       struct problem *problem)
 {
 	if (config->ca_file && access(config->ca_file, R_OK))
 		return problem_set(problem, E_CONFIG, "deliver.ca_file", "%s cannot be read.", config->ca_file);
@@ -849,7 +726,8 @@ enum err deliver_start(const struct deliver_config *config, const struct deliver
 	deliver_init(deliver, config, ports);
 	if (!deliver_open(deliver) || !deliver_start_thread(deliver)) {
 		deliver_free(deliver);
-		return problem_set(problem, E_NOMEM, "", "The deliver thread could not be started: no memory, thread or descriptor.");
+		return problem_set(problem, E_NOMEM, "",
+				   "The deliver thread could not be started: no memory, thread or descriptor.");
 	}
 	*out = deliver;
 	return E_OK;

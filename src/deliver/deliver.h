@@ -29,7 +29,7 @@ struct deliver_ports {
 	uint64_t (*random)(void *context);
 };
 MUST_USE enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
-                                struct problem *problem);
+				struct problem *problem);
 void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thread; takes it (EFFECT_DELIVER, EFFECT_ABORT) */
 void deliver_reply(struct deliver *deliver, struct request *request); /* any thread; takes the answered request */
 /* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins. */

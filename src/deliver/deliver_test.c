@@ -41,12 +41,15 @@ static void test_request_headers(void **state)
 	struct third_party *party = party_of(NULL, 0);
 	struct house *house = house_open(HERE, NULL);
 	char target[512], uid_line[UID_TEXT_BYTES];
-	uint64_t uid = house_deliver(house, &(struct house_job){
-	        .target = target_of(target, third_party_url(party, "/a?b=c"), ""),
-	        .payload = "{\"nom\":\"fiche \xc3\xa9t\xc3\xa9\"}",
-	        .id = "fiche 12/\xc3\xa9%",
-	        .trace = "{\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\",\"tracestate\":\"a=b\",\"baggage\":[1]}",
-	        .attempts_made = 4 });
+	uint64_t uid = house_deliver(
+		house,
+		&(struct house_job){
+			.target = target_of(target, third_party_url(party, "/a?b=c"), ""),
+			.payload = "{\"nom\":\"fiche \xc3\xa9t\xc3\xa9\"}",
+			.id = "fiche 12/\xc3\xa9%",
+			.trace = "{\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
+				 "\"tracestate\":\"a=b\",\"baggage\":[1]}",
+			.attempts_made = 4 });
 	assert_int_equal(house_wait(house, uid)->kind, OP_COMPLETE);
 	const struct tp_request *request = third_party_request(party, 0);
 	uid_text(uid, uid_line);
@@ -75,17 +78,27 @@ static void test_targets_merge(void **state)
 	struct third_party *party = party_of(NULL, 0), *other = party_of(NULL, 0);
 	struct house *house = house_open(HERE, NULL);
 	char settings[512], other_target[512];
-	snprintf(settings, sizeof(settings),
-	         "{\"target\":\"http\",\"http\":{\"url\":\"%s\",\"method\":\"PUT\",\"headers\":{\"Authorization\":\"Bearer s3cret\","
-	         "\"X-Team\":\"hive\",\"X-Empty\":\"\",\"content-type\":\"application/cloudevents+json\"}}}",
-	         third_party_url(party, "/q"));
+	snprintf(
+		settings, sizeof(settings),
+		"{\"target\":\"http\",\"http\":{\"url\":\"%s\",\"method\":\"PUT\",\"headers\":{\"Authorization\":\"Bearer s3cret\","
+		"\"X-Team\":\"hive\",\"X-Empty\":\"\",\"content-type\":\"application/cloudevents+json\"}}}",
+		third_party_url(party, "/q"));
 	const struct house_job jobs[] = {
 		{ .payload = "1", .settings = settings, .settings_version = 5 },
-		{ .payload = "2", .settings = settings, .settings_version = 5, .target = "{\"headers\":{\"x-team\":\"own\"},\"method\":\"PATCH\"}" },
-		{ .payload = "3", .settings = settings, .settings_version = 5, .target = target_of(other_target, third_party_url(other, "/o"), ",\"headers\":{\"X-Own\":\"1\"}") },
+		{ .payload = "2",
+		  .settings = settings,
+		  .settings_version = 5,
+		  .target = "{\"headers\":{\"x-team\":\"own\"},\"method\":\"PATCH\"}" },
+		{ .payload = "3",
+		  .settings = settings,
+		  .settings_version = 5,
+		  .target = target_of(other_target, third_party_url(other, "/o"), ",\"headers\":{\"X-Own\":\"1\"}") },
 		{ .payload = "4", .settings = settings, .settings_version = 5, .target = "{\"method\":\"GET\"}" },
 		{ .payload = "5", .settings = settings, .settings_version = 5, .edited = "\"better\"" },
-		{ .payload = "", .settings = settings, .settings_version = 5, .target = "{\"method\":\"DELETE\",\"headers\":{\"User-Agent\":\"me\",\"Idempotency-Key\":\"k\"}}" },
+		{ .payload = "",
+		  .settings = settings,
+		  .settings_version = 5,
+		  .target = "{\"method\":\"DELETE\",\"headers\":{\"User-Agent\":\"me\",\"Idempotency-Key\":\"k\"}}" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(jobs); i++)
 		assert_int_equal(house_wait(house, house_deliver(house, &jobs[i]))->kind, OP_COMPLETE);
@@ -124,10 +137,14 @@ static void test_settings_change(void **state)
 	struct third_party *first = party_of(NULL, 0), *second = party_of(NULL, 0);
 	struct house *house = house_open(HERE, NULL);
 	char settings[2][256];
-	snprintf(settings[0], sizeof(settings[0]), "{\"target\":\"http\",\"http\":{\"url\":\"%s\"}}", third_party_url(first, "/"));
-	snprintf(settings[1], sizeof(settings[1]), "{\"target\":\"http\",\"http\":{\"url\":\"%s\"}}", third_party_url(second, "/"));
+	snprintf(settings[0], sizeof(settings[0]), "{\"target\":\"http\",\"http\":{\"url\":\"%s\"}}",
+		 third_party_url(first, "/"));
+	snprintf(settings[1], sizeof(settings[1]), "{\"target\":\"http\",\"http\":{\"url\":\"%s\"}}",
+		 third_party_url(second, "/"));
 	for (uint64_t i = 0; i < 6; i++)
-		house_wait(house, house_deliver(house, &(struct house_job){ .payload = "1", .settings = settings[i / 2 % 2], .settings_version = 1 + i / 2 }));
+		house_wait(house, house_deliver(house, &(struct house_job){ .payload = "1",
+									    .settings = settings[i / 2 % 2],
+									    .settings_version = 1 + i / 2 }));
 	assert_int_equal(third_party_requests(first), 4);
 	assert_int_equal(third_party_requests(second), 2);
 	house_free(house);
@@ -146,7 +163,8 @@ static void test_large_payload(void **state)
 	struct third_party *party = party_of(NULL, 0);
 	struct house *house = house_open(HERE, NULL);
 	target_of(target, third_party_url(party, "/"), "");
-	uint64_t uid = house_deliver(house, &(struct house_job){ .target = target, .payload = payload, .payload_len = len });
+	uint64_t uid = house_deliver(house,
+				     &(struct house_job){ .target = target, .payload = payload, .payload_len = len });
 	assert_int_equal(house_wait(house, uid)->kind, OP_COMPLETE);
 	const struct tp_request *request = third_party_request(party, 0);
 	assert_int_equal(request->body_len, len);
@@ -165,7 +183,9 @@ static void test_keep_alive(void **state)
 	char target[512];
 	target_of(target, third_party_url(party, "/"), "");
 	for (int i = 0; i < 20; i++) {
-		const struct told *told = house_wait(house, house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
+		const struct told *told =
+			house_wait(house,
+				   house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
 		assert_non_null(strstr(told->exchange, i ? "\"reused\":true" : "\"reused\":false"));
 	}
 	assert_int_equal(third_party_connections(party), 1);
@@ -179,25 +199,40 @@ static void test_keep_alive(void **state)
 static void test_redaction(void **state)
 {
 	(void)state;
-	static const struct tp_answer answer = { 500, "Set-Cookie: session=s3cret\r\nX-Api-Key: s3cret\r\nX-Plain: plain\r\nX-Plain: twice\r\n",
-		                                 "excerpt" };
+	static const struct tp_answer answer = {
+		500, "Set-Cookie: session=s3cret\r\nX-Api-Key: s3cret\r\nX-Plain: plain\r\nX-Plain: twice\r\n",
+		"excerpt"
+	};
 	struct third_party *party = party_of(&answer, 1);
 	struct house *house = house_open(HERE, NULL);
 	char target[512];
-	target_of(target, third_party_url(party, "/p?token=s3cret&a=1&API_KEY=s3cret#sig=s3cret"),
-	          ",\"headers\":{\"Authorization\":\"s3cret\",\"Cookie\":\"s3cret\",\"x-api-key\":\"s3cret\",\"X-Secret-Thing\":\"s3cret\","
-	          "\"X-Access-Token\":\"s3cret\",\"Webhook-Signature\":\"s3cret\",\"Proxy-Authorization\":\"s3cret\",\"X-Seen\":\"seen\"}");
-	const struct told *told = house_wait(house, house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
+	target_of(
+		target, third_party_url(party, "/p?token=s3cret&a=1&API_KEY=s3cret#sig=s3cret"),
+		",\"headers\":{\"Authorization\":\"s3cret\",\"Cookie\":\"s3cret\",\"x-api-key\":\"s3cret\",\"X-Secret-Thing\":\"s3cret\","
+		"\"X-Access-Token\":\"s3cret\",\"Webhook-Signature\":\"s3cret\",\"Proxy-Authorization\":\"s3cret\",\"X-Seen\":\"seen\"}");
+	const struct told *told =
+		house_wait(house, house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
 	assert_int_equal(told->kind, OP_FAIL);
 	assert_null(strstr(told->exchange, "s3cret"));
 	assert_null(strstr(told->error, "s3cret"));
-	static const char *const kept[] = { "/p?token=(redacted)&a=1&API_KEY=(redacted)#sig=(redacted)", "\"Authorization\":\"(redacted)\"", "\"X-Seen\":\"seen\"",
-		                            "\"Set-Cookie\":\"(redacted)\"", "\"X-Plain\":\"plain\"", "\"response_excerpt\":\"excerpt\"", "\"response_bytes\":7",
-		                            "\"truncated\":false", "\"method\":\"POST\"", "\"status\":500", "\"remote\":\"127.0.0.1:", "\"total_ms\":" };
+	static const char *const kept[] = { "/p?token=(redacted)&a=1&API_KEY=(redacted)#sig=(redacted)",
+					    "\"Authorization\":\"(redacted)\"",
+					    "\"X-Seen\":\"seen\"",
+					    "\"Set-Cookie\":\"(redacted)\"",
+					    "\"X-Plain\":\"plain\"",
+					    "\"response_excerpt\":\"excerpt\"",
+					    "\"response_bytes\":7",
+					    "\"truncated\":false",
+					    "\"method\":\"POST\"",
+					    "\"status\":500",
+					    "\"remote\":\"127.0.0.1:",
+					    "\"total_ms\":" };
 	for (size_t i = 0; i < ARRAY_COUNT(kept); i++)
 		if (!strstr(told->exchange, kept[i]))
 			fail_msg("no %s in %s", kept[i], told->exchange);
-	assert_non_null(strstr(told->error, "{\"type\":\"http\",\"class\":\"status_5xx\",\"message\":\"The other side failed: status 500.\",\"status\":500}"));
+	assert_non_null(strstr(
+		told->error,
+		"{\"type\":\"http\",\"class\":\"status_5xx\",\"message\":\"The other side failed: status 500.\",\"status\":500}"));
 	house_free(house);
 	third_party_stop(party);
 }
@@ -223,8 +258,11 @@ static void test_bad_targets(void **state)
 	};
 	struct house *house = house_open(HERE, NULL);
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-		const struct told *told = house_wait(house, house_deliver(house, &(struct house_job){
-		        .settings = cases[i].settings, .target = cases[i].target, .payload = "{}", .gone = cases[i].gone }));
+		const struct told *told =
+			house_wait(house, house_deliver(house, &(struct house_job){ .settings = cases[i].settings,
+										    .target = cases[i].target,
+										    .payload = "{}",
+										    .gone = cases[i].gone }));
 		assert_int_equal(told->kind, OP_FAIL);
 		assert_int_equal(told->verdict, VERDICT_FINAL);
 		assert_int_equal(json_check(str_of(told->error), NULL), E_OK);
@@ -240,7 +278,8 @@ static void test_abort(void **state)
 {
 	(void)state;
 	static const struct tp_step hangs[] = { TP_READ, TP_HANG, TP_END };
-	struct third_party *silent = third_party_start(&(struct third_party_config){ .scripts = { hangs } }), *party = party_of(NULL, 0);
+	struct third_party *silent = third_party_start(&(struct third_party_config){ .scripts = { hangs } }),
+			   *party = party_of(NULL, 0);
 	struct house *house = house_open(HERE, &(struct deliver_config){ .in_flight_max = 2 });
 	char silent_target[512], target[512];
 	target_of(silent_target, third_party_url(silent, "/"), "");
@@ -308,7 +347,8 @@ static void test_dead_host_delays_nobody(void **state)
 {
 	(void)state;
 	static const struct tp_step hangs[] = { TP_HANG, TP_END };
-	struct third_party *dead = third_party_start(&(struct third_party_config){ .scripts = { hangs } }), *party = party_of(NULL, 0);
+	struct third_party *dead = third_party_start(&(struct third_party_config){ .scripts = { hangs } }),
+			   *party = party_of(NULL, 0);
 	struct house *house = house_open(HERE, &(struct deliver_config){ .in_flight_max = 16, .host_connections = 4 });
 	char dead_target[512], target[512];
 	target_of(dead_target, third_party_url(dead, "/"), "");
@@ -372,7 +412,8 @@ static void test_store_cannot_be_read(void **state)
 	char target[512];
 	target_of(target, third_party_url(party, "/"), "");
 	house_fail_reads(house, E_IO, 1);
-	const struct told *told = house_wait(house, house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
+	const struct told *told =
+		house_wait(house, house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" }));
 	assert_int_equal(told->kind, OP_FAIL);
 	assert_int_equal(told->verdict, VERDICT_DELAY);
 	assert_true(told->costs_nothing);
@@ -410,6 +451,25 @@ static void test_many_at_once(void **state)
 	}
 }
 
+static void test_allow_changes(void **state)
+{
+	(void)state;
+	struct third_party *party = party_of(NULL, 0);
+	struct house *house = house_open("127.0.0.1", NULL);
+	char target[512];
+	struct cidr other;
+	assert_int_equal(cidr_parse(STR("127.0.0.1"), &other, NULL), E_OK);
+	target_of(target, third_party_url(party, "/"), "");
+	const struct house_job job = { .target = target, .payload = "{}" };
+	assert_int_equal(house_wait(house, house_deliver(house, &job))->kind, OP_COMPLETE);
+	assert_int_equal(deliver_allow(house_deliver_thread(house), NULL, 0), E_OK);
+	assert_non_null(strstr(house_wait(house, house_deliver(house, &job))->error, "guarded")); /* no open connection is used */
+	assert_int_equal(deliver_allow(house_deliver_thread(house), &other, 1), E_OK);
+	assert_int_equal(house_wait(house, house_deliver(house, &job))->kind, OP_COMPLETE);
+	house_free(house);
+	third_party_stop(party);
+}
+
 static void test_bad_ca_file(void **state)
 {
 	(void)state;
@@ -431,7 +491,8 @@ int main(void)
 		cmocka_unit_test(test_stop),            cmocka_unit_test(test_stop_with_grace),
 		cmocka_unit_test(test_dead_host_delays_nobody), cmocka_unit_test(test_patience_ends),
 		cmocka_unit_test(test_engine_refuses),  cmocka_unit_test(test_store_cannot_be_read),
-		cmocka_unit_test(test_many_at_once),    cmocka_unit_test(test_bad_ca_file),
+		cmocka_unit_test(test_many_at_once),    cmocka_unit_test(test_allow_changes),
+		cmocka_unit_test(test_bad_ca_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,8 +93,9 @@ void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *a
 		return;
 	}
 	ip_text(&ip, text);
-	snprintf(out, out_bytes, "%s is in %s (%s), which is not called; a range that holds it in the setting deliver.allow permits it", text,
-	         verdict->range, verdict->name);
+	snprintf(out, out_bytes,
+		 "%s is in %s (%s), which is not called; a range that holds it in the setting deliver.allow permits it",
+		 text, verdict->range, verdict->name);
 }
 
 bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes)

@@ -164,7 +164,7 @@ static void test_addresses(void **state)
 		bool refused = verdict.answer == GUARD_REFUSED;
 		if (refused != (judged[i].range != NULL) || (refused && strcmp(verdict.range, judged[i].range) != 0))
 			fail_msg("%s: %s, expected %s", judged[i].address, refused ? verdict.range : "permitted",
-			         judged[i].range ? judged[i].range : "permitted");
+				 judged[i].range ? judged[i].range : "permitted");
 	}
 }
 
@@ -198,7 +198,10 @@ static void test_allow(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct cidr allow, own;
-		struct guard guard = { .allow = &allow, .own = &own, .allow_count = cases[i].allow != NULL, .own_count = cases[i].own != NULL };
+		struct guard guard = { .allow = &allow,
+				       .own = &own,
+				       .allow_count = cases[i].allow != NULL,
+				       .own_count = cases[i].own != NULL };
 		struct sockaddr_storage storage;
 		if (cases[i].allow)
 			assert_int_equal(cidr_parse(str_of(cases[i].allow), &allow, NULL), E_OK);
@@ -216,8 +219,10 @@ static void test_words(void **state)
 	struct sockaddr_storage storage;
 	char why[224];
 	assert_false(guard_permits(&guard, socket_address("10.1.2.3", 80, &storage), 0, why, sizeof(why)));
-	assert_string_equal(why, "10.1.2.3 is in 10.0.0.0/8 (private network), which is not called; a range that holds it in the setting "
-	                         "deliver.allow permits it");
+	assert_string_equal(
+		why,
+		"10.1.2.3 is in 10.0.0.0/8 (private network), which is not called; a range that holds it in the setting "
+		"deliver.allow permits it");
 	assert_false(guard_permits(&guard, socket_address("8.8.8.8", 0, &storage), 0, why, sizeof(why)));
 	assert_string_equal(why, "port 0 is never called");
 	struct sockaddr other = { .sa_family = AF_UNIX };
@@ -232,65 +237,239 @@ static void test_words(void **state)
 /* URLs that somewhere mean this machine, or might to somebody. None may reach it. */
 static const char *const spellings[] = {
 	/* plain */
-	"http://127.0.0.1" P "/", "http://127.0.0.2" P "/", "http://127.0.0.53" P "/", "http://127.127.127.127" P "/", "http://127.255.255.254" P "/",
-	"http://0.0.0.0" P "/", "http://0" P "/", "http://0.0" P "/", "http://localhost" P "/", "http://LOCALHOST" P "/", "http://LocalHost." P "/",
-	"http://localhost." P "/", "http://sub.localhost" P "/", "https://127.0.0.1" P "/", "https://localhost" P "/", "HTTP://127.0.0.1" P "/",
+	"http://127.0.0.1" P "/",
+	"http://127.0.0.2" P "/",
+	"http://127.0.0.53" P "/",
+	"http://127.127.127.127" P "/",
+	"http://127.255.255.254" P "/",
+	"http://0.0.0.0" P "/",
+	"http://0" P "/",
+	"http://0.0" P "/",
+	"http://localhost" P "/",
+	"http://LOCALHOST" P "/",
+	"http://LocalHost." P "/",
+	"http://localhost." P "/",
+	"http://sub.localhost" P "/",
+	"https://127.0.0.1" P "/",
+	"https://localhost" P "/",
+	"HTTP://127.0.0.1" P "/",
 	"hTtP://127.0.0.1" P "/",
 	/* IPv4 in other clothes */
-	"http://127.1" P "/", "http://127.0.1" P "/", "http://2130706433" P "/", "http://0x7f000001" P "/", "http://0x7F.0x0.0x0.0x1" P "/", "http://0x7f.1" P "/",
-	"http://0177.0.0.1" P "/", "http://0177.1" P "/", "http://017700000001" P "/", "http://00000177.0.0.1" P "/", "http://127.000.000.001" P "/",
-	"http://127.0.0.01" P "/", "http://0127.0.0.1" P "/", "http://127.0.0.0x1" P "/", "http://127.0x0.0.1" P "/", "http://127.0.0.1." P "/",
-	"http://127.0.0.1.." P "/", "http://.127.0.0.1" P "/", "http://127..0.0.1" P "/", "http://4294967297" P "/", "http://127.0.0.257" P "/",
-	"http://383.0.0.1" P "/", "http://127.65536" P "/", "http://127.16777215" P "/", "http://2130706433." P "/", "http://0x7f000001." P "/", "http://0x00000000" P "/",
-	"http://00" P "/", "http://0000.0000.0000.0000" P "/", "http://127.0.0.1e0" P "/", "http://1.27.0.0.1" P "/", "http://+127.0.0.1" P "/",
-	"http://-127.0.0.1" P "/", "http://127,0,0,1" P "/", "http://127.0.0.1;" P "/", "http://(127.0.0.1)" P "/", "http://127。0。0。1" P "/",
-	"http://127．0．0．1" P "/", "http://127｡0｡0｡1" P "/", "http://１２７.0.0.1" P "/", "http://①②⑦.⓪.⓪.①" P "/", "http://127.0.0.¹" P "/",
-	"http://%31%32%37.0.0.1" P "/", "http://127%2e0%2e0%2e1" P "/", "http://127.0.0.1%00" P "/", "http://127.0.0.1%00.example" P "/", "http://127.0.0.1%20" P "/",
-	"http://127.0.0.1%2f" P "/", "http://127.0.0.1%23" P "/", "http://%6c%6f%63%61%6c%68%6f%73%74" P "/", "http://ｌｏｃａｌｈｏｓｔ" P "/",
-	"http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ" P "/", "http://loca\xe2\x80\x8blhost" P "/", "http://loca\xc2\xadlhost" P "/", "http://xn--localhost-" P "/", "http://localhost%00" P "/",
-	"http://ℓocalhost" P "/", "http://\xff\xfe" P "/",
+	"http://127.1" P "/",
+	"http://127.0.1" P "/",
+	"http://2130706433" P "/",
+	"http://0x7f000001" P "/",
+	"http://0x7F.0x0.0x0.0x1" P "/",
+	"http://0x7f.1" P "/",
+	"http://0177.0.0.1" P "/",
+	"http://0177.1" P "/",
+	"http://017700000001" P "/",
+	"http://00000177.0.0.1" P "/",
+	"http://127.000.000.001" P "/",
+	"http://127.0.0.01" P "/",
+	"http://0127.0.0.1" P "/",
+	"http://127.0.0.0x1" P "/",
+	"http://127.0x0.0.1" P "/",
+	"http://127.0.0.1." P "/",
+	"http://127.0.0.1.." P "/",
+	"http://.127.0.0.1" P "/",
+	"http://127..0.0.1" P "/",
+	"http://4294967297" P "/",
+	"http://127.0.0.257" P "/",
+	"http://383.0.0.1" P "/",
+	"http://127.65536" P "/",
+	"http://127.16777215" P "/",
+	"http://2130706433." P "/",
+	"http://0x7f000001." P "/",
+	"http://0x00000000" P "/",
+	"http://00" P "/",
+	"http://0000.0000.0000.0000" P "/",
+	"http://127.0.0.1e0" P "/",
+	"http://1.27.0.0.1" P "/",
+	"http://+127.0.0.1" P "/",
+	"http://-127.0.0.1" P "/",
+	"http://127,0,0,1" P "/",
+	"http://127.0.0.1;" P "/",
+	"http://(127.0.0.1)" P "/",
+	"http://127。0。0。1" P "/",
+	"http://127．0．0．1" P "/",
+	"http://127｡0｡0｡1" P "/",
+	"http://１２７.0.0.1" P "/",
+	"http://①②⑦.⓪.⓪.①" P "/",
+	"http://127.0.0.¹" P "/",
+	"http://%31%32%37.0.0.1" P "/",
+	"http://127%2e0%2e0%2e1" P "/",
+	"http://127.0.0.1%00" P "/",
+	"http://127.0.0.1%00.example" P "/",
+	"http://127.0.0.1%20" P "/",
+	"http://127.0.0.1%2f" P "/",
+	"http://127.0.0.1%23" P "/",
+	"http://%6c%6f%63%61%6c%68%6f%73%74" P "/",
+	"http://ｌｏｃａｌｈｏｓｔ" P "/",
+	"http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ" P "/",
+	"http://loca\xe2\x80\x8blhost" P "/",
+	"http://loca\xc2\xadlhost" P "/",
+	"http://xn--localhost-" P "/",
+	"http://localhost%00" P "/",
+	"http://ℓocalhost" P "/",
+	"http://\xff\xfe" P "/",
 	/* IPv6 and what is inside it */
-	"http://[::1]" P "/", "http://[0:0:0:0:0:0:0:1]" P "/", "http://[0000:0000:0000:0000:0000:0000:0000:0001]" P "/", "http://[::0:1]" P "/", "http://[::]" P "/",
-	"http://[0::0]" P "/", "http://[::ffff:127.0.0.1]" P "/", "http://[::FFFF:127.0.0.1]" P "/", "http://[::ffff:7f00:1]" P "/", "http://[0:0:0:0:0:ffff:7f00:0001]" P "/",
-	"http://[::ffff:0.0.0.0]" P "/", "http://[::ffff:0:127.0.0.1]" P "/", "http://[::127.0.0.1]" P "/", "http://[::7f00:1]" P "/", "http://[64:ff9b::127.0.0.1]" P "/",
-	"http://[64:ff9b::7f00:1]" P "/", "http://[64:ff9b:1::127.0.0.1]" P "/", "http://[2002:7f00:1::]" P "/", "http://[2002:7f00:0001::1]" P "/",
-	"http://[2001:0:7f00:1::80ff:fffe]" P "/", "http://[fe80::1]" P "/", "http://[fe80::1%25lo]" P "/", "http://[fe80::1%lo]" P "/", "http://[fe80::1%251]" P "/",
-	"http://[::1%25lo]" P "/", "http://[::1%251]" P "/", "http://[::1%lo]" P "/", "http://[::1%250]" P "/", "http://[::ffff:127.0.0.1%25lo]" P "/",
-	"http://[fc00::1]" P "/", "http://[fd00:ec2::254]" P "/", "http://[ff02::1]" P "/", "http://[ff01::1]" P "/", "http://[::1" P "/", "http://::1" P "/",
-	"http://[[::1]]" P "/", "http://[v1.::1]" P "/", "http://[127.0.0.1]" P "/", "http://[localhost]" P "/", "http://[::1].example" P "/", "http://[]" P "/",
-	"http://[::ffff:127.1]" P "/", "http://[::ffff:0177.0.0.1]" P "/", "http://[::ffff:2130706433]" P "/",
+	"http://[::1]" P "/",
+	"http://[0:0:0:0:0:0:0:1]" P "/",
+	"http://[0000:0000:0000:0000:0000:0000:0000:0001]" P "/",
+	"http://[::0:1]" P "/",
+	"http://[::]" P "/",
+	"http://[0::0]" P "/",
+	"http://[::ffff:127.0.0.1]" P "/",
+	"http://[::FFFF:127.0.0.1]" P "/",
+	"http://[::ffff:7f00:1]" P "/",
+	"http://[0:0:0:0:0:ffff:7f00:0001]" P "/",
+	"http://[::ffff:0.0.0.0]" P "/",
+	"http://[::ffff:0:127.0.0.1]" P "/",
+	"http://[::127.0.0.1]" P "/",
+	"http://[::7f00:1]" P "/",
+	"http://[64:ff9b::127.0.0.1]" P "/",
+	"http://[64:ff9b::7f00:1]" P "/",
+	"http://[64:ff9b:1::127.0.0.1]" P "/",
+	"http://[2002:7f00:1::]" P "/",
+	"http://[2002:7f00:0001::1]" P "/",
+	"http://[2001:0:7f00:1::80ff:fffe]" P "/",
+	"http://[fe80::1]" P "/",
+	"http://[fe80::1%25lo]" P "/",
+	"http://[fe80::1%lo]" P "/",
+	"http://[fe80::1%251]" P "/",
+	"http://[::1%25lo]" P "/",
+	"http://[::1%251]" P "/",
+	"http://[::1%lo]" P "/",
+	"http://[::1%250]" P "/",
+	"http://[::ffff:127.0.0.1%25lo]" P "/",
+	"http://[fc00::1]" P "/",
+	"http://[fd00:ec2::254]" P "/",
+	"http://[ff02::1]" P "/",
+	"http://[ff01::1]" P "/",
+	"http://[::1" P "/",
+	"http://::1" P "/",
+	"http://[[::1]]" P "/",
+	"http://[v1.::1]" P "/",
+	"http://[127.0.0.1]" P "/",
+	"http://[localhost]" P "/",
+	"http://[::1].example" P "/",
+	"http://[]" P "/",
+	"http://[::ffff:127.1]" P "/",
+	"http://[::ffff:0177.0.0.1]" P "/",
+	"http://[::ffff:2130706433]" P "/",
 	/* credentials, and who reads them differently */
-	"http://user@127.0.0.1" P "/", "http://user:password@127.0.0.1" P "/", "http://:@127.0.0.1" P "/", "http://@127.0.0.1" P "/", "http://names.test@127.0.0.1" P "/",
-	"http://names.test:80@127.0.0.1" P "/", "http://127.0.0.1" P "@127.0.0.1" P "/", "http://127.0.0.1@names.test" P "/", "http://a@b@127.0.0.1" P "/",
-	"http://names.test%40127.0.0.1" P "/", "http://names.test#@127.0.0.1" P "/", "http://names.test?@127.0.0.1" P "/", "http://names.test/@127.0.0.1" P "/",
-	"http://127.0.0.1#@names.test" P "/", "http://127.0.0.1?@names.test" P "/", "http://127.0.0.1" P "#names.test", "http://127.0.0.1" P "?names.test",
+	"http://user@127.0.0.1" P "/",
+	"http://user:password@127.0.0.1" P "/",
+	"http://:@127.0.0.1" P "/",
+	"http://@127.0.0.1" P "/",
+	"http://names.test@127.0.0.1" P "/",
+	"http://names.test:80@127.0.0.1" P "/",
+	"http://127.0.0.1" P "@127.0.0.1" P "/",
+	"http://127.0.0.1@names.test" P "/",
+	"http://a@b@127.0.0.1" P "/",
+	"http://names.test%40127.0.0.1" P "/",
+	"http://names.test#@127.0.0.1" P "/",
+	"http://names.test?@127.0.0.1" P "/",
+	"http://names.test/@127.0.0.1" P "/",
+	"http://127.0.0.1#@names.test" P "/",
+	"http://127.0.0.1?@names.test" P "/",
+	"http://127.0.0.1" P "#names.test",
+	"http://127.0.0.1" P "?names.test",
 	"http://127.0.0.1" P "#@names.test/",
 	/* slashes, blanks, controls */
-	"http:\\\\127.0.0.1" P "/", "http:/\\127.0.0.1" P "/", "http://names.test\\@127.0.0.1" P "/", "http://127.0.0.1\\@names.test" P "/", "http://127.0.0.1" P "\\@names.test/",
-	"http://names.test\\127.0.0.1" P "/", "http:/127.0.0.1" P "/", "http:127.0.0.1" P "/", "http:///127.0.0.1" P "/", "http:////127.0.0.1" P "/", "//127.0.0.1" P "/",
-	"127.0.0.1" P "/", " http://127.0.0.1" P "/", "http://127.0.0.1" P "/ ", "http:// 127.0.0.1" P "/", "http://127.0.0.1 " P "/", "http://127.0.0.1\t" P "/",
-	"http://127.0.0.1\n" P "/", "http://127.0.0.1\r\n" P "/", "ht\ttp://127.0.0.1" P "/", "ht\ntp://127.0.0.1" P "/", "\thttp://127.0.0.1" P "/",
-	"http://127.0.0.1" P "/\r\nX-Injected: 1", "http://127.0.0.1" P "/ HTTP/1.1\r\nHost: x\r\n\r\nGET /", "http://names.test\r\n@127.0.0.1" P "/",
-	"http://\x01" "127.0.0.1" P "/", "http://127.0.0.1\x7f" P "/",
+	"http:\\\\127.0.0.1" P "/",
+	"http:/\\127.0.0.1" P "/",
+	"http://names.test\\@127.0.0.1" P "/",
+	"http://127.0.0.1\\@names.test" P "/",
+	"http://127.0.0.1" P "\\@names.test/",
+	"http://names.test\\127.0.0.1" P "/",
+	"http:/127.0.0.1" P "/",
+	"http:127.0.0.1" P "/",
+	"http:///127.0.0.1" P "/",
+	"http:////127.0.0.1" P "/",
+	"//127.0.0.1" P "/",
+	"127.0.0.1" P "/",
+	" http://127.0.0.1" P "/",
+	"http://127.0.0.1" P "/ ",
+	"http:// 127.0.0.1" P "/",
+	"http://127.0.0.1 " P "/",
+	"http://127.0.0.1\t" P "/",
+	"http://127.0.0.1\n" P "/",
+	"http://127.0.0.1\r\n" P "/",
+	"ht\ttp://127.0.0.1" P "/",
+	"ht\ntp://127.0.0.1" P "/",
+	"\thttp://127.0.0.1" P "/",
+	"http://127.0.0.1" P "/\r\nX-Injected: 1",
+	"http://127.0.0.1" P "/ HTTP/1.1\r\nHost: x\r\n\r\nGET /",
+	"http://names.test\r\n@127.0.0.1" P "/",
+	"http://\x01"
+	"127.0.0.1" P "/",
+	"http://127.0.0.1\x7f" P "/",
 	/* ports */
-	"http://127.0.0.1:+~/", "http://127.0.0.1:0~/", "http://127.0.0.1:00000~/", "http://127.0.0.1:0x~/", "http://127.0.0.1:~~/", "http://127.0.0.1:~:80/",
-	"http://127.0.0.1:80:~/", "http://127.0.0.1:/", "http://127.0.0.1:0/", "http://127.0.0.1:65536/", "http://127.0.0.1:-1/", "http://127.0.0.1:4294967376/",
+	"http://127.0.0.1:+~/",
+	"http://127.0.0.1:0~/",
+	"http://127.0.0.1:00000~/",
+	"http://127.0.0.1:0x~/",
+	"http://127.0.0.1:~~/",
+	"http://127.0.0.1:~:80/",
+	"http://127.0.0.1:80:~/",
+	"http://127.0.0.1:/",
+	"http://127.0.0.1:0/",
+	"http://127.0.0.1:65536/",
+	"http://127.0.0.1:-1/",
+	"http://127.0.0.1:4294967376/",
 	/* schemes */
-	"ftp://127.0.0.1" P "/", "gopher://127.0.0.1" P "/_x", "dict://127.0.0.1" P "/x", "file:///etc/passwd", "file://127.0.0.1" P "/etc/passwd", "ws://127.0.0.1" P "/",
-	"ldap://127.0.0.1" P "/", "tftp://127.0.0.1" P "/x", "smb://127.0.0.1" P "/x", "telnet://127.0.0.1" P "/", "mqtt://127.0.0.1" P "/x", "imap://127.0.0.1" P "/",
-	"http+unix://%2ftmp%2fx/", "unix:/tmp/x", "javascript:alert(1)", "data:,x", "http", "http:", "http:/", "http://", "", "?", "#", "://127.0.0.1" P "/",
+	"ftp://127.0.0.1" P "/",
+	"gopher://127.0.0.1" P "/_x",
+	"dict://127.0.0.1" P "/x",
+	"file:///etc/passwd",
+	"file://127.0.0.1" P "/etc/passwd",
+	"ws://127.0.0.1" P "/",
+	"ldap://127.0.0.1" P "/",
+	"tftp://127.0.0.1" P "/x",
+	"smb://127.0.0.1" P "/x",
+	"telnet://127.0.0.1" P "/",
+	"mqtt://127.0.0.1" P "/x",
+	"imap://127.0.0.1" P "/",
+	"http+unix://%2ftmp%2fx/",
+	"unix:/tmp/x",
+	"javascript:alert(1)",
+	"data:,x",
+	"http",
+	"http:",
+	"http:/",
+	"http://",
+	"",
+	"?",
+	"#",
+	"://127.0.0.1" P "/",
 	/* names that lead inside */
-	"http://loop.test" P "/", "http://loop.test." P "/", "http://LOOP.test" P "/", "http://loop6.test" P "/", "http://mapped.test" P "/", "http://nat64.test" P "/",
-	"http://sixtofour.test" P "/", "http://lan.test" P "/", "http://both.test" P "/", "http://any.test" P "/", "http://link.test" P "/", "https://loop.test" P "/",
+	"http://loop.test" P "/",
+	"http://loop.test." P "/",
+	"http://LOOP.test" P "/",
+	"http://loop6.test" P "/",
+	"http://mapped.test" P "/",
+	"http://nat64.test" P "/",
+	"http://sixtofour.test" P "/",
+	"http://lan.test" P "/",
+	"http://both.test" P "/",
+	"http://any.test" P "/",
+	"http://link.test" P "/",
+	"https://loop.test" P "/",
 	"http://127.0.0.1.test" P "/",
 };
 
 static void tell_names(void)
 {
-	static const char *const loop[] = { "127.0.0.1", NULL }, *const loop6[] = { "::1", NULL }, *const mapped[] = { "::ffff:127.0.0.1", NULL };
-	static const char *const nat64[] = { "64:ff9b::127.0.0.1", NULL }, *const sixtofour[] = { "2002:7f00:1::", NULL };
-	static const char *const lan[] = { "10.0.0.1", "192.168.1.1", NULL }, *const both[] = { "::1", "127.0.0.1", "127.0.0.2", NULL };
-	static const char *const any[] = { "0.0.0.0", "::", NULL }, *const link[] = { "169.254.169.254", "fe80::1", NULL };
+	static const char *const loop[] = { "127.0.0.1", NULL }, *const loop6[] = { "::1", NULL },
+				 *const mapped[] = { "::ffff:127.0.0.1", NULL };
+	static const char *const nat64[] = { "64:ff9b::127.0.0.1", NULL }, *const sixtofour[] = { "2002:7f00:1::",
+												  NULL };
+	static const char *const lan[] = { "10.0.0.1", "192.168.1.1", NULL }, *const both[] = { "::1", "127.0.0.1",
+												"127.0.0.2", NULL };
+	static const char *const any[] = { "0.0.0.0", "::", NULL }, *const link[] = { "169.254.169.254", "fe80::1",
+										      NULL };
 	resolver_tell("loop.test", loop);
 	resolver_tell("loop.test.", loop);
 	resolver_tell("loop6.test", loop6);
@@ -341,12 +520,17 @@ static void spring(struct guard *guard, struct trap *trap)
 	assert_non_null(client);
 	tell_names();
 	*trap = (struct trap){ .four = third_party_start(&(struct third_party_config){ .address = "0.0.0.0" }),
-		               .six = third_party_start(&(struct third_party_config){ .address = "::" }) };
+			       .six = third_party_start(&(struct third_party_config){ .address = "::" }) };
 	for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
 		struct http_ticket *ticket;
 		spell(spellings[i / 2], third_party_port(i % 2 ? trap->six : trap->four), urls[i], sizeof(urls[i]));
-		struct http_request request = { .method = "POST", .url = urls[i], .body = STR("{}"), .timeout_ms = 10000, .response_max = 100,
-			                        .done = trap_on_done, .context = trap };
+		struct http_request request = { .method = "POST",
+						.url = urls[i],
+						.body = STR("{}"),
+						.timeout_ms = 10000,
+						.response_max = 100,
+						.done = trap_on_done,
+						.context = trap };
 		assert_int_equal(http_client_start(client, &request, &ticket), E_OK);
 	}
 	while (http_client_running(client))
@@ -404,7 +588,8 @@ static void test_strict_reading(void **state)
 		json_put_field_str(&text, "url", str_of(url));
 		buf_add_byte(&text, '}');
 		json_init(&json, buf_str(&text), &arena, &problem);
-		bool odd = strchr(url, '@') || strchr(url, '\\') || strchr(url, ' ') || strchr(url, '\n') || strncasecmp(url, "http", 4) != 0;
+		bool odd = strchr(url, '@') || strchr(url, '\\') || strchr(url, ' ') || strchr(url, '\n') ||
+			   strncasecmp(url, "http", 4) != 0;
 		bool read = url[0] && http_target_read(&json, &target);
 		refused += !read;
 		if (read && odd && !strpbrk(url, "#?") && !strstr(url, "/@"))
@@ -417,8 +602,9 @@ static void test_strict_reading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),          cmocka_unit_test(test_words),
-		cmocka_unit_test(test_spellings),  cmocka_unit_test(test_traps_work),     cmocka_unit_test(test_strict_reading),
+		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_words),      cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_traps_work), cmocka_unit_test(test_strict_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,9 @@ static void house_submit(void *context, struct request *request)
 
 static struct str house_payload(const struct house_job *job)
 {
-	return (struct str){ job->payload, job->payload_len ? job->payload_len : job->payload ? strlen(job->payload) : 0 };
+	return (struct str){ job->payload, job->payload_len ? job->payload_len
+					   : job->payload   ? strlen(job->payload)
+							    : 0 };
 }
 
 static enum err house_definitions(void *context, const struct query *query, struct arena *arena, struct answer *out)
@@ -165,7 +167,7 @@ uint64_t house_deliver(struct house *house, const struct house_job *job)
 		.timeout_ms = job->timeout_ms,
 	};
 	effect->settings = shared_text_new(str_of(job->settings ? job->settings : "{\"target\":\"http\"}"),
-	                                   job->settings_version ? job->settings_version : 1000000 + effect->uid);
+					   job->settings_version ? job->settings_version : 1000000 + effect->uid);
 	uint64_t uid = effect->uid;
 	pthread_mutex_unlock(&house->lock);
 	CHECK(effect->settings != NULL);

@@ -17,8 +17,9 @@ bool redact_is_secret(struct str name)
 {
 	if (str_eq_nocase(name, STR("idempotency-key")))
 		return false;
-	return redact_holds(name, STR("authorization")) || redact_holds(name, STR("cookie")) || redact_holds(name, STR("secret")) ||
-	       redact_holds(name, STR("token")) || redact_holds(name, STR("password")) || redact_holds(name, STR("signature")) ||
+	return redact_holds(name, STR("authorization")) || redact_holds(name, STR("cookie")) ||
+	       redact_holds(name, STR("secret")) || redact_holds(name, STR("token")) ||
+	       redact_holds(name, STR("password")) || redact_holds(name, STR("signature")) ||
 	       redact_ends(name, STR("key")) || str_eq_nocase(name, STR("sig"));
 }
 

@@ -33,7 +33,8 @@ static bool header_list_has(const struct header_list *list, struct str name)
 	return false;
 }
 
-static void builder_add_lists(struct call_builder *builder, const struct header_list *queue, const struct header_list *own)
+static void builder_add_lists(struct call_builder *builder, const struct header_list *queue,
+			      const struct header_list *own)
 {
 	for (uint32_t i = 0; i < own->count; i++)
 		builder_add(builder, own->lines[i].line);
@@ -66,7 +67,7 @@ static void builder_add_trace(struct call_builder *builder, struct str trace)
 }
 
 static void builder_add_ours(struct call_builder *builder, const struct effect *effect, const struct job_view *view,
-                             const struct queue_target *queue)
+			     const struct queue_target *queue)
 {
 	char uid[UID_TEXT_BYTES];
 	uid_text(effect->uid, uid);
@@ -75,12 +76,13 @@ static void builder_add_ours(struct call_builder *builder, const struct effect *
 	builder_add_value(builder, STR("Ruche-Job"), uid_str);
 	builder_add_value(builder, STR("Ruche-Id"), id);
 	builder_add(builder, queue->queue_line);
-	builder_add(builder, arena_printf(builder->arena, "Ruche-Attempt: %llu", (unsigned long long)effect->attempts_made + 1));
+	builder_add(builder,
+		    arena_printf(builder->arena, "Ruche-Attempt: %llu", (unsigned long long)effect->attempts_made + 1));
 	builder_add_trace(builder, view->definition.trace);
 }
 
-static void builder_add_defaults(struct call_builder *builder, const struct effect *effect, const struct header_list *queue,
-                                 const struct header_list *own)
+static void builder_add_defaults(struct call_builder *builder, const struct effect *effect,
+				 const struct header_list *queue, const struct header_list *own)
 {
 	char uid[UID_TEXT_BYTES];
 	uid_text(effect->uid, uid);
@@ -93,8 +95,9 @@ static void builder_add_defaults(struct call_builder *builder, const struct effe
 }
 
 /* The job's own target over the queue's. *own_headers are those that the job says itself. */
-static enum err call_merge_target(struct call *call, const struct job_view *view, const struct queue_target *queue, struct arena *arena,
-                                  struct http_target *target, struct header_list *own_headers, struct problem *problem)
+static enum err call_merge_target(struct call *call, const struct job_view *view, const struct queue_target *queue,
+				  struct arena *arena, struct http_target *target, struct header_list *own_headers,
+				  struct problem *problem)
 {
 	*target = queue->settings.http;
 	target->headers = (struct str){ NULL, 0 };
@@ -129,7 +132,7 @@ static int64_t call_timeout_ms(const struct effect *effect, const struct http_ta
 }
 
 static enum err call_build_headers(struct call *call, const struct effect *effect, const struct job_view *view,
-                                   const struct queue_target *queue, const struct header_list *own, struct arena *arena)
+				   const struct queue_target *queue, const struct header_list *own, struct arena *arena)
 {
 	static const struct header_list none = { 0 };
 	bool queue_headers_go = !queue->url || str_eq(queue->origin, call->origin);
@@ -146,8 +149,8 @@ static enum err call_build_headers(struct call *call, const struct effect *effec
 	return builder.failed ? E_NOMEM : E_OK;
 }
 
-enum err call_build(const struct effect *effect, const struct job_view *view, const struct queue_target *queue, struct arena *arena,
-                    struct call *out, struct problem *problem)
+enum err call_build(const struct effect *effect, const struct job_view *view, const struct queue_target *queue,
+		    struct arena *arena, struct call *out, struct problem *problem)
 {
 	struct call call = { 0 };
 	struct http_target target;

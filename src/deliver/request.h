@@ -22,4 +22,4 @@ struct call {
 /* Everything in the call points into the view, the queue's target or the arena. E_NOMEM, or E_INVALID with a problem that says what
  * of the target cannot be used. */
 MUST_USE enum err call_build(const struct effect *effect, const struct job_view *view, const struct queue_target *queue,
-                             struct arena *arena, struct call *out, struct problem *problem);
+			     struct arena *arena, struct call *out, struct problem *problem);

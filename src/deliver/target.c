@@ -12,7 +12,7 @@ const char *header_line_make(struct arena *arena, struct str name, struct str va
 	memcpy(line, name.ptr, name.len);
 	char *next = line + name.len;
 	if (value.len == 0) {
-		memcpy(next, ";", 2); /* curl's way of saying: with an empty value. A colon alone would leave the header out */
+		memcpy(next, ";", 2); /* curl's way of saying it: a colon alone would leave the header out */
 		return line;
 	}
 	memcpy(next, ": ", 2);
@@ -76,7 +76,8 @@ enum err header_list_read(struct str json_object, struct arena *arena, struct he
 	if (!json_enter_object(&json))
 		return E_INVALID;
 	while (json_next_key(&json, &name)) {
-		if (list.count == LIMIT_HEADERS || !json_read_str(&json, LIMIT_HEADER_BYTES, &value) || !header_is_usable(name, value))
+		if (list.count == LIMIT_HEADERS || !json_read_str(&json, LIMIT_HEADER_BYTES, &value) ||
+		    !header_is_usable(name, value))
 			return E_INVALID;
 		const char *line = header_line_make(arena, name, value);
 		if (!line)
@@ -127,7 +128,8 @@ static bool queue_target_read(struct queue_target *target, struct str settings, 
 	struct json json;
 	struct str text = arena_str(&target->arena, settings); /* the settings' strings are slices of it */
 	struct str name = header_value_encode(&target->arena, queue_name);
-	target->queue_line = name.ptr || !queue_name.len ? header_line_make(&target->arena, STR("Ruche-Queue"), name) : NULL;
+	target->queue_line = name.ptr || !queue_name.len ? header_line_make(&target->arena, STR("Ruche-Queue"), name)
+							 : NULL;
 	if (!text.ptr || !target->queue_line)
 		return false;
 	queue_settings_default(&target->settings);
@@ -165,7 +167,8 @@ void queue_target_drop(struct queue_target *target)
 	mem_free(target);
 }
 
-struct queue_target *target_cache_take(struct target_cache *cache, uint32_t queue, const struct shared_text *settings, struct str queue_name)
+struct queue_target *target_cache_take(struct target_cache *cache, uint32_t queue, const struct shared_text *settings,
+				       struct str queue_name)
 {
 	struct queue_target **slot = &cache->slots[queue % TARGET_CACHE_SLOTS];
 	if (*slot && (*slot)->queue == queue && (*slot)->version == settings->version)

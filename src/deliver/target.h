@@ -42,5 +42,6 @@ struct target_cache {
 	struct queue_target *slots[TARGET_CACHE_SLOTS];
 };
 /* A held target for these settings, or NULL: no memory. */
-struct queue_target *target_cache_take(struct target_cache *cache, uint32_t queue, const struct shared_text *settings, struct str queue_name);
+struct queue_target *target_cache_take(struct target_cache *cache, uint32_t queue, const struct shared_text *settings,
+				       struct str queue_name);
 void target_cache_fini(struct target_cache *cache);

@@ -3,15 +3,19 @@
 #include "base/limits.h"
 #include "deliver/redact.h"
 
-static const enum http_class verdict_classes[HTTP_END_COUNT] = { /* of ends without a status that counts */
-	[HTTP_END_DNS] = HTTP_CLASS_DNS,           [HTTP_END_CONNECT] = HTTP_CLASS_CONNECT,       [HTTP_END_TLS] = HTTP_CLASS_TLS,
-	[HTTP_END_TIMEOUT] = HTTP_CLASS_TIMEOUT,   [HTTP_END_RESET] = HTTP_CLASS_RESET,           [HTTP_END_PROTOCOL] = HTTP_CLASS_PROTOCOL,
-	[HTTP_END_GUARDED] = HTTP_CLASS_GUARDED,   [HTTP_END_BAD_TARGET] = HTTP_CLASS_BAD_TARGET, [HTTP_END_OURS] = HTTP_CLASS_OURS,
+/* The classes of ends without a status that counts. */
+static const enum http_class verdict_classes[HTTP_END_COUNT] = {
+	[HTTP_END_DNS] = HTTP_CLASS_DNS,         [HTTP_END_CONNECT] = HTTP_CLASS_CONNECT,
+	[HTTP_END_TLS] = HTTP_CLASS_TLS,         [HTTP_END_TIMEOUT] = HTTP_CLASS_TIMEOUT,
+	[HTTP_END_RESET] = HTTP_CLASS_RESET,     [HTTP_END_PROTOCOL] = HTTP_CLASS_PROTOCOL,
+	[HTTP_END_GUARDED] = HTTP_CLASS_GUARDED, [HTTP_END_BAD_TARGET] = HTTP_CLASS_BAD_TARGET,
+	[HTTP_END_OURS] = HTTP_CLASS_OURS,
 };
 
 enum http_class verdict_class(const struct http_policy *policy, const struct http_outcome *outcome)
 {
-	return outcome->end == HTTP_END_ANSWERED ? http_class_of_status(policy, outcome->status) : verdict_classes[outcome->end];
+	return outcome->end == HTTP_END_ANSWERED ? http_class_of_status(policy, outcome->status)
+						 : verdict_classes[outcome->end];
 }
 
 /* What happened, for a person; verdict_put_message adds the particulars. */
@@ -35,16 +39,18 @@ static const char *verdict_sentence(enum http_class http_class)
 	}
 }
 
-static void verdict_put_message(struct buf *buf, enum http_class http_class, int status, const char *detail, struct arena *arena)
+static void verdict_put_message(struct buf *buf, enum http_class http_class, int status, const char *detail,
+				struct arena *arena)
 {
 	const char *sentence = verdict_sentence(http_class);
 	const char *message = status     ? arena_printf(arena, "%s: status %d.", sentence, status)
-	                      : *detail  ? arena_printf(arena, "%s: %s.", sentence, detail)
-	                                 : arena_printf(arena, "%s.", sentence);
+			      : *detail  ? arena_printf(arena, "%s: %s.", sentence, detail)
+					 : arena_printf(arena, "%s.", sentence);
 	json_put_field_str(buf, "message", str_of(message ? message : sentence));
 }
 
-static struct str verdict_error(enum http_class http_class, int status, const char *detail, struct arena *arena, struct buf *scratch)
+static struct str verdict_error(enum http_class http_class, int status, const char *detail, struct arena *arena,
+				struct buf *scratch)
 {
 	buf_clear(scratch);
 	buf_add_byte(scratch, '{');
@@ -66,7 +72,8 @@ static bool verdict_put_json_body(struct buf *scratch, const struct http_outcome
 	size_t begin = scratch->len;
 	json_put_field_raw(scratch, "body", str_trim(outcome->body));
 	buf_add_byte(scratch, '}');
-	if (buf_ok(scratch) && json_check(buf_str(scratch), NULL) == E_OK) /* the whole: the body may be too deep for one level more */
+	/* The whole is checked: the body alone may be fine and too deep for one level more. */
+	if (buf_ok(scratch) && json_check(buf_str(scratch), NULL) == E_OK)
 		return true;
 	scratch->len = begin;
 	return false;
@@ -153,8 +160,8 @@ static void verdict_put_answer(struct buf *buf, const struct http_outcome *outco
 	json_put_field_bool(buf, "truncated", outcome->truncated || excerpt.len < outcome->body_bytes);
 }
 
-static struct str verdict_exchange(const struct call *call, const struct http_outcome *outcome, enum http_class http_class,
-                                   struct arena *arena, struct buf *scratch)
+static struct str verdict_exchange(const struct call *call, const struct http_outcome *outcome,
+				   enum http_class http_class, struct arena *arena, struct buf *scratch)
 {
 	struct str url = str_of(call->url);
 	struct buf clean = { .max_bytes = 2 * LIMIT_URL_BYTES + 64 };
@@ -187,7 +194,8 @@ static struct str verdict_exchange(const struct call *call, const struct http_ou
 
 static struct op verdict_op(const struct effect *effect, enum op_kind kind)
 {
-	return (struct op){ .kind = kind, .lease = { .uid = effect->uid, .token = DELIVERY_TOKEN, .fence = effect->fence } };
+	return (struct op){ .kind = kind,
+			    .lease = { .uid = effect->uid, .token = DELIVERY_TOKEN, .fence = effect->fence } };
 }
 
 void verdict_release(const struct effect *effect, struct op *op)
@@ -195,8 +203,8 @@ void verdict_release(const struct effect *effect, struct op *op)
 	*op = verdict_op(effect, OP_RELEASE);
 }
 
-static void verdict_decide(struct op_lease *lease, const struct http_policy *policy, enum http_class http_class, int status,
-                           int64_t retry_after_us)
+static void verdict_decide(struct op_lease *lease, const struct http_policy *policy, enum http_class http_class,
+			   int status, int64_t retry_after_us)
 {
 	if (http_class == HTTP_CLASS_OURS) {
 		lease->costs_nothing = true;
@@ -218,8 +226,8 @@ static int64_t verdict_retry_after_us(const struct http_outcome *outcome, enum h
 	return value.len ? http_retry_after_us(value, now_us) : -1;
 }
 
-enum err verdict_of_outcome(const struct effect *effect, const struct call *call, const struct http_outcome *outcome, int64_t now_us,
-                            struct arena *arena, struct buf *scratch, struct op *op)
+enum err verdict_of_outcome(const struct effect *effect, const struct call *call, const struct http_outcome *outcome,
+			    int64_t now_us, struct arena *arena, struct buf *scratch, struct op *op)
 {
 	enum http_class http_class = verdict_class(&call->policy, outcome);
 	struct op made = verdict_op(effect, http_class == HTTP_CLASS_OK ? OP_COMPLETE : OP_FAIL);
@@ -228,17 +236,19 @@ enum err verdict_of_outcome(const struct effect *effect, const struct call *call
 	if (http_class == HTTP_CLASS_OK)
 		*text = verdict_result(outcome, arena, scratch);
 	else
-		*text = verdict_error(http_class, outcome->end == HTTP_END_ANSWERED ? outcome->status : 0, outcome->why, arena, scratch);
+		*text = verdict_error(http_class, outcome->end == HTTP_END_ANSWERED ? outcome->status : 0, outcome->why,
+				      arena, scratch);
 	if (!made.lease.exchange.ptr || !text->ptr)
 		return E_NOMEM;
 	if (http_class != HTTP_CLASS_OK)
-		verdict_decide(&made.lease, &call->policy, http_class, outcome->status, verdict_retry_after_us(outcome, http_class, now_us));
+		verdict_decide(&made.lease, &call->policy, http_class, outcome->status,
+			       verdict_retry_after_us(outcome, http_class, now_us));
 	*op = made;
 	return E_OK;
 }
 
-enum err verdict_of_trouble(const struct effect *effect, enum http_class http_class, const char *detail, struct arena *arena,
-                            struct buf *scratch, struct op *op)
+enum err verdict_of_trouble(const struct effect *effect, enum http_class http_class, const char *detail,
+			    struct arena *arena, struct buf *scratch, struct op *op)
 {
 	static const struct http_policy usual = { 0 };
 	struct op made = verdict_op(effect, OP_FAIL);

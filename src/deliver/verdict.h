@@ -21,9 +21,9 @@ enum http_class verdict_class(const struct http_policy *policy, const struct htt
 /* Fills kind and lease of *op (uid, token and fence included); its slices are in the arena. scratch is any buf, emptied first.
  * call is NULL when none could be built. E_NOMEM: *op is untouched. */
 MUST_USE enum err verdict_of_outcome(const struct effect *effect, const struct call *call, const struct http_outcome *outcome,
-                                     int64_t now_us, struct arena *arena, struct buf *scratch, struct op *op);
+				     int64_t now_us, struct arena *arena, struct buf *scratch, struct op *op);
 /* Without an outcome: the call could not even be tried. `detail` is a sentence. */
 MUST_USE enum err verdict_of_trouble(const struct effect *effect, enum http_class http_class, const char *detail, struct arena *arena,
-                                     struct buf *scratch, struct op *op);
+				     struct buf *scratch, struct op *op);
 /* Gives the job back untouched. Needs no memory. */
 void verdict_release(const struct effect *effect, struct op *op);

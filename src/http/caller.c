@@ -64,7 +64,8 @@ struct http_caller *http_caller_new(const struct http_caller_config *config)
 		caller->authorization = mem_alloc(sizeof(prefix) + len);
 		ok = caller->authorization != NULL;
 		if (ok)
-			memcpy((char *)memcpy(caller->authorization, prefix, sizeof(prefix)) + sizeof(prefix) - 1, config->token, len + 1);
+			memcpy((char *)memcpy(caller->authorization, prefix, sizeof(prefix)) + sizeof(prefix) - 1,
+			       config->token, len + 1);
 	}
 	if (!ok) {
 		http_caller_free(caller);
@@ -115,7 +116,8 @@ static bool caller_set_headers(struct http_caller *caller, const struct http_cal
 		ok = caller_add_header(list, caller->authorization);
 	if (ok && call->body.len) {
 		char line[LIMIT_NAME_BYTES + 16];
-		snprintf(line, sizeof(line), "Content-Type: %s", call->content_type ? call->content_type : "application/json");
+		snprintf(line, sizeof(line), "Content-Type: %s",
+			 call->content_type ? call->content_type : "application/json");
 		ok = caller_add_header(list, line);
 	} else if (ok) {
 		ok = caller_add_header(list, "Content-Type:"); /* curl would name a form's */
@@ -151,7 +153,8 @@ static enum err caller_refuse(struct http_caller *caller, CURLcode code, struct 
 	if (caller->stopped)
 		return problem_set(problem, E_CANCELLED, "", "The call to %s was ended here.", call->url);
 	if (caller->too_large)
-		return problem_set(problem, E_TOO_LARGE, "", "The answer of %s is larger than %zu bytes.", call->url, caller->body.max_bytes);
+		return problem_set(problem, E_TOO_LARGE, "", "The answer of %s is larger than %zu bytes.", call->url,
+				   caller->body.max_bytes);
 	if (code == CURLE_OUT_OF_MEMORY || code == CURLE_WRITE_ERROR)
 		return problem_set(problem, E_NOMEM, "", "There was not enough memory to call %s.", call->url);
 	const char *why = caller->why[0] ? caller->why : curl_easy_strerror(code);
@@ -162,7 +165,8 @@ static enum err caller_refuse(struct http_caller *caller, CURLcode code, struct 
 	return problem_set(problem, E_NETWORK, "", "%s: %s.", call->url, why);
 }
 
-enum err http_caller_call(struct http_caller *caller, const struct http_call *call, struct http_answer *out, struct problem *problem)
+enum err http_caller_call(struct http_caller *caller, const struct http_call *call, struct http_answer *out,
+			  struct problem *problem)
 {
 	caller->call = call;
 	caller->stopped = caller->too_large = false;
@@ -180,7 +184,9 @@ enum err http_caller_call(struct http_caller *caller, const struct http_call *ca
 	if (!err) {
 		long status = 0;
 		curl_easy_getinfo(caller->easy, CURLINFO_RESPONSE_CODE, &status);
-		*out = (struct http_answer){ .status = (int)status, .body = caller->body, .headers = caller->head.lines };
+		*out = (struct http_answer){ .status = (int)status,
+					     .body = caller->body,
+					     .headers = caller->head.lines };
 		buf_init(&caller->body, 0);
 		buf_init(&caller->head.lines, LIMIT_HEADER_BYTES);
 	}

@@ -13,24 +13,34 @@
 static void test_calls(void **state)
 {
 	(void)state;
-	static const struct tp_answer answers[] = { { 200, "X-A: b\r\n", "one" }, { 404, NULL, "{\"code\":\"x\"}" }, { 204, NULL, NULL } };
-	struct third_party *party = third_party_start(&(struct third_party_config){ .answers = answers, .answer_count = 3 });
+	static const struct tp_answer answers[] = { { 200, "X-A: b\r\n", "one" },
+						    { 404, NULL, "{\"code\":\"x\"}" },
+						    { 204, NULL, NULL } };
+	struct third_party *party = third_party_start(
+		&(struct third_party_config){ .answers = answers, .answer_count = 3 });
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ .token = "rch_1" });
 	struct http_answer answer;
 	struct problem problem;
 	char value[64];
-	assert_int_equal(http_caller_call(caller, &(struct http_call){ .url = third_party_url(party, "/1") }, &answer, &problem), E_OK);
+	assert_int_equal(http_caller_call(caller, &(struct http_call){ .url = third_party_url(party, "/1") }, &answer,
+					  &problem),
+			 E_OK);
 	assert_int_equal(answer.status, 200);
 	assert_true(str_eq(buf_str(&answer.body), STR("one")));
 	assert_true(str_eq(http_lines_find(buf_str(&answer.headers), STR("x-a")), STR("b")));
 	http_answer_fini(&answer);
 	const char *const headers[] = { "X-More: 1" };
-	struct http_call post = { .url = third_party_url(party, "/2"), .body = STR("[1]"), .headers = headers, .header_count = 1 };
+	struct http_call post = {
+		.url = third_party_url(party, "/2"), .body = STR("[1]"), .headers = headers, .header_count = 1
+	};
 	assert_int_equal(http_caller_call(caller, &post, &answer, &problem), E_OK);
 	assert_int_equal(answer.status, 404);
 	assert_true(str_eq(buf_str(&answer.body), STR("{\"code\":\"x\"}")));
 	http_answer_fini(&answer);
-	assert_int_equal(http_caller_call(caller, &(struct http_call){ .url = third_party_url(party, "/3"), .method = "DELETE" }, &answer, &problem), E_OK);
+	assert_int_equal(
+		http_caller_call(caller, &(struct http_call){ .url = third_party_url(party, "/3"), .method = "DELETE" },
+				 &answer, &problem),
+		E_OK);
 	assert_int_equal(answer.status, 204);
 	http_answer_fini(&answer);
 	const struct tp_request *request = third_party_request(party, 0);
@@ -66,8 +76,11 @@ static bool on_bytes(void *context, struct str bytes)
 static void test_stream(void **state)
 {
 	(void)state;
-	static const struct tp_step events[] = { TP_READ, TP_SEND("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
-		                                 TP_REPEAT("6\r\nid: 1\n\r\n", 3), TP_HANG, TP_END };
+	static const struct tp_step events[] = {
+		TP_READ,
+		TP_SEND("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		TP_REPEAT("6\r\nid: 1\n\r\n", 3), TP_HANG, TP_END
+	};
 	struct third_party *party = third_party_start(&(struct third_party_config){ .scripts = { events } });
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ 0 });
 	struct stream stream = { .stop_at = 18 };
@@ -84,7 +97,8 @@ static void test_stream_refused(void **state)
 {
 	(void)state;
 	static const struct tp_answer refusal = { 403, NULL, "{\"code\":\"forbidden\"}" };
-	struct third_party *party = third_party_start(&(struct third_party_config){ .answers = &refusal, .answer_count = 1 });
+	struct third_party *party = third_party_start(
+		&(struct third_party_config){ .answers = &refusal, .answer_count = 1 });
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ 0 });
 	struct stream stream = { .stop_at = 18 };
 	struct http_answer answer;
@@ -120,7 +134,8 @@ static void test_troubles(void **state)
 	static const struct tp_step hangs[] = { TP_READ, TP_HANG, TP_END }, resets[] = { TP_READ, TP_RESET, TP_END };
 	struct third_party *silent = third_party_start(&(struct third_party_config){ .scripts = { hangs } });
 	struct third_party *rude = third_party_start(&(struct third_party_config){ .scripts = { resets } });
-	struct third_party *deaf = third_party_start(&(struct third_party_config){ .deaf = true }), *party = third_party_start(&(struct third_party_config){ 0 });
+	struct third_party *deaf = third_party_start(&(struct third_party_config){ .deaf = true }),
+			   *party = third_party_start(&(struct third_party_config){ 0 });
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ .connect_ms = 60000 });
 	const struct {
 		struct http_call call;
@@ -171,7 +186,9 @@ static void test_unix_socket(void **state)
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ .unix_socket = address.sun_path });
 	struct http_answer answer;
 	struct problem problem;
-	assert_int_equal(http_caller_call(caller, &(struct http_call){ .url = "http://ruche/v1/stats" }, &answer, &problem), E_OK);
+	assert_int_equal(http_caller_call(caller, &(struct http_call){ .url = "http://ruche/v1/stats" }, &answer,
+					  &problem),
+			 E_OK);
 	assert_true(str_eq(buf_str(&answer.body), STR("unix")));
 	http_answer_fini(&answer);
 	pthread_join(thread, NULL);
@@ -183,8 +200,8 @@ static void test_unix_socket(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_calls),   cmocka_unit_test(test_stream),      cmocka_unit_test(test_stream_refused), cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_troubles), cmocka_unit_test(test_unix_socket),
+		cmocka_unit_test(test_calls), cmocka_unit_test(test_stream),   cmocka_unit_test(test_stream_refused),
+		cmocka_unit_test(test_stop),  cmocka_unit_test(test_troubles), cmocka_unit_test(test_unix_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

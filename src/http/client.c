@@ -38,6 +38,7 @@ struct http_client {
 	struct http_ticket *running, *idle;
 	uint32_t running_count;
 	bool kick;                         /* a ticket is to be kicked */
+	int64_t forget_us;                 /* connections made before it are not used again; 0: all may be */
 };
 
 struct http_ticket {
@@ -47,7 +48,13 @@ struct http_ticket {
 	struct http_request request;
 	struct curl_slist *nodes;          /* header list given to curl, in one array */
 	uint32_t node_capacity;
-	enum ticket_shape { SHAPE_NONE, SHAPE_GET, SHAPE_HEAD, SHAPE_POST, SHAPE_OTHER } shape; /* as the handle is set */
+	enum ticket_shape {
+		SHAPE_NONE,
+		SHAPE_GET,
+		SHAPE_HEAD,
+		SHAPE_POST,
+		SHAPE_OTHER
+	} shape; /* as the handle is set */
 	struct http_head head;
 	struct buf body;
 	uint64_t body_bytes;
@@ -98,7 +105,8 @@ static int client_on_socket(CURL *easy, curl_socket_t fd, int what, void *contex
 		return 0; /* only for curl's own descriptors, which it also looks after by timer */
 	struct watch *watch = &client->watches[fd];
 	watch->wanted = what == CURL_POLL_REMOVE ? 0
-	                : (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+						 : (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+							   (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
 	if (watch->wanted & EPOLLIN)
 		watch->connecting = NULL;
 	if (watch->wanted || !watch->connection || watch->set & EPOLLOUT)
@@ -146,7 +154,8 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 		return CURL_SOCKET_BAD;
 	}
 	if (config->guard && !client->proxy &&
-	    !config->guard(config->guard_context, &address->addr, address->addrlen, ticket->guard_why, sizeof(ticket->guard_why))) {
+	    !config->guard(config->guard_context, &address->addr, address->addrlen, ticket->guard_why,
+			   sizeof(ticket->guard_why))) {
 		ticket->refused = true;
 		ticket_want_kick(ticket);
 		return CURL_SOCKET_BAD;
@@ -254,7 +263,7 @@ static enum ticket_shape ticket_shape_of(const char *method)
 	return strcmp(method, "POST") == 0   ? SHAPE_POST
 	       : strcmp(method, "GET") == 0  ? SHAPE_GET
 	       : strcmp(method, "HEAD") == 0 ? SHAPE_HEAD
-	                                     : SHAPE_OTHER;
+					     : SHAPE_OTHER;
 }
 
 /* Handles are used again as they are: only what differs from the last call is told to curl. */
@@ -267,8 +276,8 @@ static bool ticket_set_method(struct http_ticket *ticket)
 	if (shape != ticket->shape || shape == SHAPE_OTHER) {
 		code |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, shape == SHAPE_OTHER ? request->method : NULL);
 		code |= shape == SHAPE_GET    ? curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L)
-		        : shape == SHAPE_HEAD ? curl_easy_setopt(easy, CURLOPT_NOBODY, 1L)
-		                              : curl_easy_setopt(easy, CURLOPT_POST, 1L);
+			: shape == SHAPE_HEAD ? curl_easy_setopt(easy, CURLOPT_NOBODY, 1L)
+					      : curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		ticket->shape = code ? SHAPE_NONE : shape;
 	}
 	if (shape == SHAPE_POST || shape == SHAPE_OTHER) {
@@ -276,6 +285,21 @@ static bool ticket_set_method(struct http_ticket *ticket)
 		code |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len ? request->body.ptr : "");
 	}
 	return code == CURLE_OK;
+}
+
+/* Curl counts a connection's life in whole seconds: fresh ones only until the count is certain. */
+static CURLcode ticket_set_forget(struct http_ticket *ticket)
+{
+	if (!ticket->client->forget_us)
+		return CURLE_OK;
+	long age_s = (long)((clock_mono_us() - ticket->client->forget_us) / 1000000);
+	CURLcode code = curl_easy_setopt(ticket->easy, CURLOPT_FRESH_CONNECT, age_s < 2 ? 1L : 0L);
+	return code ? code : curl_easy_setopt(ticket->easy, CURLOPT_MAXLIFETIME_CONN, age_s < 2 ? 1L : age_s - 1);
+}
+
+void http_client_forget(struct http_client *client)
+{
+	client->forget_us = clock_mono_us();
 }
 
 static bool ticket_prepare(struct http_ticket *ticket, const struct http_request *request)
@@ -292,6 +316,7 @@ static bool ticket_prepare(struct http_ticket *ticket, const struct http_request
 	CURLcode code = curl_easy_setopt(ticket->easy, CURLOPT_URL, request->url);
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+	code |= ticket_set_forget(ticket);
 	return code == CURLE_OK && ticket_set_method(ticket) && ticket_set_headers(ticket);
 }
 
@@ -356,7 +381,8 @@ static void outcome_read_remote(struct http_outcome *outcome, CURL *easy)
 	curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
 	curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
 	if (address && *address)
-		snprintf(outcome->remote, sizeof(outcome->remote), strchr(address, ':') ? "[%s]:%ld" : "%s:%ld", address, port);
+		snprintf(outcome->remote, sizeof(outcome->remote), strchr(address, ':') ? "[%s]:%ld" : "%s:%ld",
+			 address, port);
 }
 
 static void outcome_read_times(struct http_outcome *outcome, CURL *easy)
@@ -411,7 +437,9 @@ static const char *ticket_why(const struct http_ticket *ticket, CURLcode code, e
 
 static void client_finish(struct http_client *client, struct http_ticket *ticket, CURLcode code)
 {
-	struct http_outcome outcome = { .curl_code = (int)code, .body_bytes = ticket->body_bytes, .truncated = ticket->truncated };
+	struct http_outcome outcome = { .curl_code = (int)code,
+					.body_bytes = ticket->body_bytes,
+					.truncated = ticket->truncated };
 	long status = 0;
 	curl_easy_getinfo(ticket->easy, CURLINFO_RESPONSE_CODE, &status);
 	outcome.status = status >= 200 ? (int)status : 0; /* 1xx is no answer */
@@ -454,8 +482,9 @@ static void client_on_event(struct http_client *client, const struct epoll_event
 		client_watch_set(client, fd, 0);
 		return;
 	}
-	int bits = (event->events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-	           (event->events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+	int bits = (event->events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
+		   (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		   (event->events & EPOLLERR ? CURL_CSELECT_ERR : 0);
 	curl_multi_socket_action(client->multi, fd, bits, &running);
 }
 
@@ -528,7 +557,8 @@ static bool client_open_curl(struct http_client *client)
 	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
 	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_on_timer);
 	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)(client->config.connections ? client->config.connections : 256));
+	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
+			  (long)(client->config.connections ? client->config.connections : 256));
 	return true;
 }
 

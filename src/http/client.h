@@ -84,6 +84,8 @@ void http_client_cancel(struct http_client *client, struct http_ticket *ticket);
 /* Waits until something happens, http_client_wake was called or wait_us passed, and does what can be done. */
 void http_client_run(struct http_client *client, int64_t wait_us);
 void http_client_wake(struct http_client *client); /* any thread */
+/* Connections made until now serve no call that starts from now on: the guard has changed. */
+void http_client_forget(struct http_client *client);
 uint32_t http_client_running(const struct http_client *client);
 
 /* ---- one call, waited for ---- */
@@ -121,5 +123,5 @@ void http_caller_free(struct http_caller *caller);
 /* E_OK: an answer with any status came; the caller ends it with http_answer_fini. Otherwise *out is untouched and the problem says
  * what happened to which URL: E_NETWORK, E_TIMEOUT, E_INVALID (URL), E_TOO_LARGE, E_CANCELLED, E_NOMEM. */
 MUST_USE enum err http_caller_call(struct http_caller *caller, const struct http_call *call, struct http_answer *out,
-                                   struct problem *problem);
+				   struct problem *problem);
 void http_answer_fini(struct http_answer *answer);

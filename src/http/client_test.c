@@ -20,7 +20,9 @@ static void test_lines(void **state)
 {
 	(void)state;
 	struct str lines = STR("A: 1\r\nB:two \r\n folded: no\r\nnothing\r\n: empty\r\na: 3\r\nC:\r\n"), name, value;
-	static const char *const expected[][2] = { { "A", "1" }, { "B", "two" }, { "folded", "no" }, { "a", "3" }, { "C", "" } };
+	static const char *const expected[][2] = {
+		{ "A", "1" }, { "B", "two" }, { "folded", "no" }, { "a", "3" }, { "C", "" }
+	};
 	size_t at = 0;
 	for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
 		assert_true(http_lines_next(lines, &at, &name, &value));
@@ -41,7 +43,14 @@ static void add_all(struct http_head *head, const char *const *lines, size_t cou
 static void test_head(void **state)
 {
 	(void)state;
-	static const char *const answer[] = { "HTTP/1.1 103 Early Hints\r\n", "Link: a\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "X: y\r\n", "\n", "Trailer: z\r\n", "\r\n" };
+	static const char *const answer[] = { "HTTP/1.1 103 Early Hints\r\n",
+					      "Link: a\r\n",
+					      "\r\n",
+					      "HTTP/1.1 200 OK\r\n",
+					      "X: y\r\n",
+					      "\n",
+					      "Trailer: z\r\n",
+					      "\r\n" };
 	struct http_head head;
 	http_head_init(&head);
 	add_all(&head, answer, 5);
@@ -87,7 +96,8 @@ static void on_done(void *context, const struct http_outcome *outcome)
 	heard->reused = outcome->reused;
 	heard->body_bytes = outcome->body_bytes;
 	heard->body_len = outcome->body.len;
-	memcpy(heard->body, outcome->body.ptr ? outcome->body.ptr : "", outcome->body.len < sizeof(heard->body) ? outcome->body.len : 0);
+	memcpy(heard->body, outcome->body.ptr ? outcome->body.ptr : "",
+	       outcome->body.len < sizeof(heard->body) ? outcome->body.len : 0);
 	snprintf(heard->why, sizeof(heard->why), "%s", outcome->why);
 	snprintf(heard->remote, sizeof(heard->remote), "%s", outcome->remote);
 	assert_true(outcome->dns_us >= 0 && outcome->connect_us >= 0 && outcome->tls_us >= 0 && outcome->total_us >= 0);
@@ -101,8 +111,13 @@ static void on_done(void *context, const struct http_outcome *outcome)
 
 static struct http_request request_to(const char *url, struct heard *heard)
 {
-	return (struct http_request){ .method = "POST", .url = url, .body = STR("{}"), .timeout_ms = 60000, .response_max = 4096, .done = on_done,
-		                      .context = heard };
+	return (struct http_request){ .method = "POST",
+				      .url = url,
+				      .body = STR("{}"),
+				      .timeout_ms = 60000,
+				      .response_max = 4096,
+				      .done = on_done,
+				      .context = heard };
 }
 
 static void run(struct http_client *client)
@@ -124,7 +139,8 @@ static void test_methods(void **state)
 	static const struct {
 		const char *method;
 		bool body;
-	} methods[] = { { "POST", true }, { "GET", false }, { "PUT", true }, { "HEAD", false }, { "DELETE", true }, { "POST", true }, { "PATCH", true }, { "GET", false } };
+	} methods[] = { { "POST", true },   { "GET", false }, { "PUT", true },   { "HEAD", false },
+			{ "DELETE", true }, { "POST", true }, { "PATCH", true }, { "GET", false } };
 	struct third_party *party = third_party_start(&(struct third_party_config){ 0 });
 	struct http_client *client = http_client_new(&(struct http_client_config){ 0 });
 	const char *url = third_party_url(party, "/path?query");
@@ -183,7 +199,8 @@ static void test_start_from_done(void **state)
 	struct third_party *party = third_party_start(&(struct third_party_config){ 0 });
 	struct http_client *client = http_client_new(&(struct http_client_config){ 0 });
 	struct heard first = { .client = client }, second = { 0 };
-	struct http_request next = request_to(third_party_url(party, "/2"), &second), request = request_to(third_party_url(party, "/1"), &first);
+	struct http_request next = request_to(third_party_url(party, "/2"), &second),
+			    request = request_to(third_party_url(party, "/1"), &first);
 	first.next = &next;
 	call(client, &request);
 	assert_int_equal(first.count, 1);
@@ -237,6 +254,24 @@ static void test_wake(void **state)
 	http_client_free(client);
 }
 
+static void test_forget(void **state)
+{
+	(void)state;
+	struct third_party *party = third_party_start(&(struct third_party_config){ 0 });
+	struct http_client *client = http_client_new(&(struct http_client_config){ 0 });
+	struct heard heard = { 0 };
+	struct http_request request = request_to(third_party_url(party, "/"), &heard);
+	call(client, &request);
+	call(client, &request);
+	assert_int_equal(third_party_connections(party), 1);
+	http_client_forget(client);
+	call(client, &request);
+	assert_int_equal(third_party_connections(party), 2);
+	assert_int_equal(heard.status, 200);
+	http_client_free(client);
+	third_party_stop(party);
+}
+
 static void test_bad_urls(void **state)
 {
 	(void)state;
@@ -265,7 +300,8 @@ static void test_bad_urls(void **state)
 static void test_environment_is_not_read(void **state)
 {
 	(void)state;
-	struct third_party *party = third_party_start(&(struct third_party_config){ 0 }), *proxy = third_party_start(&(struct third_party_config){ 0 });
+	struct third_party *party = third_party_start(&(struct third_party_config){ 0 }),
+			   *proxy = third_party_start(&(struct third_party_config){ 0 });
 	setenv("http_proxy", third_party_url(proxy, ""), 1);
 	setenv("ALL_PROXY", third_party_url(proxy, ""), 1);
 	struct http_client *client = http_client_new(&(struct http_client_config){ 0 });
@@ -326,7 +362,8 @@ static void test_no_memory(void **state)
 		if (client && http_client_start(client, &request, &ticket) == E_OK) {
 			run(client);
 			assert_int_equal(heard.count, 1);
-			assert_true(heard.end == HTTP_END_ANSWERED || heard.end == HTTP_END_OURS || heard.end == HTTP_END_RESET);
+			assert_true(heard.end == HTTP_END_ANSWERED || heard.end == HTTP_END_OURS ||
+				    heard.end == HTTP_END_RESET);
 		}
 		refused = mem_fail_disarm();
 		http_client_free(client);
@@ -340,7 +377,8 @@ int main(void)
 		cmocka_unit_test(test_lines),           cmocka_unit_test(test_head),
 		cmocka_unit_test(test_methods),         cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_start_from_done), cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_wake),            cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_wake),            cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_bad_urls),
 		cmocka_unit_test(test_environment_is_not_read), cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -17,7 +17,8 @@ CURL *http_easy_new(const char *ca_file)
 	if (!easy)
 		return NULL;
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a resolver that is still busy: it would stop everyone */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT,
+			 1L); /* do not wait for a resolver that is still busy: it would stop everyone */
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
