@@ -46,7 +46,8 @@ static size_t sink_body_left[SINK_FDS];
 
 static void sink_answer(int fd)
 {
-	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}";
+	static const char answer[] =
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}";
 	CHECK(write(fd, answer, sizeof(answer) - 1) == (ssize_t)sizeof(answer) - 1);
 }
 
@@ -181,7 +182,9 @@ static void bench_open(struct bench *bench, uint32_t concurrent)
 	bench->payload[0] = bench->payload[bench->payload_bytes - 1] = '"';
 	mailbox_init(&bench->verdicts, NULL, NULL);
 	CHECK(cidr_parse(STR("127.0.0.0/8"), &loopback, NULL) == E_OK);
-	struct deliver_config config = { .allow = &loopback, .allow_count = 1, .in_flight_max = concurrent, .host_connections = concurrent };
+	struct deliver_config config = {
+		.allow = &loopback, .allow_count = 1, .in_flight_max = concurrent, .host_connections = concurrent
+	};
 	struct deliver_ports ports = { bench, bench_submit, bench_definitions, bench_random };
 	CHECK(deliver_start(&config, &ports, &bench->deliver, &problem) == E_OK);
 }
@@ -205,13 +208,15 @@ int main(int argc, char **argv)
 	pthread_join(sink, NULL);
 	deliver_stop(bench.deliver, 1000);
 	getrusage(RUSAGE_SELF, &usage);
-	double cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	double cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	double deliver_s = cpu_s - bench.sink_cpu_s - bench.engine_cpu_s;
 	printf("%llu deliveries, %u concurrent, %zu bytes: %.0f/s, %.1f us of the deliver thread each (sink %.1f, engine %.1f), "
 	       "%.1f verdicts a request, %llu failed\n",
 	       (unsigned long long)bench.ended, concurrent, bench.payload_bytes, (double)bench.ended / wall_s,
 	       deliver_s * 1e6 / (double)bench.ended, bench.sink_cpu_s * 1e6 / (double)bench.ended,
-	       bench.engine_cpu_s * 1e6 / (double)bench.ended, (double)bench.ended / (double)bench.requests, (unsigned long long)bench.failed);
+	       bench.engine_cpu_s * 1e6 / (double)bench.ended, (double)bench.ended / (double)bench.requests,
+	       (unsigned long long)bench.failed);
 	mailbox_fini(&bench.verdicts);
 	shared_text_drop(bench.settings);
 	free(bench.payload);

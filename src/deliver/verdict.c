@@ -65,14 +65,17 @@ static struct str verdict_error(enum http_class http_class, int status, const ch
 
 /* ---- result ---- */
 
-static bool verdict_put_json_body(struct buf *scratch, const struct http_outcome *outcome)
+/* The body is checked alone, or it could break out of its field; and the whole, for a body may be too deep for one level more. */
+static bool verdict_put_json_body(struct buf *scratch, const struct http_outcome *outcome, struct arena *arena)
 {
-	if (outcome->truncated)
+	struct json json;
+	struct str value;
+	json_init(&json, outcome->body, arena, NULL);
+	if (outcome->truncated || !json_read_raw(&json, &value) || !json_finish(&json))
 		return false;
 	size_t begin = scratch->len;
-	json_put_field_raw(scratch, "body", str_trim(outcome->body));
+	json_put_field_raw(scratch, "body", value);
 	buf_add_byte(scratch, '}');
-	/* The whole is checked: the body alone may be fine and too deep for one level more. */
 	if (buf_ok(scratch) && json_check(buf_str(scratch), NULL) == E_OK)
 		return true;
 	scratch->len = begin;
@@ -86,7 +89,7 @@ static struct str verdict_result(const struct http_outcome *outcome, struct aren
 	json_put_field_i64(scratch, "status", outcome->status);
 	if (!outcome->body.len) {
 		buf_add_byte(scratch, '}');
-	} else if (!verdict_put_json_body(scratch, outcome)) {
+	} else if (!verdict_put_json_body(scratch, outcome, arena)) {
 		struct str excerpt = str_cut(outcome->body, VERDICT_EXCERPT_BYTES);
 		json_put_field_str(scratch, "body", excerpt);
 		if (excerpt.len < outcome->body_bytes)
