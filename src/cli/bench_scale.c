@@ -136,6 +136,27 @@ static enum err list_call(struct bench *bench, struct swarm *swarm, const char *
 	return err || status / 100 == 2 ? err : bench_fail(bench, path, status, *body);
 }
 
+/* Ends the jobs of one claim: completed, or failed for good. */
+static enum err list_finish(struct bench *bench, struct swarm *swarm, const char *uids, uint32_t count, bool fails)
+{
+	struct buf text;
+	struct str body;
+	buf_init(&text, LIMIT_BODY_MAX);
+	if (fails) {
+		buf_add_lit(&text, "{\"token\":\"bee-0\",\"leases\":[");
+		for (uint32_t i = 0; i < count; i++) {
+			buf_addf(&text, "%s{\"uid\":\"%.13s\",\"verdict\":\"final\",", i ? "," : "", uids + (size_t)i * (UID_TEXT_BYTES - 1));
+			buf_add_lit(&text, "\"error\":{\"type\":\"Roof\",\"message\":\"it still rains\"}}");
+		}
+		buf_add_lit(&text, "]}");
+	} else {
+		bench_put_complete(&text, uids, count, 0, 0);
+	}
+	enum err err = list_call(bench, swarm, "POST", fails ? "/v1/leases/fail" : "/v1/leases/complete", buf_str(&text), &body);
+	buf_fini(&text);
+	return err;
+}
+
 /* Fills the queue, then completes a tenth and fails a hundredth, so that lists have every state to look through. */
 static enum err list_fill(struct bench *bench, struct swarm *swarm, uint64_t jobs)
 {
@@ -153,22 +174,8 @@ static enum err list_fill(struct bench *bench, struct swarm *swarm, uint64_t job
 		bench_put_claim(&text, LIMIT_CLAIM, 0, 0);
 		err = list_call(bench, swarm, "POST", "/v1/claims", buf_str(&text), &body);
 		uint32_t count = err ? 0 : bench_granted(body, LIMIT_CLAIM, uids);
-		buf_clear(&text);
-		bench_put_complete(&text, uids, count, 0, 0);
-		bool fails = at % (10 * LIMIT_CLAIM) == 0;
-		if (!err && fails) { /* the same leases, with an error: {"token":…,"leases":[{"uid":…,"error":…,"final":true}]} */
-			struct buf failing;
-			buf_init(&failing, LIMIT_BODY_MAX);
-			buf_add_lit(&failing, "{\"token\":\"bee-0\",\"leases\":[");
-			for (uint32_t i = 0; i < count; i++)
-				buf_addf(&failing, "%s{\"uid\":\"%.13s\",\"verdict\":\"final\",\"error\":{\"type\":\"Roof\",\"message\":\"it still rains\"}}",
-					 i ? "," : "", uids + (size_t)i * (UID_TEXT_BYTES - 1));
-			buf_add_lit(&failing, "]}");
-			err = list_call(bench, swarm, "POST", "/v1/leases/fail", buf_str(&failing), &body);
-			buf_fini(&failing);
-		} else if (!err) {
-			err = list_call(bench, swarm, "POST", "/v1/leases/complete", buf_str(&text), &body);
-		}
+		if (!err)
+			err = list_finish(bench, swarm, uids, count, at % (10 * LIMIT_CLAIM) == 0);
 	}
 	buf_fini(&text);
 	return err;
