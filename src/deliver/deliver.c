@@ -29,7 +29,8 @@
 #define DELIVER_LOADED_BYTES \
 	(256u * 1024 * 1024) /* payloads in memory: above it nothing is read but for an idle thread */
 #define DELIVER_AGAIN_US       250000               /* until what could not be done is tried again */
-#define DELIVER_PATIENCE_US    1000000              /* between looks at those that are held */
+#define DELIVER_PATIENCE_MAX_US 30000000            /* waiting for one's turn; an engine's lease lasts the time-out and a minute */
+#define DELIVER_LOOK_US        1000000              /* between looks at those that wait */
 
 enum delivery_state { DELIVERY_QUEUED, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
 
@@ -74,7 +75,7 @@ struct deliver {
 	uint32_t ready_count, held_count, running_count;
 	uint32_t load_max;           /* definitions of the next query */
 	size_t loaded_bytes;
-	int64_t patience_us;         /* when to look at the held ones again */
+	int64_t patience_us;         /* when to look again at those that wait */
 	struct outbox outbox;
 	int64_t again_us;            /* when to try again what memory did not suffice for; INT64_MAX: nothing */
 };
@@ -384,24 +385,35 @@ static void deliver_start_calls(struct deliver *deliver)
 	}
 }
 
-/* Who waited for its host as long as a call may take is given back: another daemon, or later, may be better. */
-static void deliver_release_patient(struct deliver *deliver, int64_t now_us)
+static int64_t delivery_patience_us(const struct delivery *delivery)
 {
-	struct delivery *delivery, *next;
+	int64_t timeout_us = delivery->call.timeout_ms * 1000;
+	bool short_one = delivery->state == DELIVERY_HELD && timeout_us < DELIVER_PATIENCE_MAX_US;
+	return short_one ? timeout_us : DELIVER_PATIENCE_MAX_US;
+}
+
+/* Lists are in the order of arrival: the first one with patience left ends the look. */
+static void delivery_release_impatient(struct delivery_list *list, enum delivery_state state, int64_t now_us)
+{
+	for (struct delivery *delivery = TAILQ_FIRST(list), *next; delivery && delivery->state == state; delivery = next) {
+		next = TAILQ_NEXT(delivery, link);
+		if (now_us - delivery->since_us <= delivery_patience_us(delivery))
+			break;
+		delivery_release(delivery);
+	}
+}
+
+/* Who waited for its turn as long as a call may take is given back untried: waiting and calling must fit into its lease. */
+static void deliver_release_impatient(struct deliver *deliver, int64_t now_us)
+{
+	delivery_release_impatient(&deliver->queued, DELIVERY_QUEUED, now_us);
 	for (uint32_t slot = 0; deliver->held_count && slot < deliver->hosts.pool.used; slot++) {
 		struct host *host = host_at(&deliver->hosts, slot);
 		if (!host)
 			continue;
-		for (delivery = TAILQ_FIRST(&host->held); delivery && delivery->state == DELIVERY_HELD;
-		     delivery = next) {
-			next = TAILQ_NEXT(delivery, link);
-			if (now_us - delivery->since_us <= delivery->call.timeout_ms * 1000)
-				break;
-			bool last = host->users == 1;
-			delivery_release(delivery);
-			if (last)
-				break; /* the host is gone with it */
-		}
+		host->users++; /* stays while its list is walked */
+		delivery_release_impatient(&host->held, DELIVERY_HELD, now_us);
+		host_give(&deliver->hosts, host);
 	}
 }
 
@@ -533,7 +545,7 @@ static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
 static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, int64_t stop_by_us)
 {
 	int64_t until_us = deliver->again_us < deliver->outbox.again_us ? deliver->again_us : deliver->outbox.again_us;
-	if (deliver->held_count && deliver->patience_us < until_us)
+	if ((deliver->held_count || !TAILQ_EMPTY(&deliver->queued)) && deliver->patience_us < until_us)
 		until_us = deliver->patience_us;
 	if (stop_by_us && deliver->running_count && stop_by_us < until_us)
 		until_us = stop_by_us;
@@ -587,8 +599,8 @@ static void *deliver_main(void *context)
 		}
 		int64_t now_us = clock_mono_us();
 		if (now_us >= deliver->patience_us) {
-			deliver_release_patient(deliver, now_us);
-			deliver->patience_us = now_us + DELIVER_PATIENCE_US;
+			deliver_release_impatient(deliver, now_us);
+			deliver->patience_us = now_us + DELIVER_LOOK_US;
 		}
 		outbox_flush(&deliver->outbox);
 		http_client_run(deliver->client, deliver_wait_us(deliver, now_us, stop_by_us));
