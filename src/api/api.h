@@ -6,6 +6,7 @@
 #include "engine/command.h"
 #include "http/server.h"
 #include "store/query.h"
+#include <uv.h>
 
 struct api;
 
@@ -20,15 +21,17 @@ struct api_ports {
 	void (*now)(void *context, int64_t *wall_us);
 };
 struct api_config {
+	uv_loop_t *loop;            /* the server's: for timers, and for its thread pool, where large bodies are decoded */
 	bool open;                  /* `ruche dev`: no token needed; loopback only */
 	size_t body_bytes;          /* for messages; http_limits enforces it */
 	uint8_t maker;              /* of uids */
 	uint64_t last_uid;          /* uids start above it */
-	size_t definition_cache_bytes; /* of payloads just enqueued, so that claims need no read (8 MiB) */
+	size_t definition_cache_bytes; /* of jobs just enqueued, so that claims need no read (8 MiB; 0: none) */
 	const char *version;
 };
 
 struct api *api_new(const struct api_config *config, const struct api_ports *ports); /* NULL: no memory */
+/* No exchange, request or question of it may be on its way. The loop must run once more: timers are closed there. */
 void api_free(struct api *api);
 http_handler api_handle; /* context: the api */
 void api_reply(struct api *api, struct request *request);    /* takes the request back */
@@ -39,6 +42,4 @@ void api_events(struct api *api, uint64_t commit_seq);
 void api_quiesce(struct api *api);
 /* Tokens are cached here: asked for at the start (a question) and again after each change. True once the first answer is there. */
 bool api_is_ready(const struct api *api);
-/* Adds a token row that was made elsewhere (the first start's admin token). */
-struct token_row;
-void api_learn_tokens(struct api *api); /* asks for them anew */
+void api_learn_tokens(struct api *api); /* asks for them anew: after one was made elsewhere (the first start's admin token) */

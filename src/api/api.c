@@ -1,0 +1,272 @@
+/* src/api/api.c: the API's life, and the way in: from an exchange to the handler of its route. */
+#include "api/api.h"
+#include "api/call.h"
+#include "api/routes.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include <stdio.h>
+
+#define IDEMPOTENCY_SEED 0x5275636865u /* the same in every life of the daemon: hashes are kept */
+
+/* ---- life ---- */
+
+struct api *api_new(const struct api_config *config, const struct api_ports *ports)
+{
+	struct api *api = mem_zalloc(sizeof(*api));
+	CHECK(config->loop != NULL);
+	if (!api)
+		return NULL;
+	api->config = *config;
+	api->ports = *ports;
+	api->maker = (struct uid_maker){ .last = config->last_uid, .maker = config->maker };
+	buf_init(&api->scratch, ANSWER_MAX);
+	buf_init(&api->openapi, ANSWER_MAX);
+	shelf_init(&api->shelf, config->definition_cache_bytes);
+	ports->now(ports->context, &api->started_us);
+	api->roster = roster_new();
+	if (!api->roster || events_init(api)) {
+		api_free(api);
+		return NULL;
+	}
+	tokens_learn(api);
+	return api;
+}
+
+void api_free(struct api *api)
+{
+	if (!api)
+		return;
+	calls_free(api);
+	events_fini(api);
+	shelf_fini(&api->shelf);
+	roster_drop(api->roster);
+	roster_drop(api->next_roster);
+	buf_fini(&api->scratch);
+	buf_fini(&api->openapi);
+	mem_free(api);
+}
+
+bool api_is_ready(const struct api *api)
+{
+	return api->ready;
+}
+
+void api_learn_tokens(struct api *api)
+{
+	tokens_learn(api);
+}
+
+void api_reply(struct api *api, struct request *request)
+{
+	struct call *call = request->owner;
+	(void)api;
+	call->patient = false;
+	call->then(call);
+}
+
+void api_answer(struct api *api, struct question *question)
+{
+	struct call *call = question->owner;
+	(void)api;
+	call->then(call);
+}
+
+void api_events(struct api *api, uint64_t commit_seq)
+{
+	events_wake(api, commit_seq);
+}
+
+/* ---- leaving early ---- */
+
+/* The waiting request comes back, cancelled or already answered. No memory: it comes back at its time-out. */
+static void call_withdraw(struct call *call)
+{
+	if (!call->patient || call->withdrawn)
+		return;
+	struct call *errand = errand_new(call->api, OP_WITHDRAW, 1);
+	if (!errand)
+		return;
+	call->withdrawn = true;
+	errand->request.ops[0].withdraw = call->request.number;
+	call_submit(errand, errand_done);
+}
+
+static void api_client_gone(struct http_exchange *exchange, void *context)
+{
+	struct call *call = context;
+	(void)exchange;
+	call_withdraw(call);
+	events_gone(call);
+}
+
+void api_quiesce(struct api *api)
+{
+	api->quiescing = true;
+	for (struct call *call = api->live, *next; call; call = next) {
+		next = call->next; /* errands are added at the front: not seen here */
+		call_withdraw(call);
+	}
+	events_quiesce(api);
+}
+
+/* ---- the way in ---- */
+
+static enum err api_admit(struct call *call)
+{
+	struct api *api = call->api;
+	const struct route *route = call->route;
+	if (api->config.open || (route->flags & ROUTE_OPEN))
+		return E_OK;
+	if (!api->ready)
+		return problem_set(&call->problem, E_UNAVAILABLE, "", "The daemon is starting: its tokens are not read yet.");
+	enum err err = roster_admit(api->roster, http_header(call->exchange, STR("Authorization")), call_now_us(call), &call->token, &call->problem);
+	if (err) {
+		api->refused_tokens++;
+		return err;
+	}
+	call->roster = roster_hold(api->roster);
+	if (!scopes_include(call->token->scopes, route->scope))
+		return problem_set(&call->problem, E_FORBIDDEN, "", "This needs a token with the scope \"%s\".", scope_name(route->scope));
+	if ((route->flags & ROUTE_WHOLE) && !access_unlimited(call, "use this"))
+		return call->problem.err;
+	return E_OK;
+}
+
+/* "application/json", with parameters or as a suffix ("application/cloudevents+json"). None at all passes. */
+static bool media_is_json(struct str type)
+{
+	type = str_trim((struct str){ type.ptr, str_index(type, ';') });
+	struct str suffix = str_from(type, type.len < 5 ? type.len : type.len - 5);
+	return !type.len || str_eq_nocase(type, STR("application/json")) || str_eq_nocase(suffix, STR("+json"));
+}
+
+static enum err api_check_body(struct call *call)
+{
+	struct str body = http_body(call->exchange), type = http_header(call->exchange, STR("Content-Type"));
+	unsigned flags = call->route->flags;
+	if (body.len && !(flags & (ROUTE_BODY | ROUTE_MAY_BODY)))
+		return problem_set(&call->problem, E_BAD_REQUEST, "body", "This address takes no body.");
+	if (body.len && !media_is_json(type))
+		return problem_set(&call->problem, E_UNSUPPORTED_MEDIA, "Content-Type", "Got \"" STR_FMT "\"; send 'Content-Type: application/json'.",
+				   STR_ARG(str_cut(str_is_utf8(type) ? type : STR("?"), 60)));
+	if (!body.len && (flags & ROUTE_BODY))
+		return problem_set(&call->problem, E_MALFORMED, "body", "A JSON body is needed.");
+	return E_OK;
+}
+
+static enum err api_take_key(struct call *call)
+{
+	struct str key = http_header(call->exchange, STR("Idempotency-Key"));
+	if (!key.len)
+		return E_OK;
+	if (!(call->route->flags & ROUTE_ONCE))
+		return problem_set(&call->problem, E_BAD_REQUEST, "Idempotency-Key", "This address does not understand Idempotency-Key; leave it out.");
+	if (key.len > LIMIT_ID_BYTES || !str_is_utf8(key))
+		return problem_set(&call->problem, E_INVALID, "Idempotency-Key", "Expected 1 to %d bytes of UTF-8.", LIMIT_ID_BYTES);
+	unsigned long long number = call->token ? call->token->row.number : 0;
+	char *text = arena_printf(&call->request.arena, "%llu:" STR_FMT, number, STR_ARG(key));
+	if (!text)
+		return problem_set(&call->problem, E_NOMEM, "", "There was no memory for it.");
+	call->request.idempotency_key = str_of(text);
+	call->head_hash = str_hash(str_of(http_method_name(call->route->method)), IDEMPOTENCY_SEED);
+	call->head_hash = str_hash(http_path(call->exchange), call->head_hash);
+	call->head_hash = str_hash(http_query(call->exchange), call->head_hash);
+	return E_OK;
+}
+
+static enum err api_prepare(struct call *call)
+{
+	struct http_exchange *exchange = call->exchange;
+	enum err err = route_find(http_method(exchange), http_path(exchange), &call->request.arena, &call->route, call->pieces, call->allow, &call->problem);
+	if (!err)
+		err = api_admit(call);
+	if (!err && http_query(exchange).len)
+		err = route_read_params(call->route, exchange, &call->request.arena, call->params, &call->problem);
+	if (!err)
+		err = api_check_body(call);
+	if (!err)
+		err = api_take_key(call);
+	return err;
+}
+
+/* ---- decoding ---- */
+
+/* On any thread: touches nothing but the call. */
+static void call_decode(struct call *call)
+{
+	if (call->request.idempotency_key.len)
+		call->request.request_hash = str_hash(buf_str(&call->request.body), call->head_hash);
+	call->decoded = call->route->decode(call);
+}
+
+static bool call_has_claim(const struct call *call)
+{
+	for (uint32_t i = 0; i < call->request.op_count; i++)
+		if (call->request.ops[i].kind == OP_CLAIM)
+			return true;
+	return false;
+}
+
+static void call_begin(struct call *call)
+{
+	if (call->request.idempotency_key.len && call_has_claim(call))
+		call_fail(call, E_BAD_REQUEST, "Idempotency-Key", "A claim cannot be repeated; leave Idempotency-Key out.");
+	else
+		call->route->begin(call);
+}
+
+static void call_decode_done(struct call *call)
+{
+	if (!call->decoded)
+		call_refuse(call, call->problem.err ? call->problem.err : E_NOMEM);
+	else
+		call_begin(call);
+}
+
+static void call_decode_away(uv_work_t *work)
+{
+	call_decode(work->data);
+}
+
+static void call_decode_back(uv_work_t *work, int status)
+{
+	struct call *call = work->data;
+	if (status)
+		call_fail(call, E_UNAVAILABLE, "", "The daemon is stopping; send it again shortly.");
+	else
+		call_decode_done(call);
+}
+
+static void call_start_decode(struct call *call)
+{
+	call->work.data = call;
+	if (call->request.body.len > DECODE_HERE_MAX
+	    && uv_queue_work(call->api->config.loop, &call->work, call_decode_away, call_decode_back) == 0)
+		return;
+	call_decode(call);
+	call_decode_done(call);
+}
+
+void api_handle(void *context, struct http_exchange *exchange)
+{
+	struct api *api = context;
+	struct call *call = call_take(api, exchange);
+	if (!call) {
+		http_respond_str(exchange, 503, STR(""), STR("Retry-After: 1\r\n"), STR(""));
+		return;
+	}
+	http_set_context(exchange, call, api_client_gone);
+	enum err err = api_prepare(call);
+	if (err) {
+		call_refuse(call, err);
+		return;
+	}
+	call->single = (call->route->flags & ROUTE_SINGLE) != 0;
+	if (call->route->flags & (ROUTE_BODY | ROUTE_MAY_BODY))
+		http_take_body(exchange, &call->request.body);
+	if (call->route->decode)
+		call_start_decode(call);
+	else
+		call_begin(call);
+}

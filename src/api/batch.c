@@ -1,0 +1,40 @@
+/* src/api/batch.c: POST /v1/batch: many operations of any kind, in order, in one request to the engine. */
+#include "api/body.h"
+#include "api/routes.h"
+
+static bool read_ops(struct json *json, void *out, void *context)
+{
+	struct call *call = context;
+	uint32_t index;
+	(void)out;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		struct op *op = call_op(call, OP_BARRIER);
+		if (!op)
+			return json_refuse(json, call->problem.err, "%s", call->problem.detail);
+		if (!op_read_in_batch(json, op))
+			return false;
+	}
+	if (json->failed)
+		return false;
+	return call->request.op_count ? true : json_refuse(json, E_INVALID, "At least one is needed.");
+}
+
+static const struct json_field batch_fields[] = {
+	{ "ops", JSON_F_CUSTOM, 0, .flags = JSON_F_REQUIRED, .read = read_ops },
+	{ "atomic", JSON_F_BOOL, offsetof(struct request, atomic) },
+};
+
+bool batch_decode(struct call *call)
+{
+	struct json json;
+	body_json(call, &json);
+	return json_read_fields(&json, batch_fields, ARRAY_COUNT(batch_fields), &call->request, call, NULL) && json_finish(&json);
+}
+
+void batch_run(struct call *call)
+{
+	jobs_adopt_trace(call);
+	call_run(call);
+}

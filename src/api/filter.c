@@ -1,0 +1,146 @@
+#include "api/filter.h"
+#include "api/call.h"
+#include "api/name.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/suggest.h"
+
+#define FILTER_STATES_BYTES 256
+
+static bool filter_read_state(struct json *json, struct str word, uint32_t *states)
+{
+	enum job_state state;
+	struct suggest suggest;
+	if (!job_state_parse(word, &state)) {
+		*states |= 1u << state;
+		return true;
+	}
+	suggest_init(&suggest, word);
+	for (int i = 0; job_state_words[i]; i++)
+		suggest_offer(&suggest, job_state_words[i]);
+	const char *best = suggest_best(&suggest);
+	return json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no state; %s %s.", STR_ARG(str_cut(word, 40)),
+			   best ? "did you mean" : "the first is", best ? best : job_state_words[0]);
+}
+
+static bool filter_read_states(struct json *json, void *out, void *context)
+{
+	struct str word;
+	uint32_t index;
+	(void)context;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index))
+		if (!json_read_str(json, FILTER_STATES_BYTES, &word) || !filter_read_state(json, word, out))
+			return false;
+	return !json->failed;
+}
+
+static bool filter_read_state_list(struct json *json, void *out, void *context)
+{
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, FILTER_STATES_BYTES, &text))
+		return false;
+	do {
+		size_t comma = str_index(text, ',');
+		if (!filter_read_state(json, str_trim((struct str){ text.ptr, comma }), out))
+			return false;
+		text = str_from(text, comma + 1);
+	} while (text.len);
+	return true;
+}
+
+#define AT(member) offsetof(struct job_filter, member)
+const struct json_field filter_fields[] = {
+	{ "namespace", JSON_F_STR, AT(namespace_name), 1, LIMIT_NAME_BYTES, .doc = "Of this namespace (default)." },
+	{ "queue", JSON_F_STR, AT(queue), 1, LIMIT_NAME_BYTES, .doc = "Only jobs of this queue." },
+	{ "states", JSON_F_CUSTOM, AT(states), .read = filter_read_states, .doc = "Only jobs in these states." },
+	{ "state", JSON_F_CUSTOM, AT(states), .read = filter_read_state_list, .doc = "The same as text, separated by commas." },
+	{ "name", JSON_F_STR, AT(name), 1, LIMIT_NAME_BYTES, .doc = "Only jobs of this name." },
+	{ "id", JSON_F_STR, AT(id), 1, LIMIT_ID_BYTES + 1, .doc = "The caller's id, or its beginning followed by *. Needs queue." },
+	{ "group", JSON_F_STR, AT(group), 1, LIMIT_ID_BYTES, .doc = "Only jobs of this group." },
+	{ "tag", JSON_F_STR, AT(tag), 1, LIMIT_TAG_BYTES, .doc = "Only jobs with this tag." },
+	{ "error", JSON_F_STR, AT(error), 1, LIMIT_ID_BYTES, .doc = "Only jobs whose error holds this text." },
+	{ "created_after", JSON_F_INSTANT, AT(created_after_us), .doc = "Enqueued at this instant or later." },
+	{ "created_before", JSON_F_INSTANT, AT(created_before_us), .doc = "Enqueued before this instant." },
+	{ "finished_after", JSON_F_INSTANT, AT(finished_after_us), .doc = "Ended at this instant or later." },
+	{ "finished_before", JSON_F_INSTANT, AT(finished_before_us), .doc = "Ended before this instant." },
+};
+const size_t filter_field_count = ARRAY_COUNT(filter_fields);
+#undef AT
+
+const char *filter_refusal(const struct job_filter *filter)
+{
+	return filter->id.len && !filter->queue.len ? "An id needs a queue beside it: ids are unique within a queue only." : NULL;
+}
+
+bool filter_read(struct json *json, struct job_filter *out)
+{
+	if (!json_read_fields(json, filter_fields, filter_field_count, out, NULL, NULL))
+		return false;
+	const char *why = filter_refusal(out);
+	return why ? json_refuse_field(json, E_INVALID, "id", "%s", why) : true;
+}
+
+static void filter_put(struct buf *out, const char *key, struct str text)
+{
+	if (text.len)
+		json_put_field_str(out, key, text);
+}
+
+static void filter_put_instant(struct buf *out, const char *key, int64_t at_us)
+{
+	if (at_us)
+		json_put_field_instant(out, key, at_us);
+}
+
+void filter_write(const struct job_filter *filter, struct buf *out)
+{
+	buf_add_byte(out, '{');
+	filter_put(out, "namespace", namespace_of(filter->namespace_name));
+	filter_put(out, "queue", filter->queue);
+	if (filter->states) {
+		json_put_key(out, "states");
+		buf_add_byte(out, '[');
+		for (int state = 0; state < JOB_STATE_COUNT; state++) {
+			if (!(filter->states & 1u << state))
+				continue;
+			json_put_comma(out);
+			json_put_str(out, str_of(job_state_words[state]));
+		}
+		buf_add_byte(out, ']');
+	}
+	filter_put(out, "name", filter->name);
+	filter_put(out, "id", filter->id);
+	filter_put(out, "group", filter->group);
+	filter_put(out, "tag", filter->tag);
+	filter_put(out, "error", filter->error);
+	filter_put_instant(out, "created_after", filter->created_after_us);
+	filter_put_instant(out, "created_before", filter->created_before_us);
+	filter_put_instant(out, "finished_after", filter->finished_after_us);
+	filter_put_instant(out, "finished_before", filter->finished_before_us);
+	buf_add_byte(out, '}');
+}
+
+bool filter_from_params(struct call *call, struct job_filter *out)
+{
+	*out = (struct job_filter){
+		.namespace_name = call_param(call, "namespace")->text,
+		.queue = call_param(call, "queue")->text,
+		.states = (uint32_t)call_param(call, "state")->number,
+		.name = call_param(call, "name")->text,
+		.id = call_param(call, "id")->text,
+		.group = call_param(call, "group")->text,
+		.tag = call_param(call, "tag")->text,
+		.error = call_param(call, "error")->text,
+		.created_after_us = call_param(call, "created_after")->number,
+		.created_before_us = call_param(call, "created_before")->number,
+		.finished_after_us = call_param(call, "finished_after")->number,
+		.finished_before_us = call_param(call, "finished_before")->number,
+	};
+	const char *why = filter_refusal(out);
+	if (why)
+		problem_set(&call->problem, E_INVALID, "id", "%s", why);
+	return !why;
+}

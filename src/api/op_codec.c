@@ -1,0 +1,733 @@
+#include "api/op_codec.h"
+#include "api/auth.h"
+#include "api/cursor.h"
+#include "api/filter.h"
+#include "api/name.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/suggest.h"
+#include <stdio.h>
+
+#define CLAIM_WEIGHT_MAX   1000000
+#define ERROR_TYPE_BYTES   255
+#define ERROR_TEXT_BYTES   (1 << 20) /* read; what is kept is cut to LIMIT_ERROR_BYTES */
+#define ERROR_MESSAGE_KEPT 4096
+#define REASON_BYTES       1024
+
+/* What the readers of single fields need beside the place they write to. */
+struct op_reader {
+	struct op *op;
+	enum op_place place;
+	struct op_rider *rider;
+	struct str namespace_name; /* of a claim's queues that name none */
+	struct str action, arguments; /* OPERATION_START: read last, since the arguments depend on the action */
+};
+
+/* ---- readers of single fields ---- */
+
+static bool read_a_name(struct json *json, bool is_namespace, struct str *out)
+{
+	if (!json_read_str(json, LIMIT_NAME_BYTES, out))
+		return false;
+	const char *why = name_refusal(*out, is_namespace);
+	return why ? json_refuse(json, E_INVALID, "%s", why) : true;
+}
+
+static bool read_name(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return read_a_name(json, false, out);
+}
+
+static bool read_namespace(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return read_a_name(json, true, out);
+}
+
+static bool read_op_name(struct json *json, void *out, void *context) /* was read before */
+{
+	(void)out;
+	(void)context;
+	return json_skip(json);
+}
+
+static bool read_uid(struct json *json, void *out, void *context)
+{
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, 64, &text))
+		return false;
+	if (uid_parse(text, out))
+		return json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no uid: 13 letters and digits such as 0r4k2m7x9q3zt.", STR_ARG(text));
+	return true;
+}
+
+static bool read_lease_token(struct json *json, void *out, void *context)
+{
+	struct str *token = out;
+	(void)context;
+	if (!json_read_str(json, LIMIT_ID_BYTES, token))
+		return false;
+	if (token->len == 0)
+		return json_refuse(json, E_INVALID, "A lease token must not be empty.");
+	if (str_eq(*token, DELIVERY_TOKEN))
+		return json_refuse(json, E_INVALID, "This lease token is the daemon's own; choose another.");
+	return true;
+}
+
+/* From what stands next up to what was read: the caller's own bytes. */
+static bool read_verbatim(struct json *json, const char *begin, size_t max_bytes, struct str *out)
+{
+	if (json->failed)
+		return false;
+	*out = (struct str){ begin, (size_t)(json->next - begin) };
+	return out->len <= max_bytes || json_refuse(json, E_TOO_LARGE, "It is larger than %zu bytes.", max_bytes);
+}
+
+static bool read_tags(struct json *json, void *out, void *context)
+{
+	struct str tag;
+	uint32_t index;
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		if (index >= LIMIT_TAGS)
+			return json_refuse(json, E_INVALID, "A job has at most %d tags.", LIMIT_TAGS);
+		if (!json_read_str(json, LIMIT_TAG_BYTES, &tag))
+			return false;
+		if (tag.len == 0)
+			return json_refuse(json, E_INVALID, "A tag must not be empty.");
+	}
+	return read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+static bool read_trace(struct json *json, void *out, void *context)
+{
+	struct str key, text;
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	if (!json_enter_object(json))
+		return false;
+	while (json_next_key(json, &key))
+		if (!json_read_str(json, LIMIT_TRACE_BYTES, &text))
+			return false;
+	return read_verbatim(json, begin, LIMIT_TRACE_BYTES, out);
+}
+
+static bool read_target(struct json *json, void *out, void *context)
+{
+	struct http_target target;
+	(void)context;
+	http_target_default(&target);
+	json_peek(json);
+	const char *begin = json->next;
+	return http_target_read(json, &target) && read_verbatim(json, begin, LIMIT_TARGET_BYTES, out);
+}
+
+static bool read_retry(struct json *json, void *out, void *context)
+{
+	const struct retry_policy **policy = out;
+	struct retry_policy *own = ARENA_NEW(json->arena, struct retry_policy);
+	(void)context;
+	if (!own)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	retry_policy_default(own);
+	*policy = own;
+	return retry_policy_read(json, own);
+}
+
+static bool read_progress(struct json *json, void *out, void *context)
+{
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return json_skip(json) && read_verbatim(json, begin, LIMIT_PROGRESS_BYTES, out);
+}
+
+static bool read_payload(struct json *json, void *out, void *context) /* RETRY */
+{
+	struct op_job *job = out;
+	(void)context;
+	job->has_payload = true;
+	return json_read_raw(json, &job->payload);
+}
+
+static bool read_filtered(struct json *json, void *out, void *context)
+{
+	bool filtered;
+	(void)context;
+	if (!json_read_bool(json, &filtered))
+		return false;
+	*(enum verdict *)out = filtered ? VERDICT_FILTERED : VERDICT_POLICY;
+	return true;
+}
+
+static bool read_wait(struct json *json, void *out, void *context)
+{
+	const struct op_reader *reader = context;
+	if (!json_read_i64(json, 0, LIMIT_WAIT_MS, out))
+		return false;
+	if (reader->place == OP_ALONE || *(int64_t *)out == 0)
+		return true;
+	return json_refuse(json, E_INVALID, "A claim inside another call cannot wait; use POST /v1/claims for that.");
+}
+
+/* ---- claims ---- */
+
+#define AT(member) offsetof(struct claim_queue, member)
+static const struct json_field claim_queue_fields[] = {
+	{ "queue", JSON_F_CUSTOM, AT(queue.name), 0, 0, JSON_F_REQUIRED, read_name, "A queue's name." },
+	{ "namespace", JSON_F_CUSTOM, AT(queue.namespace_name), .read = read_namespace, .doc = "Its namespace." },
+	{ "weight", JSON_F_U32, AT(weight), 1, CLAIM_WEIGHT_MAX, .doc = "Its chances beside the others; without weights they are served in the order listed." },
+};
+#undef AT
+
+static bool read_claim_queue(struct json *json, struct claim_queue *out)
+{
+	if (json_peek(json) == JSON_STRING)
+		return read_a_name(json, false, &out->queue.name);
+	return json_read_fields(json, claim_queue_fields, ARRAY_COUNT(claim_queue_fields), out, NULL, NULL);
+}
+
+/* Weights for all or for none. */
+static void claim_even_weights(struct op_claim *claim)
+{
+	bool weighted = false;
+	for (uint32_t i = 0; i < claim->queue_count; i++)
+		weighted |= claim->queues[i].weight > 0;
+	for (uint32_t i = 0; weighted && i < claim->queue_count; i++)
+		if (!claim->queues[i].weight)
+			claim->queues[i].weight = 1;
+}
+
+static bool read_claim_queues(struct json *json, void *out, void *context)
+{
+	struct op_claim *claim = out;
+	struct claim_queue queues[LIMIT_CLAIM_QUEUES] = { 0 };
+	uint32_t index;
+	(void)context;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		if (index == LIMIT_CLAIM_QUEUES)
+			return json_refuse(json, E_INVALID, "A claim names at most %d queues.", LIMIT_CLAIM_QUEUES);
+		if (!read_claim_queue(json, &queues[index]))
+			return false;
+		claim->queue_count = index + 1;
+	}
+	if (json->failed)
+		return false;
+	if (!claim->queue_count)
+		return json_refuse(json, E_INVALID, "At least one queue is needed.");
+	claim->queues = arena_alloc(json->arena, claim->queue_count * sizeof(*queues));
+	if (!claim->queues)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	memcpy(claim->queues, queues, claim->queue_count * sizeof(*queues));
+	claim_even_weights(claim);
+	return true;
+}
+
+static bool read_claim_namespace(struct json *json, void *out, void *context)
+{
+	struct op_reader *reader = context;
+	(void)out;
+	return read_a_name(json, true, &reader->namespace_name);
+}
+
+static bool claim_finish(struct json *json, struct op_reader *reader)
+{
+	struct op_claim *claim = &reader->op->claim;
+	(void)json;
+	for (uint32_t i = 0; i < claim->queue_count; i++)
+		if (!claim->queues[i].queue.namespace_name.len)
+			claim->queues[i].queue.namespace_name = reader->namespace_name;
+	return true;
+}
+
+static bool read_rider(struct json *json, void *out, void *context)
+{
+	struct op_reader *reader = context;
+	(void)out;
+	memset(reader->rider, 0, sizeof(*reader->rider));
+	reader->rider->claim.kind = OP_CLAIM;
+	reader->rider->given = true;
+	return op_read(json, &reader->rider->claim, OP_IN_LIST, NULL);
+}
+
+/* ---- errors and verdicts ---- */
+
+struct error_text {
+	struct str type, message, stack;
+};
+#define AT(member) offsetof(struct error_text, member)
+static const struct json_field error_fields[] = {
+	{ "type", JSON_F_STR, AT(type), 0, ERROR_TYPE_BYTES, JSON_F_NULL, .doc = "The error's class or code." },
+	{ "message", JSON_F_STR, AT(message), 0, ERROR_TEXT_BYTES, JSON_F_NULL, .doc = "What happened, in a line or two." },
+	{ "stack", JSON_F_STR, AT(stack), 0, ERROR_TEXT_BYTES, JSON_F_NULL, .doc = "Where it happened." },
+};
+#undef AT
+
+/* Written anew so that it fits: escapes may make six bytes of one, hence the search for a length. */
+static bool error_cut(struct json *json, const struct error_text *error, struct str *out)
+{
+	struct buf text;
+	size_t stack_bytes = error->stack.len < LIMIT_ERROR_BYTES ? error->stack.len : LIMIT_ERROR_BYTES;
+	size_t message_bytes = ERROR_MESSAGE_KEPT;
+	buf_init(&text, 16 * LIMIT_ERROR_BYTES);
+	for (;; stack_bytes /= 2, message_bytes = stack_bytes ? message_bytes : message_bytes / 2) {
+		buf_clear(&text);
+		buf_add_byte(&text, '{');
+		json_put_field_str(&text, "type", error->type);
+		json_put_field_str(&text, "message", str_cut(error->message, message_bytes));
+		json_put_field_str(&text, "stack", str_cut(error->stack, stack_bytes));
+		buf_add_byte(&text, '}');
+		if (!buf_ok(&text) || text.len <= LIMIT_ERROR_BYTES)
+			break;
+	}
+	*out = buf_ok(&text) ? arena_str(json->arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	return out->ptr ? true : json_refuse(json, E_NOMEM, "There was no memory for it.");
+}
+
+static bool read_error(struct json *json, void *out, void *context)
+{
+	struct error_text error = { 0 };
+	struct str *text = out;
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	if (!json_read_fields(json, error_fields, ARRAY_COUNT(error_fields), &error, NULL, NULL))
+		return false;
+	*text = (struct str){ begin, (size_t)(json->next - begin) };
+	return text->len <= LIMIT_ERROR_BYTES ? true : error_cut(json, &error, text);
+}
+
+struct delay {
+	int64_t delay_ms;
+};
+static const struct json_field delay_fields[] = {
+	{ "delay_ms", JSON_F_I64, offsetof(struct delay, delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, .doc = "Again after so long." },
+};
+
+static bool read_verdict(struct json *json, void *out, void *context)
+{
+	static const struct {
+		const char *name;
+		enum verdict verdict;
+	} verdicts[] = { { "policy", VERDICT_POLICY }, { "final", VERDICT_FINAL }, { "head", VERDICT_HEAD }, { "tail", VERDICT_TAIL } };
+	struct op_lease *lease = out;
+	struct delay delay;
+	struct str name;
+	(void)context;
+	if (json_peek(json) == JSON_OBJECT) {
+		if (!json_read_fields(json, delay_fields, ARRAY_COUNT(delay_fields), &delay, NULL, NULL))
+			return false;
+		lease->verdict = VERDICT_DELAY;
+		lease->delay_ms = delay.delay_ms;
+		return true;
+	}
+	if (!json_read_str(json, 32, &name))
+		return false;
+	for (size_t i = 0; i < ARRAY_COUNT(verdicts); i++) {
+		if (str_eq(name, str_of(verdicts[i].name))) {
+			lease->verdict = verdicts[i].verdict;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "Expected \"policy\", \"final\", \"head\", \"tail\" or {\"delay_ms\":N}.");
+}
+
+/* ---- queues, groups, bulk operations ---- */
+
+/* Checked here, so that a refusal names the field; the engine applies the same text over the present settings. */
+static bool read_queue_settings(struct json *json, void *out, void *context)
+{
+	struct queue_settings settings;
+	(void)context;
+	queue_settings_default(&settings);
+	json_peek(json);
+	const char *begin = json->next;
+	return queue_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+static bool read_group_settings(struct json *json, void *out, void *context)
+{
+	struct group_settings settings = { 0 };
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return group_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+static bool read_filter(struct json *json, void *out, void *context)
+{
+	struct job_filter filter = { 0 };
+	struct buf text;
+	(void)context;
+	if (!filter_read(json, &filter))
+		return false;
+	buf_init(&text, 16 * 1024);
+	filter_write(&filter, &text);
+	struct str kept = buf_ok(&text) ? arena_str(json->arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	*(struct str *)out = kept;
+	return kept.ptr ? true : json_refuse(json, E_NOMEM, "There was no memory for it.");
+}
+
+static bool read_cursor(struct json *json, void *out, void *context)
+{
+	struct str text;
+	struct problem problem = { 0 };
+	(void)context;
+	if (!json_read_str(json, 4 * LIMIT_ID_BYTES, &text))
+		return false;
+	enum err err = cursor_parse(text, json->arena, out, &problem);
+	return err ? json_refuse(json, err, "%s", problem.detail) : true;
+}
+
+static bool read_action(struct json *json, void *out, void *context)
+{
+	struct op_reader *reader = context;
+	(void)out;
+	return json_read_str(json, 32, &reader->action);
+}
+
+static bool read_arguments(struct json *json, void *out, void *context)
+{
+	struct op_reader *reader = context;
+	(void)out;
+	json_peek(json);
+	const char *begin = json->next;
+	return json_skip(json) && read_verbatim(json, begin, LIMIT_TARGET_BYTES, &reader->arguments);
+}
+
+static bool action_parse(struct str name, enum op_kind *out)
+{
+	static const enum op_kind actions[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE };
+	for (size_t i = 0; i < ARRAY_COUNT(actions); i++) {
+		if (str_eq(name, str_of(op_kind_name(actions[i])))) {
+			*out = actions[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool operation_finish(struct json *json, struct op_reader *reader)
+{
+	struct op_operation *operation = &reader->op->operation;
+	struct problem problem = { 0 };
+	if (!action_parse(reader->action, &operation->action))
+		return json_refuse_field(json, E_INVALID, "action", "Expected cancel, retry, promote, reprioritise, move or delete.");
+	operation->arguments = reader->arguments;
+	enum err err = op_read_arguments(operation->action, reader->arguments, json->arena, &operation->template, &problem);
+	if (!err)
+		return true;
+	char field[128];
+	snprintf(field, sizeof(field), "arguments%s%s", problem.field[0] ? "." : "", problem.field);
+	return json_refuse_field(json, err, field, "%s", problem.detail);
+}
+
+enum err op_read_arguments(enum op_kind action, struct str text, struct arena *arena, struct op_job *out, struct problem *problem)
+{
+	struct op op = { .kind = action };
+	struct json json;
+	json_init(&json, text.len ? text : STR("{}"), arena, problem);
+	if (!op_read(&json, &op, OP_ALONE, NULL) || !json_finish(&json))
+		return problem->err;
+	*out = op.job;
+	return E_OK;
+}
+
+/* ---- the forms ---- */
+
+#define AT(member) offsetof(struct op, member)
+#define F_OP { "op", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_op_name, "What to do." }
+#define F_UID(member) { "uid", JSON_F_CUSTOM, AT(member), 0, 0, JSON_F_REQUIRED, read_uid, "The job's uid." }
+#define F_TOKEN { "token", JSON_F_CUSTOM, AT(lease.token), 0, 0, 0, read_lease_token, "The lease token of the claim." }
+#define F_FENCE { "fence", JSON_F_I64, AT(lease.fence), 1, INT64_MAX, 0, NULL, "The grant's fence, to be checked beside the token." }
+#define F_CLAIM { "claim", JSON_F_CUSTOM, 0, 0, 0, 0, read_rider, "Claims the next jobs in the same call." }
+#define F_IDENTITY                                                                                                                  \
+	{ "uid", JSON_F_CUSTOM, AT(job.uid), 0, 0, 0, read_uid, "The job's uid; or say queue and id." },                              \
+	{ "namespace", JSON_F_CUSTOM, AT(job.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(job.queue.name), 0, 0, 0, read_name, "The queue, with id." },                                  \
+	{ "id", JSON_F_STR, AT(job.id), 1, LIMIT_ID_BYTES, 0, NULL, "The caller's id, with queue." }
+#define F_DELAY(member, doc) { "delay_ms", JSON_F_I64, AT(member), 0, LIMIT_DURATION_MS, 0, NULL, doc }
+#define F_QUEUE                                                                                                               \
+	{ "namespace", JSON_F_CUSTOM, AT(queue.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(queue.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
+#define F_GROUP { "group", JSON_F_STR, AT(queue.group), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The group's key." }
+#define F_LIMIT { "limit", JSON_F_U32, AT(queue.limit), 1, LIMIT_PAGE, 0, NULL, "How many at most." }
+#define F_CURSOR { "cursor", JSON_F_CUSTOM, AT(queue.after), 0, 0, 0, read_cursor, "next_cursor of the page before." }
+
+static const struct json_field enqueue_fields[] = {
+	F_OP,
+	{ "queue", JSON_F_CUSTOM, AT(enqueue.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue; it is made if there is none." },
+	{ "payload", JSON_F_RAW, AT(enqueue.payload), .doc = "Any JSON value, kept byte for byte. Left out: null." },
+	{ "namespace", JSON_F_CUSTOM, AT(enqueue.queue.namespace_name), .read = read_namespace, .doc = "The queue's namespace (default)." },
+	{ "id", JSON_F_STR, AT(enqueue.id), 1, LIMIT_ID_BYTES, .doc = "The caller's id, unique within the queue: a repeat answers the first job." },
+	{ "name", JSON_F_CUSTOM, AT(enqueue.name), .read = read_name, .doc = "What kind of job it is." },
+	{ "group", JSON_F_STR, AT(enqueue.group), 1, LIMIT_ID_BYTES, .doc = "Its group: groups are served in turn, each with its own limits." },
+	{ "priority", JSON_F_I32, AT(enqueue.priority), 0, LIMIT_PRIORITY, .doc = "0 runs first." },
+	{ "run_at", JSON_F_INSTANT, AT(enqueue.run_at_us), .doc = "Not before this instant. Not with delay_ms." },
+	F_DELAY(enqueue.delay_ms, "Not before so long has passed. Not with run_at."),
+	{ "lifo", JSON_F_BOOL, AT(enqueue.lifo), .doc = "First in line of its priority instead of last." },
+	{ "max_attempts", JSON_F_U32, AT(enqueue.max_attempts), 1, LIMIT_ATTEMPTS, .doc = "Failed attempts before it fails for good." },
+	{ "retry", JSON_F_CUSTOM, AT(enqueue.retry), .read = read_retry, .doc = "Its own retry policy instead of the queue's." },
+	{ "timeout_ms", JSON_F_I64, AT(enqueue.timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
+	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
+	{ "tags", JSON_F_CUSTOM, AT(enqueue.tags), .read = read_tags, .doc = "To find it by." },
+	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace, .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
+	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target, .doc = "Its own HTTP target, over the queue's." },
+};
+static const struct json_field claim_fields[] = {
+	F_OP,
+	{ "queues", JSON_F_CUSTOM, AT(claim), 0, 0, JSON_F_REQUIRED, read_claim_queues, "Queues to serve, in this order or by weight; made if there are none." },
+	{ "namespace", JSON_F_CUSTOM, 0, .read = read_claim_namespace, .doc = "Of the queues that name none (default)." },
+	{ "max", JSON_F_U32, AT(claim.max), 0, LIMIT_CLAIM, .doc = "How many jobs at most (1). 0 only tells when something is there." },
+	{ "wait_ms", JSON_F_CUSTOM, AT(claim.wait_ms), .read = read_wait, .doc = "Waits so long for work. Not inside another call." },
+	{ "lease_ms", JSON_F_I64, AT(claim.lease_ms), 1, LIMIT_LEASE_MS, .doc = "How long the right to run lasts without a heartbeat." },
+	{ "worker", JSON_F_CUSTOM, AT(claim.worker), .read = read_name, .doc = "Who works, for people." },
+	{ "token", JSON_F_CUSTOM, AT(claim.token), .read = read_lease_token, .doc = "The caller's lease token; left out: one is made." },
+};
+static const struct json_field heartbeat_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "lease_ms", JSON_F_I64, AT(lease.lease_ms), 1, LIMIT_LEASE_MS, .doc = "A new duration; left out: the present one." },
+};
+static const struct json_field complete_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "result", JSON_F_RAW, AT(lease.body), .doc = "Any JSON value, kept byte for byte." },
+	{ "filtered", JSON_F_CUSTOM, AT(lease.verdict), .read = read_filtered, .doc = "There was nothing to do." },
+	F_CLAIM,
+};
+static const struct json_field fail_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "error", JSON_F_CUSTOM, AT(lease.error), .read = read_error, .doc = "What went wrong; longer than 16 KiB is cut." },
+	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict, .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
+	F_CLAIM,
+};
+static const struct json_field release_fields[] = { F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE };
+static const struct json_field snooze_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Again after so long; costs no attempt." },
+};
+static const struct json_field progress_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "progress", JSON_F_CUSTOM, AT(lease.body), 0, 0, JSON_F_REQUIRED, read_progress, "Any JSON value of at most 16 KiB." },
+};
+static const struct json_field log_fields[] = {
+	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	{ "line", JSON_F_STR, AT(lease.body), 0, LIMIT_LOG_LINE_BYTES, JSON_F_REQUIRED, NULL, "A line of text." },
+};
+static const struct json_field cancel_fields[] = {
+	F_OP, F_IDENTITY,
+	{ "reason", JSON_F_STR, AT(job.reason), 0, REASON_BYTES, .doc = "Why, for people." },
+};
+static const struct json_field retry_fields[] = {
+	F_OP, F_IDENTITY,
+	{ "payload", JSON_F_CUSTOM, AT(job), .read = read_payload, .doc = "An edited payload; the first one is kept beside it." },
+	F_DELAY(job.delay_ms, "Not before so long has passed."),
+};
+static const struct json_field job_fields[] = { F_OP, F_IDENTITY };
+static const struct json_field priority_fields[] = {
+	F_OP, F_IDENTITY,
+	{ "priority", JSON_F_I32, AT(job.priority), 0, LIMIT_PRIORITY, JSON_F_REQUIRED, NULL, "0 runs first." },
+};
+static const struct json_field move_fields[] = {
+	F_OP, F_UID(job.uid),
+	{ "queue", JSON_F_CUSTOM, AT(job.to.name), 0, 0, JSON_F_REQUIRED, read_name, "Into this queue." },
+	{ "namespace", JSON_F_CUSTOM, AT(job.to.namespace_name), .read = read_namespace, .doc = "Of this namespace (default)." },
+	F_DELAY(job.delay_ms, "Not before so long has passed."),
+};
+static const struct json_field queue_put_fields[] = {
+	F_OP, F_QUEUE,
+	{ "settings", JSON_F_CUSTOM, AT(queue.settings), 0, 0, JSON_F_REQUIRED, read_queue_settings, "Settings, over the present ones." },
+	{ "replace", JSON_F_BOOL, AT(queue.replace), .doc = "Over the defaults instead." },
+};
+static const struct json_field queue_fields[] = { F_OP, F_QUEUE };
+static const struct json_field queues_fields[] = { F_OP, F_LIMIT, F_CURSOR };
+static const struct json_field group_put_fields[] = {
+	F_OP, F_QUEUE, F_GROUP,
+	{ "settings", JSON_F_CUSTOM, AT(queue.settings), 0, 0, JSON_F_REQUIRED, read_group_settings, "Overrides for this group." },
+};
+static const struct json_field group_fields[] = { F_OP, F_QUEUE, F_GROUP };
+static const struct json_field groups_fields[] = { F_OP, F_QUEUE, F_LIMIT, F_CURSOR };
+static const struct json_field operation_start_fields[] = {
+	F_OP,
+	{ "action", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_action, "What to do with each job." },
+	{ "filter", JSON_F_CUSTOM, AT(operation.filter), 0, 0, JSON_F_REQUIRED, read_filter, "Which jobs." },
+	{ "arguments", JSON_F_CUSTOM, 0, .read = read_arguments, .doc = "Of the action: priority, queue, delay_ms, payload, reason." },
+};
+static const struct json_field operation_fields[] = { F_OP, F_UID(operation.number) };
+#undef AT
+
+static bool enqueue_finish(struct json *json, struct op_reader *reader)
+{
+	const struct op_enqueue *enqueue = &reader->op->enqueue;
+	if (enqueue->run_at_us && enqueue->delay_ms)
+		return json_refuse_field(json, E_INVALID, "delay_ms", "Say either run_at or delay_ms, not both.");
+	return true;
+}
+
+/* In a batch a job is named by uid, or by queue and id. */
+static bool job_finish(struct json *json, struct op_reader *reader)
+{
+	const struct op_job *job = &reader->op->job;
+	if (reader->place == OP_ALONE)
+		return true;
+	if (!job->uid && (!job->queue.name.len || !job->id.len))
+		return json_refuse_field(json, E_INVALID, "uid", "Say which job: a uid, or a queue and an id.");
+	if (job->uid && (job->queue.name.len || job->id.len))
+		return json_refuse_field(json, E_INVALID, "uid", "Say either a uid, or a queue and an id, not both.");
+	return true;
+}
+
+static bool lease_finish(struct json *json, struct op_reader *reader)
+{
+	if (reader->op->lease.token.len || reader->place == OP_IN_LIST) /* a list's token may stand beside it: leases.c looks */
+		return true;
+	return json_refuse_field(json, E_INVALID, "token", "The lease token of the claim is needed.");
+}
+
+struct op_form {
+	const struct json_field *fields;
+	uint8_t count;
+	uint8_t head; /* fields at the start that say what and who: not when alone */
+	uint8_t tail; /* fields at the end that only stand alone */
+	bool (*finish)(struct json *json, struct op_reader *reader);
+};
+#define FORM(table, head_fields, tail_fields, finisher) { table, ARRAY_COUNT(table), head_fields, tail_fields, finisher }
+static const struct op_form op_forms[OP_KIND_COUNT] = {
+	[OP_ENQUEUE] = FORM(enqueue_fields, 1, 0, enqueue_finish),
+	[OP_CLAIM] = FORM(claim_fields, 1, 0, claim_finish),
+	[OP_HEARTBEAT] = FORM(heartbeat_fields, 2, 0, lease_finish),
+	[OP_COMPLETE] = FORM(complete_fields, 2, 1, lease_finish),
+	[OP_FAIL] = FORM(fail_fields, 2, 1, lease_finish),
+	[OP_RELEASE] = FORM(release_fields, 2, 0, lease_finish),
+	[OP_SNOOZE] = FORM(snooze_fields, 2, 0, lease_finish),
+	[OP_PROGRESS] = FORM(progress_fields, 2, 0, lease_finish),
+	[OP_LOG] = FORM(log_fields, 2, 0, lease_finish),
+	[OP_CANCEL] = FORM(cancel_fields, 5, 0, job_finish),
+	[OP_RETRY] = FORM(retry_fields, 5, 0, job_finish),
+	[OP_PROMOTE] = FORM(job_fields, 5, 0, job_finish),
+	[OP_REPRIORITISE] = FORM(priority_fields, 5, 0, job_finish),
+	[OP_MOVE] = FORM(move_fields, 2, 0, NULL),
+	[OP_DELETE] = FORM(job_fields, 5, 0, job_finish),
+	[OP_QUEUE_PUT] = FORM(queue_put_fields, 3, 0, NULL),
+	[OP_QUEUE_PAUSE] = FORM(queue_fields, 3, 0, NULL),
+	[OP_QUEUE_RESUME] = FORM(queue_fields, 3, 0, NULL),
+	[OP_QUEUE_DELETE] = FORM(queue_fields, 3, 0, NULL),
+	[OP_GROUP_PUT] = FORM(group_put_fields, 4, 0, NULL),
+	[OP_GROUP_DELETE] = FORM(group_fields, 4, 0, NULL),
+	[OP_GROUP_PAUSE] = FORM(group_fields, 4, 0, NULL),
+	[OP_GROUP_RESUME] = FORM(group_fields, 4, 0, NULL),
+	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
+	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
+	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
+	[OP_OPERATION_CANCEL] = FORM(operation_fields, 2, 0, NULL),
+	[OP_EXPLAIN] = FORM(job_fields, 5, 0, job_finish),
+	[OP_QUEUE_GET] = FORM(queue_fields, 3, 0, NULL),
+	[OP_QUEUES] = FORM(queues_fields, 1, 0, NULL),
+	[OP_GROUPS] = FORM(groups_fields, 3, 0, NULL),
+};
+
+const struct json_field *op_fields(enum op_kind kind, enum op_place place, uint32_t *count)
+{
+	const struct op_form *form = &op_forms[kind];
+	uint32_t skip = place == OP_IN_BATCH ? 0 : place == OP_IN_LIST ? 1 : form->head;
+	CHECK(form->fields != NULL);
+	*count = form->count - skip - (place == OP_ALONE ? 0 : form->tail);
+	return form->fields + skip;
+}
+
+/* ---- reading ---- */
+
+static void op_set_defaults(struct op *op)
+{
+	if (op->kind == OP_CLAIM)
+		op->claim.max = 1;
+	else if (op->kind == OP_QUEUES || op->kind == OP_GROUPS)
+		op->queue.limit = 100;
+}
+
+bool op_read(struct json *json, struct op *op, enum op_place place, struct op_rider *rider)
+{
+	struct op_reader reader = { .op = op, .place = place, .rider = rider };
+	uint32_t count;
+	const struct json_field *fields = op_fields(op->kind, place, &count);
+	if (place == OP_ALONE && !rider)
+		count -= op_forms[op->kind].tail;
+	op_set_defaults(op);
+	if (!json_read_fields(json, fields, count, op, &reader, NULL))
+		return false;
+	return op_forms[op->kind].finish ? op_forms[op->kind].finish(json, &reader) : true;
+}
+
+/* "op" as the first member costs a glance; elsewhere, a scan of the object. */
+static bool op_find_kind(struct json *json, struct str *out)
+{
+	struct json glance;
+	struct str key;
+	json_peek(json);
+	json_init(&glance, (struct str){ json->next, (size_t)(json->end - json->next) }, json->arena, NULL);
+	if (!json_enter_object(&glance))
+		return false;
+	while (json_next_key(&glance, &key)) {
+		if (str_eq(key, STR("op")))
+			return json_read_str(&glance, 64, out);
+		if (!json_skip(&glance))
+			return false;
+	}
+	return false;
+}
+
+static bool op_refuse_kind(struct json *json, struct str name)
+{
+	struct suggest suggest;
+	suggest_init(&suggest, name);
+	for (int kind = 0; kind < OP_KIND_COUNT; kind++)
+		if (op_kind_name((enum op_kind)kind))
+			suggest_offer(&suggest, op_kind_name((enum op_kind)kind));
+	const char *best = suggest_best(&suggest);
+	return json_refuse_field(json, E_INVALID, "op", "\"" STR_FMT "\" is no operation%s%s%s", STR_ARG(str_cut(name, 40)),
+				 best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : ".");
+}
+
+bool op_read_in_batch(struct json *json, struct op *op)
+{
+	struct str name = { 0 };
+	if (!op_find_kind(json, &name)) {
+		if (json_peek(json) != JSON_OBJECT)
+			return json_enter_object(json); /* says what was wanted */
+		return json_skip(json) ? json_refuse_field(json, E_INVALID, "op", "This text is required: what to do.") : false;
+	}
+	if (op_kind_parse(name, &op->kind) || !op_forms[op->kind].fields)
+		return op_refuse_kind(json, name);
+	return op_read(json, op, OP_IN_BATCH, NULL);
+}
+
+/* ---- for the OpenAPI document ---- */
+
+const char *op_field_type(const struct json_field *field)
+{
+	static const struct {
+		bool (*read)(struct json *json, void *out, void *context);
+		const char *type;
+	} types[] = {
+		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
+		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_retry, "RetryPolicy" },
+		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
+		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
+		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
+		{ read_group_settings, "GroupSettings" }, { read_filter, "JobFilter" }, { read_cursor, "string" }, { read_action, "Action" }, { read_arguments, "object" },
+	};
+	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)
+		if (types[i].read == field->read)
+			return types[i].type;
+	return NULL;
+}

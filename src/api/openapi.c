@@ -1,0 +1,358 @@
+#include "api/openapi.h"
+#include "api/body.h"
+#include "api/filter.h"
+#include "api/routes.h"
+#include "api/schema.h"
+
+/* ---- schemas from tables of fields ---- */
+
+static void put_range(struct buf *out, const char *type, const struct json_field *field)
+{
+	json_put_field_str(out, "type", str_of(type));
+	json_put_field_i64(out, "minimum", field->min);
+	json_put_field_i64(out, "maximum", field->max);
+}
+
+static void put_field_type(struct buf *out, const struct json_field *field)
+{
+	switch (field->type) {
+	case JSON_F_BOOL:
+		json_put_field_str(out, "type", STR("boolean"));
+		return;
+	case JSON_F_I32: case JSON_F_U32: case JSON_F_I64:
+		put_range(out, "integer", field);
+		return;
+	case JSON_F_STR:
+		json_put_field_str(out, "type", STR("string"));
+		json_put_field_i64(out, "minLength", field->min);
+		json_put_field_i64(out, "maxLength", field->max);
+		return;
+	case JSON_F_INSTANT:
+		json_put_field_str(out, "type", STR("string"));
+		json_put_field_str(out, "description", STR("RFC 3339."));
+		return;
+	case JSON_F_RAW:
+		return;
+	case JSON_F_CUSTOM:
+		json_put_key(out, "allOf");
+		buf_add_byte(out, '[');
+		schema_write_type(out, str_of(op_field_type(field)));
+		buf_add_byte(out, ']');
+		return;
+	}
+}
+
+static void put_field(struct buf *out, const struct json_field *field)
+{
+	json_put_key(out, field->name);
+	buf_add_byte(out, '{');
+	if (field->doc && field->type != JSON_F_INSTANT)
+		json_put_field_str(out, "description", str_of(field->doc));
+	put_field_type(out, field);
+	buf_add_byte(out, '}');
+}
+
+/* An object by its table; `op` says what its first member must be in a batch, or NULL. */
+static void put_fields(struct buf *out, const struct json_field *fields, size_t count, const char *op)
+{
+	buf_add_lit(out, "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (!(fields[i].flags & JSON_F_REQUIRED))
+			continue;
+		json_put_comma(out);
+		json_put_str(out, str_of(fields[i].name));
+	}
+	buf_add_lit(out, "],\"properties\":{");
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 && op)
+			buf_addf(out, "\"op\":{\"const\":\"%s\"}", op);
+		else
+			put_field(out, &fields[i]);
+	}
+	buf_add_lit(out, "}}");
+}
+
+static void put_form(struct buf *out, const char *name, enum op_kind kind, enum op_place place)
+{
+	uint32_t count;
+	const struct json_field *fields = op_fields(kind, place, &count);
+	json_put_key(out, name);
+	put_fields(out, fields, count, NULL);
+}
+
+static void put_batch_op(struct buf *out)
+{
+	json_put_key(out, "BatchOp");
+	buf_add_lit(out, "{\"oneOf\":[");
+	for (int kind = 0; kind < OP_KIND_COUNT; kind++) {
+		const char *name = op_kind_name((enum op_kind)kind);
+		uint32_t count;
+		if (!name)
+			continue;
+		const struct json_field *fields = op_fields((enum op_kind)kind, OP_IN_BATCH, &count);
+		json_put_comma(out);
+		put_fields(out, fields, count, name);
+	}
+	buf_add_lit(out, "]}");
+}
+
+static void put_schemas(struct buf *out)
+{
+	static const struct {
+		const char *name;
+		enum op_kind kind;
+		enum op_place place;
+	} forms[] = {
+		{ "Enqueue", OP_ENQUEUE, OP_ALONE }, { "Claim", OP_CLAIM, OP_ALONE }, { "ClaimInside", OP_CLAIM, OP_IN_LIST },
+		{ "Complete", OP_COMPLETE, OP_ALONE }, { "CompleteItem", OP_COMPLETE, OP_IN_LIST }, { "Fail", OP_FAIL, OP_ALONE },
+		{ "FailItem", OP_FAIL, OP_IN_LIST }, { "Heartbeat", OP_HEARTBEAT, OP_ALONE }, { "HeartbeatItem", OP_HEARTBEAT, OP_IN_LIST },
+		{ "Release", OP_RELEASE, OP_ALONE }, { "Snooze", OP_SNOOZE, OP_ALONE }, { "Progress", OP_PROGRESS, OP_ALONE },
+		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
+		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
+	};
+	for (size_t i = 0; i < schema_count; i++) {
+		json_put_key(out, schemas[i].name);
+		schema_write(out, &schemas[i]);
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(forms); i++)
+		put_form(out, forms[i].name, forms[i].kind, forms[i].place);
+	json_put_key(out, "JobFilter");
+	put_fields(out, filter_fields, filter_field_count, NULL);
+	put_batch_op(out);
+}
+
+/* ---- paths ---- */
+
+static void put_words(struct buf *out, const char *const *words)
+{
+	buf_add_lit(out, "{\"enum\":[");
+	for (; *words; words++) {
+		json_put_comma(out);
+		json_put_str(out, str_of(*words));
+	}
+	buf_add_lit(out, "]}");
+}
+
+static void put_param_schema(struct buf *out, const struct param *param)
+{
+	switch (param->type) {
+	case PARAM_TEXT: case PARAM_NAME:
+		buf_addf(out, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":%lld}", (long long)param->max);
+		return;
+	case PARAM_FLAG:
+		buf_add_lit(out, "{\"type\":\"boolean\"}");
+		return;
+	case PARAM_NUMBER:
+		buf_addf(out, "{\"type\":\"integer\",\"minimum\":%lld,\"maximum\":%lld}", (long long)param->min, (long long)param->max);
+		return;
+	case PARAM_INSTANT:
+		buf_add_lit(out, "{\"type\":\"string\",\"format\":\"date-time\"}");
+		return;
+	case PARAM_WORD:
+		put_words(out, param->words);
+		return;
+	case PARAM_WORDS:
+		buf_add_lit(out, "{\"type\":\"array\",\"items\":");
+		put_words(out, param->words);
+		buf_add_byte(out, '}');
+		return;
+	}
+}
+
+static void put_params(struct buf *out, const struct route *route)
+{
+	json_put_key(out, "parameters");
+	buf_add_byte(out, '[');
+	for (const char *at = strchr(route->pattern, '{'); at; at = strchr(at + 1, '{')) {
+		struct str name = { at + 1, (size_t)(strchr(at, '}') - at) - 1 };
+		json_put_comma(out);
+		buf_add_lit(out, "{\"name\":");
+		json_put_str(out, name);
+		buf_add_lit(out, ",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
+	}
+	for (const struct param *param = route->params; param && param->name; param++) {
+		json_put_comma(out);
+		buf_add_byte(out, '{');
+		json_put_field_str(out, "name", str_of(param->name));
+		json_put_field_str(out, "in", STR("query"));
+		json_put_field_str(out, "description", str_of(param->doc));
+		if (param->type == PARAM_WORDS)
+			json_put_field_bool(out, "explode", false);
+		json_put_key(out, "schema");
+		put_param_schema(out, param);
+		buf_add_byte(out, '}');
+	}
+	if (route->flags & ROUTE_ONCE) {
+		json_put_comma(out);
+		buf_add_lit(out, "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":\"A repeat with the same key and body is answered as the first "
+				 "time, with Idempotent-Replayed: true. Kept for a day. Not with a claim.\",\"schema\":{\"type\":\"string\",\"maxLength\":512}}");
+	}
+	buf_add_byte(out, ']');
+}
+
+static void put_content(struct buf *out, const char *media, const char *type)
+{
+	json_put_key(out, "content");
+	buf_add_byte(out, '{');
+	json_put_key(out, media);
+	buf_add_lit(out, "{\"schema\":");
+	schema_write_type(out, str_of(type));
+	buf_add_lit(out, "}}");
+}
+
+static void put_response(struct buf *out, const struct route *route, int status, const char *doc)
+{
+	char key[8];
+	key[0] = (char)('0' + status / 100);
+	key[1] = (char)('0' + status / 10 % 10);
+	key[2] = (char)('0' + status % 10);
+	key[3] = '\0';
+	json_put_key(out, key);
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "description", str_of(doc));
+	if (route->gives && status != 204)
+		put_content(out, route->gives_type ? route->gives_type : "application/json", route->gives);
+	buf_add_byte(out, '}');
+}
+
+static void put_responses(struct buf *out, const struct route *route)
+{
+	json_put_key(out, "responses");
+	buf_add_byte(out, '{');
+	if (route->begin == events_get) {
+		buf_add_lit(out, "\"200\":{\"description\":\"A stream, or one answer.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}},"
+				 "\"application/json\":{\"schema\":");
+		schema_write_type(out, str_of(route->gives));
+		buf_add_lit(out, "}}}");
+	} else {
+		put_response(out, route, route->status, "Done.");
+	}
+	if (route->begin == jobs_enqueue)
+		put_response(out, route, 200, "A duplicate, or the results of many.");
+	if (route->begin == health_ready)
+		put_response(out, route, 503, "Not ready.");
+	json_put_key(out, "default");
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "description", STR("Refused, or failed: the code says why."));
+	put_content(out, "application/problem+json", "Problem");
+	buf_add_lit(out, "}}");
+}
+
+static const char *route_scope_doc(const struct route *route)
+{
+	if (route->flags & ROUTE_OPEN)
+		return " No token needed.";
+	switch (route->scope) {
+	case SCOPE_ENQUEUE: return " Scope: enqueue.";
+	case SCOPE_WORK: return " Scope: work.";
+	case SCOPE_READ: return " Scope: read.";
+	case SCOPE_OPERATE: return " Scope: operate.";
+	case SCOPE_ADMIN: return " Scope: admin.";
+	default: return " Scopes: those of its operations.";
+	}
+}
+
+static struct str route_summary(const struct route *route) /* the first sentence, without its full stop */
+{
+	const char *stop = strstr(route->doc, ". ");
+	size_t len = stop ? (size_t)(stop - route->doc) : strlen(route->doc);
+	if (len && route->doc[len - 1] == '.')
+		len--;
+	return (struct str){ route->doc, len };
+}
+
+static void put_description(struct buf *out, const struct route *route)
+{
+	struct buf text;
+	buf_init(&text, 4096);
+	buf_add(&text, str_of(route->doc));
+	buf_add(&text, str_of(route_scope_doc(route)));
+	if (buf_ok(&text))
+		json_put_field_str(out, "description", buf_str(&text));
+	buf_fini(&text);
+}
+
+static void put_route(struct buf *out, const struct route *route)
+{
+	static const char *const methods[] = { "get", "head", "post", "put", "patch", "delete" };
+	json_put_key(out, methods[route->method]);
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "operationId", str_of(route->name));
+	json_put_field_str(out, "summary", route_summary(route));
+	put_description(out, route);
+	json_put_key(out, "tags");
+	buf_add_byte(out, '[');
+	json_put_str(out, str_of(route->tag));
+	buf_add_byte(out, ']');
+	if (route->flags & ROUTE_OPEN)
+		json_put_field_raw(out, "security", STR("[]"));
+	put_params(out, route);
+	if (route->takes) {
+		json_put_key(out, "requestBody");
+		buf_add_byte(out, '{');
+		json_put_field_bool(out, "required", (route->flags & ROUTE_BODY) != 0);
+		put_content(out, "application/json", route->takes);
+		buf_add_byte(out, '}');
+	}
+	put_responses(out, route);
+	buf_add_byte(out, '}');
+}
+
+static bool path_is_first(uint32_t index)
+{
+	for (uint32_t i = 0; i < index; i++)
+		if (strcmp(routes[i].pattern, routes[index].pattern) == 0)
+			return false;
+	return true;
+}
+
+static void put_paths(struct buf *out)
+{
+	json_put_key(out, "paths");
+	buf_add_byte(out, '{');
+	for (uint32_t i = 0; i < route_count; i++) {
+		if (!path_is_first(i))
+			continue;
+		json_put_key(out, routes[i].pattern);
+		buf_add_byte(out, '{');
+		for (uint32_t n = i; n < route_count; n++)
+			if (strcmp(routes[n].pattern, routes[i].pattern) == 0)
+				put_route(out, &routes[n]);
+		buf_add_byte(out, '}');
+	}
+	buf_add_byte(out, '}');
+}
+
+void openapi_write(struct buf *out, const char *version)
+{
+	buf_add_lit(out, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Ruche\",\"description\":\"Background jobs: queues, workers, HTTP deliveries.\"");
+	json_put_field_str(out, "version", str_of(version));
+	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
+	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
+			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
+	put_paths(out);
+	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"schemas\":{");
+	put_schemas(out);
+	buf_add_lit(out, "}}}");
+}
+
+/* Written once: it never changes while the daemon runs. */
+void openapi_get(struct call *call)
+{
+	struct api *api = call->api;
+	struct buf *out = &api->scratch;
+	if (!api->openapi.len) {
+		openapi_write(&api->openapi, api->config.version);
+		if (!buf_ok(&api->openapi)) {
+			buf_fini(&api->openapi);
+			call_refuse(call, E_NOMEM);
+			return;
+		}
+	}
+	buf_clear(out);
+	buf_add(out, buf_str(&api->openapi));
+	if (buf_ok(out))
+		call_respond(call, 200, STR("application/json"), STR("Cache-Control: max-age=60\r\n"), out);
+	else
+		call_refuse(call, E_NOMEM);
+}

@@ -1,0 +1,188 @@
+/* src/api/routes.c: the table of routes. The hottest stand first. */
+#include "api/routes.h"
+#include "api/body.h"
+#include "api/filter.h"
+
+/* ---- query parameters ---- */
+
+#define P_NAMESPACE { "namespace", PARAM_NAME, 1, 255, NULL, "The queue's namespace (default)." }
+#define P_CURSOR    { "cursor", PARAM_TEXT, 1, 2048, NULL, "next_cursor of the page before." }
+#define P_LIMIT     { "limit", PARAM_NUMBER, 1, 1000, NULL, "How many at most." }
+
+static const struct param namespace_params[] = { P_NAMESPACE, { 0 } };
+static const struct param page_params[] = { P_LIMIT, P_CURSOR, { 0 } };
+static const struct param namespace_page_params[] = { P_NAMESPACE, P_LIMIT, P_CURSOR, { 0 } };
+static const struct param job_list_params[] = {
+	FILTER_PARAMS, { "order", PARAM_WORD, 0, 0, order_words, "The newest first (the usual), or the oldest." }, P_LIMIT, P_CURSOR, { 0 },
+};
+static const struct param job_count_params[] = {
+	FILTER_PARAMS, { "max", PARAM_NUMBER, 1, 100000000, NULL, "Stop counting there (1,000,000)." }, { 0 },
+};
+#define P_JOB                                                                                                     \
+	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "Waits so long for the job to end." },                         \
+	{ "payload", PARAM_FLAG, 0, 0, NULL, "With its payload (no)." },                                           \
+	{ "result", PARAM_FLAG, 0, 0, NULL, "With its result (yes)." }
+static const struct param job_params[] = { P_JOB, { 0 } };
+static const struct param queue_job_params[] = { P_JOB, P_NAMESPACE, { 0 } };
+static const struct param payload_params[] = {
+	{ "original", PARAM_FLAG, 0, 0, NULL, "The one it was enqueued with, even if a retry edited it." }, { 0 },
+};
+static const struct param event_params[] = {
+	{ "queue", PARAM_NAME, 1, 255, NULL, "Only events of this queue." },
+	P_NAMESPACE,
+	{ "types", PARAM_WORDS, 0, 0, event_type_words, "Only events of these types, separated by commas." },
+	{ "after", PARAM_TEXT, 1, 64, NULL, "The last event's id that was seen; or send Last-Event-ID. Without: from now on." },
+	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "One JSON answer instead of a stream, waiting so long for an event." },
+	{ "limit", PARAM_NUMBER, 1, 1000, NULL, "Of a JSON answer (100)." },
+	{ 0 },
+};
+static const struct param ready_params[] = { { "verbose", PARAM_FLAG, 0, 0, NULL, "Each check by name." }, { 0 } };
+
+/* ---- routes ---- */
+
+#define GET(pattern_text, name_text)    .method = HTTP_M_GET, .pattern = pattern_text, .name = name_text
+#define POST(pattern_text, name_text)   .method = HTTP_M_POST, .pattern = pattern_text, .name = name_text
+#define PUT(pattern_text, name_text)    .method = HTTP_M_PUT, .pattern = pattern_text, .name = name_text
+#define PATCH(pattern_text, name_text)  .method = HTTP_M_PATCH, .pattern = pattern_text, .name = name_text
+#define DELETE(pattern_text, name_text) .method = HTTP_M_DELETE, .pattern = pattern_text, .name = name_text
+
+/* One operation by its path and body, or by its path alone. */
+#define ALONE(op_kind) .kind = op_kind, .decode = decode_alone, .begin = call_run, .encode = encode_alone
+#define PATH(op_kind)  .kind = op_kind, .decode = decode_path, .begin = call_run, .encode = encode_alone
+
+const struct route routes[] = {
+	{ POST("/v1/jobs", "enqueue"), .status = 201, .scope = SCOPE_ENQUEUE, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_ENQUEUE, .list = "jobs",
+	  .decode = jobs_decode, .begin = jobs_enqueue, .encode = jobs_encode_enqueued, .tag = "jobs", .takes = "EnqueueBody", .gives = "EnqueueAnswer",
+	  .doc = "Enqueue one job, or many. One: 201, or 200 when its id was there already. Many: {\"jobs\":[…]}, 200 with a result for each, in order; "
+		 "each stands alone unless atomic." },
+	{ POST("/v1/claims", "claim"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_SINGLE, .kind = OP_CLAIM, .decode = decode_alone,
+	  .begin = claims_post, .encode = encode_alone, .tag = "work", .takes = "Claim", .gives = "ClaimAnswer",
+	  .doc = "Claim jobs, waiting for them if asked to. Each comes with a lease: the right to run it for a while." },
+	{ POST("/v1/leases/complete", "completeLeases"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_COMPLETE, .list = "leases",
+	  .decode = leases_decode_list, .begin = call_run, .encode = encode_results, .tag = "work", .takes = "CompleteList", .gives = "LeaseResults",
+	  .doc = "Complete many jobs, and claim the next ones if asked to." },
+	{ POST("/v1/leases/{uid}/complete", "complete"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_COMPLETE),
+	  .tag = "work", .takes = "Complete", .gives = "LeaseAnswer", .doc = "Complete a job, and claim the next ones if asked to. A refused completion claims nothing." },
+	{ POST("/v1/leases/heartbeat", "heartbeat"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY, .kind = OP_HEARTBEAT, .list = "leases",
+	  .decode = leases_decode_list, .begin = call_run, .encode = encode_results, .tag = "work", .takes = "HeartbeatList", .gives = "LeaseResults",
+	  .doc = "Keep leases alive. The answer says which jobs were asked to stop (cancel_requested) and which leases are gone." },
+	{ POST("/v1/leases/fail", "failLeases"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_FAIL, .list = "leases",
+	  .decode = leases_decode_list, .begin = call_run, .encode = encode_results, .tag = "work", .takes = "FailList", .gives = "LeaseResults",
+	  .doc = "Say of many attempts that they failed, and claim the next jobs if asked to." },
+	{ POST("/v1/leases/{uid}/fail", "fail"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_FAIL), .tag = "work",
+	  .takes = "Fail", .gives = "LeaseAnswer", .doc = "Say that an attempt failed. The retry policy decides what follows, unless the verdict does." },
+	{ POST("/v1/leases/{uid}/heartbeat", "heartbeatOne"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_SINGLE, ALONE(OP_HEARTBEAT), .tag = "work",
+	  .takes = "Heartbeat", .gives = "LeaseAnswer", .doc = "Keep one lease alive." },
+	{ POST("/v1/leases/{uid}/release", "release"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_RELEASE),
+	  .tag = "work", .takes = "Release", .gives = "LeaseAnswer", .doc = "Give a job back unharmed: it costs neither an attempt nor a stall." },
+	{ POST("/v1/leases/{uid}/snooze", "snooze"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_SNOOZE), .tag = "work",
+	  .takes = "Snooze", .gives = "LeaseAnswer", .doc = "Give a job back for later: it costs no attempt." },
+	{ POST("/v1/leases/{uid}/progress", "progress"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_SINGLE, ALONE(OP_PROGRESS), .tag = "work",
+	  .takes = "Progress", .gives = "LeaseAnswer", .doc = "Say how far a job is, as any JSON." },
+	{ POST("/v1/leases/{uid}/log", "log"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, .kind = OP_LOG, .list = "lines",
+	  .decode = leases_decode_log, .begin = call_run, .encode = encode_alone, .tag = "work", .takes = "LogBody", .gives = "LeaseAnswer",
+	  .doc = "Add a log line to a job, or several." },
+	{ POST("/v1/batch", "batch"), .status = 200, .flags = ROUTE_BODY | ROUTE_ONCE, .list = "ops", .decode = batch_decode, .begin = batch_run, .encode = encode_results,
+	  .tag = "batch", .takes = "Batch", .gives = "BatchAnswer",
+	  .doc = "Many operations of any kind, in order. Each stands alone unless atomic; each needs its own scope." },
+
+	{ GET("/v1/jobs", "listJobs"), .status = 200, .scope = SCOPE_READ, .params = job_list_params, .begin = jobs_list, .encode = jobs_encode_list, .tag = "jobs",
+	  .gives = "JobList", .doc = "List jobs. By finish when only final states can match, otherwise by creation." },
+	{ GET("/v1/jobs/count", "countJobs"), .status = 200, .scope = SCOPE_READ, .params = job_count_params, .begin = jobs_count, .encode = jobs_encode_count,
+	  .tag = "jobs", .gives = "JobCount", .doc = "Count the jobs that a filter matches." },
+	{ GET("/v1/jobs/{uid}", "getJob"), .status = 200, .scope = SCOPE_READ, .params = job_params, .begin = jobs_get, .encode = jobs_encode_one, .tag = "jobs",
+	  .gives = "Job", .doc = "Look at a job, waiting for its end if asked to." },
+	{ DELETE("/v1/jobs/{uid}", "deleteJob"), .status = 204, .scope = SCOPE_OPERATE, .flags = ROUTE_SINGLE, PATH(OP_DELETE), .tag = "jobs",
+	  .doc = "Delete a job that is not running." },
+	{ GET("/v1/jobs/{uid}/payload", "getPayload"), .status = 200, .scope = SCOPE_READ, .params = payload_params, .begin = jobs_payload, .tag = "jobs", .gives = "any",
+	  .doc = "A job's payload, byte for byte as it was sent." },
+	{ GET("/v1/jobs/{uid}/result", "getResult"), .status = 200, .scope = SCOPE_READ, .begin = jobs_result, .tag = "jobs", .gives = "any",
+	  .doc = "A job's result, byte for byte as the worker sent it. 409 while it has not ended." },
+	{ GET("/v1/jobs/{uid}/attempts", "listAttempts"), .status = 200, .scope = SCOPE_READ, .params = page_params, .begin = jobs_attempts, .encode = jobs_encode_attempts,
+	  .tag = "jobs", .gives = "AttemptList", .doc = "What was tried, oldest first." },
+	{ GET("/v1/jobs/{uid}/logs", "listLogs"), .status = 200, .scope = SCOPE_READ, .params = page_params, .begin = jobs_logs, .encode = jobs_encode_logs, .tag = "jobs",
+	  .gives = "LogList", .doc = "A job's log lines." },
+	{ GET("/v1/jobs/{uid}/explain", "explainJob"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, PATH(OP_EXPLAIN), .tag = "jobs", .gives = "Explanation",
+	  .doc = "Why is this job not running? In words and as a code." },
+	{ POST("/v1/jobs/{uid}/cancel", "cancelJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_CANCEL),
+	  .tag = "jobs", .takes = "Cancel", .gives = "JobChanged", .doc = "Cancel a job. A running one is asked to stop: its worker hears it at the next heartbeat." },
+	{ POST("/v1/jobs/{uid}/retry", "retryJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_RETRY),
+	  .tag = "jobs", .takes = "Retry", .gives = "JobChanged", .doc = "Run a finished job again, its attempts reset." },
+	{ POST("/v1/jobs/{uid}/promote", "promoteJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_PROMOTE),
+	  .tag = "jobs", .takes = "Promote", .gives = "JobChanged", .doc = "Run a delayed job now." },
+	{ POST("/v1/jobs/{uid}/priority", "reprioritiseJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  ALONE(OP_REPRIORITISE), .tag = "jobs", .takes = "Reprioritise", .gives = "JobChanged", .doc = "Change a job's priority." },
+	{ POST("/v1/jobs/{uid}/move", "moveJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE, ALONE(OP_MOVE), .tag = "jobs",
+	  .takes = "Move", .gives = "JobChanged", .doc = "Move a job to another queue." },
+
+	{ GET("/v1/queues", "listQueues"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, .params = namespace_page_params, .kind = OP_QUEUES,
+	  .decode = queues_decode_list, .begin = call_run, .encode = encode_alone, .tag = "queues", .gives = "QueueList", .doc = "List queues, with their counts." },
+	{ GET("/v1/queues/{queue}", "getQueue"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, .params = namespace_params, PATH(OP_QUEUE_GET), .tag = "queues",
+	  .gives = "Queue", .doc = "Look at a queue: settings and counts." },
+	{ PUT("/v1/queues/{queue}", "putQueue"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_SINGLE, .params = namespace_params, .kind = OP_QUEUE_PUT,
+	  .decode = queues_decode_put, .begin = call_run, .encode = encode_alone, .tag = "queues", .takes = "QueueSettings", .gives = "Queue",
+	  .doc = "Make a queue, or set all of its settings: what is left out gets its default." },
+	{ PATCH("/v1/queues/{queue}", "patchQueue"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_SINGLE, .params = namespace_params,
+	  .kind = OP_QUEUE_PUT, .decode = queues_decode_put, .begin = call_run, .encode = encode_alone, .tag = "queues", .takes = "QueueSettings",
+	  .gives = "Queue", .doc = "Change some settings of a queue." },
+	{ DELETE("/v1/queues/{queue}", "deleteQueue"), .status = 204, .scope = SCOPE_OPERATE, .flags = ROUTE_SINGLE, .params = namespace_params, PATH(OP_QUEUE_DELETE),
+	  .tag = "queues", .doc = "Delete an empty queue." },
+	{ POST("/v1/queues/{queue}/pause", "pauseQueue"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .params = namespace_params, ALONE(OP_QUEUE_PAUSE), .tag = "queues", .takes = "Nothing", .gives = "QueueChanged",
+	  .doc = "Start no more jobs of a queue. Those that run go on." },
+	{ POST("/v1/queues/{queue}/resume", "resumeQueue"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .params = namespace_params, ALONE(OP_QUEUE_RESUME), .tag = "queues", .takes = "Nothing", .gives = "QueueChanged", .doc = "Go on." },
+	{ GET("/v1/queues/{queue}/stats", "getQueueStats"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, .params = namespace_params, PATH(OP_QUEUE_GET),
+	  .tag = "queues", .gives = "Queue", .doc = "Counts by state and priority, rates, percentiles of waiting and running." },
+	{ GET("/v1/queues/{queue}/jobs/{id}", "getJobById"), .status = 200, .scope = SCOPE_READ, .params = queue_job_params, .begin = jobs_get, .encode = jobs_encode_one,
+	  .tag = "queues", .gives = "Job", .doc = "Look at a job by the caller's own id." },
+	{ GET("/v1/queues/{queue}/groups", "listGroups"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, .params = namespace_page_params, .kind = OP_GROUPS,
+	  .decode = groups_decode_list, .begin = call_run, .encode = encode_alone, .tag = "groups", .gives = "GroupList", .doc = "Groups that have jobs, overrides or a pause." },
+	{ GET("/v1/queues/{queue}/groups/{group}", "getGroup"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_SINGLE, .params = namespace_params, .kind = OP_GROUPS,
+	  .decode = groups_decode_get, .begin = call_run, .encode = groups_encode_one, .tag = "groups", .gives = "Group", .doc = "Look at a group." },
+	{ PUT("/v1/queues/{queue}/groups/{group}", "putGroup"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_SINGLE, .params = namespace_params,
+	  .kind = OP_GROUP_PUT, .decode = groups_decode_put, .begin = call_run, .encode = encode_alone, .tag = "groups", .takes = "GroupSettings",
+	  .gives = "GroupChanged", .doc = "Override the queue's limits for one group." },
+	{ DELETE("/v1/queues/{queue}/groups/{group}", "deleteGroup"), .status = 204, .scope = SCOPE_OPERATE, .flags = ROUTE_SINGLE, .params = namespace_params,
+	  PATH(OP_GROUP_DELETE), .tag = "groups", .doc = "Forget a group's overrides. Its jobs stay." },
+	{ POST("/v1/queues/{queue}/groups/{group}/pause", "pauseGroup"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .params = namespace_params, ALONE(OP_GROUP_PAUSE), .tag = "groups", .takes = "Nothing", .gives = "GroupChanged", .doc = "Start no more jobs of a group." },
+	{ POST("/v1/queues/{queue}/groups/{group}/resume", "resumeGroup"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .params = namespace_params, ALONE(OP_GROUP_RESUME), .tag = "groups", .takes = "Nothing", .gives = "GroupChanged", .doc = "Go on." },
+
+	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",
+	  .doc = "Do something with every job that matches a filter. Durable: it goes on after a restart; jobs that changed since are skipped." },
+	{ GET("/v1/operations", "listOperations"), .status = 200, .scope = SCOPE_READ, .params = page_params, .begin = operations_list, .encode = operations_encode_list,
+	  .tag = "operations", .gives = "OperationList", .doc = "Bulk operations, newest first." },
+	{ GET("/v1/operations/{uid}", "getOperation"), .status = 200, .scope = SCOPE_READ, .begin = operations_get, .encode = operations_encode_one, .tag = "operations",
+	  .gives = "Operation", .doc = "How far a bulk operation is." },
+	{ POST("/v1/operations/{uid}/pause", "pauseOperation"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .kind = OP_OPERATION_PAUSE, .decode = decode_alone, .begin = operations_steer, .encode = encode_alone, .tag = "operations", .takes = "Nothing",
+	  .gives = "Operation", .doc = "Hold a bulk operation." },
+	{ POST("/v1/operations/{uid}/resume", "resumeOperation"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .kind = OP_OPERATION_RESUME, .decode = decode_alone, .begin = operations_steer, .encode = encode_alone, .tag = "operations", .takes = "Nothing",
+	  .gives = "Operation", .doc = "Go on with a bulk operation." },
+	{ POST("/v1/operations/{uid}/cancel", "cancelOperation"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE | ROUTE_SINGLE,
+	  .kind = OP_OPERATION_CANCEL, .decode = decode_alone, .begin = operations_steer, .encode = encode_alone, .tag = "operations", .takes = "Nothing",
+	  .gives = "Operation", .doc = "Stop a bulk operation for good. What it did stays." },
+
+	{ GET("/v1/events", "events"), .status = 200, .scope = SCOPE_READ, .params = event_params, .begin = events_get, .tag = "events", .gives = "EventList",
+	  .doc = "What happens, as it happens. A stream of server-sent events, resumable with Last-Event-ID; one JSON answer with Accept: application/json, wait_ms or limit." },
+	{ GET("/v1/tokens", "listTokens"), .status = 200, .scope = SCOPE_ADMIN, .flags = ROUTE_WHOLE, .params = page_params, .begin = tokens_list,
+	  .encode = tokens_encode_list, .tag = "tokens", .gives = "TokenList", .doc = "Tokens, without their text." },
+	{ POST("/v1/tokens", "makeToken"), .status = 201, .scope = SCOPE_ADMIN, .flags = ROUTE_BODY | ROUTE_SINGLE | ROUTE_WHOLE, .kind = OP_TOKEN_PUT,
+	  .decode = tokens_decode, .begin = tokens_make, .encode = tokens_encode_one, .tag = "tokens", .takes = "NewToken", .gives = "Token",
+	  .doc = "Make a token. Its text is told here and never again." },
+	{ DELETE("/v1/tokens/{number}", "revokeToken"), .status = 204, .scope = SCOPE_ADMIN, .flags = ROUTE_SINGLE | ROUTE_WHOLE, .begin = tokens_revoke, .tag = "tokens",
+	  .doc = "Revoke a token, at once." },
+	{ GET("/v1/stats", "getStats"), .status = 200, .scope = SCOPE_READ, .begin = stats_get, .encode = stats_encode, .tag = "health", .gives = "Stats",
+	  .doc = "The whole house in one answer." },
+	{ GET("/livez", "livez"), .status = 200, .flags = ROUTE_OPEN, .begin = health_live, .tag = "health", .gives = "Live", .doc = "Is the process alive?" },
+	{ GET("/readyz", "readyz"), .status = 200, .flags = ROUTE_OPEN, .params = ready_params, .begin = health_ready, .tag = "health", .gives = "Ready",
+	  .doc = "Can it serve? 503 while it cannot." },
+	{ GET("/metrics", "metrics"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_WHOLE, .begin = health_metrics, .tag = "health", .gives = "string",
+	  .gives_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", .doc = "OpenMetrics." },
+	{ GET("/v1/openapi.json", "openapi"), .status = 200, .flags = ROUTE_OPEN, .begin = openapi_get, .tag = "health", .gives = "object", .doc = "This document." },
+};
+const uint32_t route_count = ARRAY_COUNT(routes);

@@ -1,0 +1,54 @@
+/* src/api/routes.h: the handlers that the table of routes names, by resource. Private to the room. */
+#pragma once
+#include "api/call.h"
+
+/* jobs.c */
+void jobs_adopt_trace(struct call *call); /* also for batches */
+bool jobs_decode(struct call *call);
+void jobs_enqueue(struct call *call);
+void jobs_list(struct call *call);
+void jobs_count(struct call *call);
+void jobs_get(struct call *call);
+void jobs_payload(struct call *call);
+void jobs_result(struct call *call);
+void jobs_attempts(struct call *call);
+void jobs_logs(struct call *call);
+void jobs_encode_enqueued(struct call *call, struct buf *out);
+void jobs_encode_list(struct call *call, struct buf *out);
+void jobs_encode_count(struct call *call, struct buf *out);
+void jobs_encode_one(struct call *call, struct buf *out);
+void jobs_encode_attempts(struct call *call, struct buf *out);
+void jobs_encode_logs(struct call *call, struct buf *out);
+/* claims.c, leases.c, batch.c */
+void claims_post(struct call *call);
+bool leases_decode_list(struct call *call);
+bool leases_decode_log(struct call *call);
+bool batch_decode(struct call *call);
+void batch_run(struct call *call);
+/* queues.c */
+bool queues_decode_put(struct call *call);
+bool queues_decode_list(struct call *call);
+bool groups_decode_put(struct call *call);
+bool groups_decode_list(struct call *call);
+bool groups_decode_get(struct call *call);
+void groups_encode_one(struct call *call, struct buf *out);
+/* operations.c */
+void operations_list(struct call *call);
+void operations_get(struct call *call);
+void operations_steer(struct call *call);
+void operations_encode_list(struct call *call, struct buf *out);
+void operations_encode_one(struct call *call, struct buf *out);
+/* events.c, tokens.c, stats.c, health.c, openapi.c */
+void events_get(struct call *call);
+bool tokens_decode(struct call *call);
+void tokens_list(struct call *call);
+void tokens_make(struct call *call);
+void tokens_revoke(struct call *call);
+void tokens_encode_list(struct call *call, struct buf *out);
+void tokens_encode_one(struct call *call, struct buf *out);
+void stats_get(struct call *call);
+void stats_encode(struct call *call, struct buf *out);
+void health_live(struct call *call);
+void health_ready(struct call *call);
+void health_metrics(struct call *call);
+void openapi_get(struct call *call);

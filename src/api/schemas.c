@@ -1,0 +1,126 @@
+/* src/api/schemas.c: what the API gives, and the few things it takes that no table of fields describes. */
+#include "api/schema.h"
+
+#define STATES       "waiting,delayed,active,waiting_children,parked,completed,failed,cancelled,expired"
+#define STATE_COUNTS "waiting:count delayed:count active:count waiting_children:count parked:count completed:count failed:count cancelled:count expired:count"
+#define FLOW         "enqueued:count started:count ended:EndedCounts enqueued_per_s:number started_per_s:number completed_per_s:number failed_per_s:number"
+#define REF(name)    "{'$ref':'#/components/schemas/" name "'}"
+
+const struct schema schemas[] = {
+	/* words */
+	{ "Uid", "{'type':'string','pattern':'^[0-9a-hjkmnp-tv-z]{13}$','description':'A global identity; sorts by creation.'}", NULL },
+	{ "UidGiven", "{'type':'string','minLength':13,'maxLength':13}", NULL },
+	{ "Name", "{'type':'string','minLength':1,'maxLength':255,'description':'1 to 255 bytes without control characters; a namespace has no slash.'}", NULL },
+	{ "LeaseToken", "{'type':'string','minLength':1,'maxLength':512}", NULL },
+	{ "Tag", "{'type':'string','minLength':1,'maxLength':128}", NULL },
+	{ "Trace", "{'type':'object','additionalProperties':{'type':'string'},'description':'W3C trace context: traceparent, tracestate.'}", NULL },
+	{ "WaitMs", "{'type':'integer','minimum':0,'maximum':300000}", NULL },
+	{ "State", "{'enum':['waiting','delayed','active','waiting_children','parked','completed','failed','cancelled','expired']}", NULL },
+	{ "Action", "{'enum':['cancel','retry','promote','reprioritise','move','delete']}", NULL },
+	{ "OpName", "{'type':'string'}", NULL },
+	{ "Verdict", "{'oneOf':[{'enum':['policy','final','head','tail']},{'type':'object','additionalProperties':false,'required':['delay_ms'],"
+		     "'properties':{'delay_ms':{'type':'integer','minimum':0,'maximum':315360000000}}}]}", NULL },
+	{ "JobError", "type?:string|null message?:string|null stack?:string|null", "What went wrong." },
+	{ "ClaimQueue", "{'oneOf':[" REF("Name") ",{'type':'object','additionalProperties':false,'required':['queue'],'properties':{'queue':" REF("Name")
+			",'namespace':" REF("Name") ",'weight':{'type':'integer','minimum':1,'maximum':1000000}}}]}", NULL },
+	{ "Nothing", "{'type':'object','additionalProperties':false}", NULL },
+	{ "Problem", "type:string title:string status:integer code:string detail:string field?:string",
+	  "RFC 9457. `code` is stable; `field` names the offending field as the caller wrote it." },
+
+	/* settings */
+	{ "Statuses", "{'type':['array','null'],'maxItems':8,'items':{'anyOf':[{'type':'integer'},{'type':'string'}]}}", NULL },
+	{ "HttpTarget", "url?:string method?:=POST,PUT,PATCH,GET,DELETE headers?:Headers timeout_ms?:count success?:Statuses retry?:Statuses final?:Statuses",
+	  "Whom the daemon calls for a job, and how the answer is judged." },
+	{ "Headers", "{'type':'object','additionalProperties':{'type':'string'}}", NULL },
+	{ "RetryPolicy", "kind?:=fixed,exponential,list max_attempts?:count delay_ms?:count factor?:number list_ms?:count[] max_delay_ms?:count "
+			 "jitter?:=none,full,partial jitter_ratio?:number", "When a failed job runs again." },
+	{ "Rate", "max:count per_ms?:count", "At most max starts in any span of per_ms." },
+	{ "Retention", "{'oneOf':[{'enum':['none','all']},{'type':'object','additionalProperties':false,'properties':{'count':{'type':'integer'},"
+		       "'age_ms':{'type':'integer'},'bytes':{'type':'integer'}}}]}", NULL },
+	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
+			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
+			   "keep_failed?:Retention metadata?:object", "What an operator may say about a queue." },
+	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null", "Overrides for one group; what is left out is the queue's." },
+
+	/* jobs */
+	{ "Enqueued", "uid:Uid id:string queue?:string state:State duplicate:boolean", "duplicate: the id was there already, and this is the first job." },
+	{ "ProblemResult", "uid?:Uid problem:Problem", "A refused one of several." },
+	{ "EnqueueResults", "results:EnqueueResult[]", NULL },
+	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
+	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
+	{ "Job", "uid:Uid id:string queue:string namespace:string name:string|null group:string|null state:State "
+		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean priority:integer lifo:boolean "
+		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
+		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
+		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any",
+	  "A job. payload, original_payload and result only where asked for." },
+	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
+	{ "JobCount", "count:count at_least:boolean", "at_least: there are more; counting stopped." },
+	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
+		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
+	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
+	{ "LogLine", "attempt:count at:instant|null line:string", NULL },
+	{ "LogList", "logs:LogLine[] next_cursor:string|null", NULL },
+	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
+			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked']}", NULL },
+	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count worker:string|null",
+	  "Why a job is not running, and what would change that." },
+	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean", NULL },
+	{ "JobDeleted", "uid:Uid deleted:boolean", NULL },
+
+	/* work */
+	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
+		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
+		   "timeout_ms:count", "A job and the right to run it for lease_ms." },
+	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null ready?:count",
+	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least." },
+	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimAnswer", NULL },
+	{ "LeaseResult", "{'anyOf':[" REF("LeaseAnswer") "," REF("ProblemResult") "]}", NULL },
+	{ "ClaimResult", "{'anyOf':[" REF("ClaimAnswer") "," REF("ProblemResult") "]}", NULL },
+	{ "LeaseResults", "results:LeaseResult[] claim?:ClaimResult", NULL },
+
+	/* queues */
+	{ "StateCounts", STATE_COUNTS, NULL },
+	{ "EndedCounts", "completed:count failed:count cancelled:count expired:count", NULL },
+	{ "PriorityCounts", "priority:integer waiting:count delayed:count active:count waiting_children:count parked:count", NULL },
+	{ "Percentiles", "p50:number|null p95:number|null p99:number|null", "Milliseconds, over the last minutes." },
+	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts oldest_waiting_at:instant|null next_due_at:instant|null groups:count "
+		   "groups_ready:count waiters:count " FLOW " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
+		   "version:count created_at:instant|null", NULL },
+	{ "QueueList", "queues:Queue[] next_cursor:string|null", NULL },
+	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean", NULL },
+	{ "Group", "key:string paused:boolean waiting:count active:count delayed:count code:ExplainCode settings:GroupSettings", NULL },
+	{ "GroupList", "groups:Group[] next_cursor:string|null", NULL },
+	{ "GroupChanged", "queue:string namespace:string key:string paused?:boolean deleted?:boolean settings?:GroupSettings", NULL },
+
+	/* bulk work, batches */
+	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
+		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
+	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
+	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
+			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Operation") "," REF("Explanation")
+			 "," REF("ProblemResult") "]}", NULL },
+	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
+	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
+	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },
+	{ "EnqueueBody", "{'anyOf':[" REF("Enqueue") "," REF("EnqueueMany") "]}", NULL },
+	{ "CompleteList", "token?:LeaseToken leases:CompleteItem[] claim?:ClaimInside", "token: for those that bring none." },
+	{ "FailList", "token?:LeaseToken leases:FailItem[] claim?:ClaimInside", "token: for those that bring none." },
+	{ "HeartbeatList", "token?:LeaseToken leases:HeartbeatItem[]", "token: for those that bring none." },
+	{ "LogBody", "token:LeaseToken fence?:integer line?:string lines?:string[]", NULL },
+
+	/* events, tokens, health */
+	{ "Event", "{'type':'object','required':['id','type','uid','queue','namespace','at'],'properties':{'id':{'type':'string'},'type':{'type':'string'},"
+		   "'uid':{'type':['string','null']},'queue':{'type':['string','null']},'namespace':{'type':['string','null']},'at':{'type':'string'}}}", NULL },
+	{ "EventList", "events:Event[] cursor:string gap:boolean", "gap: events after the cursor asked for are gone." },
+	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
+	  "queues: limited to these (name, or namespace/name)." },
+	{ "Token", "number:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "
+		   "revoked_at:instant|null token?:string", "token: its text, told once." },
+	{ "TokenList", "tokens:Token[] next_cursor:string|null", NULL },
+	{ "Stats", "version:string at:instant|null uptime_ms:count queues:count paused:count groups:count waiters:count states:StateCounts "
+		   "oldest_waiting_at:instant|null " FLOW, NULL },
+	{ "Live", "ok:boolean", NULL },
+	{ "Ready", "ok:boolean checks?:object", NULL },
+};
+const size_t schema_count = ARRAY_COUNT(schemas);

@@ -1,0 +1,124 @@
+#include "api/view.h"
+#include "api/auth.h"
+#include "api/op_codec.h"
+
+static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */
+{
+	if (text.len)
+		json_put_field_str(out, key, text);
+	else
+		json_put_field_null(out, key);
+}
+
+static void put_json(struct buf *out, const char *key, struct str json, struct str otherwise)
+{
+	json_put_field_raw(out, key, json.len ? json : otherwise);
+}
+
+struct str job_payload(const struct job_view *view)
+{
+	struct str payload = view->row.flags & ROW_EDITED && view->edited_payload.len ? view->edited_payload : view->definition.payload;
+	return payload.len ? payload : STR("null");
+}
+
+static void put_id(struct buf *out, uint64_t uid, struct str id)
+{
+	char text[UID_TEXT_BYTES];
+	uid_text(uid, text);
+	json_put_field_str(out, "id", id.len ? id : (struct str){ text, UID_TEXT_BYTES - 1 });
+}
+
+static void put_progress_of(struct buf *out, const struct job_view *view)
+{
+	const struct job_row *row = &view->row;
+	json_put_field_str(out, "state", str_of(job_state_name(row->state)));
+	if (job_state_is_final(row->state))
+		json_put_field_str(out, "outcome", str_of(job_outcome_name(row->outcome)));
+	else
+		json_put_field_null(out, "outcome");
+	json_put_field_bool(out, "cancel_requested", (row->flags & ROW_CANCEL) != 0);
+	json_put_field_i64(out, "priority", row->priority);
+	json_put_field_bool(out, "lifo", (row->flags & ROW_LIFO) != 0);
+	json_put_field_u64(out, "attempts_started", row->attempts_started);
+	json_put_field_u64(out, "attempts_made", row->attempts_made);
+	json_put_field_u64(out, "max_attempts", row->max_attempts);
+	json_put_field_u64(out, "stalls", row->stalls);
+	json_put_field_u64(out, "fence", row->fence);
+	json_put_field_i64(out, "timeout_ms", row->timeout_ms ? row->timeout_ms : view->definition.timeout_ms);
+	json_put_field_i64(out, "ttl_ms", view->definition.ttl_ms);
+	json_put_field_instant(out, "created_at", view->definition.created_us);
+	json_put_field_instant(out, "due_at", row->state == JOB_DELAYED ? row->due_us : 0);
+	json_put_field_instant(out, "started_at", row->started_us);
+	json_put_field_instant(out, "finished_at", row->finished_us);
+	put_text(out, "worker", row->worker);
+}
+
+void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts)
+{
+	const struct job_definition *definition = &view->definition;
+	bool edited = (view->row.flags & ROW_EDITED) != 0;
+	buf_add_byte(out, '{');
+	put_uid(out, "uid", view->row.uid);
+	put_id(out, view->row.uid, definition->id);
+	json_put_field_str(out, "queue", view->queue_name);
+	json_put_field_str(out, "namespace", namespace_of(view->namespace_name));
+	put_text(out, "name", definition->name);
+	put_text(out, "group", view->row.group.len ? view->row.group : definition->group);
+	put_progress_of(out, view);
+	put_json(out, "tags", definition->tags, STR("[]"));
+	put_json(out, "trace", definition->trace, STR("null"));
+	put_json(out, "http", definition->target, STR("null"));
+	put_json(out, "progress", view->progress, STR("null"));
+	put_json(out, "error", view->result.error, STR("null"));
+	json_put_field_u64(out, "payload_bytes", definition->payload_bytes);
+	json_put_field_bool(out, "payload_edited", edited);
+	json_put_field_u64(out, "result_bytes", view->result.result_bytes);
+	if (parts.payload) {
+		json_put_field_raw(out, "payload", job_payload(view));
+		if (edited)
+			put_json(out, "original_payload", definition->payload, STR("null"));
+	}
+	if (parts.result)
+		put_json(out, "result", view->result.result, STR("null"));
+	buf_add_byte(out, '}');
+}
+
+void grant_definition_write(struct buf *out, const struct grant_definition *definition)
+{
+	char uid[UID_TEXT_BYTES];
+	uid_text(definition->uid, uid);
+	buf_add_lit(out, "\"id\":");
+	json_put_str(out, definition->id.len ? definition->id : (struct str){ uid, UID_TEXT_BYTES - 1 });
+	put_text(out, "name", definition->name);
+	put_text(out, "group", definition->group);
+	put_json(out, "payload", definition->payload, STR("null"));
+	put_json(out, "tags", definition->tags, STR("[]"));
+	put_json(out, "trace", definition->trace, STR("null"));
+	json_put_field_instant(out, "created_at", uid_time_us(definition->uid));
+}
+
+void attempt_write(struct buf *out, const struct attempt_row *row)
+{
+	buf_add_byte(out, '{');
+	json_put_field_u64(out, "number", row->number);
+	json_put_field_u64(out, "fence", row->fence);
+	json_put_field_instant(out, "started_at", row->started_us);
+	json_put_field_instant(out, "finished_at", row->finished_us);
+	int64_t took_us = row->finished_us - row->started_us;
+	json_put_field_i64(out, "took_ms", took_us > 0 ? took_us / 1000 : 0);
+	json_put_field_str(out, "next", str_of(job_state_name(row->next)));
+	json_put_field_instant(out, "retry_at", row->retry_us);
+	put_text(out, "worker", row->worker);
+	put_json(out, "error", row->error, STR("null"));
+	put_json(out, "exchange", row->exchange, STR("null"));
+	buf_add_byte(out, '}');
+}
+
+void log_line_write(struct buf *out, const struct log_row *row)
+{
+	buf_add_byte(out, '{');
+	json_put_field_u64(out, "attempt", row->attempt);
+	json_put_field_instant(out, "at", row->at_us);
+	json_put_field_str(out, "line", row->line);
+	buf_add_byte(out, '}');
+}

@@ -1,0 +1,21 @@
+/* src/api/view.h: a job as readers see it, as JSON. */
+#pragma once
+#include "store/query.h"
+
+struct buf;
+
+struct view_parts {
+	bool payload, result; /* bodies too */
+};
+void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts);
+/* What a claim's answer says of a job's definition: members, no braces: "id":…,…,"created_at":…. It never changes, so it can be kept
+ * (shelf.h) from the enqueue on. */
+struct grant_definition {
+	uint64_t uid;
+	struct str id, name, group, tags, trace, payload;
+};
+void grant_definition_write(struct buf *out, const struct grant_definition *definition);
+void attempt_write(struct buf *out, const struct attempt_row *row);
+void log_line_write(struct buf *out, const struct log_row *row);
+/* The payload in force, and the one that it was enqueued with. Empty reads as null. */
+struct str job_payload(const struct job_view *view);
