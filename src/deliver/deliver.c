@@ -24,13 +24,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define DELIVER_LOAD_MAX       256                  /* definitions of one query */
-#define DELIVER_LOAD_BYTES     (32u * 1024 * 1024)  /* payloads that one query should bring, about */
-#define DELIVER_LOADED_BYTES \
-	(256u * 1024 * 1024) /* payloads in memory: above it nothing is read but for an idle thread */
-#define DELIVER_AGAIN_US       250000               /* until what could not be done is tried again */
-#define DELIVER_PATIENCE_MAX_US 30000000            /* waiting for one's turn; an engine's lease lasts the time-out and a minute */
-#define DELIVER_LOOK_US        1000000              /* between looks at those that wait */
+#define DELIVER_LOAD_MAX        256      /* definitions of one query */
+#define DELIVER_LOAD_BYTES      (1 << 25) /* payloads that one query should bring, about */
+#define DELIVER_LOADED_BYTES    (1 << 28) /* payloads in memory: above it no more are read while others are under way */
+#define DELIVER_AGAIN_US        250000   /* until what could not be done is tried again */
+#define DELIVER_PATIENCE_MAX_US 30000000 /* waiting for one's turn; a delivery's lease lasts its time-out and a minute */
+#define DELIVER_LOOK_US         1000000  /* between looks at those that wait */
 
 enum delivery_state { DELIVERY_QUEUED, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
 
