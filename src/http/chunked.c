@@ -127,3 +127,8 @@ enum http_refusal http_chunked_read(struct http_chunked *chunked, struct str *in
 	}
 	return HTTP_REFUSE_NOTHING;
 }
+
+uint64_t http_chunked_announced(const struct http_chunked *chunked)
+{
+	return chunked->state == CHUNK_DATA ? chunked->left : 0;
+}

@@ -15,3 +15,5 @@ struct http_chunked { /* zeroed before each body */
 /* Consumes from the front of *input up to the next piece of content, which is answered in *out (len 0: none yet). *out_done: the
  * body ended; what is left of the input belongs to the next request. Call again while input is left and the body has not ended. */
 enum http_refusal http_chunked_read(struct http_chunked *chunked, struct str *input, struct str *out, bool *out_done);
+/* What the chunk under way still announces; 0 between chunks. A body that will be too large is known before it comes. */
+uint64_t http_chunked_announced(const struct http_chunked *chunked);

@@ -193,7 +193,8 @@ static void connection_take_chunked(struct http_connection *connection, struct s
 	bool done;
 	enum http_refusal refusal = http_chunked_read(&connection->chunked, rest, &content, &done);
 	connection->body_wire_bytes += before - rest->len;
-	if (!refusal && content.len > exchange->body.max_bytes - exchange->body.len)
+	size_t room = exchange->body.max_bytes - exchange->body.len;
+	if (!refusal && (content.len > room || http_chunked_announced(&connection->chunked) > room - content.len))
 		refusal = HTTP_REFUSE_BODY_BYTES;
 	if (!refusal) {
 		buf_add(&exchange->body, content);

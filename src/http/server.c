@@ -241,8 +241,7 @@ static void server_start_handles(struct http_server *server)
 	server->tick.data = server->prepare.data = server->check.data = server;
 	uv_prepare_start(&server->prepare, server_on_prepare);
 	uv_check_start(&server->check, server_on_check);
-	uv_unref((uv_handle_t *)&server->tick); /* listeners and connections keep the loop going, these do not */
-	uv_unref((uv_handle_t *)&server->prepare);
+	uv_unref((uv_handle_t *)&server->prepare); /* listeners, connections and what is due keep the loop going, these do not */
 	uv_unref((uv_handle_t *)&server->check);
 	server->handles = 3;
 }
