@@ -12,6 +12,8 @@
 
 const struct cli_option backup_options[] = {
 	{ "to", 't', "FILE", "The copy; must not be there yet", "@files", false },
+	{ "store", 0, "FILE", "The store (store.path of the configuration)", "@files", false },
+	{ "config", 'c', "FILE", "Read the configuration from this file", "@files", false },
 	{ 0 },
 };
 

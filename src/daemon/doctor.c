@@ -37,6 +37,10 @@ const struct cli_option doctor_options[] = {
 	{ "url", 'u', "URL", "Ask this daemon too: http://127.0.0.1:8420 or unix:/run/ruche.sock", NULL, false },
 	{ "deep", 0, NULL, "Check every index of the store too; reads the whole file", NULL, false },
 	{ "json", 'j', NULL, "One JSON object", NULL, false },
+	{ "store", 0, "FILE", "The store (store.path of the configuration)", "@files", false },
+	{ "listen", 0, "ADDRESS", "Where the daemon listens (listen of the configuration)", NULL, true },
+	{ "ephemeral", 0, NULL, "Losing the store is fine", NULL, false },
+	{ "config", 'c', "FILE", "Read the configuration from this file", "@files", false },
 	{ 0 },
 };
 

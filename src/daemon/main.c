@@ -43,8 +43,11 @@ const struct cli_command *const daemon_commands = daemon_rows;
 static void main_tables(void)
 {
 	static const struct cli_command *tables[] = { daemon_rows, cli_commands, NULL };
-	for (struct cli_command *row = daemon_rows; row->name; row++)
-		row->options = config_options(row->options);
+	for (struct cli_command *row = daemon_rows; row->name; row++) {
+		bool every_key = row->run == cmd_serve || row->run == cmd_dev || row->run == cmd_config_check || row->run == cmd_config_print;
+		if (every_key)
+			row->options = config_options(row->options);
+	}
 	cli_tables = tables;
 }
 

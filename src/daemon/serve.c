@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SERVE_LINGER_MS 2000 /* beyond shutdown.grace_ms: for commits that are under way */
+#define SERVE_LAST_TURNS 100 /* of the loop, for handles that close */
 
 extern char **environ;
 
@@ -216,6 +216,8 @@ static enum err serve_begin(struct serve *serve, struct problem *problem)
 		return err;
 	serve_watch_signals(serve);
 	err = serve_listen(serve, problem);
+	if (!err)
+		err = wire_first_token(serve->wire, problem);
 	if (!err && serve->options->begin)
 		err = serve->options->begin(serve->options->context, &serve->loop, serve->wire, problem);
 	if (err) {
@@ -236,10 +238,9 @@ static void serve_end(struct serve *serve)
 	}
 	if (serve->store)
 		serve->store->verbs->close(serve->store);
-	if (serve->loop_open) {
-		uv_run(&serve->loop, UV_RUN_NOWAIT);
-		if (uv_loop_close(&serve->loop) != 0)
-			log_event(LOG_WARN, "daemon.handles_left", NULL);
+	for (int turn = 0; serve->loop_open; turn++) {
+		uv_run(&serve->loop, UV_RUN_NOWAIT); /* handles close in the turns that follow */
+		serve->loop_open = uv_loop_close(&serve->loop) != 0 && turn < SERVE_LAST_TURNS;
 	}
 }
 

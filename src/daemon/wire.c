@@ -39,6 +39,7 @@ struct wire {
 	pthread_mutex_t deliver_door;  /* the engine's thread sends nothing to a room that ends */
 	bool deliver_ends;
 	sem_t started;                 /* the start's request is back */
+	uint64_t token_number;         /* a uid kept for the first token */
 
 	struct request *outbox, **outbox_last; /* asked in this turn of the loop */
 	struct mailbox replies, answers, operations;
@@ -53,6 +54,7 @@ struct wire {
 	enum err health_told;
 	bool full_told;
 	bool quiescing, drained, quiet_called;
+	int64_t grace_ms;
 	void (*quiet)(void *context);
 	void *quiet_context;
 };
@@ -420,26 +422,27 @@ static enum err wire_open_readers(struct wire *wire, struct problem *problem)
 	return reader_pool_start(&wanted, wire->config.store, &wire->readers, problem);
 }
 
-/* A store without tokens gets its admin token, on disk before anybody can connect. */
-static enum err wire_open_tokens(struct wire *wire, uint64_t *last_uid, struct problem *problem)
+enum err wire_first_token(struct wire *wire, struct problem *problem)
 {
 	struct first_token token;
 	struct arena arena = { 0 };
 	struct answer answer = { 0 };
+	struct reader *reader;
 	const struct query query = { .kind = QUERY_TOKENS, .limit = 1 };
 	if (wire->config.open)
 		return E_OK;
-	enum err err = reader_run(wire->deliver_reader, &query, &arena, &answer); /* deliveries do not run yet */
+	enum err err = wire->config.store->verbs->reader_open(wire->config.store, &reader);
+	if (!err) {
+		err = reader_run(reader, &query, &arena, &answer);
+		reader_close(reader);
+	}
 	uint32_t count = answer.token_count;
 	arena_fini(&arena);
 	if (err)
 		return problem_set(problem, err, "", "The tokens could not be read: %s", err_sentence(err));
 	if (count)
 		return E_OK;
-	struct uid_maker maker = { .last = *last_uid };
-	int64_t wall_us = clock_wall_us();
-	*last_uid = uid_next(&maker, wall_us);
-	err = first_token_make(&token, wire->config.config->admin_token, *last_uid, wall_us, problem);
+	err = first_token_make(&token, wire->config.config->admin_token, wire->token_number, clock_wall_us(), problem);
 	if (err)
 		return err;
 	token.request.number = (uint64_t)ASKER_START << ASKER_SHIFT;
@@ -451,15 +454,17 @@ static enum err wire_open_tokens(struct wire *wire, uint64_t *last_uid, struct p
 		problem_set(problem, err, "", "The admin token could not be kept: %s", err_sentence(err));
 	else if (token.made)
 		wire->config.show_token(token.text);
+	if (!err)
+		api_learn_tokens(wire->api);
 	arena_fini(&token.request.arena);
 	return err;
 }
 
-static enum err wire_open_api(struct wire *wire, uint64_t last_uid, struct problem *problem)
+static enum err wire_open_api(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
 	const struct api_config wanted = { .loop = wire->config.loop, .open = wire->config.open, .body_bytes = (size_t)config->http_body_bytes,
-					   .last_uid = last_uid, .definition_cache_bytes = (size_t)config->api_cache_bytes,
+					   .last_uid = wire->token_number, .definition_cache_bytes = (size_t)config->api_cache_bytes,
 					   .version = RUCHE_VERSION };
 	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now };
 	const struct bulk_ports bulk_ports = { wire, wire_bulk_submit, wire_ask };
@@ -502,7 +507,6 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 {
 	struct wire *wire = mem_zalloc(sizeof(*wire));
 	struct engine_view view;
-	uint64_t last_uid = 0;
 	if (!wire)
 		return problem_set(problem, E_NOMEM, "", "Not enough memory to start.");
 	wire->config = *config;
@@ -519,13 +523,12 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 		err = wire_open_engine(wire, problem);
 	if (!err) {
 		engine_thread_view(wire->engine, &view);
-		last_uid = view.stats.last_uid;
+		struct uid_maker maker = { .last = view.stats.last_uid };
+		wire->token_number = uid_next(&maker, clock_wall_us());
 		err = wire_open_readers(wire, problem);
 	}
 	if (!err)
-		err = wire_open_tokens(wire, &last_uid, problem);
-	if (!err)
-		err = wire_open_api(wire, last_uid, problem);
+		err = wire_open_api(wire, problem);
 	if (err) {
 		wire_close(wire, 0);
 		return err;
@@ -582,13 +585,15 @@ static void wire_drained(void *context)
 static void wire_grace_over(uv_timer_t *handle)
 {
 	struct wire *wire = handle->data;
-	log_event(LOG_WARN, "http.cut", "detail", "Requests were still running when shutdown.grace_ms was over.", NULL);
+	if (wire->grace_ms)
+		log_event(LOG_WARN, "http.cut", "detail", "Requests were still running when shutdown.grace_ms was over.", NULL);
 	http_server_abort(wire->server);
 }
 
 void wire_quiesce(struct wire *wire, int64_t grace_ms, void (*quiet)(void *context), void *context)
 {
 	wire->quiescing = true;
+	wire->grace_ms = grace_ms;
 	wire->quiet = quiet;
 	wire->quiet_context = context;
 	CHECK(uv_timer_start(&wire->grace, wire_grace_over, (uint64_t)grace_ms, 0) == 0);

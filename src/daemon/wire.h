@@ -23,10 +23,12 @@ struct wire_config {
 	/* A fresh store's admin token is on disk: show it to the operator. */
 	void (*show_token)(const char *token);
 };
-/* Everything runs but the listeners. */
+/* Everything runs but the listeners. On failure what was begun is ended. */
 MUST_USE enum err wire_open(const struct wire_config *config, struct wire **out, struct problem *problem);
 MUST_USE enum err wire_listen(struct wire *wire, struct str address, struct problem *problem);
 MUST_USE enum err wire_listen_fd(struct wire *wire, int fd, struct problem *problem);
+/* A store without tokens gets its admin token. Before the loop runs: nobody is answered earlier. */
+MUST_USE enum err wire_first_token(struct wire *wire, struct problem *problem);
 uint16_t wire_port(const struct wire *wire, uint32_t n); /* of the n-th TCP listener */
 /* Loopback ranges and those of the configuration; for a reload too. */
 void wire_allow(struct wire *wire, const struct config_list *ranges);
