@@ -124,7 +124,9 @@ enum verdict {
 	VERDICT_FILTERED /* COMPLETE: there was nothing to do */
 };
 struct op_lease {
-	uint64_t uid;
+	uint64_t uid;             /* 0: by (queue, id) */
+	struct queue_name queue;
+	struct str id;
 	struct str token;
 	uint64_t fence;           /* 0: not checked beside the token */
 	int64_t lease_ms;         /* HEARTBEAT: 0 repeats the present one */

@@ -74,6 +74,8 @@ void engine_answer_now(struct engine *engine, struct request *request, enum err 
  * op->result.uid. */
 MUST_USE enum err plan_load(struct engine *engine, struct request *first, uint32_t count);
 void plan_forget(struct engine *engine); /* loaded jobs that nobody changed leave memory */
+/* Who has this id now: a job whose change-set is in flight, or `loaded`, which plan found in the store. */
+uint64_t plan_uid_of(const struct engine *engine, struct queue_name queue, struct str id, uint64_t loaded);
 uint32_t plan_job(struct engine *engine, uint64_t uid); /* slot of a job that exists, or SLOT_NONE */
 
 /* ---- apply.c ---- */

@@ -148,11 +148,8 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 {
 	uint64_t uid = op->job.uid;
 	(void)park;
-	if (!uid) {
-		uint32_t queue = queue_find(&engine->index, op->job.queue);
-		uid = queue == SLOT_NONE ? 0 : key_find(&engine->index, queue, op->job.id);
-		uid = uid ? uid : op->result.uid;
-	}
+	if (!uid)
+		uid = plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid);
 	uint32_t slot = plan_job(engine, uid);
 	if (slot == SLOT_NONE)
 		return E_JOB_NOT_FOUND;

@@ -25,8 +25,9 @@ enum err op_claim_apply(struct engine *engine, struct request *request, struct o
 static enum err lease_find(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot)
 {
 	const struct op_lease *want = &op->lease;
-	uint32_t slot = plan_job(engine, want->uid);
-	op->result.uid = want->uid;
+	uint64_t uid = want->uid ? want->uid : plan_uid_of(engine, want->queue, want->id, op->result.uid);
+	uint32_t slot = plan_job(engine, uid);
+	op->result.uid = uid;
 	if (slot == SLOT_NONE)
 		return E_JOB_NOT_FOUND;
 	const struct job *job = job_at(&engine->index, slot);

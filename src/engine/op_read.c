@@ -18,11 +18,8 @@ enum err op_withdraw_apply(struct engine *engine, struct request *request, struc
 static uint32_t read_job(struct engine *engine, struct op *op)
 {
 	uint64_t uid = op->job.uid;
-	if (!uid) {
-		uint32_t queue = queue_find(&engine->index, op->job.queue);
-		uid = queue == SLOT_NONE ? 0 : key_find(&engine->index, queue, op->job.id);
-		uid = uid ? uid : op->result.uid;
-	}
+	if (!uid)
+		uid = plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid);
 	op->result.uid = uid;
 	return plan_job(engine, uid);
 }

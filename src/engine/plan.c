@@ -96,6 +96,8 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 {
 	if (op->kind == OP_ENQUEUE)
 		plan_key(engine, plan, op->enqueue.queue, op->enqueue.id, &op->result.uid);
+	else if (op_holds_lease(op->kind) && !op->lease.uid)
+		plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
 	else if (op_names_job(op->kind) && !op->job.uid)
 		plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
 }
@@ -107,7 +109,7 @@ static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op
 	else if (op_names_job(op->kind))
 		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);
 	else if (op_holds_lease(op->kind))
-		plan_uid(engine, plan, op->lease.uid);
+		plan_uid(engine, plan, op->lease.uid ? op->lease.uid : op->result.uid);
 	else if (op->kind == OP_SLICE)
 		for (uint32_t i = 0; i < op->operation.count; i++)
 			plan_uid(engine, plan, op->operation.uids[i]);
@@ -215,4 +217,11 @@ uint32_t plan_job(struct engine *engine, uint64_t uid)
 {
 	uint32_t slot = uid ? job_find(&engine->index, uid) : SLOT_NONE;
 	return slot == SLOT_NONE || job_at(&engine->index, slot)->flags & JOB_DELETED ? SLOT_NONE : slot;
+}
+
+uint64_t plan_uid_of(const struct engine *engine, struct queue_name name, struct str id, uint64_t loaded)
+{
+	uint32_t queue = queue_find(&engine->index, name);
+	uint64_t uid = queue == SLOT_NONE ? 0 : key_find(&engine->index, queue, id);
+	return uid ? uid : loaded;
 }
