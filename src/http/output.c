@@ -86,6 +86,7 @@ bool http_output_give(struct http_output *output, struct http_pieces *pieces, st
 	}
 	buf_fini(&piece->bytes);
 	piece->bytes = *bytes;
+	piece->bytes.max_bytes = SIZE_MAX; /* the memory may serve other answers later */
 	piece->sealed = true;
 	buf_init(bytes, bytes->max_bytes);
 	output_append(output, piece);
