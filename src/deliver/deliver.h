@@ -32,7 +32,8 @@ MUST_USE enum err deliver_start(const struct deliver_config *config, const struc
 				struct problem *problem);
 void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thread; takes it (EFFECT_DELIVER, EFFECT_ABORT) */
 void deliver_reply(struct deliver *deliver, struct request *request); /* any thread; takes the answered request */
-/* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins. */
+/* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins.
+ * It waits for the reply to every verdict: the engine still answers meanwhile, and no effect may be on its way any more. */
 void deliver_stop(struct deliver *deliver, int64_t grace_ms);
 /* Other ranges from now on, for connections not yet made. Any thread. E_NOMEM: the old ones stay. */
 MUST_USE enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count);
