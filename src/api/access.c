@@ -59,6 +59,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_queue(call, index, op->enqueue.queue);
 	case OP_CLAIM:
 		return access_claim(call, index, &op->claim);
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+		return op->lease.uid || access_queue(call, index, op->lease.queue);
 	case OP_MOVE:
 		return access_queue(call, index, op->job.to);
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:

@@ -338,21 +338,11 @@ static void stream_ask(struct stream *stream)
 
 static void stream_begin(struct stream *stream)
 {
-	char id[64];
 	http_stream_begin(stream->call->exchange, 200, STR("text/event-stream"), STR("Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"));
 	stream->begun = true;
 	stream->call->api->answers[2]++;
-	if (!stream->from_newest)
-		return;
-	/* An id without data: remembered by clients, shown to nobody. From here they resume. */
-	struct buf out;
-	buf_init(&out, 256);
-	buf_add_lit(&out, "id: ");
-	buf_add(&out, place_id(stream->call->question.answer.seq, id));
-	buf_add_lit(&out, "\n\n");
-	if (!http_stream_write(stream->call->exchange, buf_str(&out)))
+	if (!http_stream_write(stream->call->exchange, STR(":\n\n"))) /* so that the client hears that it is connected */
 		stream->ending = true;
-	buf_fini(&out);
 }
 
 /* Are events after the cursor gone, or is it from another life of the store (a backup put back)? Told once, at the start. */
@@ -594,10 +584,14 @@ void events_gone(struct call *call)
 
 /* ---- the route ---- */
 
-/* "0.<seq>" or "0.<seq>.<n>" */
+/* "0.<seq>", "0.<seq>.<n>" or "0" */
 static bool stream_resume(struct stream *stream, struct str cursor)
 {
 	uint64_t seq, n;
+	if (str_eq(cursor, STR("0"))) { /* all that are kept */
+		stream->checked_gap = true;
+		return true;
+	}
 	if (!str_starts(cursor, STR("0.")))
 		return false;
 	cursor = str_from(cursor, 2);
@@ -622,12 +616,19 @@ static struct str events_cursor(struct call *call, const char **field)
 	return call_param(call, "after")->given ? call_param(call, "after")->text : header;
 }
 
+static bool events_accepts(struct str accept, struct str type)
+{
+	for (; accept.len >= type.len; accept = str_from(accept, 1))
+		if (str_eq_nocase((struct str){ accept.ptr, type.len }, type))
+			return true;
+	return false;
+}
+
 static bool events_wants_json(struct call *call)
 {
 	struct str accept = http_header(call->exchange, STR("Accept"));
-	bool stream = accept.len && memmem(accept.ptr, accept.len, "text/event-stream", 17);
-	bool json = accept.len && memmem(accept.ptr, accept.len, "application/json", 16);
-	return (json && !stream) || call_param(call, "wait_ms")->given || call_param(call, "limit")->given;
+	bool json = events_accepts(accept, STR("application/json")) && !events_accepts(accept, STR("text/event-stream"));
+	return json || call_param(call, "wait_ms")->given || call_param(call, "limit")->given;
 }
 
 static bool events_fill(struct call *call, struct stream *stream)

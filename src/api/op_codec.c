@@ -449,6 +449,11 @@ enum err op_read_arguments(enum op_kind action, struct str text, struct arena *a
 #define AT(member) offsetof(struct op, member)
 #define F_OP { "op", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_op_name, "What to do." }
 #define F_UID(member) { "uid", JSON_F_CUSTOM, AT(member), 0, 0, JSON_F_REQUIRED, read_uid, "The job's uid." }
+#define F_HELD                                                                                                                        \
+	{ "uid", JSON_F_CUSTOM, AT(lease.uid), 0, 0, 0, read_uid, "The job's uid; or say queue and id." },                            \
+	{ "namespace", JSON_F_CUSTOM, AT(lease.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(lease.queue.name), 0, 0, 0, read_name, "The queue, with id." },                                  \
+	{ "id", JSON_F_STR, AT(lease.id), 1, LIMIT_ID_BYTES, 0, NULL, "The caller's id, with queue." }
 #define F_TOKEN { "token", JSON_F_CUSTOM, AT(lease.token), 0, 0, 0, read_lease_token, "The lease token of the claim." }
 #define F_FENCE { "fence", JSON_F_I64, AT(lease.fence), 1, INT64_MAX, 0, NULL, "The grant's fence, to be checked beside the token." }
 #define F_CLAIM { "claim", JSON_F_CUSTOM, 0, 0, 0, 0, read_rider, "Claims the next jobs in the same call." }
@@ -496,32 +501,32 @@ static const struct json_field claim_fields[] = {
 	{ "token", JSON_F_CUSTOM, AT(claim.token), .read = read_lease_token, .doc = "The caller's lease token; left out: one is made." },
 };
 static const struct json_field heartbeat_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "lease_ms", JSON_F_I64, AT(lease.lease_ms), 1, LIMIT_LEASE_MS, .doc = "A new duration; left out: the present one." },
 };
 static const struct json_field complete_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "result", JSON_F_RAW, AT(lease.body), .doc = "Any JSON value, kept byte for byte." },
 	{ "filtered", JSON_F_CUSTOM, AT(lease.verdict), .read = read_filtered, .doc = "There was nothing to do." },
 	F_CLAIM,
 };
 static const struct json_field fail_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "error", JSON_F_CUSTOM, AT(lease.error), .read = read_error, .doc = "What went wrong; longer than 16 KiB is cut." },
 	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict, .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
 	F_CLAIM,
 };
-static const struct json_field release_fields[] = { F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE };
+static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE };
 static const struct json_field snooze_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Again after so long; costs no attempt." },
 };
 static const struct json_field progress_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "progress", JSON_F_CUSTOM, AT(lease.body), 0, 0, JSON_F_REQUIRED, read_progress, "Any JSON value of at most 16 KiB." },
 };
 static const struct json_field log_fields[] = {
-	F_OP, F_UID(lease.uid), F_TOKEN, F_FENCE,
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "line", JSON_F_STR, AT(lease.body), 0, LIMIT_LOG_LINE_BYTES, JSON_F_REQUIRED, NULL, "A line of text." },
 };
 static const struct json_field cancel_fields[] = {
@@ -574,22 +579,28 @@ static bool enqueue_finish(struct json *json, struct op_reader *reader)
 	return true;
 }
 
-/* In a batch a job is named by uid, or by queue and id. */
-static bool job_finish(struct json *json, struct op_reader *reader)
+/* Where the path does not say it, a job is named by uid, or by queue and id. */
+static bool named_once(struct json *json, uint64_t uid, struct str queue, struct str id)
 {
-	const struct op_job *job = &reader->op->job;
-	if (reader->place == OP_ALONE)
-		return true;
-	if (!job->uid && (!job->queue.name.len || !job->id.len))
+	if (!uid && (!queue.len || !id.len))
 		return json_refuse_field(json, E_INVALID, "uid", "Say which job: a uid, or a queue and an id.");
-	if (job->uid && (job->queue.name.len || job->id.len))
+	if (uid && (queue.len || id.len))
 		return json_refuse_field(json, E_INVALID, "uid", "Say either a uid, or a queue and an id, not both.");
 	return true;
 }
 
+static bool job_finish(struct json *json, struct op_reader *reader)
+{
+	const struct op_job *job = &reader->op->job;
+	return reader->place == OP_ALONE || named_once(json, job->uid, job->queue.name, job->id);
+}
+
 static bool lease_finish(struct json *json, struct op_reader *reader)
 {
-	if (reader->op->lease.token.len || reader->place == OP_IN_LIST) /* a list's token may stand beside it: leases.c looks */
+	const struct op_lease *lease = &reader->op->lease;
+	if (reader->place != OP_ALONE && !named_once(json, lease->uid, lease->queue.name, lease->id))
+		return false;
+	if (lease->token.len || reader->place == OP_IN_LIST) /* a list's token may stand beside it: leases.c looks */
 		return true;
 	return json_refuse_field(json, E_INVALID, "token", "The lease token of the claim is needed.");
 }
@@ -605,13 +616,13 @@ struct op_form {
 static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_ENQUEUE] = FORM(enqueue_fields, 1, 0, enqueue_finish),
 	[OP_CLAIM] = FORM(claim_fields, 1, 0, claim_finish),
-	[OP_HEARTBEAT] = FORM(heartbeat_fields, 2, 0, lease_finish),
-	[OP_COMPLETE] = FORM(complete_fields, 2, 1, lease_finish),
-	[OP_FAIL] = FORM(fail_fields, 2, 1, lease_finish),
-	[OP_RELEASE] = FORM(release_fields, 2, 0, lease_finish),
-	[OP_SNOOZE] = FORM(snooze_fields, 2, 0, lease_finish),
-	[OP_PROGRESS] = FORM(progress_fields, 2, 0, lease_finish),
-	[OP_LOG] = FORM(log_fields, 2, 0, lease_finish),
+	[OP_HEARTBEAT] = FORM(heartbeat_fields, 5, 0, lease_finish),
+	[OP_COMPLETE] = FORM(complete_fields, 5, 1, lease_finish),
+	[OP_FAIL] = FORM(fail_fields, 5, 1, lease_finish),
+	[OP_RELEASE] = FORM(release_fields, 5, 0, lease_finish),
+	[OP_SNOOZE] = FORM(snooze_fields, 5, 0, lease_finish),
+	[OP_PROGRESS] = FORM(progress_fields, 5, 0, lease_finish),
+	[OP_LOG] = FORM(log_fields, 5, 0, lease_finish),
 	[OP_CANCEL] = FORM(cancel_fields, 5, 0, job_finish),
 	[OP_RETRY] = FORM(retry_fields, 5, 0, job_finish),
 	[OP_PROMOTE] = FORM(job_fields, 5, 0, job_finish),

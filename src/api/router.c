@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/suggest.h"
 #include "base/time_text.h"
+#include "http/query.h"
 #include "rules/job.h"
 #include <stdio.h>
 
@@ -23,36 +24,15 @@ const char *http_method_name(enum http_method method)
 
 /* ---- paths ---- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A copy in the arena, since operations keep it. E_BAD_REQUEST: bad escapes, NUL, bad UTF-8. */
+/* A copy in the arena, since operations keep it. */
 static enum err piece_decode(struct str raw, struct arena *arena, struct str *out)
 {
-	char *text = arena_alloc(arena, raw.len + 1);
-	size_t len = 0;
-	if (!text)
-		return E_NOMEM;
-	for (size_t i = 0; i < raw.len; i++) {
-		char c = raw.ptr[i];
-		if (c == '%') {
-			int high = i + 2 < raw.len ? hex_digit(raw.ptr[i + 1]) : -1, low = high < 0 ? -1 : hex_digit(raw.ptr[i + 2]);
-			if (low < 0)
-				return E_BAD_REQUEST;
-			c = (char)(high << 4 | low);
-			i += 2;
-		}
-		if (c == '\0')
-			return E_BAD_REQUEST;
-		text[len++] = c;
-	}
-	*out = (struct str){ text, len };
-	return str_is_utf8(*out) ? E_OK : E_BAD_REQUEST;
+	struct str text;
+	enum err err = http_percent_decode(arena, raw, false, &text);
+	if (err)
+		return err;
+	*out = arena_str(arena, text);
+	return out->ptr ? E_OK : E_NOMEM;
 }
 
 /* Does the path have the pattern's form? Raw pieces go to `pieces`; an empty one matches nothing. */

@@ -174,7 +174,7 @@ const struct route routes[] = {
 	{ POST("/v1/tokens", "makeToken"), .status = 201, .scope = SCOPE_ADMIN, .flags = ROUTE_BODY | ROUTE_SINGLE | ROUTE_WHOLE, .kind = OP_TOKEN_PUT,
 	  .decode = tokens_decode, .begin = tokens_make, .encode = tokens_encode_one, .tag = "tokens", .takes = "NewToken", .gives = "Token",
 	  .doc = "Make a token. Its text is told here and never again." },
-	{ DELETE("/v1/tokens/{number}", "revokeToken"), .status = 204, .scope = SCOPE_ADMIN, .flags = ROUTE_SINGLE | ROUTE_WHOLE, .begin = tokens_revoke, .tag = "tokens",
+	{ DELETE("/v1/tokens/{uid}", "revokeToken"), .status = 204, .scope = SCOPE_ADMIN, .flags = ROUTE_SINGLE | ROUTE_WHOLE, .begin = tokens_revoke, .tag = "tokens",
 	  .doc = "Revoke a token, at once." },
 	{ GET("/v1/stats", "getStats"), .status = 200, .scope = SCOPE_READ, .begin = stats_get, .encode = stats_encode, .tag = "health", .gives = "Stats",
 	  .doc = "The whole house in one answer." },

@@ -115,7 +115,7 @@ const struct schema schemas[] = {
 	{ "EventList", "events:Event[] cursor:string gap:boolean", "gap: events after the cursor asked for are gone." },
 	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
 	  "queues: limited to these (name, or namespace/name)." },
-	{ "Token", "number:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "
+	{ "Token", "uid:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "
 		   "revoked_at:instant|null token?:string", "token: its text, told once." },
 	{ "TokenList", "tokens:Token[] next_cursor:string|null", NULL },
 	{ "Stats", "version:string at:instant|null uptime_ms:count queues:count paused:count groups:count waiters:count states:StateCounts "

@@ -79,7 +79,7 @@ static void token_write(struct buf *out, const struct token_row *row, const char
 {
 	struct str rest = row->scopes;
 	buf_add_byte(out, '{');
-	put_uid(out, "number", row->number);
+	put_uid(out, "uid", row->number);
 	json_put_field_str(out, "name", row->name);
 	json_put_field_str(out, "prefix", row->prefix);
 	json_put_key(out, "scopes");
@@ -298,11 +298,11 @@ void tokens_revoke(struct call *call)
 	}
 	const struct token *token = api->roster ? roster_find_number(api->roster, call->number) : NULL;
 	if (!token) {
-		call_fail(call, E_NOT_FOUND, "number", "No such token.");
+		call_fail(call, E_NOT_FOUND, "uid", "No such token.");
 		return;
 	}
 	if (tokens_is_last_admin(api, token, now_us)) {
-		call_fail(call, E_CONFLICT, "number", "This is the last admin token: make another one first.");
+		call_fail(call, E_CONFLICT, "uid", "This is the last admin token: make another one first.");
 		return;
 	}
 	struct op *op = call_op(call, OP_TOKEN_PUT);
