@@ -11,6 +11,7 @@
 
 #define DEV_SINK_ADDRESS "127.0.0.1:8421"
 #define DEV_SINK_ANY     "127.0.0.1:0"
+#define DEV_GRACE_MS     500 /* nobody waits long for an experiment to end */
 
 const struct cli_option dev_options[] = {
 	{ "fresh", 0, NULL, "Begin with an empty store: removes ./ruche-dev.db or the one named", NULL, false },
@@ -56,6 +57,8 @@ static enum err dev_settle(struct config *config, struct problem *problem)
 		config->deliver_allow = (struct config_list){ loopback, ARRAY_COUNT(loopback) };
 	if (config->origins[CONFIG_LOG_LEVEL].kind == CONFIG_BY_DEFAULT)
 		config->log_level = 2; /* warn: the lines to paste stay in sight */
+	if (config->origins[CONFIG_SHUTDOWN_GRACE_MS].kind == CONFIG_BY_DEFAULT)
+		config->shutdown_grace_ms = DEV_GRACE_MS;
 	config->ephemeral = true;
 	return err;
 }
@@ -139,7 +142,7 @@ static void dev_print(const struct dev *dev)
 	printf("A queue whose jobs a worker claims; curl is a sufficient worker:\n\n"
 	       "  curl -s --json '{\"queue\":\"sheets\",\"id\":\"first\",\"payload\":{\"sheet\":418}}' %s/v1/jobs\n"
 	       "  curl -s --json '{\"queues\":[\"sheets\"],\"max\":1,\"wait_ms\":1000,\"token\":\"mine\"}' %s/v1/claims\n"
-	       "  curl -s --json '{\"operations\":[{\"op\":\"complete\",\"queue\":\"sheets\",\"id\":\"first\",\"token\":\"mine\",\"result\":{\"ok\":true}}]}' %s/v1/batch\n"
+	       "  curl -s --json '{\"ops\":[{\"op\":\"complete\",\"queue\":\"sheets\",\"id\":\"first\",\"token\":\"mine\",\"result\":{\"ok\":true}}]}' %s/v1/batch\n"
 	       "  curl -s %s/v1/queues/sheets/jobs/first\n\n",
 	       url, url, url, url);
 	printf("What happens, as it happens:\n\n  curl -sN %s/v1/events\n\n", url);

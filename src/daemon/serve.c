@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SERVE_LAST_TURNS 100 /* of the loop, for handles that close */
-
 extern char **environ;
 
 struct serve {
@@ -139,8 +137,6 @@ static void serve_stop(struct serve *serve, int number)
 	serve->stop_by_us = clock_mono_us() + grace_ms * 1000;
 	log_event(LOG_INFO, "daemon.stopping", "signal", name, "grace_ms", log_i64(grace_ms), NULL);
 	notify_stopping("Finishing what runs");
-	if (serve->options->end)
-		serve->options->end(serve->options->context);
 	wire_quiesce(serve->wire, grace_ms, serve_quiet, serve);
 }
 
@@ -221,8 +217,6 @@ static enum err serve_begin(struct serve *serve, struct problem *problem)
 	if (!err && serve->options->begin)
 		err = serve->options->begin(serve->options->context, &serve->loop, serve->wire, problem);
 	if (err) {
-		if (serve->options->end)
-			serve->options->end(serve->options->context);
 		wire_quiesce(serve->wire, 0, serve_quiet, serve);
 		uv_run(&serve->loop, UV_RUN_DEFAULT);
 	}
@@ -236,12 +230,14 @@ static void serve_end(struct serve *serve)
 		serve_forget_signals(serve);
 		wire_close(serve->wire, left_ms > 0 ? left_ms : 0);
 	}
+	if (serve->loop_open && serve->options->end)
+		serve->options->end(serve->options->context);
+	if (serve->loop_open)
+		uv_run(&serve->loop, UV_RUN_DEFAULT); /* what is left are handles that close */
 	if (serve->store)
 		serve->store->verbs->close(serve->store);
-	for (int turn = 0; serve->loop_open; turn++) {
-		uv_run(&serve->loop, UV_RUN_NOWAIT); /* handles close in the turns that follow */
-		serve->loop_open = uv_loop_close(&serve->loop) != 0 && turn < SERVE_LAST_TURNS;
-	}
+	if (serve->loop_open)
+		CHECK(uv_loop_close(&serve->loop) == 0);
 }
 
 int serve_run(const struct serve_options *options)

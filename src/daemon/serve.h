@@ -7,8 +7,8 @@ struct serve_options {
 	struct config *config;   /* loaded; a reload changes what may be changed */
 	const struct args *args; /* for reloads */
 	bool open;               /* no tokens */
-	/* `dev`: what else lives on the loop. begin is called once it listens, before it is ready; end when it stops: it closes its
-	 * handles. May be NULL. */
+	/* `dev`: what else lives on the loop. begin is called once it listens, before it is ready; end after everything else has ended: it
+	 * begins to close its handles. May be NULL. */
 	enum err (*begin)(void *context, uv_loop_t *loop, const struct wire *wire, struct problem *problem);
 	void (*end)(void *context);
 	void *context;
