@@ -51,20 +51,39 @@ static bool chunked_is_name_byte(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+static void chunked_note_name(struct http_chunked *chunked, char c)
+{
+	if (chunked->name_len < sizeof(chunked->name))
+		chunked->name[chunked->name_len] = c;
+	if (chunked->name_len <= sizeof(chunked->name)) /* one above: longer than any that matters */
+		chunked->name_len++;
+}
+
+/* Dropped like all trailers, but another reader might heed them. */
+static bool chunked_name_is_framing(const struct http_chunked *chunked)
+{
+	struct str name = { chunked->name, chunked->name_len };
+	return str_eq_nocase(name, STR("content-length")) || str_eq_nocase(name, STR("transfer-encoding")) ||
+	       str_eq_nocase(name, STR("host"));
+}
+
 static enum http_refusal chunked_trailer_start(struct http_chunked *chunked, char c)
 {
 	chunked->state = c == '\r' ? CHUNK_END_LF : CHUNK_TRAILER_NAME;
+	chunked->name_len = 0;
 	if (c == '\r')
 		return HTTP_REFUSE_NOTHING;
+	chunked_note_name(chunked, c);
 	return chunked_is_name_byte(c) ? chunked_extra(chunked, c) : HTTP_REFUSE_CHUNK;
 }
 
 static enum http_refusal chunked_trailer_name(struct http_chunked *chunked, char c)
 {
+	if (c == ':' ? chunked_name_is_framing(chunked) : !chunked_is_name_byte(c))
+		return HTTP_REFUSE_CHUNK;
+	chunked_note_name(chunked, c);
 	if (c == ':')
 		chunked->state = CHUNK_TRAILER_VALUE;
-	else if (!chunked_is_name_byte(c))
-		return HTTP_REFUSE_CHUNK;
 	return chunked_extra(chunked, c);
 }
 

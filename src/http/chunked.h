@@ -1,5 +1,6 @@
 /* src/http/chunked.h: takes a chunked body apart. Pure; fed with whatever has arrived. Stricter than RFC 9112 asks: CR LF only, no
- * blank around the size, at most 16 hexadecimal digits, extensions and trailers are bounded and dropped. */
+ * blank around the size, at most 16 hexadecimal digits; extensions and trailers are bounded and dropped, and trailers that speak of
+ * lengths or hosts are refused. */
 #pragma once
 #include "http/refusal.h"
 
@@ -10,6 +11,8 @@ struct http_chunked { /* zeroed before each body */
 	uint16_t extra;  /* bytes of extensions and trailers so far */
 	uint8_t state;
 	uint8_t digits;
+	uint8_t name_len;
+	char name[17];   /* of the trailer under way, as far as it matters */
 };
 
 /* Consumes from the front of *input up to the next piece of content, which is answered in *out (len 0: none yet). *out_done: the

@@ -31,6 +31,7 @@ static void bodies_are_taken_apart(void **state)
 		{ "00a;x=\"1;2\"\r\n0123456789\r\n0;last\r\nT: v\r\n\r\n", "0123456789", 0 },
 		{ "4\r\n\r\n\r\n\r\n0\r\n\r\n", "\r\n\r\n", 0 },
 		{ "1\r\n0\r\n0\r\n\r\n", "0", 0 },
+		{ "0\r\nTransfer-Encodings: 1\r\nHos: 2\r\nX-Content-Length: 3\r\n\r\n", "", 0 },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct str wire = str_of(rows[i].wire);
@@ -78,6 +79,9 @@ static void malformed_bodies_are_refused(void **state)
 		{ "0\r\na b", HTTP_REFUSE_CHUNK },
 		{ "0\r\na\r", HTTP_REFUSE_CHUNK },
 		{ "0\r\na:\x7f", HTTP_REFUSE_CHUNK },
+		{ "0\r\nContent-Length: 5\r\n\r\n", HTTP_REFUSE_CHUNK },
+		{ "0\r\nA: b\r\nTRANSFER-encoding: chunked\r\n\r\n", HTTP_REFUSE_CHUNK },
+		{ "0\r\nhost:x\r\n\r\n", HTTP_REFUSE_CHUNK },
 		{ "11111111111111111", HTTP_REFUSE_CHUNK_SIZE },
 		{ "ffffffffffffffffff", HTTP_REFUSE_CHUNK_SIZE },
 	};

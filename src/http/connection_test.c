@@ -271,6 +271,8 @@ static const struct refused_row refused_rows[] = {
 	{ 400, C "0\r\nA: b\n\r\n", 0 },
 	{ 400, C "0\r\n\n", 0 },
 	{ 400, C "0\r\nA\r\n\r\n", 0 },
+	{ 400, C "0\r\nContent-Length: 0\r\n\r\n", 0 },
+	{ 400, C "0\r\nTransfer-Encoding: chunked\r\n\r\n", 0 },
 	/* expectations and sizes */
 	{ 417, "POST / HTTP/1.1\r\n" H "Expect: 200-ok\r\nContent-Length: 1\r\n\r\na", 0 },
 	{ 413, "POST / HTTP/1.1\r\n" H "Content-Length: 4194305\r\n\r\n", 0 },
