@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/routes.h"
 #include "base/check.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include <stdio.h>
@@ -119,12 +120,10 @@ static enum err api_admit(struct call *call)
 	if (api->config.open || (route->flags & ROUTE_OPEN))
 		return E_OK;
 	if (!api->ready)
-		return problem_set(&call->problem, E_UNAVAILABLE, "", "The daemon is starting: its tokens are not read yet.");
+		return problem_set(&call->problem, E_UNAVAILABLE, "", "The tokens could not be read; the daemon's log says why.");
 	enum err err = roster_admit(api->roster, http_header(call->exchange, STR("Authorization")), call_now_us(call), &call->token, &call->problem);
-	if (err) {
-		api->refused_tokens++;
+	if (err)
 		return err;
-	}
 	call->roster = roster_hold(api->roster);
 	if (!scopes_include(call->token->scopes, route->scope))
 		return problem_set(&call->problem, E_FORBIDDEN, "", "This needs a token with the scope \"%s\".", scope_name(route->scope));
@@ -178,10 +177,8 @@ static enum err api_take_key(struct call *call)
 static enum err api_prepare(struct call *call)
 {
 	struct http_exchange *exchange = call->exchange;
-	enum err err = route_find(http_method(exchange), http_path(exchange), &call->request.arena, &call->route, call->pieces, call->allow, &call->problem);
-	if (!err)
-		err = api_admit(call);
-	if (!err && http_query(exchange).len)
+	enum err err = E_OK;
+	if (http_query(exchange).len)
 		err = route_read_params(call->route, exchange, &call->request.arena, call->params, &call->problem);
 	if (!err)
 		err = api_check_body(call);
@@ -195,9 +192,12 @@ static enum err api_prepare(struct call *call)
 /* On any thread: touches nothing but the call. */
 static void call_decode(struct call *call)
 {
+	struct str body = buf_str(&call->request.body);
 	if (call->request.idempotency_key.len)
-		call->request.request_hash = str_hash(buf_str(&call->request.body), call->head_hash);
+		call->request.request_hash = str_hash(body, call->head_hash);
 	call->decoded = call->route->decode(call);
+	if (!call->decoded && call->problem.err == E_INVALID && !call->problem.field[0] && body.len)
+		(void)json_check(body, &call->problem); /* "nonsense" is no null in the wrong place */
 }
 
 static bool call_has_claim(const struct call *call)
@@ -248,6 +248,46 @@ static void call_start_decode(struct call *call)
 	call_decode_done(call);
 }
 
+static void call_admitted(struct call *call)
+{
+	enum err err = api_prepare(call);
+	if (err) {
+		call_refuse(call, err);
+		return;
+	}
+	call->single = (call->route->flags & ROUTE_SINGLE) != 0;
+	if (call->route->flags & (ROUTE_BODY | ROUTE_MAY_BODY))
+		http_take_body(call->exchange, &call->request.body);
+	if (call->route->decode)
+		call_start_decode(call);
+	else
+		call_begin(call);
+}
+
+static void call_admit(struct call *call)
+{
+	enum err err = api_admit(call);
+	if (err)
+		call_refuse(call, err);
+	else
+		call_admitted(call);
+}
+
+/* A token that is not known may be among those that are being learnt. */
+static void call_enter(struct call *call)
+{
+	struct api *api = call->api;
+	if (api->stale && !api->learning)
+		tokens_learn(api);
+	enum err err = api_admit(call);
+	if (!err)
+		call_admitted(call);
+	else if (api->learning && (err == E_UNAUTHORIZED || err == E_UNAVAILABLE))
+		tokens_await(call, call_admit);
+	else
+		call_refuse(call, err);
+}
+
 void api_handle(void *context, struct http_exchange *exchange)
 {
 	struct api *api = context;
@@ -257,16 +297,10 @@ void api_handle(void *context, struct http_exchange *exchange)
 		return;
 	}
 	http_set_context(exchange, call, api_client_gone);
-	enum err err = api_prepare(call);
-	if (err) {
+	enum err err = route_find(http_method(exchange), http_path(exchange), &call->request.arena, &call->route, call->pieces, call->allow,
+				  &call->problem);
+	if (err)
 		call_refuse(call, err);
-		return;
-	}
-	call->single = (call->route->flags & ROUTE_SINGLE) != 0;
-	if (call->route->flags & (ROUTE_BODY | ROUTE_MAY_BODY))
-		http_take_body(exchange, &call->request.body);
-	if (call->route->decode)
-		call_start_decode(call);
 	else
-		call_begin(call);
+		call_enter(call);
 }

@@ -299,6 +299,7 @@ void call_refuse(struct call *call, enum err err)
 {
 	char headers[128];
 	struct buf *out = &call->api->scratch;
+	call->api->refused_tokens += err == E_UNAUTHORIZED;
 	buf_clear(out);
 	problem_write(out, err, &call->problem);
 	if (!buf_ok(out)) /* no memory even for that */

@@ -24,6 +24,7 @@ struct stream;
 struct call {
 	struct api *api;
 	struct call *next, *previous; /* of the live ones; next in the free list */
+	struct call *next_awaiting;   /* of those that wait for the tokens to be learnt */
 	struct http_exchange *exchange;
 	const struct route *route;
 	struct roster *roster;        /* that admitted it; NULL: everything is open */
@@ -63,6 +64,8 @@ struct api {
 	uint32_t free_count, live_count;
 	struct roster *roster, *next_roster; /* next: being learnt */
 	bool learning, learn_again, ready, quiescing;
+	bool stale;                   /* the last learning failed: the next request tries again */
+	struct call *awaiting;        /* the end of learning */
 	struct buf scratch;           /* the answer being written */
 	struct shelf shelf;
 	struct stream *streams;
@@ -140,6 +143,8 @@ void claim_write(struct buf *out, struct call *call, const struct op *op, uint32
 
 /* ---- tokens.c, events.c ---- */
 void tokens_learn(struct api *api);
+/* Goes on once every change of tokens that was made before is known here. */
+void tokens_await(struct call *call, void (*then)(struct call *call));
 void events_wake(struct api *api, uint64_t seq);
 void events_quiesce(struct api *api);
 void events_gone(struct call *call);

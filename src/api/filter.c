@@ -70,6 +70,11 @@ const struct json_field filter_fields[] = {
 const size_t filter_field_count = ARRAY_COUNT(filter_fields);
 #undef AT
 
+const char *filter_field_type(const struct json_field *field)
+{
+	return field->read == filter_read_states ? "State[]" : field->read == filter_read_state_list ? "string" : NULL;
+}
+
 const char *filter_refusal(const struct job_filter *filter)
 {
 	return filter->id.len && !filter->queue.len ? "An id needs a queue beside it: ids are unique within a queue only." : NULL;

@@ -10,6 +10,7 @@ bool filter_read(struct json *json, struct job_filter *out);
 void filter_write(const struct job_filter *filter, struct buf *out); /* canonical: only what is set, in one order */
 extern const struct json_field filter_fields[];
 extern const size_t filter_field_count;
+const char *filter_field_type(const struct json_field *field); /* of JSON_F_CUSTOM ones, in the notation of schema.h */
 
 /* The same as query parameters, for tables of params; filter_from_params reads them back. */
 #define FILTER_PARAMS                                                                                                        \

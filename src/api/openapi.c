@@ -15,6 +15,7 @@ static void put_range(struct buf *out, const char *type, const struct json_field
 
 static void put_field_type(struct buf *out, const struct json_field *field)
 {
+	const char *type;
 	switch (field->type) {
 	case JSON_F_BOOL:
 		json_put_field_str(out, "type", STR("boolean"));
@@ -34,9 +35,10 @@ static void put_field_type(struct buf *out, const struct json_field *field)
 	case JSON_F_RAW:
 		return;
 	case JSON_F_CUSTOM:
+		type = op_field_type(field);
 		json_put_key(out, "allOf");
 		buf_add_byte(out, '[');
-		schema_write_type(out, str_of(op_field_type(field)));
+		schema_write_type(out, str_of(type ? type : filter_field_type(field)));
 		buf_add_byte(out, ']');
 		return;
 	}

@@ -182,7 +182,7 @@ const struct route routes[] = {
 	{ GET("/readyz", "readyz"), .status = 200, .flags = ROUTE_OPEN, .params = ready_params, .begin = health_ready, .tag = "health", .gives = "Ready",
 	  .doc = "Can it serve? 503 while it cannot." },
 	{ GET("/metrics", "metrics"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_WHOLE, .begin = health_metrics, .tag = "health", .gives = "string",
-	  .gives_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", .doc = "OpenMetrics." },
+	  .gives_type = "application/openmetrics-text", .doc = "OpenMetrics." },
 	{ GET("/v1/openapi.json", "openapi"), .status = 200, .flags = ROUTE_OPEN, .begin = openapi_get, .tag = "health", .gives = "object", .doc = "This document." },
 };
 const uint32_t route_count = ARRAY_COUNT(routes);

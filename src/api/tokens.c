@@ -18,22 +18,44 @@ static void tokens_ask(struct call *errand, struct str cursor)
 	call_ask(errand, tokens_page);
 }
 
+static void tokens_release(struct api *api)
+{
+	struct call *first = api->awaiting;
+	api->awaiting = NULL;
+	for (struct call *next; first; first = next) {
+		next = first->next_awaiting;
+		first->then(first);
+	}
+}
+
 static void tokens_learnt(struct api *api, enum err err)
 {
 	api->learning = false;
+	api->stale = err != E_OK;
 	if (err) {
-		roster_drop(api->next_roster);
-		api->next_roster = NULL; /* the old one stays */
+		roster_drop(api->next_roster); /* the old one stays */
 	} else {
 		roster_drop(api->roster);
 		api->roster = api->next_roster;
-		api->next_roster = NULL;
 		api->ready = true;
 	}
-	if (api->learn_again) {
-		api->learn_again = false;
+	api->next_roster = NULL;
+	if (api->learn_again)
 		tokens_learn(api);
+	else
+		tokens_release(api);
+}
+
+void tokens_await(struct call *call, void (*then)(struct call *call))
+{
+	struct api *api = call->api;
+	if (!api->learning) {
+		then(call);
+		return;
 	}
+	call->then = then;
+	call->next_awaiting = api->awaiting;
+	api->awaiting = call;
 }
 
 static void tokens_page(struct call *errand)
@@ -58,13 +80,13 @@ static void tokens_page(struct call *errand)
 
 void tokens_learn(struct api *api)
 {
-	if (api->learning) {
-		api->learn_again = true;
+	api->learn_again = api->learning;
+	if (api->learning)
 		return;
-	}
 	struct call *errand = call_take(api, NULL);
 	api->next_roster = errand ? roster_new() : NULL;
-	if (!api->next_roster) {
+	api->stale = !api->next_roster;
+	if (api->stale) {
 		if (errand)
 			call_give(errand);
 		return;
@@ -242,11 +264,15 @@ bool tokens_decode(struct call *call)
 	return json_read_fields(&json, token_fields, ARRAY_COUNT(token_fields), wanted, NULL, NULL) && json_finish(&json);
 }
 
+/* Told when it is in force here: a new token can be used, a revoked one is refused. */
 static void tokens_put(struct call *call)
 {
-	if (!call->request.err && !call->request.ops[0].result.err)
+	if (!call->request.err && !call->request.ops[0].result.err) {
 		tokens_learn(call->api);
-	call_replied(call);
+		tokens_await(call, call_replied);
+	} else {
+		call_replied(call);
+	}
 }
 
 void tokens_make(struct call *call)
