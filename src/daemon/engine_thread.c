@@ -108,8 +108,10 @@ static void engine_thread_wake(void *context)
 	mailbox_wake(&thread->inbox);
 }
 
-static void engine_thread_free(struct engine_thread *thread)
+void engine_thread_free(struct engine_thread *thread)
 {
+	if (!thread)
+		return;
 	engine_free(thread->engine);
 	mailbox_fini(&thread->inbox);
 	pthread_mutex_destroy(&thread->view_lock);
@@ -138,6 +140,7 @@ enum err engine_thread_start(const struct engine_config *config, struct store *s
 			problem_set(problem, err, NULL, "The engine's thread could not be started.");
 	}
 	if (err) {
+		store->wake = NULL; /* nothing was submitted: nobody is about to call it */
 		engine_thread_free(thread);
 		return err;
 	}
@@ -173,5 +176,4 @@ void engine_thread_stop(struct engine_thread *thread, int64_t grace_ms)
 	atomic_store(&thread->stop_asked, true);
 	mailbox_wake(&thread->inbox);
 	CHECK(pthread_join(thread->thread, NULL) == 0);
-	engine_thread_free(thread);
 }

@@ -18,14 +18,16 @@ struct engine_view { /* what the thread last told about itself */
 	int64_t busy_us;      /* the present step has run so long; 0: it sleeps */
 };
 
-/* Starts the engine on the caller's thread (it takes the shard and reads the store), then the thread. The store stays the caller's and
- * must outlive it; its wake is set here. */
+/* Starts the engine on the caller's thread (it takes the shard and reads the store), then the thread. The store stays the caller's; its
+ * wake is set here. */
 MUST_USE enum err engine_thread_start(const struct engine_config *config, struct store *store, const struct engine_ports *ports,
 				      struct engine_thread **out, struct problem *problem);
 void engine_thread_submit(struct engine_thread *thread, struct request *first); /* any thread; a list linked by ->link */
 void engine_thread_view(struct engine_thread *thread, struct engine_view *out); /* any thread; waits for no step */
 /* No new grants and deliveries from now on. Any thread. */
 void engine_thread_quiesce(struct engine_thread *thread);
-/* Goes on until nothing is pending, at most grace_ms; then answers what it still holds with E_UNAVAILABLE, joins, and frees it. Whoever
- * submits must have stopped. */
+/* Goes on until nothing is pending, at most grace_ms; then answers what it still holds with E_UNAVAILABLE, and joins. Whoever submits
+ * must have stopped. */
 void engine_thread_stop(struct engine_thread *thread, int64_t grace_ms);
+/* After it, and after the store was closed: the store's own thread may wake us until then. */
+void engine_thread_free(struct engine_thread *thread); /* NULL is fine */

@@ -58,6 +58,7 @@ static void house_close(struct house *house, int64_t grace_ms)
 {
 	engine_thread_stop(house->thread, grace_ms);
 	house->store->verbs->close(house->store);
+	engine_thread_free(house->thread);
 	for (int i = 0; i < ASKERS; i++)
 		mailbox_fini(&house->replies[i]);
 }
@@ -171,6 +172,7 @@ static void test_parked(void **state)
 	assert_int_equal(left->err, E_UNAVAILABLE);
 	ask_free(left);
 	house.store->verbs->close(house.store);
+	engine_thread_free(house.thread);
 	for (int i = 0; i < ASKERS; i++)
 		mailbox_fini(&house.replies[i]);
 }

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <sys/random.h>
 
-#define FIRST_TOKEN_LEAST 24 /* bytes of a configured one */
-
 static enum err first_token_fresh(char out[FIRST_TOKEN_BYTES])
 {
 	_Static_assert(TOKEN_TEXT_BYTES <= FIRST_TOKEN_BYTES, "a token of ours fits");
@@ -15,17 +13,26 @@ static enum err first_token_fresh(char out[FIRST_TOKEN_BYTES])
 	return E_OK;
 }
 
+/* As those that we make: the API admits no other. */
+static bool first_token_is_formed(struct str text)
+{
+	if (text.len != TOKEN_TEXT_BYTES - 1 || !str_starts(text, STR("rch_")))
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return false;
+	}
+	return true;
+}
+
 enum err first_token_make(struct first_token *out, const char *wanted, uint64_t number, int64_t wall_us, struct problem *problem)
 {
 	struct str text = str_of(wanted);
 	*out = (struct first_token){ .made = text.len == 0 };
-	if (text.len && (text.len < FIRST_TOKEN_LEAST || text.len >= FIRST_TOKEN_BYTES))
-		return problem_set(problem, E_CONFIG, "admin.token", "A token has %d to %d characters; 'openssl rand -base64 32' makes a good one.",
-				   FIRST_TOKEN_LEAST, FIRST_TOKEN_BYTES - 1);
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
-			return problem_set(problem, E_CONFIG, "admin.token", "A token has no blanks and only ASCII characters.");
-	}
+	if (text.len && !first_token_is_formed(text))
+		return problem_set(problem, E_CONFIG, "admin.token", "It is not 'rch_' and 43 letters, digits, '-' or '_': "
+				   "echo rch_$(openssl rand -base64 32 | tr +/ -_ | tr -d =) makes one.");
 	memcpy(out->text, text.ptr, text.len);
 	if (out->made && first_token_fresh(out->text))
 		return problem_set(problem, E_UNAVAILABLE, "admin.token", "The system gave no random bytes.");

@@ -234,8 +234,6 @@ static void serve_end(struct serve *serve)
 		serve->options->end(serve->options->context);
 	if (serve->loop_open)
 		uv_run(&serve->loop, UV_RUN_DEFAULT); /* what is left are handles that close */
-	if (serve->store)
-		serve->store->verbs->close(serve->store);
 	if (serve->loop_open)
 		CHECK(uv_loop_close(&serve->loop) == 0);
 }

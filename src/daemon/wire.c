@@ -507,8 +507,10 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 {
 	struct wire *wire = mem_zalloc(sizeof(*wire));
 	struct engine_view view;
-	if (!wire)
+	if (!wire) {
+		config->store->verbs->close(config->store);
 		return problem_set(problem, E_NOMEM, "", "Not enough memory to start.");
+	}
 	wire->config = *config;
 	wire->outbox_last = &wire->outbox;
 	CHECK(sem_init(&wire->started, 0, 0) == 0);
@@ -628,6 +630,8 @@ void wire_close(struct wire *wire, int64_t grace_ms)
 	reader_pool_stop(wire->readers);
 	if (wire->deliver_reader)
 		reader_close(wire->deliver_reader);
+	wire->config.store->verbs->close(wire->config.store);
+	engine_thread_free(wire->engine); /* not earlier: the store's writer wakes it */
 	wire_take_replies(wire);
 	wire_take_answers(wire);
 	wire_take_operations(wire);

@@ -18,7 +18,7 @@ struct wire;
 struct wire_config {
 	const struct config *config;
 	uv_loop_t *loop;
-	struct store *store; /* open; must outlive the wire */
+	struct store *store; /* open; the wire's from now on: it is closed with it, also when wire_open fails */
 	bool open;           /* no tokens: `ruche dev` */
 	/* A fresh store's admin token is on disk: show it to the operator. */
 	void (*show_token)(const char *token);
@@ -36,5 +36,5 @@ void wire_view(struct wire *wire, struct engine_view *out);
 /* Readiness goes red, listeners close, no new grants; running requests end or are cut after grace_ms; then quiet is called, once. */
 void wire_quiesce(struct wire *wire, int64_t grace_ms, void (*quiet)(void *context), void *context);
 /* After `quiet`, outside the loop: deliveries end or are handed back, the engine goes on until it is idle, all within grace_ms; then
- * everything is freed but the store. The loop is run for closing handles. */
+ * everything is freed and the store closed. The loop is run for closing handles. */
 void wire_close(struct wire *wire, int64_t grace_ms);
