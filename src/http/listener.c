@@ -242,6 +242,8 @@ static enum err listener_open_name(struct http_server *server, struct str text, 
 			err = one;
 	}
 	freeaddrinfo(found);
+	if (opened > 0 && problem)
+		*problem = (struct problem){ .err = E_OK };
 	return opened > 0 ? E_OK : err;
 }
 

@@ -101,11 +101,18 @@ void http_server_set_due(struct http_connection *connection, struct http_deadlin
 
 /* ---- a turn's end ---- */
 
+static void server_on_awake(uv_idle_t *awake)
+{
+	(void)awake;
+}
+
 void http_server_mark_dirty(struct http_connection *connection)
 {
 	struct http_server *server = connection->server;
 	if (connection->dirty_link || connection->closed)
 		return;
+	if (!server->dirty && !server->base_closed)
+		uv_idle_start(&server->awake, server_on_awake);
 	connection->next_dirty = NULL;
 	connection->dirty_link = server->dirty_last;
 	*server->dirty_last = connection;
@@ -131,6 +138,8 @@ void http_server_flush(struct http_server *server)
 		http_server_unmark_dirty(connection);
 		http_connection_settle(connection);
 	}
+	if (!server->base_closed)
+		uv_idle_stop(&server->awake);
 }
 
 static void server_on_prepare(uv_prepare_t *prepare)
@@ -238,12 +247,13 @@ static void server_start_handles(struct http_server *server)
 	uv_timer_init(server->loop, &server->tick); /* these inits cannot fail */
 	uv_prepare_init(server->loop, &server->prepare);
 	uv_check_init(server->loop, &server->check);
-	server->tick.data = server->prepare.data = server->check.data = server;
+	uv_idle_init(server->loop, &server->awake);
+	server->tick.data = server->prepare.data = server->check.data = server->awake.data = server;
 	uv_prepare_start(&server->prepare, server_on_prepare);
 	uv_check_start(&server->check, server_on_check);
 	uv_unref((uv_handle_t *)&server->prepare); /* listeners, connections and what is due keep the loop going, these do not */
 	uv_unref((uv_handle_t *)&server->check);
-	server->handles = 3;
+	server->handles = 4;
 }
 
 struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *limits, http_handler *handler, void *context)
@@ -315,6 +325,7 @@ static void server_close_base(struct http_server *server)
 	uv_close((uv_handle_t *)&server->tick, server_on_closed);
 	uv_close((uv_handle_t *)&server->prepare, server_on_closed);
 	uv_close((uv_handle_t *)&server->check, server_on_closed);
+	uv_close((uv_handle_t *)&server->awake, server_on_closed);
 }
 
 void http_server_check_drained(struct http_server *server)

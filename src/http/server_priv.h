@@ -138,10 +138,11 @@ struct http_server {
 	uv_timer_t tick;
 	uv_prepare_t prepare;
 	uv_check_t check;
+	uv_idle_t awake;        /* runs while connections are dirty: the loop must not sleep on answers given after our prepare */
 	uint32_t handles;       /* of ours that libuv still has */
 	bool draining;          /* no new connections; answers are each connection's last */
 	bool stopping;          /* draining or aborted */
-	bool base_closed;       /* tick, prepare and check are closing */
+	bool base_closed;       /* tick, prepare, check and awake are closing */
 	bool freed;             /* the owner let go of it */
 	int64_t ahead_ms;       /* of the loop's clock: tests move it instead of waiting */
 	void (*drained)(void *context);

@@ -742,6 +742,37 @@ static void a_crowd_is_served(void **state)
 	stage_close(&stage);
 }
 
+static void answer_before_sleep(uv_prepare_t *prepare)
+{
+	struct stage *stage = prepare->data;
+	if (stage->held_count == 0)
+		return;
+	http_respond_str(stage->held[--stage->held_count], 200, STR("text/plain"), STR(""), STR("just in time"));
+}
+
+/* An answer that is given when the server has already flushed this turn: the loop must not sleep on it. */
+static void late_answers_leave_before_the_loop_sleeps(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_open(&stage);
+	uv_prepare_t late;
+	uv_prepare_init(&stage.loop, &late);
+	uv_prepare_start(&late, answer_before_sleep); /* what was started first runs last */
+	late.data = &stage;
+	stage_listen(&stage, "127.0.0.1:0");
+	struct client client = client_connect(&stage);
+	client_send(&stage, &client, "GET /hold HTTP/1.1\r\n" H "\r\n");
+	WAIT(&stage, NULL, stage.held_count == 1);
+	assert_true(uv_backend_timeout(&stage.loop) > 0);
+	uv_run(&stage.loop, UV_RUN_ONCE); /* would sleep for the idle time, were the answer forgotten */
+	client_expect(&stage, &client, "\r\n\r\njust in time");
+	assert_int_equal(uv_is_active((uv_handle_t *)&stage.server->awake), 0);
+	uv_close((uv_handle_t *)&late, NULL);
+	client_close(&client);
+	stage_close(&stage);
+}
+
 static void waiting_costs_little(void **state)
 {
 	(void)state;
@@ -786,6 +817,7 @@ int main(void)
 		cmocka_unit_test(addresses_in_use_are_named),
 		cmocka_unit_test(a_listening_descriptor_is_taken_over),
 		cmocka_unit_test(a_crowd_is_served),
+		cmocka_unit_test(late_answers_leave_before_the_loop_sleeps),
 		cmocka_unit_test(waiting_costs_little),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
