@@ -16,7 +16,7 @@
 
 #define DAEMON_READY_US INT64_C(60000000)
 #define DAEMON_PAUSE_US 1000
-#define DAEMON_TOKEN    "rch_benchmark_0123456789abcdefghijklmnopqrstuvwxyz"
+#define DAEMON_TOKEN    "rch_benchmark-0123456789abcdefghijklmnopqrstu-v"
 
 /* A port that was free a moment ago. */
 static uint16_t daemon_port(void)

@@ -9,6 +9,7 @@
 
 #define EVENTS_LINE_MAX (1024u * 1024)
 #define EVENTS_PAUSE_US 1000000
+#define EVENTS_OLDEST   "0.0" /* before every event */
 
 const struct cli_option events_options[] = {
 	{ "queue", 'q', "QUEUE", "only of this queue", "@queues", false },
@@ -47,17 +48,26 @@ static bool events_is_wanted(const struct events *events)
 	return false;
 }
 
+/* Where the particulars of its type begin, behind the instant that every event has. */
+static size_t events_details(struct str data)
+{
+	const char *at = memmem(data.ptr, data.len, "\"at\":\"", 6);
+	const char *comma = at ? memchr(at, ',', (size_t)(data.ptr + data.len - at)) : NULL;
+	return comma ? (size_t)(comma + 1 - data.ptr) : data.len;
+}
+
 static void events_print(struct events *events)
 {
 	struct arena arena = { 0 };
-	struct str data = buf_str(&events->data), detail;
+	struct str data = buf_str(&events->data), details = str_from(data, events_details(data));
+	details.len -= details.len > 0; /* the object's closing brace */
 	if (events->json) {
 		printf("{\"id\":\"%s\",\"type\":\"" STR_FMT "\",\"data\":" STR_FMT "}\n", events->id, STR_ARG(buf_str(&events->type)),
 		       STR_ARG(data.len ? data : STR("null")));
 	} else {
 		printf(STR_FMT "  %-16.*s " STR_FMT "  " STR_FMT "  " STR_FMT "\n", STR_ARG(pluck_text(data, "at", &arena)), (int)events->type.len,
 		       events->type.ptr, STR_ARG(pluck_text(data, "queue", &arena)), STR_ARG(pluck_text(data, "uid", &arena)),
-		       STR_ARG(pluck_raw(data, "detail", &arena, &detail) && !str_eq(detail, STR("null")) ? detail : STR("")));
+		       STR_ARG(details));
 	}
 	fflush(stdout);
 	arena_fini(&arena);
@@ -142,7 +152,8 @@ static int events_act(struct remote *remote, const struct args *args)
 	buf_init(&events.line, EVENTS_LINE_MAX);
 	buf_init(&events.type, 256);
 	buf_init(&events.data, EVENTS_LINE_MAX);
-	snprintf(events.last_id, sizeof(events.last_id), "%s", args_get(args, "after") ? args_get(args, "after") : "");
+	const char *after = args_get(args, "after");
+	snprintf(events.last_id, sizeof(events.last_id), "%s", !after ? "" : strcmp(after, "0") == 0 ? EVENTS_OLDEST : after);
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = events_on_signal }, NULL);
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = events_on_signal }, NULL);
 	remote->stop = &events_stop;

@@ -173,6 +173,10 @@ static void queues_put_member(struct buf *out, struct arena *arena, struct str w
 /* "a=1 retry.max_attempts=5 retry.jitter=none" → {"a":1,"retry":{"max_attempts":5,"jitter":"none"}} */
 static int queues_put_words(const struct args *args, struct arena *arena, struct buf *out)
 {
+	if (args->word_count == 2 && args->words[1][0] == '{') { /* a whole object: it is as it is */
+		buf_add(out, str_of(args->words[1]));
+		return 0;
+	}
 	buf_add_byte(out, '{');
 	for (int i = 1; i < args->word_count; i++) {
 		struct str word = str_of(args->words[i]), prefix = queues_prefix(word);

