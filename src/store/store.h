@@ -102,6 +102,7 @@ MUST_USE enum err store_sqlite_open(const struct store_sqlite_options *options, 
 /* The same copy as the verb's, of a store that another process may have open; without its lock. E_CONFLICT when `to` exists. */
 MUST_USE enum err store_sqlite_backup_file(const char *path, const char *to, void (*progress)(void *context, uint64_t done, uint64_t total),
                                            void *context, struct problem *problem);
+const char *store_sqlite_library(void); /* "3.40.1": of SQLite, as loaded */
 struct store_sqlite_report {
 	bool ours;                    /* a file of ruche's */
 	bool locked;                  /* a daemon has it open */

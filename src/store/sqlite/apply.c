@@ -1,9 +1,8 @@
 /* src/store/sqlite/apply.c: in the order that every store keeps: additions that hang on jobs, drops, jobs that go, jobs that come or
- * change, the rest, ranges. Parameters are bound straight from the change-set's memory. */
+ * change, the rest, ranges. SQLite reads all of it straight from the change-set's memory. */
 #include "store/sqlite/apply.h"
-#include "base/mem.h"
 
-void apply_init(struct apply *apply, sqlite3 *db)
+enum err apply_init(struct apply *apply, sqlite3 *db)
 {
 	static const char *const texts[] = {
 #define X(name, sql) sql,
@@ -13,6 +12,8 @@ void apply_init(struct apply *apply, sqlite3 *db)
 	apply->db = db;
 	for (int i = 0; i < APPLY_STATEMENT_COUNT; i++)
 		apply->statements[i] = (struct sql_statement){ texts[i], NULL };
+	enum err err = sql_exec(db, "CREATE TEMP TABLE doomed (uid INTEGER PRIMARY KEY)"); /* in memory: see connection.c */
+	return err ? err : changeset_table_register(db, &apply->table);
 }
 
 void apply_fini(struct apply *apply)
@@ -171,62 +172,16 @@ static enum err apply_delete_job(struct apply *apply, const struct job_write *wr
 
 /* ---- jobs that come or change ---- */
 
-static enum err apply_job_insert(struct apply *apply, uint64_t uid, const struct job_definition *definition)
+static enum err apply_done_update(struct apply *apply, const struct job_row *row)
 {
 	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, APPLY_JOB_INSERT, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	definition_bind(stmt, 2, definition);
-	sql_bind_str(stmt, 2 + DEFINITION_COLUMN_COUNT, definition->payload);
-	return sql_run(stmt);
-}
-
-static enum err apply_live_insert(struct apply *apply, const struct job_row *row)
-{
-	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, APPLY_LIVE_INSERT, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, row->uid);
-	row_bind(stmt, 2, row);
-	return sql_run(stmt);
-}
-
-static enum err apply_update(struct apply *apply, enum apply_statement which, const struct job_row *row)
-{
-	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, which, &err);
+	sqlite3_stmt *stmt = statement(apply, APPLY_DONE_UPDATE, &err);
 	if (err)
 		return err;
 	row_bind(stmt, 1, row);
 	sql_bind_u64(stmt, 1 + ROW_COLUMN_COUNT, row->uid);
 	err = sql_run(stmt);
 	return err ? err : sqlite3_changes(apply->db) ? E_OK : E_CONFLICT;
-}
-
-static void result_bind(sqlite3_stmt *stmt, int first, const struct job_result *result)
-{
-	static const struct job_result none;
-	if (!result)
-		result = &none;
-	sql_bind_u64(stmt, first, result->result_body);
-	sql_bind_u64(stmt, first + 1, result->result_bytes);
-	sql_bind_str(stmt, first + 2, result->error);
-	sql_bind_str(stmt, first + 3, result->result);
-}
-
-static enum err apply_done_insert(struct apply *apply, const struct job_row *row, const struct job_result *result)
-{
-	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, APPLY_DONE_INSERT, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, row->uid);
-	row_bind(stmt, 2, row);
-	result_bind(stmt, 2 + ROW_COLUMN_COUNT, result);
-	return sql_run(stmt);
 }
 
 /* The result of a final job goes away or is replaced, and its body with it. */
@@ -253,9 +208,18 @@ static enum err apply_result(struct apply *apply, uint64_t uid, const struct job
 	sqlite3_stmt *stmt = err ? NULL : statement(apply, APPLY_DONE_RESULT, &err);
 	if (err)
 		return err;
-	result_bind(stmt, 1, result);
+	sql_bind_u64(stmt, 1, result->result_body);
+	sql_bind_u64(stmt, 2, result->result_bytes);
+	sql_bind_str(stmt, 3, result->error);
+	sql_bind_str(stmt, 4, result->result);
 	sql_bind_u64(stmt, 5, uid);
 	return sql_run(stmt);
+}
+
+static enum err apply_done_change(struct apply *apply, const struct job_write *write)
+{
+	enum err err = apply_done_update(apply, &write->row);
+	return err || !write->result ? err : apply_result(apply, write->row.uid, write->result);
 }
 
 /* Leaves the table where the row was; E_CONFLICT when it was not there. */
@@ -267,33 +231,59 @@ static enum err apply_leave(struct apply *apply, const struct job_write *write)
 	return err ? err : sqlite3_changes(apply->db) ? E_OK : E_CONFLICT;
 }
 
-static enum err apply_job(struct apply *apply, const struct job_write *write)
+/* Live rows that change are written over by INSERT OR REPLACE, which would also make one that is not there: so they are counted first. */
+static enum err apply_count_live(struct apply *apply, uint32_t wanted)
 {
 	enum err err = E_OK;
-	if (write->before == write->after) {
-		err = apply_update(apply, write->before == TABLE_LIVE ? APPLY_LIVE_UPDATE : APPLY_DONE_UPDATE, &write->row);
-		if (!err && write->after == TABLE_DONE && write->result)
-			err = apply_result(apply, write->row.uid, write->result);
-		return err;
-	}
-	if (write->before == TABLE_NONE)
-		err = apply_job_insert(apply, write->row.uid, write->definition);
-	else
-		err = apply_leave(apply, write);
+	bool found;
+	sqlite3_stmt *stmt = statement(apply, APPLY_LIVE_COUNT, &err);
 	if (err)
 		return err;
-	return write->after == TABLE_LIVE ? apply_live_insert(apply, &write->row) : apply_done_insert(apply, &write->row, write->result);
+	sql_bind_i64(stmt, 1, PART(TABLE_LIVE, TABLE_LIVE));
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	uint32_t there = sql_u32(stmt, 0);
+	err = sql_err(sqlite3_reset(stmt));
+	return err ? err : there == wanted ? E_OK : E_CONFLICT;
 }
 
+/* Rare moves one by one; then those that finish, come or change, a table at a time. */
 static enum err apply_jobs(struct apply *apply, const struct changeset *cs)
 {
 	enum err err = E_OK;
+	uint32_t moves = 0, updates = 0, finishes = 0;
 	for (uint32_t i = 0; i < cs->jobs.count && !err; i++)
 		if (cs->jobs.items[i].after == TABLE_NONE)
 			err = apply_delete_job(apply, &cs->jobs.items[i]);
-	for (uint32_t i = 0; i < cs->jobs.count && !err; i++)
-		if (cs->jobs.items[i].after != TABLE_NONE)
-			err = apply_job(apply, &cs->jobs.items[i]);
+	for (uint32_t i = 0; i < cs->jobs.count && !err; i++) {
+		const struct job_write *write = &cs->jobs.items[i];
+		moves |= PART(write->before, write->after);
+		updates += write->before == TABLE_LIVE && write->after == TABLE_LIVE;
+		finishes += write->before == TABLE_LIVE && write->after == TABLE_DONE;
+		if (write->before == TABLE_DONE && write->after == TABLE_DONE)
+			err = apply_done_change(apply, write);
+		else if (write->before == TABLE_DONE && write->after == TABLE_LIVE)
+			err = apply_leave(apply, write);
+	}
+	const struct {
+		enum apply_statement statement;
+		uint32_t parts;
+	} steps[] = {
+		{ APPLY_JOBS_INSERT, PART(TABLE_NONE, TABLE_LIVE) | PART(TABLE_NONE, TABLE_DONE) },
+		{ APPLY_LIVE_REPLACE, PART(TABLE_LIVE, TABLE_LIVE) },
+		{ APPLY_LIVE_INSERT, PART(TABLE_NONE, TABLE_LIVE) | PART(TABLE_DONE, TABLE_LIVE) },
+		{ APPLY_DONE_INSERT, PART(TABLE_NONE, TABLE_DONE) | PART(TABLE_LIVE, TABLE_DONE) },
+	};
+	if (!err && finishes)
+		err = apply_number(apply, APPLY_LIVE_LEAVE, PART(TABLE_LIVE, TABLE_DONE));
+	if (!err && finishes && (uint32_t)sqlite3_changes(apply->db) != finishes)
+		err = E_CONFLICT;
+	if (!err && updates)
+		err = apply_count_live(apply, updates);
+	for (size_t i = 0; i < ARRAY_COUNT(steps) && !err; i++)
+		if (moves & steps[i].parts)
+			err = apply_number(apply, steps[i].statement, steps[i].parts);
 	return err;
 }
 
@@ -475,57 +465,67 @@ static enum err apply_idempotency(struct apply *apply, const struct changeset *c
 
 /* ---- ranges ---- */
 
-struct doomed {
-	uint64_t uid, bodies[3];
-};
-struct doomed_list {
-	struct doomed *items;
-	size_t count, capacity;
-};
-
-static enum err range_collect(struct apply *apply, struct range_delete *range, struct doomed_list *list)
+static enum err apply_plain(struct apply *apply, enum apply_statement which)
 {
 	enum err err = E_OK;
-	bool found = false;
-	sqlite3_stmt *stmt = statement(apply, APPLY_RANGE, &err);
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	return err ? err : sql_run(stmt);
+}
+
+static enum err range_mark(struct apply *apply, const struct range_delete *range)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_RANGE_MARK, &err);
 	if (err)
 		return err;
 	sql_bind_i64(stmt, 1, range->queue);
 	sql_bind_i64(stmt, 2, range->state);
 	sql_bind_i64(stmt, 3, range->up_to_us);
 	sql_bind_u64(stmt, 4, range->up_to_uid > INT64_MAX ? INT64_MAX : range->up_to_uid);
-	while (!(err = sql_step(stmt, &found)) && found) {
-		if (list->count == list->capacity) {
-			size_t capacity = list->capacity ? list->capacity * 2 : 512;
-			struct doomed *grown = mem_realloc(list->items, capacity * sizeof(*grown));
-			if (!grown) {
-				sqlite3_reset(stmt);
-				return E_NOMEM;
-			}
-			list->items = grown;
-			list->capacity = capacity;
-		}
-		list->items[list->count++] = (struct doomed){ sql_u64(stmt, 0), { sql_u64(stmt, 2), sql_u64(stmt, 3), sql_u64(stmt, 4) } };
-		range->removed_bytes += sql_u64(stmt, 1);
+	return sql_run(stmt);
+}
+
+static enum err range_sum(struct apply *apply, struct range_delete *range)
+{
+	enum err err = E_OK;
+	bool found;
+	range->removed = range->removed_bytes = 0;
+	sqlite3_stmt *stmt = statement(apply, APPLY_RANGE_SUMS, &err);
+	if (err)
+		return err;
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	range->removed = sql_u64(stmt, 0);
+	range->removed_bytes = sql_u64(stmt, 1);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static enum err range_drop_bodies(struct apply *apply)
+{
+	enum err err = E_OK;
+	bool found;
+	sqlite3_stmt *stmt = statement(apply, APPLY_RANGE_BODIES, &err);
+	while (!err && !(err = sql_step(stmt, &found)) && found) {
+		for (int body = 0; body < 3 && !err; body++)
+			err = apply_drop_body(apply, sql_u64(stmt, body));
+		if (err)
+			sqlite3_reset(stmt);
 	}
 	return err;
 }
 
 static enum err apply_range(struct apply *apply, struct range_delete *range)
 {
-	struct doomed_list list = { 0 };
-	range->removed = range->removed_bytes = 0;
-	enum err err = range_collect(apply, range, &list);
-	for (size_t i = 0; i < list.count && !err; i++) {
-		for (int body = 0; body < 3 && !err; body++)
-			err = apply_drop_body(apply, list.items[i].bodies[body]);
-		if (!err)
-			err = apply_number(apply, APPLY_DONE_DELETE, list.items[i].uid);
-		if (!err)
-			err = apply_delete_parts(apply, list.items[i].uid);
-	}
-	range->removed = list.count;
-	mem_free(list.items);
+	static const enum apply_statement parts[] = { APPLY_RANGE_ATTEMPTS, APPLY_RANGE_LOGS, APPLY_RANGE_PROGRESS, APPLY_RANGE_JOBS,
+		                                      APPLY_RANGE_DONE, APPLY_RANGE_END };
+	enum err err = range_mark(apply, range);
+	if (!err)
+		err = range_sum(apply, range);
+	if (!err && range->removed)
+		err = range_drop_bodies(apply);
+	for (size_t i = 0; i < ARRAY_COUNT(parts) && range->removed && !err; i++)
+		err = apply_plain(apply, parts[i]);
 	if (err || !range->removed)
 		return err;
 	struct queue_counts delta = { .queue = range->queue };
@@ -554,6 +554,7 @@ static enum err apply_shard(struct apply *apply, const struct changeset *cs)
 
 enum err apply_changeset(struct apply *apply, struct changeset *cs)
 {
+	apply->table.cs = cs;
 	enum err err = apply_shard(apply, cs);
 	if (!err)
 		err = apply_bodies(apply, cs);

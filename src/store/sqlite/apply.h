@@ -1,18 +1,24 @@
 /* src/store/sqlite/apply.h: a change-set as statements, inside the writer's transaction. Private to sqlite/. */
 #pragma once
 #include "store/changeset.h"
-#include "store/sqlite/rows.h"
+#include "store/sqlite/changeset_table.h"
 
 /* X(NAME, SQL). Hot ones first. */
 #define APPLY_STATEMENTS(X)                                                                                                                 \
 	X(SHARD, "UPDATE shard SET seq = ?1, engine_us = ?2, wall_us = ?3, last_uid = ?4, next_body = ?5"                                  \
 	         " WHERE id = 1 AND term = ?6 AND seq = ?1 - 1")                                                                           \
-	X(JOB_INSERT, "INSERT INTO job (uid" DEFINITION_COLUMNS(COLUMN_NAME) ", payload) VALUES (?" DEFINITION_COLUMNS(COLUMN_MARK) ", ?)") \
-	X(LIVE_INSERT, "INSERT INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ") VALUES (?" ROW_COLUMNS(COLUMN_MARK) ")")                        \
-	X(LIVE_UPDATE, "UPDATE live SET " ROW_COLUMNS_FROM(COLUMN_SET_FIRST, COLUMN_SET) " WHERE uid = ?")                                               \
-	X(LIVE_DELETE, "DELETE FROM live WHERE uid = ?")                                                                                   \
-	X(DONE_INSERT, "INSERT INTO done (uid" ROW_COLUMNS(COLUMN_NAME) ", result_body, result_bytes, error, result)"                      \
-	               " VALUES (?" ROW_COLUMNS(COLUMN_MARK) ", ?, ?, ?, ?)")                                                              \
+	/* Many at once. OR ROLLBACK: a conflict ends the whole transaction anyway, so no journal is kept for the statement alone. */               \
+	X(JOBS_INSERT, "INSERT OR ROLLBACK INTO job (uid" DEFINITION_COLUMNS(COLUMN_NAME) ", payload)"                                              \
+	               " SELECT uid" DEFINITION_COLUMNS(COLUMN_OF_CHANGE_JOB) ", payload FROM changeset_jobs(?)")                                   \
+	X(LIVE_INSERT, "INSERT OR ROLLBACK INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ")"                                                             \
+	               " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) " FROM changeset_jobs(?)")                                                   \
+	X(LIVE_COUNT, "SELECT count(*) FROM changeset_jobs(?) c CROSS JOIN live l ON l.uid = c.uid")                                                \
+	X(LIVE_REPLACE, "INSERT OR REPLACE INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ")"                                                             \
+	                " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) " FROM changeset_jobs(?)")                                                  \
+	X(LIVE_DELETE, "DELETE FROM live WHERE uid = ?")  \
+	X(LIVE_LEAVE, "DELETE FROM live WHERE uid IN (SELECT uid FROM changeset_jobs(?))")                                                                                            \
+	X(DONE_INSERT, "INSERT OR ROLLBACK INTO done (uid" ROW_COLUMNS(COLUMN_NAME) ", result_body, result_bytes, error, result)"                   \
+	               " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) ", result_body, result_bytes, error, result FROM changeset_jobs(?)")         \
 	X(ATTEMPT_INSERT, "INSERT INTO attempt (uid, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange)"     \
 	                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                                        \
 	X(EVENT_INSERT, "INSERT INTO event (seq, queue, at_us, count, lines) VALUES (?, ?, ?, ?, ?)")                                      \
@@ -36,8 +42,17 @@
 	X(ATTEMPT_DELETE, "DELETE FROM attempt WHERE uid = ?")                                                                             \
 	X(LOG_DELETE, "DELETE FROM log WHERE uid = ?")                                                                                     \
 	X(PROGRESS_DELETE, "DELETE FROM progress WHERE uid = ?")                                                                           \
-	X(RANGE, "SELECT d.uid, d.bytes, d.result_body, d.edited_body, j.payload_body FROM done d CROSS JOIN job j ON j.uid = d.uid"       \
-	         " WHERE d.queue = ? AND d.state = ? AND (d.finished_us, d.uid) <= (?, ?)")                                                \
+	/* final jobs of a queue and state up to a place: their uids are set aside, then their rows go, table by table */                           \
+	X(RANGE_MARK, "INSERT INTO doomed SELECT uid FROM done WHERE queue = ? AND state = ? AND (finished_us, uid) <= (?, ?)")                     \
+	X(RANGE_SUMS, "SELECT count(*), sum(bytes) FROM done WHERE uid IN doomed")                                                                  \
+	X(RANGE_BODIES, "SELECT d.result_body, d.edited_body, j.payload_body FROM doomed x CROSS JOIN done d ON d.uid = x.uid"                      \
+	                " CROSS JOIN job j ON j.uid = x.uid WHERE j.payload_body OR d.result_body OR d.edited_body")                                \
+	X(RANGE_ATTEMPTS, "DELETE FROM attempt WHERE uid IN doomed")                                                                                \
+	X(RANGE_LOGS, "DELETE FROM log WHERE uid IN doomed")                                                                                        \
+	X(RANGE_PROGRESS, "DELETE FROM progress WHERE uid IN doomed")                                                                               \
+	X(RANGE_JOBS, "DELETE FROM job WHERE uid IN doomed")                                                                                        \
+	X(RANGE_DONE, "DELETE FROM done WHERE uid IN doomed")                                                                                       \
+	X(RANGE_END, "DELETE FROM doomed")                                                                                                          \
 	/* bodies */                                                                                                                       \
 	X(BODY_INSERT, "INSERT INTO body (number, chunk, bytes) VALUES (?, ?, ?)")                                                         \
 	X(BODY_DELETE, "DELETE FROM body WHERE number = ?")                                                                                \
@@ -67,10 +82,11 @@ enum apply_statement { APPLY_STATEMENTS(X) APPLY_STATEMENT_COUNT };
 
 struct apply {
 	sqlite3 *db;
+	struct changeset_table table; /* the change-set that is being applied */
 	struct sql_statement statements[APPLY_STATEMENT_COUNT];
 };
 
-void apply_init(struct apply *apply, sqlite3 *db);
+MUST_USE enum err apply_init(struct apply *apply, sqlite3 *db); /* the struct must stay where it is */
 void apply_fini(struct apply *apply);
 /* Inside a transaction. E_STALE_TERM: the shard is not at seq - 1 under this term. After any error the transaction must be rolled back. */
 MUST_USE enum err apply_changeset(struct apply *apply, struct changeset *cs);

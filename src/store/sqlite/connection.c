@@ -32,7 +32,7 @@ enum err connection_open(const char *path, const char *vfs, enum connection_use 
 enum err connection_tune(sqlite3 *db)
 {
 	return sql_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8000;"
-	                    "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216");
+	                    "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = OFF");
 }
 
 void connection_close(sqlite3 *db)

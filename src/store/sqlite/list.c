@@ -3,8 +3,8 @@
  * Few candidates (a name, an id or its start): look each of them up. Otherwise walk streams that are sorted as the list is:
  *
  *   by finish     index done_state, one stream for each queue and final state
- *   by creation   index live_state, one stream for each queue and live state; done by rowid, or, when a queue has few final jobs, all
- *                 of them from done_state
+ *   by creation   indexes live_waiting and live_state, one stream for each queue and live state; done by rowid, or, when a queue
+ *                 has few final jobs, all of them from done_state
  *
  * and keep the best rows of all. A stream ends as soon as its next row is worse than the worst one kept. What an index does not
  * cover (tag, error, group, a frequent name, queues in a walk by rowid) is looked at row by row, within a bound on the work: then the
@@ -133,6 +133,7 @@ enum {
 	SHAPE_DEFINITION = 64, /* reads the definition */
 	SHAPE_ERROR = 128,
 	SHAPE_UNSORTED = 256,
+	SHAPE_WAITING = 512,   /* with INDEX: the state is waiting, which has an index of its own */
 };
 enum { COLUMN_UID, COLUMN_FINISHED, COLUMN_STATE, COLUMN_QUEUE, COLUMN_GROUP, COLUMN_VERSION, COLUMN_ERROR, COLUMN_JOB_QUEUE, COLUMN_JOB_ID,
        COLUMN_JOB_NAME, COLUMN_JOB_TAGS };
@@ -140,22 +141,26 @@ enum { COLUMN_UID, COLUMN_FINISHED, COLUMN_STATE, COLUMN_QUEUE, COLUMN_GROUP, CO
 static void shape_sql(uint32_t shape, char *out, size_t bytes)
 {
 	const char *way = shape & SHAPE_DESCENDING ? "DESC" : "ASC", *beyond = shape & SHAPE_DESCENDING ? "<" : ">";
-	char order[96] = "", after[128] = "";
+	char order[96] = "", after[128] = "", where[128];
 	if (shape & SHAPE_BY_FINISH) {
 		snprintf(after, sizeof(after), "AND p.finished_us >= ?5 AND p.finished_us < ?6 AND (p.finished_us, p.uid) %s (?7, ?8)", beyond);
 		snprintf(order, sizeof(order), "ORDER BY p.finished_us %s, p.uid %s", way, way);
 	} else if (!(shape & (SHAPE_POINT | SHAPE_UNSORTED))) {
 		snprintf(order, sizeof(order), "ORDER BY p.uid %s", way);
 	}
+	const char *state = shape & SHAPE_DONE ? "p.state = ?2" : shape & SHAPE_WAITING ? "p.state = 0" : "p.state = ?2 AND p.state <> 0";
+	if (shape & SHAPE_POINT)
+		snprintf(where, sizeof(where), "p.uid = ?3");
+	else
+		snprintf(where, sizeof(where), "%s%s%s p.uid >= ?3 AND p.uid < ?4", shape & SHAPE_INDEX ? "p.queue = ?1 AND " : "",
+		         shape & SHAPE_INDEX ? state : "", shape & SHAPE_INDEX ? " AND" : "");
 	snprintf(out, bytes, "SELECT p.uid, %s, %s, %s FROM %s p %s WHERE %s %s %s",
 	         shape & (SHAPE_ROW | SHAPE_BY_FINISH) ? "p.finished_us" : "0",
 	         shape & SHAPE_ROW ? "p.state, p.queue, p.group_key, p.version" : "?2, ?1, NULL, 0",
 	         shape & SHAPE_ERROR ? shape & SHAPE_DEFINITION ? "p.error, j.queue, j.id, j.name, j.tags" : "p.error" :
 	         shape & SHAPE_DEFINITION ? "NULL, j.queue, j.id, j.name, j.tags" : "NULL",
 	         shape & SHAPE_DONE ? "done" : "live", shape & SHAPE_DEFINITION ? "CROSS JOIN job j ON j.uid = p.uid" : "",
-	         shape & SHAPE_POINT ? "p.uid = ?3" :
-	         shape & SHAPE_INDEX ? "p.queue = ?1 AND p.state = ?2 AND p.uid >= ?3 AND p.uid < ?4" : "p.uid >= ?3 AND p.uid < ?4",
-	         after, order);
+	         where, after, order);
 }
 
 static sqlite3_stmt *shape_statement(struct sqlite_reader *reader, uint32_t shape, enum err *err)
@@ -317,7 +322,8 @@ static enum err list_walk_index(struct list *list, uint32_t shape, uint32_t stat
 		for (uint32_t state = 0; state < JOB_STATE_COUNT && !err; state++)
 			if (states & 1u << state) {
 				uint64_t share = list->work_left / streams--;
-				err = list_walk(list, shape | SHAPE_INDEX, list->queues[i].number, state,
+				uint32_t way = SHAPE_INDEX | (state == JOB_WAITING ? SHAPE_WAITING : 0u);
+				err = list_walk(list, shape | way, list->queues[i].number, state,
 				                share > LIST_WORK_MIN ? share : LIST_WORK_MIN);
 			}
 	return err;

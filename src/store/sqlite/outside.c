@@ -46,6 +46,11 @@ enum err store_sqlite_backup_file(const char *path, const char *to, void (*progr
 	return err;
 }
 
+const char *store_sqlite_library(void)
+{
+	return sqlite3_libversion();
+}
+
 static uint64_t outside_size(const char *path, const char *suffix)
 {
 	char whole[4096];

@@ -18,14 +18,6 @@ void row_bind(sqlite3_stmt *stmt, int first, const struct job_row *row)
 #undef X
 }
 
-void definition_bind(sqlite3_stmt *stmt, int first, const struct job_definition *definition)
-{
-	int at = first;
-#define X(column, kind, field) BIND_##kind(definition->field);
-	DEFINITION_COLUMNS(X)
-#undef X
-}
-
 void row_read(sqlite3_stmt *stmt, int first, struct job_row *out)
 {
 	int at = first;

@@ -52,7 +52,6 @@
 	X(target, TEXT, target)
 
 #define COLUMN_NAME(column, kind, field)         ", " #column
-#define COLUMN_MARK(column, kind, field)         ", ?"
 #define COLUMN_SET(column, kind, field)          ", " #column " = ?"
 #define COLUMN_SET_FIRST(column, kind, field)    #column " = ?"
 #define COLUMN_OF_P(column, kind, field)         ", p." #column
@@ -63,9 +62,8 @@ enum {
 	DEFINITION_COLUMN_COUNT = 0 DEFINITION_COLUMNS(COLUMN_ONE)
 };
 
-/* Bind from parameter `first` on. */
+/* Binds from parameter `first` on. */
 void row_bind(sqlite3_stmt *stmt, int first, const struct job_row *row);
-void definition_bind(sqlite3_stmt *stmt, int first, const struct job_definition *definition);
 /* Read from column `first` on; uid is the caller's. Slices are SQLite's, good until the next step. */
 void row_read(sqlite3_stmt *stmt, int first, struct job_row *out);
 void definition_read(sqlite3_stmt *stmt, int first, struct job_definition *out);

@@ -323,7 +323,10 @@ enum err writer_start(struct writer *writer, struct store *store, struct ballast
 	pthread_condattr_t monotonic;
 	*writer = (struct writer){ .store = store, .ballast = ballast, .db = db, .begin = { "BEGIN IMMEDIATE", NULL }, .commit = { "COMMIT", NULL },
 		                   .rollback = { "ROLLBACK", NULL }, .padded_commits = writer_pads_commits(db) };
-	apply_init(&writer->apply, db);
+	if (apply_init(&writer->apply, db)) {
+		connection_close(db);
+		return E_NOMEM;
+	}
 	sqlite3_wal_hook(db, writer_count_pages, writer);
 	CHECK(pthread_mutex_init(&writer->lock, NULL) == 0);
 	CHECK(pthread_condattr_init(&monotonic) == 0);
