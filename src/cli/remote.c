@@ -69,9 +69,9 @@ int remote_open(struct remote *remote, const struct args *args)
 	struct str base = is_unix ? STR("http://ruche") : str_of(url);
 	while (base.len && base.ptr[base.len - 1] == '/')
 		base.len--;
-	remote->base = arena_str(&remote->arena, base).ptr;
+	remote->base = base;
 	remote->caller = http_caller_new(&(struct http_caller_config){ .unix_socket = is_unix ? url + 5 : NULL, .token = token });
-	if (!remote->base || !remote->caller) {
+	if (!remote->caller) {
 		fprintf(stderr, "ruche %s: out of memory\n", remote->command->name);
 		return EX_OSERR;
 	}
@@ -112,7 +112,7 @@ void remote_begin(struct remote *remote)
 {
 	buf_clear(&remote->path);
 	buf_clear(&remote->body);
-	buf_add(&remote->path, str_of(remote->base));
+	buf_add(&remote->path, remote->base);
 }
 
 void remote_path(struct remote *remote, const char *literal)

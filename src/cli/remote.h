@@ -14,11 +14,11 @@
 
 struct remote {
 	const struct cli_command *command;
-	const char *base;     /* "http://127.0.0.1:8420", without a slash at the end */
+	struct str base;      /* "http://127.0.0.1:8420", without a slash at the end; a slice of what the user wrote */
 	const char *where;    /* as the user wrote it, for messages */
 	const char *space;    /* namespace, or NULL */
 	struct http_caller *caller;
-	struct arena arena;   /* lives as long as the command */
+	struct arena arena;   /* of answers: long-running commands reset it in between */
 	struct buf path, body; /* of the next call: reset by remote_begin */
 	const volatile sig_atomic_t *stop;
 	int code;             /* of what went wrong last */

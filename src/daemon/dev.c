@@ -39,8 +39,8 @@ static enum err dev_check_address(const char *text, struct problem *problem)
 		inside = !err && (cidr_contains(&four, &address.ip) || cidr_contains(&six, &address.ip));
 	}
 	if (!err && !inside)
-		err = problem_set(problem, E_CONFIG, "listen", "'ruche dev' asks nobody for a token, so it listens on loopback only, not on %s; use 'ruche serve'.",
-				  text);
+		err = problem_set(problem, E_CONFIG, "listen",
+				  "'ruche dev' asks nobody for a token, so it listens on loopback only, not on %s; use 'ruche serve'.", text);
 	return err;
 }
 
@@ -142,7 +142,8 @@ static void dev_print(const struct dev *dev)
 	printf("A queue whose jobs a worker claims; curl is a sufficient worker:\n\n"
 	       "  curl -s --json '{\"queue\":\"sheets\",\"id\":\"first\",\"payload\":{\"sheet\":418}}' %s/v1/jobs\n"
 	       "  curl -s --json '{\"queues\":[\"sheets\"],\"max\":1,\"wait_ms\":1000,\"token\":\"mine\"}' %s/v1/claims\n"
-	       "  curl -s --json '{\"ops\":[{\"op\":\"complete\",\"queue\":\"sheets\",\"id\":\"first\",\"token\":\"mine\",\"result\":{\"ok\":true}}]}' %s/v1/batch\n"
+	       "  curl -s --json '{\"ops\":[{\"op\":\"complete\","
+	       "\"queue\":\"sheets\",\"id\":\"first\",\"token\":\"mine\",\"result\":{\"ok\":true}}]}' %s/v1/batch\n"
 	       "  curl -s %s/v1/queues/sheets/jobs/first\n\n",
 	       url, url, url, url);
 	printf("What happens, as it happens:\n\n  curl -sN %s/v1/events\n\n", url);

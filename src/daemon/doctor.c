@@ -9,13 +9,11 @@
 #include "daemon/vitals.h"
 #include "http/client.h"
 #include "net/address.h"
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <openssl/crypto.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -31,7 +29,6 @@
 #define DOCTOR_WAL_LARGE   (64 * MIB)
 
 extern char **environ;
-unsigned long http_parser_version(void); /* its header and http/server.h give two things one name */
 
 const struct cli_option doctor_options[] = {
 	{ "url", 'u', "URL", "Ask this daemon too: http://127.0.0.1:8420 or unix:/run/ruche.sock", NULL, false },
@@ -83,12 +80,13 @@ static void doctor_configuration(struct doctor *doctor)
 	const char *name, *near = NULL, *warning;
 	enum err err = config_load(&doctor->config, doctor->args, environ, &problem);
 	if (err) {
-		doctor_note(doctor, "configuration", FINDING_FAIL, "Correct it; 'ruche config print --defaults --doc' shows every key.", "%s: %s", problem.field,
-			    problem.detail);
+		doctor_note(doctor, "configuration", FINDING_FAIL, "Correct it; 'ruche config print --defaults' shows every key.", "%s: %s",
+			    problem.field, problem.detail);
 		return;
 	}
 	doctor->has_config = true;
-	doctor_note(doctor, "configuration", FINDING_OK, "", "%s", doctor->config.file ? doctor->config.file : "no file: defaults, environment and flags");
+	doctor_note(doctor, "configuration", FINDING_OK, "", "%s",
+		    doctor->config.file ? doctor->config.file : "no file: defaults, environment and flags");
 	for (uint32_t n = 0; (name = config_strange_variable(environ, n, &near)) != NULL; n++)
 		doctor_note(doctor, "configuration", FINDING_WARN, "Correct its name or unset it.", "%s means nothing%s%s%s", name,
 			    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -244,10 +242,8 @@ static void doctor_listen(struct doctor *doctor)
 
 static void doctor_libraries(struct doctor *doctor)
 {
-	unsigned long parser = http_parser_version();
-	doctor_note(doctor, "libraries", FINDING_OK, "", "ruche %s, SQLite %s, libuv %s, http-parser %lu.%lu.%lu, libcurl %s, %s", RUCHE_VERSION,
-		    sqlite3_libversion(), uv_version_string(), parser >> 16 & 255, parser >> 8 & 255, parser & 255,
-		    curl_version_info(CURLVERSION_NOW)->version, OpenSSL_version(OPENSSL_VERSION));
+	doctor_note(doctor, "libraries", FINDING_OK, "", "ruche %s, SQLite %s, libuv %s, libcurl %s, %s", RUCHE_VERSION, store_sqlite_library(),
+		    uv_version_string(), http_client_library(), OpenSSL_version(OPENSSL_VERSION));
 }
 
 static void doctor_daemon(struct doctor *doctor)

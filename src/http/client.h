@@ -26,6 +26,7 @@
 enum http_end { HTTP_ENDS(X) HTTP_END_COUNT };
 #undef X
 const char *http_end_name(enum http_end end);
+const char *http_client_library(void); /* "7.88.1": of libcurl, as loaded */
 
 /* Response headers as they came, one "Name: value\r\n" after the other, without the status line. */
 struct str http_lines_find(struct str lines, struct str name); /* any case; trimmed; empty when absent; the first of several */

@@ -107,6 +107,11 @@ struct str http_lines_find(struct str lines, struct str wanted)
 
 /* ---- how it ended ---- */
 
+const char *http_client_library(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}
+
 const char *http_end_name(enum http_end end)
 {
 #define X(name, text) [HTTP_END_##name] = text,
