@@ -41,12 +41,6 @@ void bench_put_jobs(struct buf *buf, uint32_t count)
 	buf_add_lit(buf, "]}");
 }
 
-static void bench_put_claim_fields(struct buf *buf, uint32_t max)
-{
-	buf_add_lit(buf, "\"queues\":[\"" BENCH_QUEUE "\"],\"max\":");
-	buf_add_u64(buf, max);
-}
-
 static void bench_put_token(struct buf *buf, uint32_t bee)
 {
 	buf_add_lit(buf, "\"token\":\"bee-");
@@ -54,12 +48,18 @@ static void bench_put_token(struct buf *buf, uint32_t bee)
 	buf_add_byte(buf, '"');
 }
 
+static void bench_put_claim_fields(struct buf *buf, uint32_t max, uint32_t bee)
+{
+	buf_add_lit(buf, "\"queues\":[\"" BENCH_QUEUE "\"],\"max\":");
+	buf_add_u64(buf, max);
+	buf_add_byte(buf, ',');
+	bench_put_token(buf, bee);
+}
+
 void bench_put_claim(struct buf *buf, uint32_t max, uint32_t bee, int64_t wait_ms)
 {
 	buf_add_byte(buf, '{');
-	bench_put_claim_fields(buf, max);
-	buf_add_byte(buf, ',');
-	bench_put_token(buf, bee);
+	bench_put_claim_fields(buf, max, bee);
 	if (wait_ms) {
 		buf_add_lit(buf, ",\"wait_ms\":");
 		buf_add_i64(buf, wait_ms);
@@ -97,7 +97,7 @@ void bench_put_complete(struct buf *buf, const char *uids, uint32_t count, uint3
 	buf_add_byte(buf, ']');
 	if (claim_max) {
 		buf_add_lit(buf, ",\"claim\":{");
-		bench_put_claim_fields(buf, claim_max);
+		bench_put_claim_fields(buf, claim_max, bee);
 		buf_add_byte(buf, '}');
 	}
 	buf_add_byte(buf, '}');
