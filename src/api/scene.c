@@ -227,10 +227,8 @@ bool scene_receive(struct scene *scene)
 }
 
 /* Until something happened: an answer came, or the API asked. Waits for the thread pool too. */
-static void scene_await(struct scene *scene)
+static void scene_await(struct scene *scene, uint32_t requests, uint32_t questions)
 {
-	uint32_t requests = scene->request_count, questions = scene->question_count;
-	scene->status = 0;
 	for (uint64_t begun = uv_hrtime(); uv_hrtime() - begun < SCENE_WAIT_US * UINT64_C(1000);) {
 		uv_run(&scene->loop, UV_RUN_NOWAIT);
 		scene_tell_tokens(scene);
@@ -242,8 +240,10 @@ static void scene_await(struct scene *scene)
 void scene_send(struct scene *scene, const char *method, const char *path, const char *headers, struct str body)
 {
 	struct buf out;
+	uint32_t requests = scene->request_count, questions = scene->question_count;
 	if (scene->client.fd < 0)
 		scene_connect(scene);
+	scene->status = 0;
 	buf_init(&out, 256u << 20);
 	buf_addf(&out, "%s %s HTTP/1.1\r\nHost: ruche\r\n", method, path);
 	buf_add(&out, str_of(scene->auth));
@@ -257,7 +257,7 @@ void scene_send(struct scene *scene, const char *method, const char *path, const
 	CHECK(buf_ok(&out));
 	scene_write(scene, buf_str(&out));
 	buf_fini(&out);
-	scene_await(scene);
+	scene_await(scene, requests, questions);
 }
 
 struct request *scene_request(struct scene *scene)

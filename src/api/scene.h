@@ -3,6 +3,8 @@
 #pragma once
 #include "api/api.h"
 #include "api/auth.h"
+#include "base/json.h"
+#include "base/uid.h"
 
 #define SCENE_ASKED_MAX 64
 #define SCENE_NOW_US    INT64_C(1795461072000000) /* 2026-11-23T19:11:12Z */
