@@ -314,6 +314,7 @@ static void large_payloads_are_staged_then_referenced(void **state)
 {
 	struct suite *suite = *state;
 	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
 	add_chunk(suite, 1, 0, "[\"first ");
 	add_number(suite, &suite->cs.staged, 1);
 	suite->cs.next_body = 2;
@@ -330,6 +331,9 @@ static void large_payloads_are_staged_then_referenced(void **state)
 	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
 	suite_restart(suite); /* sweeps what is staged: not this one */
 	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
+
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_DEFINITIONS, .uids = (uint64_t[]){ 1 }, .uid_count = 1 }));
+	assert_text(suite->answer.jobs[0].queue_name, "q");
 
 	suite_begin(suite); /* edited, and a large result */
 	add_chunk(suite, 2, 0, "edited");
@@ -348,6 +352,7 @@ static void large_payloads_are_staged_then_referenced(void **state)
 	assert_int_equal(suite->answer.job_count, 2);
 	assert_text(suite->answer.jobs[0].definition.payload, "[\"first second\"]");
 	assert_text(suite->answer.jobs[0].edited_payload, "edited");
+	assert_text(suite->answer.jobs[0].queue_name, "q"); /* tokens are judged by it, deliveries send it */
 	assert_int_equal(suite->answer.jobs[1].definition.uid, 0);
 	suite_begin(suite);
 	write = suite_job(suite, TABLE_DONE, TABLE_LIVE, 1, 1);

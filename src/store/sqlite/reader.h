@@ -20,9 +20,9 @@
 	X(OTHER_NAMESPACE, "SELECT 1 FROM queue WHERE namespace <> ? LIMIT 1")                                                       \
 	X(JOB_BY_ID, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                               \
 	X(JOB_QUEUE, "SELECT queue FROM job WHERE uid = ?")                                                                          \
-	X(DEFINITION, "SELECT j.payload, l.flags, l.edited_body" DEFINITION_COLUMNS(COLUMN_OF_J)                                     \
+	X(DEFINITION, "SELECT j.payload, l.flags, l.edited_body, l.queue" DEFINITION_COLUMNS(COLUMN_OF_J)                            \
 	              " FROM job j LEFT JOIN live l ON l.uid = j.uid WHERE j.uid = ?")                                               \
-	X(EDITED_DONE, "SELECT flags, edited_body FROM done WHERE uid = ?")                                                          \
+	X(ROW_DONE, "SELECT flags, edited_body, queue FROM done WHERE uid = ?")                                                      \
 	X(VIEW_LIVE, "SELECT " VIEW_COLUMNS ", NULL, 0, 0, NULL, NULL FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?") \
 	X(VIEW_DONE, "SELECT " VIEW_COLUMNS ", NULL, p.result_body, p.result_bytes, p.error, NULL"                                   \
 	             " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                               \

@@ -195,11 +195,11 @@ enum err reader_job(struct sqlite_reader *reader, const struct query *query, str
 
 /* ---- definitions: the claims' hot path ---- */
 
-static enum err definition_edited_done(struct sqlite_reader *reader, uint64_t uid, struct job_row *row)
+static enum err definition_row_done(struct sqlite_reader *reader, uint64_t uid, struct job_row *row)
 {
 	enum err err;
 	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_EDITED_DONE, &err);
+	sqlite3_stmt *stmt = reader_statement(reader, READER_ROW_DONE, &err);
 	if (err)
 		return err;
 	sql_bind_u64(stmt, 1, uid);
@@ -208,6 +208,7 @@ static enum err definition_edited_done(struct sqlite_reader *reader, uint64_t ui
 		return err;
 	row->flags = sql_u32(stmt, 0);
 	row->edited_body = sql_u64(stmt, 1);
+	row->queue = sql_u32(stmt, 2);
 	return sql_err(sqlite3_reset(stmt));
 }
 
@@ -225,7 +226,8 @@ static enum err definition_fill(struct sqlite_reader *reader, uint64_t uid, stru
 	bool live = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
 	out->row.flags = sql_u32(stmt, 1);
 	out->row.edited_body = sql_u64(stmt, 2);
-	err = definition_copy(stmt, 3, arena, &out->definition);
+	out->row.queue = sql_u32(stmt, 3);
+	err = definition_copy(stmt, 4, arena, &out->definition);
 	out->definition.uid = out->row.uid = uid;
 	out->definition.payload = sql_copy(stmt, 0, arena);
 	if (!err && !out->definition.payload.ptr)
@@ -234,12 +236,22 @@ static enum err definition_fill(struct sqlite_reader *reader, uint64_t uid, stru
 	if (!err)
 		err = reset;
 	if (!err && !live)
-		err = definition_edited_done(reader, uid, &out->row);
+		err = definition_row_done(reader, uid, &out->row);
 	if (!err && out->definition.payload_body)
 		err = reader_body(reader, out->definition.payload_body, arena, &out->definition.payload);
 	if (!err && out->row.flags & ROW_EDITED)
 		err = reader_body(reader, out->row.edited_body, arena, &out->edited_payload);
 	return err;
+}
+
+/* Jobs that are asked for together are mostly of one queue: its name is then read once. */
+static enum err definition_name_queue(struct sqlite_reader *reader, struct arena *arena, const struct job_view *before, struct job_view *out)
+{
+	if (!before || before->row.queue != out->row.queue || !before->queue_name.ptr)
+		return view_queue(reader, arena, out);
+	out->namespace_name = before->namespace_name;
+	out->queue_name = before->queue_name;
+	return E_OK;
 }
 
 enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
@@ -248,7 +260,11 @@ enum err reader_definitions(struct sqlite_reader *reader, const struct query *qu
 	out->jobs = ARENA_ARRAY(arena, struct job_view, query->uid_count + 1);
 	if (!out->jobs)
 		return E_NOMEM;
-	for (; out->job_count < query->uid_count && !err; out->job_count++)
-		err = definition_fill(reader, query->uids[out->job_count], arena, &out->jobs[out->job_count]);
+	for (; out->job_count < query->uid_count && !err; out->job_count++) {
+		struct job_view *view = &out->jobs[out->job_count];
+		err = definition_fill(reader, query->uids[out->job_count], arena, view);
+		if (!err && view->row.uid)
+			err = definition_name_queue(reader, arena, out->job_count ? view - 1 : NULL, view);
+	}
 	return err;
 }
