@@ -7,6 +7,7 @@
 #include "base/uid.h"
 
 #define SCENE_ASKED_MAX 64
+#define STR_INIT(literal) { "" literal, sizeof(literal) - 1 } /* for static values */
 #define SCENE_NOW_US    INT64_C(1795461072000000) /* 2026-11-23T19:11:12Z */
 
 struct scene_client {
