@@ -62,7 +62,12 @@ static enum err null_scan(struct store *store, const struct scan_visitor *visito
 	return E_OK;
 }
 
-static const struct store_verbs null_verbs = { .take = null_take, .submit = null_submit, .poll = null_poll, .load = null_load, .nth_final = null_nth, .scan = null_scan };
+static const struct store_verbs null_verbs = { .take = null_take,
+					       .submit = null_submit,
+					       .poll = null_poll,
+					       .load = null_load,
+					       .nth_final = null_nth,
+					       .scan = null_scan };
 
 static int64_t now_us;
 

@@ -194,7 +194,10 @@ void clients_bulk(struct world *world, const struct effect *effect)
 	struct op_operation *slice = &request->ops[0].operation;
 	enum err err = world->inner->verbs->reader_open(world->inner, &reader);
 	CHECK(!err);
-	err = reader_run(reader, &(struct query){ .kind = QUERY_OPERATIONS, .uids = &effect->uid, .uid_count = 1, .limit = LIMIT_PAGE }, &request->arena, &running);
+	err = reader_run(reader,
+			 &(struct query){
+				 .kind = QUERY_OPERATIONS, .uids = &effect->uid, .uid_count = 1, .limit = LIMIT_PAGE },
+			 &request->arena, &running);
 	CHECK(!err);
 	const struct operation_row *row = NULL;
 	for (uint32_t i = 0; i < running.operation_count; i++)
@@ -210,7 +213,8 @@ void clients_bulk(struct world *world, const struct effect *effect)
 	if (err)
 		answer = (struct answer){ .next_phase = 2 };
 	reader_close(reader);
-	uint64_t *uids = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1), *versions = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1);
+	uint64_t *uids = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1),
+		 *versions = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1);
 	CHECK(uids && versions);
 	for (uint32_t i = 0; i < answer.match_count; i++) {
 		uids[i] = answer.matches[i].uid;

@@ -19,9 +19,11 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 	current_seed = seed;
 	uint64_t hash = world_live(&world, seed, seconds * 1000000, trace);
 	if (tell)
-		printf("seed %llu: hash %016llx, %llu answers, %llu commits (%llu refused, %llu unknown), %llu crashes, %llu take-overs, %llu clock jumps, %u jobs\n",
-		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers, (unsigned long long)world.commits,
-		       (unsigned long long)world.refused, (unsigned long long)world.unknown, (unsigned long long)world.crashes,
+		printf("seed %llu: hash %016llx, %llu answers, %llu commits (%llu refused, %llu unknown), %llu crashes, "
+		       "%llu take-overs, %llu clock jumps, %u jobs\n",
+		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers,
+		       (unsigned long long)world.commits, (unsigned long long)world.refused,
+		       (unsigned long long)world.unknown, (unsigned long long)world.crashes,
 		       (unsigned long long)world.takeovers, (unsigned long long)world.jumps, world.shadow.jobs.used);
 	return hash;
 }

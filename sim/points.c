@@ -75,7 +75,13 @@ DYING(reopen, (struct store *store, struct problem *problem), (trial->inner, pro
 #undef DYING
 
 static const struct store_verbs dying_verbs = {
-	.take = dying_take, .submit = dying_submit, .poll = dying_poll, .load = dying_load, .nth_final = dying_nth_final, .scan = dying_scan, .reopen = dying_reopen,
+	.take = dying_take,
+	.submit = dying_submit,
+	.poll = dying_poll,
+	.load = dying_load,
+	.nth_final = dying_nth_final,
+	.scan = dying_scan,
+	.reopen = dying_reopen,
 };
 
 /* ---- asking ---- */
@@ -199,7 +205,12 @@ static void trial_slice(struct trial *trial, uint32_t job) /* a bulk retry of on
 		*version = answer.jobs[0].row.version;
 	reader_close(reader);
 	arena_fini(&arena);
-	*operation = (struct op_operation){ .number = number, .action = OP_RETRY, .uids = &trial->jobs[job].uid, .versions = version, .count = 1, .last = true };
+	*operation = (struct op_operation){ .number = number,
+					    .action = OP_RETRY,
+					    .uids = &trial->jobs[job].uid,
+					    .versions = version,
+					    .count = 1,
+					    .last = true };
 	trial_do(trial, job, request, JOB_WAITING);
 }
 
@@ -291,8 +302,9 @@ static void trial_judge(struct trial *trial)
 		const struct ledger *job = &trial->jobs[i];
 		int state = job->uid ? trial_state(engine, trial, job->uid) : GONE;
 		if (state != job->known && state != job->doubt)
-			fprintf(stderr, "call %llu %s: job %u is %d, known %d, in doubt %d\n", (unsigned long long)trial->die_at, trial->after ? "after" : "before", i,
-			        state, job->known, job->doubt);
+			fprintf(stderr, "call %llu %s: job %u is %d, known %d, in doubt %d\n",
+				(unsigned long long)trial->die_at, trial->after ? "after" : "before", i, state,
+				job->known, job->doubt);
 		CHECK(state == job->known || state == job->doubt);
 	}
 	engine_abandon(engine, E_CANCELLED);

@@ -250,8 +250,10 @@ void shadow_at_rest(struct shadow *shadow)
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		if (job->exists && !job_state_is_final(job->row.state))
-			fprintf(stderr, "not at rest: %llu %s in queue %s group '%s', due %lld, made %u\n", (unsigned long long)job->row.uid,
-			        job_state_name(job->row.state), shadow_queue(shadow, job->row.queue)->name, job->group, (long long)job->row.due_us, job->row.attempts_made);
+			fprintf(stderr, "not at rest: %llu %s in queue %s group '%s', due %lld, made %u\n",
+				(unsigned long long)job->row.uid, job_state_name(job->row.state),
+				shadow_queue(shadow, job->row.queue)->name, job->group, (long long)job->row.due_us,
+				job->row.attempts_made);
 		CHECK(!job->exists || job_state_is_final(job->row.state)); /* rule 5: no wake-up is lost */
 	}
 }

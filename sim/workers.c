@@ -116,7 +116,10 @@ static void worker_claimed(struct world *world, struct actor *actor, struct requ
 		for (uint32_t i = 0; i < result->count; i++) {
 			struct task *task = mem_zalloc(sizeof(*task));
 			CHECK(task);
-			*task = (struct task){ .worker = actor, .uid = result->grants[i].uid, .fence = result->grants[i].fence, .lease_ms = result->grants[i].lease_ms };
+			*task = (struct task){ .worker = actor,
+					       .uid = result->grants[i].uid,
+					       .fence = result->grants[i].fence,
+					       .lease_ms = result->grants[i].lease_ms };
 			CHECK(result->token.len < sizeof(task->token));
 			memcpy(task->token, result->token.ptr, result->token.len);
 			shadow_granted(&world->shadow, task->uid, task->fence);

@@ -220,7 +220,8 @@ bool scene_receive(struct scene *scene)
 	buf_clear(&scene->answer);
 	buf_add(&scene->answer, (struct str){ in.ptr, head + length });
 	buf_consume(&scene->client.in, head + length);
-	scene->status = atoi(scene->answer.ptr + 9);
+	const char *code = scene->answer.ptr + 9; /* three digits; nothing ends in NUL here */
+	scene->status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
 	scene->headers = (struct str){ scene->answer.ptr, head };
 	scene->body = (struct str){ scene->answer.ptr + head, length };
 	return true;

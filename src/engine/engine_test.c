@@ -212,7 +212,9 @@ static void deliveries_leave_after_the_commit(void **state)
 	struct world world;
 	(void)state;
 	world_open(&world);
-	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"retry\":{\"kind\":\"fixed\",\"delay_ms\":10,\"jitter\":\"none\",\"max_attempts\":3}}");
+	world_settings(
+		&world, "web",
+		"{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"retry\":{\"kind\":\"fixed\",\"delay_ms\":10,\"jitter\":\"none\",\"max_attempts\":3}}");
 	for (int i = 0; i < 6; i++)
 		world_enqueue(&world, "web", "");
 	uint32_t count = 0;

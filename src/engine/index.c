@@ -81,7 +81,8 @@ void index_fini(struct index *index)
 	for (uint32_t slot = 0; slot < index->operations.used; slot++)
 		if (((struct running *)pool_at(&index->operations, slot))->live)
 			operation_remove(index, slot);
-	struct pool *pools[] = { &index->operations, &index->jobs, &index->leases, &index->groups, &index->queues, &index->priorities, &index->names, &index->keys };
+	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
+				 &index->queues,     &index->priorities, &index->names,  &index->keys };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,

@@ -143,7 +143,9 @@ enum err key_add(struct index *index, uint32_t queue, struct str id, uint64_t ui
 	err = err ? err : pool_take(&index->keys, &slot);
 	if (err)
 		return err;
-	*(struct key *)pool_at(&index->keys, slot) = (struct key){ .queue = queue, .id = id, .hash = str_hash(id, queue), .uid = uid, .version = index->open_seq };
+	*(struct key *)pool_at(&index->keys, slot) = (struct key){
+		.queue = queue, .id = id, .hash = str_hash(id, queue), .uid = uid, .version = index->open_seq
+	};
 	err = map_put(&index->keys_by_id, str_hash(id, queue), slot);
 	CHECK(!err);
 	*out_slot = slot;

@@ -65,7 +65,8 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 	return definition;
 }
 
-static enum err enqueue_place(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue_slot, const struct job_definition *definition, uint32_t slot)
+static enum err enqueue_place(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue_slot,
+			      const struct job_definition *definition, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, queue_slot);

@@ -33,7 +33,9 @@ static enum err lease_find(struct engine *engine, struct request *request, struc
 	const struct job *job = job_at(&engine->index, slot);
 	op->result.state = job_state_of(job);
 	if (job->state != JOB_ACTIVE)
-		return refuse(request, op, E_STALE, "", "The job is %s, so this lease no longer holds; nothing was changed.", job_state_name(job_state_of(job)));
+		return refuse(request, op, E_STALE, "",
+			      "The job is %s, so this lease no longer holds; nothing was changed.",
+			      job_state_name(job_state_of(job)));
 	const struct lease *lease = lease_at(&engine->index, job->lease);
 	if (lease->token != lease_token_hash(want->token) || (want->fence && want->fence != job->fence))
 		return refuse(request, op, E_STALE, "token", "Another worker holds the job now, under a newer lease; nothing was changed.");

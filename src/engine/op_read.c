@@ -106,17 +106,25 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		                    STR_ARG(queue->name), STR_ARG(queue->name));
 		break;
 	case EXPLAIN_QUEUE_PAUSED:
-		text = arena_printf(arena, "Queue '" STR_FMT "' is paused: resume it ('ruche queues resume " STR_FMT "').", STR_ARG(queue->name), STR_ARG(queue->name));
+		text = arena_printf(arena,
+				    "Queue '" STR_FMT "' is paused: resume it ('ruche queues resume " STR_FMT "').",
+				    STR_ARG(queue->name), STR_ARG(queue->name));
 		break;
 	case EXPLAIN_GROUP_PAUSED:
 		text = arena_printf(arena, "Group '" STR_FMT "' is paused: resume it.", STR_ARG(group->key));
 		break;
 	case EXPLAIN_QUEUE_CONCURRENCY:
-		text = arena_printf(arena, "The queue runs %u jobs, as many as its concurrency of %u allows; the next one starts when one ends.", why->active, why->limit);
+		text = arena_printf(
+			arena,
+			"The queue runs %u jobs, as many as its concurrency of %u allows; the next one starts when one ends.",
+			why->active, why->limit);
 		break;
 	case EXPLAIN_GROUP_CONCURRENCY:
-		text = arena_printf(arena, "Group '" STR_FMT "' runs %u jobs, as many as its concurrency of %u allows; %llu jobs of the group go before this one.",
-		                    STR_ARG(group->key), why->active, why->limit, ahead);
+		text = arena_printf(
+			arena,
+			"Group '" STR_FMT
+			"' runs %u jobs, as many as its concurrency of %u allows; %llu jobs of the group go before this one.",
+			STR_ARG(group->key), why->active, why->limit, ahead);
 		break;
 	case EXPLAIN_QUEUE_RATE:
 		text = arena_printf(arena, "The queue has started %u jobs within %lld ms, as many as its rate allows.", queue->settings.rate.max,
@@ -129,11 +137,17 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		break;
 	}
 	case EXPLAIN_DELIVERY_SLOTS:
-		text = arena_printf(arena, "The daemon makes %u HTTP calls at once, its maximum (deliver.in_flight); this job's call comes as one ends.", why->limit);
+		text = arena_printf(
+			arena,
+			"The daemon makes %u HTTP calls at once, its maximum (deliver.in_flight); this job's call comes as one ends.",
+			why->limit);
 		break;
 	case EXPLAIN_DELAYED: text = "It was asked to run later."; break;
 	case EXPLAIN_RETRY_BACKOFF:
-		text = arena_printf(arena, "Attempt %u failed; the next one starts when the back-off has passed ('ruche jobs promote' starts it now).", job->attempts_made);
+		text = arena_printf(
+			arena,
+			"Attempt %u failed; the next one starts when the back-off has passed ('ruche jobs promote' starts it now).",
+			job->attempts_made);
 		break;
 	case EXPLAIN_RUNNING:
 		text = arena_printf(arena, "It is running, attempt %u, held by worker '" STR_FMT "'.", job->attempts_started, STR_ARG(why->worker));

@@ -95,7 +95,9 @@ static uint32_t retain_queue(struct engine *engine, uint32_t slot)
 	uint32_t slices = 0;
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		if (job_state_is_final((enum job_state)state))
-			slices += retain_state(engine, slot, (enum job_state)state, state == JOB_COMPLETED ? &settings->keep_completed : &settings->keep_failed);
+			slices += retain_state(engine, slot, (enum job_state)state,
+					       state == JOB_COMPLETED ? &settings->keep_completed
+								      : &settings->keep_failed);
 	if (!slices && engine->index.now_us >= queue->retain_us)
 		queue->retain_us = engine->index.now_us + retain_pause_us(settings);
 	return slices;

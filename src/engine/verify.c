@@ -109,7 +109,8 @@ void engine_verify(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->groups.used; slot++)
 		if (group_at(index, slot)->key.ptr)
 			verify_group(index, slot, &groups[slot]);
-	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues };
+	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
+				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		verify_heap(heaps[i]);
 	mem_free(queues);

@@ -114,7 +114,7 @@ static unsigned stage_answers(const struct stage *stage, int *status)
 		rest = str_from(rest, (size_t)(found - rest.ptr) + 9);
 		bool is_status = rest.len > 3 && rest.ptr[3] == ' ' && rest.ptr[0] >= '1' && rest.ptr[0] <= '5'; /* not prose */
 		if (is_status)
-			*status = atoi(rest.ptr);
+			*status = (rest.ptr[0] - '0') * 100 + (rest.ptr[1] - '0') * 10 + (rest.ptr[2] - '0');
 		count += is_status;
 	}
 	return count;

@@ -125,7 +125,10 @@ int main(int argc, char **argv)
 {
 	const char *base = getenv("TMPDIR");
 	int failed = 0;
-	snprintf(directory, sizeof(directory), "%.40s/ruche-store-XXXXXX", base ? base : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* syncs cost nothing there */
+	snprintf(directory, sizeof(directory), "%.40s/ruche-store-XXXXXX",
+		 base                            ? base
+		 : access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+						 : "/tmp"); /* syncs cost nothing there */
 	CHECK(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/ruche.db", directory);
 	for (size_t i = 0; i < ARRAY_COUNT(factories); i++)

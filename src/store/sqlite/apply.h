@@ -16,7 +16,7 @@
 	X(LIVE_REPLACE, "INSERT OR REPLACE INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ")"                                                             \
 	                " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) " FROM changeset_jobs(?)")                                                  \
 	X(LIVE_DELETE, "DELETE FROM live WHERE uid = ?")  \
-	X(LIVE_LEAVE, "DELETE FROM live WHERE uid IN (SELECT uid FROM changeset_jobs(?))")                                                                                            \
+	X(LIVE_LEAVE, "DELETE FROM live WHERE uid IN (SELECT uid FROM changeset_jobs(?))") \
 	X(DONE_INSERT, "INSERT OR ROLLBACK INTO done (uid" ROW_COLUMNS(COLUMN_NAME) ", result_body, result_bytes, error, result)"                   \
 	               " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) ", result_body, result_bytes, error, result FROM changeset_jobs(?)")         \
 	X(ATTEMPT_INSERT, "INSERT INTO attempt (uid, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange)"     \
