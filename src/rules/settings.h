@@ -34,8 +34,8 @@ struct queue_settings {
 	struct rate rate;                 /* starts of the queue */
 	uint32_t group_concurrency;       /* active jobs of each group; 0: no limit */
 	struct rate group_rate;
-	struct retention keep_completed;  /* completed and filtered: 7 days, 100,000 jobs, 1 GiB */
-	struct retention keep_failed;     /* failed, cancelled, expired: 30 days, 100,000 jobs, 1 GiB */
+	struct retention keep_completed;  /* completed and filtered: 7 days, 1,000,000 jobs, 1 GiB */
+	struct retention keep_failed;     /* failed, cancelled, expired: 30 days, 1,000,000 jobs, 1 GiB */
 	struct str metadata;              /* free JSON object, verbatim */
 };
 struct group_settings { /* overrides for one group; a field absent in the JSON, or null, falls back to the queue's */

@@ -60,7 +60,7 @@ static const char *group_written(const struct group_settings *settings)
 
 #define RETRY_TEXT \
 	"{'kind':'exponential','max_attempts':3,'delay_ms':1000,'factor':2,'max_delay_ms':3600000,'jitter':'partial','jitter_ratio':0.2}"
-#define KEPT_TEXT(age) "{'count':100000,'age_ms':" age ",'bytes':1073741824}"
+#define KEPT_TEXT(age) "{'count':1000000,'age_ms':" age ",'bytes':1073741824}"
 #define DEFAULT_TEXT                                                                                                            \
 	"{'target':'pull','http':{'url':'','method':'POST','headers':{},'timeout_ms':30000,'success':null,"    \
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
