@@ -196,6 +196,8 @@ enum err suite_ask(struct suite *suite, const struct query *query)
 const struct job_view *suite_view(struct suite *suite, uint64_t uid)
 {
 	enum err err = suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .uids = &uid, .uid_count = 1, .with_payload = true, .with_result = true });
+	if (err && err != E_JOB_NOT_FOUND)
+		fprintf(stderr, "view %llu: %s\n", (unsigned long long)uid, err_code(err));
 	CHECK(err == E_OK || err == E_JOB_NOT_FOUND);
 	return err ? NULL : &suite->answer.jobs[0];
 }

@@ -1,7 +1,7 @@
 /* tests/powerloss/faults.c: each operation of the disk, and each allocation, fails once; or fails and keeps failing. Whatever happens, the
  * store never says OK to what is not there, never says "refused" to what is, and goes on when the fault has passed.
  *
- *   faults [disk|memory] */
+ *   faults disk|memory [every]     (without "every", each of the first ones and then ever fewer) */
 #include "base/check.h"
 #include "base/mem.h"
 #include "shim.h"
@@ -279,15 +279,105 @@ static bool try_open_nth(const struct fault *fault, uint64_t nth, bool fresh)
 	return failed;
 }
 
+/* ---- questions ---- */
+
+static uint64_t answer_hash(const struct suite *suite, struct buf *text)
+{
+	buf_clear(text);
+	for (uint32_t i = 0; i < suite->answer.job_count; i++)
+		text_of_view(text, &suite->answer.jobs[i]);
+	for (uint32_t i = 0; i < suite->answer.match_count; i++)
+		buf_addf(text, "%llu ", (unsigned long long)suite->answer.matches[i].uid);
+	for (uint32_t i = 0; i < suite->answer.attempt_count; i++)
+		buf_add(text, suite->answer.attempts[i].error);
+	for (uint32_t i = 0; i < suite->answer.event_count; i++)
+		buf_add(text, suite->answer.events[i].lines);
+	CHECK(buf_ok(text));
+	return str_hash(buf_str(text), suite->answer.count);
+}
+
+static uint64_t load_hash(const struct load *load)
+{
+	uint64_t sum = load->key_uids[0];
+	for (uint32_t i = 0; i < load->uid_count; i++)
+		sum = sum * 31 + load->rows[i].version + load->definitions[i].id.len;
+	return sum;
+}
+
+/* Answers are right or absent. Each question is asked by a reader that has just begun, and by one that is warm. */
+static void sweep_questions(const struct fault *fault)
+{
+	struct suite suite;
+	struct work work;
+	struct buf text;
+	uint64_t uids[] = { 1001, 1002, 1003, 1004, 77 }, asked = 0;
+	struct load_key key = { 1, STR("id1") };
+	const struct query queries[] = {
+		{ .kind = QUERY_JOBS, .limit = 10 },
+		{ .kind = QUERY_JOBS, .limit = 5, .filter = { .queue = STR("a"), .name = STR("work"), .states = 1u << JOB_COMPLETED } },
+		{ .kind = QUERY_JOBS, .limit = 5, .filter = { .queue = STR("a"), .id = STR("id*") } },
+		{ .kind = QUERY_MATCHES, .cursor_phase = 1, .limit = 3 },
+		{ .kind = QUERY_COUNT, .filter.name = STR("work") },
+		{ .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = 5 },
+		{ .kind = QUERY_ATTEMPTS, .uids = uids, .uid_count = 1 },
+		{ .kind = QUERY_EVENTS },
+		{ .kind = QUERY_JOB, .uids = uids + 1, .uid_count = 1, .with_payload = true, .with_result = true },
+	};
+	buf_init(&text, 16 << 20);
+	work_init(&work, 7);
+	shim_fresh(NULL);
+	suite_open(&suite, &plain_factory);
+	for (int n = 0; n < COMMITS; n++) {
+		suite_begin(&suite);
+		work_fill(&work, &suite);
+		suite_commit(&suite);
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(queries); i++)
+		for (int warm = 0; warm < 2; warm++) {
+			bool failed = true;
+			enum err expected = suite_ask(&suite, &queries[i]);
+			uint64_t hash = answer_hash(&suite, &text);
+			for (uint64_t nth = 1; failed; nth++, asked++) {
+				if (!warm) {
+					reader_close(suite.reader);
+					CHECK(!suite.store->verbs->reader_open(suite.store, &suite.reader));
+				}
+				fault_arm(fault, nth);
+				enum err err = suite_ask(&suite, &queries[i]);
+				failed = fault_heal(fault);
+				CHECK(err == expected || (failed && err == E_NOMEM));
+				CHECK(err || answer_hash(&suite, &text) == hash);
+			}
+		}
+	uint64_t hash = 0;
+	bool failed = true;
+	for (uint64_t nth = 0; failed; nth++, asked++) { /* the first without a fault */
+		struct load load = { .uids = uids, .uid_count = 5, .keys = &key, .key_count = 1, .idempotency = &key.id, .idempotency_count = 1 };
+		arena_fini(&suite.arena);
+		if (nth)
+			fault_arm(fault, nth);
+		enum err err = suite.store->verbs->load(suite.store, &load, &suite.arena);
+		failed = fault_heal(fault) || !nth;
+		CHECK(!err || (nth && failed && err == E_NOMEM));
+		if (!nth)
+			hash = load_hash(&load);
+		CHECK(err || load_hash(&load) == hash);
+	}
+	suite_close(&suite);
+	remove_store(path);
+	buf_fini(&text);
+	printf("questions: %llu asked while an allocation fails\n", (unsigned long long)asked);
+}
+
+static bool every; /* miss none */
+
 static void sweep(const struct fault *fault, const char *name)
 {
-	uint64_t nth = 1;
-	/* Allocations are many: each of the first ones, then ever fewer. */
-	while (try_nth(fault, nth))
-		nth += fault->where == SQLITE_MEMORY ? 1 + nth / 12 : 1;
-	uint64_t opens = 1;
+	uint64_t nth = 1, opens = 1, thin = every ? UINT64_MAX : fault->where == SQLITE_MEMORY ? 12 : 40;
+	while (fault->where != OWN_MEMORY && try_nth(fault, nth)) /* committing asks for none of ours */
+		nth += 1 + nth / thin;
 	for (int fresh = 0; fresh < 2; fresh++)
-		for (uint64_t open = 1; try_open_nth(fault, open, fresh); open += fault->where == SQLITE_MEMORY ? 1 + open / 12 : 1)
+		for (uint64_t open = 1; try_open_nth(fault, open, fresh); open += 1 + open / thin)
 			opens++;
 	printf("%-24s %s: %llu and, while opening, %llu\n", name, fault->lasts ? "and all after it" : "once            ", (unsigned long long)nth,
 	       (unsigned long long)opens);
@@ -297,7 +387,8 @@ static void sweep(const struct fault *fault, const char *name)
 int main(int argc, char **argv)
 {
 	static const char *const kinds[FAULT_KIND_COUNT] = { "disk full", "write", "sync", "read", "truncate", "map" };
-	bool disk = argc < 2 || strcmp(argv[1], "disk") == 0, allocations = argc < 2 || strcmp(argv[1], "memory") == 0;
+	bool disk = argc > 1 && strcmp(argv[1], "disk") == 0, allocations = argc > 1 && strcmp(argv[1], "memory") == 0;
+	every = argc > 2 && strcmp(argv[2], "every") == 0;
 	snprintf(directory, sizeof(directory), "%s/ruche-faults-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	CHECK(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/store.db", directory);
@@ -314,6 +405,11 @@ int main(int argc, char **argv)
 	for (int lasts = 0; allocations && lasts < 2; lasts++) {
 		sweep(&(struct fault){ SQLITE_MEMORY, FAULT_FULL, lasts }, "SQLite's allocation");
 		sweep(&(struct fault){ OWN_MEMORY, FAULT_FULL, lasts }, "our allocation");
+	}
+	if (allocations) {
+		sweep_questions(&(struct fault){ SQLITE_MEMORY, FAULT_FULL, false });
+		sweep_questions(&(struct fault){ OWN_MEMORY, FAULT_FULL, false });
+		sweep_questions(&(struct fault){ OWN_MEMORY, FAULT_FULL, true });
 	}
 	CHECK(rmdir(directory) == 0);
 	printf("%llu runs: %llu commits refused for sure, %llu in doubt, %llu failed openings; nothing lost, nothing invented\n",

@@ -55,6 +55,9 @@ enum err schema_migrate(sqlite3 *db, const char *path, struct problem *problem)
 {
 	int64_t version;
 	enum err err = schema_check(db, path, &version, problem);
+	/* A new file is not in WAL mode yet: the removal of its first journal must be on disk before anything else is. */
+	if (!err)
+		err = sql_exec(db, "PRAGMA synchronous = EXTRA");
 	for (; !err && version < schema_migration_count; version++) {
 		err = schema_step(db, version);
 		if (err)

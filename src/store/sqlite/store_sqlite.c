@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct store_sqlite {
 	char path[PATH_MAX];
 	char *vfs;              /* NULL: the system's */
 	int lock_fd;
+	uint32_t checkpoint_pages;
 	bool open;              /* writer and loader stand; readers manage themselves */
 	struct ballast ballast;
 	struct writer writer;
@@ -43,6 +45,13 @@ static enum err sqlite_make_file(const char *path, bool create, struct problem *
 		return problem_set(problem, E_IO, "", "%s cannot be opened: %s%s", path, strerrordesc_np(errno),
 		                   errno == ENOENT && !create ? "; 'ruche serve' makes it." : ".");
 	close(fd);
+	char directory[PATH_MAX];
+	snprintf(directory, sizeof(directory), "%s", path);
+	fd = open(dirname(directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a new file's name must be on disk, too */
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
 	return E_OK;
 }
 
@@ -73,7 +82,7 @@ static enum err sqlite_open_writer(struct store_sqlite *sqlite, struct problem *
 		connection_close(db);
 		return err;
 	}
-	return writer_start(&sqlite->writer, &sqlite->store, &sqlite->ballast, db);
+	return writer_start(&sqlite->writer, &sqlite->store, &sqlite->ballast, sqlite->checkpoint_pages, db);
 }
 
 static enum err sqlite_connect(struct store_sqlite *sqlite, struct problem *problem)
@@ -200,6 +209,7 @@ static enum err sqlite_set_up(struct store_sqlite *sqlite, const struct store_sq
 			return E_NOMEM;
 		strcpy(sqlite->vfs, options->vfs);
 	}
+	sqlite->checkpoint_pages = options->checkpoint_pages;
 	readers_init(&sqlite->readers, sqlite->path, sqlite->vfs);
 	enum err err = options->unlocked ? E_OK : lock_take(sqlite->path, &sqlite->lock_fd, problem);
 	if (!err && !options->vfs)

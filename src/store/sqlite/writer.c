@@ -124,7 +124,7 @@ static int writer_count_pages(void *context, sqlite3 *db, const char *name, int 
 
 static void writer_checkpoint(struct writer *writer)
 {
-	if (writer->broken || writer->wal_pages < WRITER_CHECKPOINT_PAGES + writer->wal_pages_tried)
+	if (writer->broken || writer->wal_pages < writer->checkpoint_pages + writer->wal_pages_tried)
 		return;
 	int pages = 0, moved = 0, mode = SQLITE_CHECKPOINT_PASSIVE;
 	if (writer->wal_pages >= WRITER_RESTART_PAGES) {
@@ -318,11 +318,12 @@ static bool writer_pads_commits(sqlite3 *db)
 	return sqlite3_file_control(db, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &safe) != SQLITE_OK || safe != 1;
 }
 
-enum err writer_start(struct writer *writer, struct store *store, struct ballast *ballast, sqlite3 *db)
+enum err writer_start(struct writer *writer, struct store *store, struct ballast *ballast, uint32_t checkpoint_pages, sqlite3 *db)
 {
 	pthread_condattr_t monotonic;
 	*writer = (struct writer){ .store = store, .ballast = ballast, .db = db, .begin = { "BEGIN IMMEDIATE", NULL }, .commit = { "COMMIT", NULL },
-		                   .rollback = { "ROLLBACK", NULL }, .padded_commits = writer_pads_commits(db) };
+		                   .rollback = { "ROLLBACK", NULL }, .padded_commits = writer_pads_commits(db),
+		                   .checkpoint_pages = checkpoint_pages ? (int)checkpoint_pages : WRITER_CHECKPOINT_PAGES };
 	if (apply_init(&writer->apply, db)) {
 		connection_close(db);
 		return E_NOMEM;

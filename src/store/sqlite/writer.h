@@ -26,6 +26,7 @@ struct writer {
 	bool padded_commits;        /* the file system may lose neighbours of a torn write: frames follow the commit's own */
 	uint64_t seq;               /* committed, as far as we know */
 	enum err last_err;          /* why what is in flight behind a failure fails */
+	int checkpoint_pages;       /* so many in the WAL make a checkpoint worth its while */
 	int wal_pages;
 	int wal_pages_tried;        /* at the last checkpoint that could not empty the WAL */
 	bool warm;                  /* there is memory to give back */
@@ -40,8 +41,8 @@ struct writer {
 	struct backup *backup;
 };
 
-/* `db` is the writer's from now on, also when this fails. */
-MUST_USE enum err writer_start(struct writer *writer, struct store *store, struct ballast *ballast, sqlite3 *db);
+/* `db` is the writer's from now on, also when this fails. checkpoint_pages 0: a good number. */
+MUST_USE enum err writer_start(struct writer *writer, struct store *store, struct ballast *ballast, uint32_t checkpoint_pages, sqlite3 *db);
 /* Waits for what is in flight, then closes the connection. */
 void writer_stop(struct writer *writer);
 void writer_submit(struct writer *writer, struct changeset *cs);
