@@ -59,8 +59,9 @@ def private_addresses_are_refused(ruche):
         urls = [third.url, f"http://localhost:{third.port}/", f"http://[::1]:{third.port}/", f"http://[::ffff:127.0.0.1]:{third.port}/",
                 "http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://192.168.1.1/", "http://0.0.0.0/", "http://[fe80::1]/"]
         for number, url in enumerate(urls):
-            uid = ruche.api.enqueue(f"guard-{number}", http={"url": url})["uid"]
+            ruche.api.refused("POST", "/v1/jobs", {"queue": f"guard-{number}", "http": {"url": url}}, code="invalid_field", field="http")  # workers' queue
             ruche.api.put(f"/v1/queues/guard-{number}", {"target": "http", "retry": {"max_attempts": 1}})
+            uid = ruche.api.enqueue(f"guard-{number}", http={"url": url})["uid"]
             job = ruche.api.wait(uid)
             equal((job["state"], job["outcome"]), ("failed", "final_error"), f"state and outcome for {url}")
             attempts = ruche.api.get(f"/v1/jobs/{uid}/attempts")["attempts"]
@@ -78,6 +79,7 @@ def what_a_target_hears():
         received = third.received[0]
         equal((received.method, received.path), ("PUT", "/hook"), "method and path")
         equal(received.headers["x-site"], "north", "header")
+        equal((received.headers["ruche-queue"], received.headers["ruche-job"], received.headers["ruche-attempt"]), ("heard", uid, "1"), "our own headers")
         equal(received.headers["authorization"], "Bearer s3cret-key-0123456789", "authorization")
         check(received.headers["content-type"].startswith("application/json"), "content type")
         record = ruche.api.call("GET", f"/v1/jobs/{uid}/attempts").body
