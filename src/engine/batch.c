@@ -256,14 +256,12 @@ enum err batch_close(struct batch *batch, struct index *index, uint64_t seq)
 
 static void batch_settle_job(struct batch *batch, struct index *index, uint32_t slot)
 {
-	struct job *job = job_at(index, slot);
-	uint32_t group = job->group;
+	const struct job *job = job_at(index, slot);
 	if (job->version != batch->cs.seq || job->dirty != DIRTY_NONE)
 		return; /* a later batch holds it */
 	if (!(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job)))
 		return;
 	job_destroy(index, slot);
-	group_close(index, group);
 }
 
 /* Ended operations leave memory; the store remembers them. */
@@ -284,8 +282,6 @@ void batch_settle(struct batch *batch, struct index *index)
 			key_remove(index, undo->slot);
 		else if (undo->kind == UNDO_OPERATION)
 			batch_settle_operation(index, undo);
-		else if (undo->kind == UNDO_JOB)
-			group_close(index, undo->job.before.group);
 		else if (undo->kind == UNDO_QUEUE && queue_at(index, undo->slot)->deleted && !undo->queue.deleted)
 			queue_destroy(index, undo->slot);
 	}
@@ -303,9 +299,8 @@ void batch_settle(struct batch *batch, struct index *index)
 	journal_forget(batch, index, 0);
 }
 
-void batch_undo_closed(struct batch *batch, struct index *index)
+static void batch_undo_counts(const struct batch *batch, struct index *index)
 {
-	CHECK(batch->closed);
 	for (uint32_t i = 0; i < batch->cs.counts.count; i++) {
 		const struct queue_counts *delta = &batch->cs.counts.items[i];
 		uint32_t slot = queue_find_number(index, delta->queue);
@@ -319,5 +314,22 @@ void batch_undo_closed(struct batch *batch, struct index *index)
 		for (int state = 0; state < JOB_STATE_COUNT; state++)
 			queue->counts.ended[state] -= delta->ended[state];
 	}
-	journal_undo(batch, index, 0);
+}
+
+void batch_undo_all(struct batch *batch, struct index *index)
+{
+	uint32_t dirty_count = batch->dirty_count;
+	if (batch->closed) {
+		batch_undo_counts(batch, index);
+		journal_undo(batch, index, 0);
+	} else {
+		batch_undo(batch, index, (struct mark){ 0 });
+	}
+	/* Final jobs were in memory for this batch's sake only. */
+	for (uint32_t i = 0; i < dirty_count; i++) {
+		uint32_t slot = batch->dirty[i].slot;
+		const struct job *job = job_at(index, slot);
+		if (job_find(index, job->uid) == slot && job_state_is_final(job_state_of(job)) && job->version <= index->committed_seq)
+			job_destroy(index, slot);
+	}
 }

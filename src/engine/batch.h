@@ -83,8 +83,8 @@ void batch_undo(struct batch *batch, struct index *index, struct mark mark);
 MUST_USE enum err batch_close(struct batch *batch, struct index *index, uint64_t seq);
 /* After the commit: final and deleted jobs leave memory, keys too. */
 void batch_settle(struct batch *batch, struct index *index);
-/* A closed batch that was refused: after all later ones were undone. */
-void batch_undo_closed(struct batch *batch, struct index *index);
+/* A batch that was refused, open or closed: after all later ones were undone. */
+void batch_undo_all(struct batch *batch, struct index *index);
 
 /* ---- what handlers call ---- */
 

@@ -90,6 +90,7 @@ struct engine *engine_new(const struct engine_config *config, struct store *stor
 		engine->config.pending_bytes_max = 256 << 20;
 	engine->store = store;
 	engine->health = E_UNAVAILABLE;
+	engine->first_parked = engine->last_parked = SLOT_NONE;
 	pool_init(&engine->parked, sizeof(struct parked));
 	heap_init(&engine->parked_by_deadline, engine_place_parked, engine);
 	map_init(&engine->parked_by_number, engine_hash_number, engine);
@@ -192,8 +193,20 @@ static bool request_grows(const struct request *request) /* needs room on the di
 static void request_clear_results(struct request *request)
 {
 	request->err = E_OK;
+	request->replayed = false;
 	for (uint32_t i = 0; i < request->op_count; i++)
 		request->ops[i].result = (struct op_result){ 0 };
+}
+
+/* Refused whole. When change-sets in flight hold slices of it, it goes back only after them. */
+static void engine_refuse(struct engine *engine, struct request *request, enum err err)
+{
+	if (!engine->last_flying || !request->state || !request->state->staged) {
+		engine_answer_now(engine, request, err);
+		return;
+	}
+	request->err = err;
+	batch_answer(engine->last_flying, request);
 }
 
 /* Requests of a refused batch: those that add work are refused; the others are applied once more, when the reserve may let them through. */
@@ -207,11 +220,12 @@ static void engine_refuse_replies(struct engine *engine, struct batch *batch, en
 			request_clear_results(request);
 			request_list_add(again, request);
 		} else {
-			engine_answer_now(engine, request, err);
+			engine_refuse(engine, request, err);
 		}
 	}
 	batch->first_reply = NULL;
 	batch->last_reply = &batch->first_reply;
+	batch->reply_count = 0;
 }
 
 static void engine_push_front(struct engine *engine, struct request_list *list)
@@ -226,14 +240,15 @@ static void engine_push_front(struct engine *engine, struct request_list *list)
 	engine->pending.bytes += list->bytes;
 }
 
+/* Of large bodies that were on their way some chunks are lost with the batch. */
 static void engine_fail_staging(struct engine *engine, enum err err)
 {
 	struct request_list keep = { 0 };
 	for (struct request *request; (request = request_list_take(&engine->staging));)
-		engine_answer_now(engine, request, err);
+		engine_refuse(engine, request, err);
 	for (struct request *request; (request = request_list_take(&engine->pending));) {
 		if (request->state && request->state->staged)
-			engine_answer_now(engine, request, err);
+			engine_refuse(engine, request, err);
 		else
 			request_list_add(&keep, request);
 	}
@@ -248,22 +263,34 @@ static bool engine_renew(struct engine *engine) /* a new open batch */
 	return engine->open != NULL;
 }
 
+/* What waited for batches that are gone is looked at anew, in the order in which it came: those who wait, repeats of what was on its way. */
+static void engine_recall(struct engine *engine, struct request_list *again)
+{
+	struct request_list first = { 0 };
+	park_recall_all(engine, &first);
+	for (struct request *request; (request = request_list_take(again));)
+		request_list_add(&first, request);
+	for (struct request *request; (request = request_list_take(&engine->deferred));)
+		request_list_add(&first, request);
+	engine_push_front(engine, &first);
+}
+
 /* Everything that memory knows may be wrong: forget it. What was asked and not answered gets `err`; what was not begun waits. */
 static void engine_forget_all(struct engine *engine, enum err err)
 {
 	struct request_list none = { 0 };
-	park_recall_all(engine);
+	struct batch *flying = engine->first_flying;
+	engine->first_flying = engine->last_flying = NULL;
+	engine->flying = 0;
 	engine_fail_staging(engine, err);
-	while (engine->first_flying) {
-		struct batch *batch = engine->first_flying;
-		engine->first_flying = batch->next;
+	for (struct batch *batch = flying, *next; batch; batch = next) {
+		next = batch->next;
 		engine_refuse_replies(engine, batch, err, &none);
 		batch_free(batch);
 	}
-	engine->last_flying = NULL;
-	engine->flying = 0;
 	if (engine->open)
 		engine_refuse_replies(engine, engine->open, err, &none);
+	engine_recall(engine, &none);
 	batch_free(engine->open);
 	engine->open = NULL;
 	engine->loaded_count = 0;
@@ -275,33 +302,45 @@ static void engine_forget_all(struct engine *engine, enum err err)
 	engine->index.wall_us = wall_us;
 }
 
+/* The open batch never was. What is in flight goes on. */
+static void engine_undo_open(struct engine *engine, enum err err, struct request_list *again)
+{
+	engine_fail_staging(engine, err);
+	batch_undo_all(engine->open, &engine->index);
+	engine_refuse_replies(engine, engine->open, err, again);
+	batch_free(engine->open);
+	engine->open = NULL;
+	plan_forget(engine);
+	if (err == E_STORE_FULL || err == E_NOMEM) {
+		engine->full = err;
+		engine->full_until_us = engine->index.now_us + 1000000;
+	}
+}
+
 /* The oldest batch in flight was refused for sure, and with it all later ones and the open one: back to what is on disk. */
 static void engine_undo_all(struct engine *engine, enum err err)
 {
 	struct request_list again = { 0 };
-	struct mark start = { 0 };
+	struct batch *newest_first = NULL, *oldest_first = NULL;
 	if (!engine_renew(engine)) {
 		engine_forget_all(engine, err); /* no memory even to go back: what is on disk is read again */
 		engine->health = E_NOMEM;
 		engine->reopen_us = engine->boot_us;
 		return;
 	}
-	park_recall_all(engine);
-	engine_fail_staging(engine, err);
-	batch_undo(engine->open, &engine->index, start);
-	struct batch *stack = NULL; /* newest first */
 	while (engine->first_flying) {
 		struct batch *batch = engine->first_flying;
 		engine->first_flying = batch->next;
-		batch->next = stack;
-		stack = batch;
+		batch->next = newest_first;
+		newest_first = batch;
 	}
 	engine->last_flying = NULL;
 	engine->flying = 0;
-	struct batch *oldest_first = NULL;
-	for (struct batch *batch = stack, *next; batch; batch = next) {
+	struct request_list last = { 0 };
+	engine_undo_open(engine, err, &last);
+	for (struct batch *batch = newest_first, *next; batch; batch = next) {
 		next = batch->next;
-		batch_undo_closed(batch, &engine->index);
+		batch_undo_all(batch, &engine->index);
 		batch->next = oldest_first;
 		oldest_first = batch;
 	}
@@ -310,18 +349,15 @@ static void engine_undo_all(struct engine *engine, enum err err)
 		engine_refuse_replies(engine, batch, err, &again);
 		batch_free(batch);
 	}
-	engine_refuse_replies(engine, engine->open, err, &again);
-	engine_push_front(engine, &again);
-	batch_free(engine->open);
-	engine->open = NULL;
+	for (struct request *request; (request = request_list_take(&last));)
+		request_list_add(&again, request);
+	engine_recall(engine, &again);
 	engine->next_seq = engine->index.committed_seq + 1;
 	engine->index.open_seq = engine->next_seq;
 	engine->stats.refused_commits++;
-	if (err == E_STORE_FULL || err == E_NOMEM)
-		engine->full_until_us = engine->index.now_us + 1000000;
+	index_free_idle(&engine->index, UINT64_MAX);
 	if (err == E_STALE_TERM)
 		engine->health = E_STALE_TERM;
-	plan_forget(engine);
 }
 
 static void engine_rebuild(struct engine *engine)
@@ -349,6 +385,7 @@ static void engine_committed(struct engine *engine)
 	engine_release(engine, batch);
 	batch_settle(batch, &engine->index);
 	batch_free(batch);
+	index_free_idle(&engine->index, engine->index.committed_seq);
 	engine->full_until_us = 0;
 	while (engine->deferred.first)
 		request_list_add(&engine->pending, request_list_take(&engine->deferred));
@@ -387,11 +424,13 @@ static void engine_submit(struct engine *engine)
 {
 	struct batch *batch = engine->open;
 	struct batch *fresh = batch_new();
+	park_hear_ends(engine);
 	enum err err = fresh ? batch_close(batch, &engine->index, engine->next_seq) : E_NOMEM;
-	if (err) { /* memory ran out: all of it is undone and refused, and the next batch starts small */
+	if (err) { /* memory ran out: the batch is undone and refused, and the next one starts small */
+		struct request_list again = { 0 };
 		batch_free(fresh);
-		batch->cs.jobs.count = batch->cs.events.count = batch->cs.counts.count = 0;
-		engine_undo_all(engine, err);
+		engine_undo_open(engine, err, &again);
+		engine_recall(engine, &again);
 		return;
 	}
 	batch->cs.term = engine->term;
@@ -417,12 +456,10 @@ static void engine_submit(struct engine *engine)
 static void engine_release_reads(struct engine *engine)
 {
 	struct batch *open = engine->open;
-	if (!open->first_reply || !batch_is_empty(open))
-		return;
-	if (!engine->last_flying) {
+	if (!engine->last_flying && (open->first_reply || open->effect_count))
 		engine_release(engine, open);
+	if (!engine->last_flying || !open->first_reply)
 		return;
-	}
 	*engine->last_flying->last_reply = open->first_reply;
 	engine->last_flying->last_reply = open->last_reply;
 	engine->last_flying->reply_count += open->reply_count;
@@ -587,8 +624,9 @@ bool engine_is_idle(const struct engine *engine)
 void engine_abandon(struct engine *engine, enum err err)
 {
 	struct request_list none = { 0 };
-	park_recall_all(engine);
-	struct request_list *lists[] = { &engine->staging, &engine->pending, &engine->deferred };
+	engine->last_flying = NULL; /* nothing rides with it any more */
+	engine_recall(engine, &none);
+	struct request_list *lists[] = { &engine->staging, &engine->pending };
 	for (size_t i = 0; i < ARRAY_COUNT(lists); i++)
 		for (struct request *request; (request = request_list_take(lists[i]));)
 			engine_answer_now(engine, request, err);

@@ -9,6 +9,7 @@
 enum parked_kind { PARKED_CLAIM, PARKED_WAIT };
 struct parked { /* a request that waits for work or for a job's end */
 	uint32_t heap_position;
+	uint32_t before, after;     /* in order of arrival */
 	enum parked_kind kind;
 	struct request *request;
 	uint64_t uid;               /* WAIT */
@@ -39,7 +40,7 @@ struct engine {
 	struct pool parked;
 	struct heap parked_by_deadline;
 	struct map parked_by_number, parked_by_uid;
-	uint32_t parked_waits;
+	uint32_t parked_waits, first_parked, last_parked;
 	uint32_t *loaded;           /* final jobs in memory for this step only */
 	uint32_t loaded_count, loaded_capacity;
 	uint32_t *delivery_line;    /* http queues with jobs that wait for a free slot, first come first served */
@@ -50,7 +51,8 @@ struct engine {
 	uint32_t failed;
 	bool quiesced, started;
 	int64_t boot_us, engine_base_us, boot_base_us;
-	int64_t full_until_us;      /* engine time until which the store counts as full; 0: it is not */
+	enum err full;              /* why nothing is added before full_until_us: no room on disk, or no memory */
+	int64_t full_until_us;      /* engine time; 0: there is room */
 	int64_t reopen_us;          /* boot time of the next try to reopen */
 	int64_t maintain_us;        /* engine time of the next maintenance */
 	int64_t trim_us;
@@ -131,9 +133,9 @@ uint64_t lease_token_hash(struct str token);
 MUST_USE enum err park_claim(struct engine *engine, struct request *request, struct op *op);
 MUST_USE enum err park_wait(struct engine *engine, struct request *request, struct op *op, uint64_t uid);
 void unpark(struct engine *engine, uint32_t slot);
-void park_job_ended(struct engine *engine, const struct job *job); /* answers those who WAIT for it, in the open batch */
+void park_hear_ends(struct engine *engine);                        /* of the open batch: answers those who WAIT for them in it */
 void park_fire(struct engine *engine);                             /* time-outs */
-void park_recall_all(struct engine *engine);                       /* back to pending, in order */
+void park_recall_all(struct engine *engine, struct request_list *out); /* in order of arrival, each with the time it has left */
 bool park_withdraw(struct engine *engine, uint64_t number);
 
 /* ---- timers.c ---- */

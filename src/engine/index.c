@@ -41,7 +41,7 @@ static uint64_t index_hash_priority(void *context, uint32_t item)
 
 enum err index_init(struct index *index)
 {
-	*index = (struct index){ .next_queue_number = 1 };
+	*index = (struct index){ .next_queue_number = 1, .first_idle = SLOT_NONE };
 	pool_init(&index->operations, sizeof(struct running));
 	pool_init(&index->jobs, sizeof(struct job));
 	pool_init(&index->leases, sizeof(struct lease));

@@ -88,6 +88,8 @@ struct group {
 	struct rate_window window; /* starts_us NULL: not begun */
 	uint32_t window_max;
 	uint64_t touched;         /* seq of the last change-set that moved one of its jobs: not freed before that is committed */
+	bool idle;                /* needed by nothing now: stands in the index's list of such, until it is freed */
+	uint32_t idle_before, idle_after;
 };
 
 struct priority_entry {
@@ -170,6 +172,7 @@ struct index {
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues;
+	uint32_t first_idle;      /* groups */
 	uint32_t *flagged;        /* queues to serve */
 	uint32_t flagged_count, flagged_capacity;
 	uint64_t live_jobs, deliveries;
@@ -213,9 +216,11 @@ enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *
 uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
 MUST_USE enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot); /* finds or makes */
 void group_destroy(struct index *index, uint32_t slot);
-void group_close(struct index *index, uint32_t slot); /* frees it if nothing needs it and all that touched it is committed */
+/* Frees groups that nothing needs, if what touched them last is committed, or undone: in change-sets up to this one. */
+void index_free_idle(struct index *index, uint64_t up_to_seq);
 /* Puts the group where it belongs now; flags its queue when something may start. */
 void group_refresh(struct index *index, uint32_t slot);
+bool group_is_needed(const struct group *group);
 void queue_refresh(struct index *index, uint32_t slot);      /* its places in due, due_wall */
 void queue_refresh_groups(struct index *index, uint32_t slot); /* after settings changed */
 void queue_flag(struct index *index, uint32_t slot);

@@ -76,10 +76,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (life_retention(queue_at(index, job->queue), state)->none)
 		job->flags |= JOB_DELETED;
 	err = job_place(index, slot);
-	err = err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
-	if (!err)
-		park_job_ended(engine, job);
-	return err;
+	return err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
 }
 
 static int64_t life_rank(struct queue *queue, bool head)
@@ -245,8 +242,5 @@ enum err life_delete(struct engine *engine, uint32_t slot)
 	if (err)
 		return err;
 	job->flags |= JOB_DELETED;
-	err = batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
-	if (!err)
-		park_job_ended(engine, job);
-	return err;
+	return batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
 }

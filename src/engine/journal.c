@@ -66,6 +66,7 @@ enum err job_touch(struct batch *batch, struct index *index, uint32_t slot)
 		journal_forget(batch, index, batch->journal_count - 1);
 		return E_NOMEM;
 	}
+	group_at(index, job->group)->touched = index->open_seq; /* the entry names it */
 	job_detach(index, slot);
 	job->flags |= JOB_LIFTED;
 	return E_OK;

@@ -21,12 +21,21 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 {
 	const struct op_enqueue *enqueue = &op->enqueue;
 	if (engine_is_full(engine))
-		return E_STORE_FULL;
+		return engine->full;
 	if (engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max)
 		return E_BACKLOG;
 	if (enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
 	return E_OK;
+}
+
+/* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
+static enum err enqueue_check_target(struct request *request, struct op *op, const struct queue *queue)
+{
+	if (!op->enqueue.target.len || queue->settings.target == TARGET_HTTP)
+		return E_OK;
+	return refuse(request, op, E_INVALID, "http", "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
+		      "('ruche queues set " STR_FMT " target=http').", STR_ARG(str_cut(queue->name, 60)), STR_ARG(str_cut(queue->name, 60)));
 }
 
 /* Kept (queue, id): the first job answers. */
@@ -75,7 +84,6 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	enum err err = group_open(index, queue_slot, definition->group, &group);
 	if (err)
 		return err;
-	group_at(index, group)->touched = index->open_seq;
 	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
 	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings.ttl_ms;
 	job->queue = queue_slot;
@@ -112,7 +120,8 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 		return err;
 	if (enqueue_is_duplicate(engine, op, queue))
 		return batch_event(engine->open, EVENT_DUPLICATE, queue, op->result.uid, (struct str){ 0 });
-	if (enqueue->retry)
+	err = enqueue_check_target(request, op, queue_at(index, queue));
+	if (!err && enqueue->retry)
 		err = batch_policy(engine->open, index, enqueue->retry, &policy);
 	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
 	if (!definition)

@@ -41,7 +41,7 @@ static enum err operation_start(struct engine *engine, struct request *request, 
 		.created_us = engine->index.wall_us,
 	};
 	if (engine_is_full(engine))
-		return E_STORE_FULL;
+		return engine->full;
 	if (want->number > engine->last_uid)
 		engine->last_uid = want->number;
 	uint32_t slot;

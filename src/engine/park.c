@@ -19,6 +19,30 @@ static bool parked_has_uid(void *context, uint32_t slot, const void *key)
 	return parked->kind == PARKED_WAIT && parked->uid == *(const uint64_t *)key;
 }
 
+static void parked_link(struct engine *engine, uint32_t slot)
+{
+	struct parked *parked = parked_at(engine, slot);
+	parked->before = engine->last_parked;
+	parked->after = SLOT_NONE;
+	if (parked->before == SLOT_NONE)
+		engine->first_parked = slot;
+	else
+		parked_at(engine, parked->before)->after = slot;
+	engine->last_parked = slot;
+}
+
+static void parked_unlink(struct engine *engine, const struct parked *parked)
+{
+	if (parked->before == SLOT_NONE)
+		engine->first_parked = parked->after;
+	else
+		parked_at(engine, parked->before)->after = parked->after;
+	if (parked->after == SLOT_NONE)
+		engine->last_parked = parked->before;
+	else
+		parked_at(engine, parked->after)->before = parked->before;
+}
+
 static enum err park(struct engine *engine, struct request *request, enum parked_kind kind, int64_t wait_ms, uint64_t uid, uint32_t *out_slot)
 {
 	uint32_t slot;
@@ -38,6 +62,7 @@ static enum err park(struct engine *engine, struct request *request, enum parked
 		CHECK(!err);
 		engine->parked_waits++;
 	}
+	parked_link(engine, slot);
 	*out_slot = slot;
 	return E_OK;
 }
@@ -89,6 +114,7 @@ void unpark(struct engine *engine, uint32_t slot)
 			queue->last_waiter = link->before;
 		queue->waiters--;
 	}
+	parked_unlink(engine, parked);
 	heap_remove(&engine->parked_by_deadline, parked->heap_position);
 	map_remove(&engine->parked_by_number, map_mix(parked->request->number), slot);
 	if (parked->kind == PARKED_WAIT) {
@@ -98,17 +124,24 @@ void unpark(struct engine *engine, uint32_t slot)
 	pool_give(&engine->parked, slot);
 }
 
-void park_job_ended(struct engine *engine, const struct job *job)
+static void park_hear_end(struct engine *engine, const struct job *job)
 {
-	while (engine->parked_waits) {
-		uint32_t slot = map_find(&engine->parked_by_uid, map_mix(job->uid), parked_has_uid, &job->uid);
-		if (slot == MAP_NONE)
-			return;
+	uint32_t slot;
+	while ((slot = map_find(&engine->parked_by_uid, map_mix(job->uid), parked_has_uid, &job->uid)) != MAP_NONE) {
 		struct request *request = parked_at(engine, slot)->request;
 		unpark(engine, slot);
 		request->ops[0].result.uid = job->uid;
 		request->ops[0].result.state = job_state_of(job);
 		batch_answer(engine->open, request);
+	}
+}
+
+void park_hear_ends(struct engine *engine)
+{
+	for (uint32_t i = 0; i < engine->open->dirty_count && engine->parked_waits; i++) {
+		const struct job *job = job_at(&engine->index, engine->open->dirty[i].slot);
+		if (job_state_is_final(job_state_of(job)) || job->flags & JOB_DELETED)
+			park_hear_end(engine, job);
 	}
 }
 
@@ -124,9 +157,10 @@ void park_fire(struct engine *engine)
 		uint64_t uid = parked->uid;
 		unpark(engine, slot);
 		if (kind == PARKED_WAIT) {
-			uint32_t job = plan_job(engine, uid);
+			uint32_t job = job_find(&engine->index, uid);
+			CHECK(job != SLOT_NONE); /* it stays until those who wait for its end have heard of it */
 			op->result.uid = uid;
-			op->result.state = job == SLOT_NONE ? JOB_COMPLETED : job_state_of(job_at(&engine->index, job));
+			op->result.state = job_state_of(job_at(&engine->index, job));
 		} else {
 			struct mark mark = batch_mark(engine->open);
 			enum err err = serve_claim(engine, request, op); /* with the reason why nothing came */
@@ -139,18 +173,19 @@ void park_fire(struct engine *engine)
 	}
 }
 
-void park_recall_all(struct engine *engine)
+void park_recall_all(struct engine *engine, struct request_list *out)
 {
-	for (uint32_t slot = 0; slot < engine->parked.used && engine->parked.live; slot++) {
+	while (engine->first_parked != SLOT_NONE) {
+		uint32_t slot = engine->first_parked;
 		const struct parked *parked = parked_at(engine, slot);
-		if (parked->heap_position >= engine->parked_by_deadline.count ||
-		    engine->parked_by_deadline.entries[parked->heap_position].item != slot)
-			continue; /* a free slot */
+		int64_t left_us = engine->parked_by_deadline.entries[parked->heap_position].major - engine->index.now_us;
 		struct request *request = parked->request;
+		struct op *op = &request->ops[0];
+		*(parked->kind == PARKED_CLAIM ? &op->claim.wait_ms : &op->job.wait_ms) = left_us > 0 ? (left_us + 999) / 1000 : 0;
+		op->result = (struct op_result){ 0 };
 		unpark(engine, slot);
-		request->ops[0].result = (struct op_result){ 0 };
 		request->state = NULL;
-		request_list_add(&engine->pending, request);
+		request_list_add(out, request);
 	}
 }
 

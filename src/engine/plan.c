@@ -202,15 +202,16 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 void plan_forget(struct engine *engine)
 {
 	struct index *index = &engine->index;
+	if (!engine->loaded_count)
+		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {
-		struct job *job = job_at(index, engine->loaded[i]);
+		const struct job *job = job_at(index, engine->loaded[i]);
 		if (job->dirty != DIRTY_NONE || job->version > index->committed_seq || !job_state_is_final(job_state_of(job)) || job->flags & JOB_DELETED)
 			continue; /* a batch holds it now, and lets go of it when it settles */
-		uint32_t group = job->group;
 		job_destroy(index, engine->loaded[i]);
-		group_close(index, group);
 	}
 	engine->loaded_count = 0;
+	index_free_idle(index, index->committed_seq);
 }
 
 uint32_t plan_job(struct engine *engine, uint64_t uid)

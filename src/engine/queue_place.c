@@ -240,6 +240,55 @@ uint32_t group_find(const struct index *index, uint32_t queue, struct str key)
 	return map_find(&index->groups_by_key, str_hash(key, queue), group_has_key, &wanted);
 }
 
+/* ---- groups that nothing needs: a list, so that nobody looks for them ---- */
+
+static void group_link_idle(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	group->idle = true;
+	group->idle_before = SLOT_NONE;
+	group->idle_after = index->first_idle;
+	if (index->first_idle != SLOT_NONE)
+		group_at(index, index->first_idle)->idle_before = slot;
+	index->first_idle = slot;
+}
+
+static void group_unlink_idle(struct index *index, struct group *group)
+{
+	group->idle = false;
+	if (group->idle_before == SLOT_NONE)
+		index->first_idle = group->idle_after;
+	else
+		group_at(index, group->idle_before)->idle_after = group->idle_after;
+	if (group->idle_after != SLOT_NONE)
+		group_at(index, group->idle_after)->idle_before = group->idle_before;
+}
+
+bool group_is_needed(const struct group *group)
+{
+	return group->jobs || group->has_row || group->paused || group->place != GROUP_NOWHERE;
+}
+
+static void group_refresh_idle(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
+	if (group_is_needed(group) == !group->idle)
+		return;
+	if (group->idle)
+		group_unlink_idle(index, group);
+	else
+		group_link_idle(index, slot);
+}
+
+void index_free_idle(struct index *index, uint64_t up_to_seq)
+{
+	for (uint32_t slot = index->first_idle, next; slot != SLOT_NONE; slot = next) {
+		next = group_at(index, slot)->idle_after;
+		if (group_at(index, slot)->touched <= up_to_seq)
+			group_destroy(index, slot);
+	}
+}
+
 enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot)
 {
 	uint32_t slot = group_find(index, queue, key);
@@ -263,6 +312,7 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 	err = map_put(&index->groups_by_key, group->hash, slot);
 	CHECK(!err);
 	queue_at(index, queue)->groups++;
+	group_link_idle(index, slot);
 	*out_slot = slot;
 	return E_OK;
 }
@@ -277,19 +327,12 @@ static void group_leave_place(struct index *index, struct group *group)
 	group->position = HEAP_NOWHERE;
 }
 
-void group_close(struct index *index, uint32_t slot)
-{
-	struct group *group = group_at(index, slot);
-	if (!group->key.ptr || group->jobs || group->has_row || group->paused || group->touched > index->committed_seq ||
-	    group->place != GROUP_NOWHERE)
-		return;
-	group_destroy(index, slot);
-}
-
 void group_destroy(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	group_leave_place(index, group);
+	if (group->idle)
+		group_unlink_idle(index, group);
 	map_remove(&index->groups_by_key, group->hash, slot);
 	queue_at(index, group->queue)->groups--;
 	heap_fini(&group->ready);
@@ -396,33 +439,41 @@ static int64_t group_window_end_us(struct index *index, struct group *group)
 	return end_us > index->now_us ? end_us : 0;
 }
 
-void group_refresh(struct index *index, uint32_t slot)
+/* Into the queue's turns: a job of it may start. */
+static void group_join_turns(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	struct queue *queue = queue_at(index, group->queue);
+	int64_t priority = heap_peek(&group->ready)->major;
+	if (group->place == GROUP_IN_TURNS) {
+		heap_change(&queue->turns, group->position, priority, (int64_t)group->turn);
+	} else {
+		group_leave_place(index, group);
+		enum err err = heap_push(&queue->turns, priority, (int64_t)group->turn, slot);
+		CHECK(!err); /* reserved by group_open: one place for each group */
+		group->place = GROUP_IN_TURNS;
+	}
+	queue_flag(index, group->queue);
+}
+
+void group_refresh(struct index *index, uint32_t slot)
+{
+	struct group *group = group_at(index, slot);
 	int64_t until_us = 0;
 	enum explain_code code = group_blocker(index, group, &until_us);
-	if (group->ready.count == 0)
-		until_us = group_window_end_us(index, group);
-	else if (code == EXPLAIN_READY) {
-		const struct heap_entry *first = heap_peek(&group->ready);
-		if (group->place == GROUP_IN_TURNS) {
-			heap_change(&queue->turns, group->position, first->major, (int64_t)group->turn);
-		} else {
-			group_leave_place(index, group);
-			enum err err = heap_push(&queue->turns, first->major, (int64_t)group->turn, slot);
-			CHECK(!err); /* reserved by group_open: one place for each group */
-			group->place = GROUP_IN_TURNS;
+	if (code == EXPLAIN_READY) {
+		group_join_turns(index, slot);
+	} else {
+		group_leave_place(index, group);
+		if (group->ready.count == 0)
+			until_us = group_window_end_us(index, group);
+		if (until_us > 0) {
+			enum err err = heap_push(&index->blocked_groups, until_us, slot, slot);
+			CHECK(!err); /* reserved by group_open */
+			group->place = GROUP_BLOCKED;
 		}
-		queue_flag(index, group->queue);
-		return;
 	}
-	group_leave_place(index, group);
-	if (until_us > 0) {
-		enum err err = heap_push(&index->blocked_groups, until_us, slot, slot);
-		CHECK(!err);
-		group->place = GROUP_BLOCKED;
-	}
+	group_refresh_idle(index, slot);
 }
 
 void queue_refresh_groups(struct index *index, uint32_t queue)

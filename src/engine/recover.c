@@ -40,10 +40,11 @@ static enum err recover_group(void *context, const struct group_row *row)
 		return err;
 	struct group *group = group_at(&engine->index, slot);
 	json_init(&json, row->settings, &engine->scratch, &problem);
-	group->has_row = true;
 	group->paused = row->paused;
 	if (!group_settings_read(&json, &group->settings))
 		group->settings = (struct group_settings){ 0 };
+	group->has_row = !group->paused || group->settings.has_concurrency || group->settings.has_rate;
+	group_refresh(&engine->index, slot);
 	return E_OK;
 }
 

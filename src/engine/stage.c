@@ -85,7 +85,7 @@ void stage_round(struct engine *engine)
 	while (engine->staging.first && budget >= LIMIT_BODY_CHUNK) {
 		struct request *request = engine->staging.first;
 		bool done = false;
-		enum err err = engine_is_full(engine) ? E_STORE_FULL : stage_request(engine, request, &budget, &done);
+		enum err err = engine_is_full(engine) ? engine->full : stage_request(engine, request, &budget, &done);
 		if (!err && !done)
 			return;
 		request = request_list_take(&engine->staging);

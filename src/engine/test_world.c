@@ -37,6 +37,16 @@ static void world_step_once(struct world *world)
 	engine_verify(world->engine);
 }
 
+bool world_starve(struct world *world, uint64_t nth, enum mem_fail how)
+{
+	mem_fail_after(nth, how);
+	engine_step(world->engine, world->boot_us, world->wall_us);
+	bool starved = mem_fail_disarm();
+	world_take(world);
+	engine_verify(world->engine);
+	return starved;
+}
+
 void world_step(struct world *world)
 {
 	for (int i = 0; i < 20; i++)

@@ -33,6 +33,7 @@ void world_crash(struct world *world); /* the process dies and comes back over t
 void world_manual(struct world *world, bool manual); /* commits wait for world_settle */
 void world_settle(struct world *world, enum settle how); /* the oldest in flight; then a step */
 void world_step(struct world *world);
+bool world_starve(struct world *world, uint64_t nth, enum mem_fail how); /* one step, that allocation failing; true: it came to that */
 void world_pass(struct world *world, int64_t ms);
 
 struct request *request_new(struct world *world, uint32_t op_count);

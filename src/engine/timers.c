@@ -56,7 +56,6 @@ static void timers_rates(struct engine *engine)
 	while ((first = heap_peek(&index->blocked_groups)) && first->major <= index->now_us) {
 		uint32_t slot = first->item;
 		group_refresh(index, slot);
-		group_close(index, slot);
 	}
 	while ((first = heap_peek(&index->blocked_queues)) && first->major <= index->now_us) {
 		uint32_t slot = first->item;

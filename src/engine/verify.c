@@ -71,6 +71,7 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	CHECK(group->jobs == counted->jobs);
 	CHECK(group->active == counted->active);
 	CHECK(group->delayed == counted->delayed);
+	CHECK(group->idle == !group_is_needed(group));
 	verify_heap(&group->ready);
 	if (group->place == GROUP_IN_TURNS) {
 		const struct heap_entry *entry = &queue_at(index, group->queue)->turns.entries[group->position];
