@@ -19,8 +19,8 @@ static bool filter_read_state(struct json *json, struct str word, uint32_t *stat
 	for (int i = 0; job_state_words[i]; i++)
 		suggest_offer(&suggest, job_state_words[i]);
 	const char *best = suggest_best(&suggest);
-	return json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no state; %s %s.", STR_ARG(str_cut(word, 40)),
-			   best ? "did you mean" : "the first is", best ? best : job_state_words[0]);
+	return json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no state; %s %s%c", STR_ARG(str_cut(word, 40)),
+			   best ? "did you mean" : "the first is", best ? best : job_state_words[0], best ? '?' : '.');
 }
 
 static bool filter_read_states(struct json *json, void *out, void *context)
@@ -78,6 +78,16 @@ const char *filter_field_type(const struct json_field *field)
 const char *filter_refusal(const struct job_filter *filter)
 {
 	return filter->id.len && !filter->queue.len ? "An id needs a queue beside it: ids are unique within a queue only." : NULL;
+}
+
+bool filter_is_empty(const struct job_filter *filter)
+{
+	const struct str texts[] = { filter->namespace_name, filter->queue, filter->name, filter->id, filter->group, filter->tag, filter->error };
+	size_t bytes = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		bytes += texts[i].len;
+	return !bytes && !filter->states && !filter->created_after_us && !filter->created_before_us && !filter->finished_after_us &&
+	       !filter->finished_before_us;
 }
 
 bool filter_read(struct json *json, struct job_filter *out)

@@ -8,6 +8,7 @@ struct call;
 /* {"queue":"mail","states":["failed"],…}; `state` ("failed,active") says the same as `states`. Over *out, which the caller zeroes. */
 bool filter_read(struct json *json, struct job_filter *out);
 void filter_write(const struct job_filter *filter, struct buf *out); /* canonical: only what is set, in one order */
+bool filter_is_empty(const struct job_filter *filter); /* it means every job */
 extern const struct json_field filter_fields[];
 extern const size_t filter_field_count;
 const char *filter_field_type(const struct json_field *field); /* of JSON_F_CUSTOM ones, in the notation of schema.h */

@@ -371,6 +371,8 @@ static bool read_filter(struct json *json, void *out, void *context)
 	(void)context;
 	if (!filter_read(json, &filter))
 		return false;
+	if (filter_is_empty(&filter))
+		return json_refuse(json, E_INVALID, "It would take every job: name a queue, states or more; for all of a namespace, name that.");
 	buf_init(&text, 16 * 1024);
 	filter_write(&filter, &text);
 	struct str kept = buf_ok(&text) ? arena_str(json->arena, buf_str(&text)) : (struct str){ 0 };
@@ -488,7 +490,7 @@ static const struct json_field enqueue_fields[] = {
 	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
 	{ "tags", JSON_F_CUSTOM, AT(enqueue.tags), .read = read_tags, .doc = "To find it by." },
 	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace, .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
-	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target, .doc = "Its own HTTP target, over the queue's." },
+	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target, .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
 };
 static const struct json_field claim_fields[] = {
 	F_OP,

@@ -129,7 +129,10 @@ static enum err param_unknown(const struct route *route, struct str name, struct
 		suggest_offer(&suggest, param->name);
 	if (suggest_best(&suggest))
 		return problem_set(problem, E_BAD_REQUEST, field, "Unknown query parameter; did you mean \"%s\"?", suggest_best(&suggest));
-	return problem_set(problem, E_BAD_REQUEST, field, "Unknown query parameter; this address takes %s.", route->params ? "others" : "none");
+	char known[256] = "none";
+	for (size_t i = 0, len = 0; route->params && route->params[i].name && len < sizeof(known); i++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "", route->params[i].name);
+	return problem_set(problem, E_BAD_REQUEST, field, "Unknown query parameter; this address takes: %s.", known);
 }
 
 static enum err param_word(const struct param *param, struct str word, int64_t *out, struct problem *problem)
@@ -144,8 +147,8 @@ static enum err param_word(const struct param *param, struct str word, int64_t *
 		suggest_offer(&suggest, param->words[i]);
 	}
 	const char *best = suggest_best(&suggest);
-	return problem_set(problem, E_INVALID, param->name, "\"" STR_FMT "\" is not one of the words known here; %s %s.",
-			   STR_ARG(str_cut(word, 40)), best ? "did you mean" : "the first is", best ? best : param->words[0]);
+	return problem_set(problem, E_INVALID, param->name, "\"" STR_FMT "\" is not one of the words known here; %s %s%c",
+			   STR_ARG(str_cut(word, 40)), best ? "did you mean" : "the first is", best ? best : param->words[0], best ? '?' : '.');
 }
 
 static enum err param_words(const struct param *param, struct str text, int64_t *out, struct problem *problem)

@@ -24,7 +24,7 @@ const struct cli_option enqueue_options[] = {
 	{ "max-attempts", 'a', "N", "failed attempts before it fails for good", NULL, false },
 	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
 	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
-	{ "to", 0, "URL", "the daemon POSTs the payload there, instead of a worker", NULL, false },
+	{ "to", 0, "URL", "the daemon POSTs the payload there; the queue's target must be http", NULL, false },
 	{ "wait", 'w', NULL, "wait for its end; fails when the job does", NULL, false },
 	JSON_OPTION,
 	REMOTE_OPTIONS,

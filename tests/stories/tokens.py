@@ -52,6 +52,10 @@ def limited_to_queues(ruche):
     mine.refused("GET", f"/v1/jobs/{foreign}", status=404, code="job_not_found")
     mine.refused("POST", f"/v1/jobs/{foreign}/cancel", {}, status=404, code="job_not_found")
     equal([queue["name"] for queue in mine.get("/v1/queues")["queues"]], ["mine"], "queues it sees")
+    mine.post("/v1/jobs", {"jobs": [{"queue": "mine"}, {"queue": "mine"}]})
+    claimed = mine.claim("mine", max=10)  # jobs that are named by uid, several at once
+    results = mine.post("/v1/leases/heartbeat", {"token": claimed["token"], "leases": [{"uid": job["uid"]} for job in claimed["jobs"]]})["results"]
+    check(len(results) >= 2 and all(result.get("state") == "active" for result in results), f"heartbeats: {results}")
     equal(api.job(foreign)["state"], "waiting", "the foreign job")
 
 

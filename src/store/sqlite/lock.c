@@ -24,7 +24,8 @@ enum err lock_take(const char *store_path, int *out_fd, struct problem *problem)
 		return problem_set(problem, E_IO, "", "The store's path is too long.");
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return problem_set(problem, E_IO, "", "%s cannot be made: %s.", path, strerrordesc_np(errno));
+		return problem_set(problem, E_IO, "", "%s cannot be made: %s%s.", path, strerrordesc_np(errno),
+				   errno == ENOENT ? "; make its directory first" : errno == EACCES ? "; the daemon's user must own the directory" : "");
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		enum err err = errno == EWOULDBLOCK ? lock_refuse(fd, store_path, problem) :
 		                                      problem_set(problem, E_IO, "", "%s cannot be locked: %s.", path, strerrordesc_np(errno));
