@@ -91,6 +91,15 @@ static void jobs_address(struct remote *remote, const struct args *args, const c
 	remote_query(remote, "namespace", remote->space);
 }
 
+/* "2/8", or "2" when the queue's policy says how many there may be. */
+static struct str jobs_attempts(struct str job, struct arena *arena)
+{
+	struct str started = pluck_text(job, "attempts_started", arena), most = pluck_text(job, "max_attempts", arena);
+	if (str_eq(most, STR("0")))
+		return started;
+	return str_of(arena_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(started), STR_ARG(most)));
+}
+
 static void jobs_print_table(struct remote *remote, struct str body)
 {
 	static const char *const heads[] = { "UID", "QUEUE", "NAME", "ID", "STATE", ">ATTEMPTS", "CREATED", "ERROR", NULL };
@@ -152,8 +161,8 @@ static int jobs_get(struct remote *remote, struct str uid, const char *tail, str
 
 static void jobs_print_line(struct remote *remote, const char *label, struct str job, const char *path)
 {
-	struct str value = pluck_text(job, path, &remote->arena);
-	if (value.len && !str_eq(value, STR("{}")) && !str_eq(value, STR("[]")))
+	struct str value = text_plain(pluck_text(job, path, &remote->arena), &remote->arena);
+	if (value.len && !str_eq(value, STR("{}")))
 		printf("%-12s " STR_FMT "\n", label, STR_ARG(value));
 }
 
@@ -190,7 +199,7 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" }, { "attempts", "attempts_made" },
 		{ "of", "max_attempts" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
 		{ "started", "started_at" }, { "finished", "finished_at" }, { "worker", "worker" }, { "progress", "progress" },
-		{ "payload", "payload_bytes" }, { "error", "error.message" },
+		{ "bytes", "payload_bytes" }, { "error", "error.message" },
 	};
 	struct str job, attempts;
 	int code = jobs_get(remote, uid, "", &job);
@@ -202,6 +211,7 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
 		jobs_print_line(remote, lines[i][0], job, lines[i][1]);
+	printf("%-12s " STR_FMT "\n", "attempts", STR_ARG(jobs_attempts(job, &remote->arena)));
 	code = jobs_get(remote, uid, "/attempts", &attempts);
 	if (!code)
 		jobs_print_attempts(remote, attempts);
@@ -350,8 +360,8 @@ static int jobs_follow(struct remote *remote, const struct args *args, const str
 	if (args_has(args, "json"))
 		printf(STR_FMT "\n", STR_ARG(operation));
 	else
-		printf("%s %llu jobs, skipped %llu that had changed, %llu could not be changed\n", change->done, (unsigned long long)done,
-		       (unsigned long long)skipped, (unsigned long long)failed);
+		printf("%s %llu job%s; %llu had changed meanwhile, %llu could not be changed\n", change->done, (unsigned long long)done,
+		       done == 1 ? "" : "s", (unsigned long long)skipped, (unsigned long long)failed);
 	return failed ? 1 : 0;
 }
 

@@ -87,7 +87,7 @@ static void queues_print_members(struct remote *remote, struct str body, const c
 		if (raw.ptr[0] == '{' && raw.len > 2)
 			queues_print_members(remote, raw, arena_printf(&remote->arena, "%s.", path));
 		else if (!str_eq(raw, STR("null")))
-			printf("%-28s " STR_FMT "\n", path, STR_ARG(raw));
+			printf("%-28s " STR_FMT "\n", path, STR_ARG(text_plain(raw, &remote->arena)));
 	}
 }
 

@@ -90,8 +90,8 @@ static int token_list(struct remote *remote, const struct args *args)
 		table_add(&table, pluck_text(tokens[i], "uid", arena));
 		table_add(&table, pluck_text(tokens[i], "name", arena));
 		table_add(&table, pluck_text(tokens[i], "prefix", arena));
-		table_add(&table, pluck_text(tokens[i], "scopes", arena));
-		table_add(&table, pluck_text(tokens[i], "queues", arena));
+		table_add(&table, text_plain(pluck_text(tokens[i], "scopes", arena), arena));
+		table_add(&table, text_plain(pluck_text(tokens[i], "queues", arena), arena));
 		for (size_t at = 0; at < ARRAY_COUNT(times); at++)
 			table_add(&table, text_ago(pluck_text(tokens[i], times[at], arena), clock_wall_us(), arena));
 	}

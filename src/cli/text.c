@@ -1,5 +1,6 @@
 #include "cli/text.h"
 #include "base/time_text.h"
+#include "cli/pluck.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,6 +45,18 @@ struct str text_ago(struct str instant, int64_t now_us, struct arena *arena)
 	bool past = at_us <= now_us;
 	duration_text((past ? now_us - at_us : at_us - now_us) / 1000, span);
 	return str_of(past ? arena_printf(arena, "%s ago", span) : arena_printf(arena, "in %s", span));
+}
+
+struct str text_plain(struct str json, struct arena *arena)
+{
+	uint32_t count;
+	struct str *items = pluck_items(json, "", arena, &count);
+	if (!items)
+		return json.len && json.ptr[0] == '[' ? STR("") : pluck_text(json, "", arena);
+	const char *all = "";
+	for (uint32_t i = 0; i < count && all; i++)
+		all = arena_printf(arena, "%s%s" STR_FMT, all, i ? ", " : "", STR_ARG(pluck_text(items[i], "", arena)));
+	return str_of(all);
 }
 
 bool text_confirm(const char *command, const char *question)

@@ -14,6 +14,21 @@ def groups_are_served_in_turn(ruche):
 
 
 @story
+def newcomers_do_not_overtake(ruche):
+    """While new groups keep coming, one that waits is served in its turn."""
+    api = ruche.api
+    for name in ("a", "b", "c"):
+        api.enqueue("turns", name, group=name)
+    order = []
+    for number in range(10):
+        job, token = api.claim_one("turns")
+        order.append(job["payload"])
+        api.complete(job["uid"], token)
+        api.enqueue("turns", f"new-{number}", group=f"new-{number}")
+    equal(order[:3], ["a", "b", "c"], f"who was served first ({order})")
+
+
+@story
 def group_concurrency(ruche):
     """Two at a time of each group; an override gives one group more."""
     api = ruche.api
