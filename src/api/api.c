@@ -255,7 +255,7 @@ static void call_admitted(struct call *call)
 		call_refuse(call, err);
 		return;
 	}
-	call->single = (call->route->flags & ROUTE_SINGLE) != 0;
+	call->single = !call->route->list;
 	if (call->route->flags & (ROUTE_BODY | ROUTE_MAY_BODY))
 		http_take_body(call->exchange, &call->request.body);
 	if (call->route->decode)

@@ -32,8 +32,7 @@ struct param_value {
 #define ROUTE_BODY     2u /* takes a JSON body and needs one */
 #define ROUTE_MAY_BODY 4u /* takes a JSON body or none */
 #define ROUTE_ONCE     8u /* understands Idempotency-Key */
-#define ROUTE_SINGLE   16u /* one operation: its refusal is the answer */
-#define ROUTE_WHOLE    32u /* no token that is limited to queues */
+#define ROUTE_WHOLE    16u /* no token that is limited to queues */
 
 struct route {
 	enum http_method method;
@@ -47,7 +46,8 @@ struct route {
 	void (*begin)(struct call *call);  /* after it */
 	void (*encode)(struct call *call, struct buf *out);
 	int status;                /* of a good answer; 204: without body */
-	const char *list;          /* how its operations are called in fields of problems: "jobs[3].delay_ms" */
+	const char *list;          /* several operations: how they are called in fields of problems, "jobs[3].delay_ms". NULL: one, whose
+	                            * refusal is the answer */
 	const char *tag, *doc;     /* doc: the first sentence is the summary */
 	const char *takes, *gives; /* schemas; gives NULL: no body */
 	const char *gives_type;    /* NULL: application/json */

@@ -212,6 +212,8 @@ bool scene_receive(struct scene *scene)
 	if (!end)
 		return false;
 	size_t head = (size_t)(end - in.ptr) + 4, length = 0;
+	if (scene_find((struct str){ in.ptr, head }, STR("Transfer-Encoding: chunked")))
+		return false; /* a stream: scene_stream */
 	const char *field = scene_find((struct str){ in.ptr, head }, STR("Content-Length: "));
 	if (field)
 		length = strtoul(field + 16, NULL, 10);
