@@ -8,7 +8,7 @@
 
 static char *printed(const struct table *table, bool colours)
 {
-	char *text = NULL;
+	static char *text; /* the stream keeps its address */
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 	table_print(table, out, colours);
