@@ -1,4 +1,5 @@
-"""Documents: every block of README and docs that is marked `sh runnable` works as printed, in order, page by page."""
+"""Documents: every block of README and docs that is marked `sh runnable` works as printed, in order, page by page; the API page and the
+guide leave nothing out."""
 
 import glob
 import os
@@ -7,7 +8,7 @@ import subprocess
 import tempfile
 
 import harness
-from harness import ROOT, Daemon, Skip, check, run, story
+from harness import ROOT, Daemon, Skip, check, equal, run, story
 
 
 def blocks(path):
@@ -34,6 +35,40 @@ def every_runnable_block():
             for line, text in blocks(page):
                 done = subprocess.run(["sh", "-eu"], input=text.encode(), capture_output=True, cwd=directory, env=env, timeout=120, check=False)
                 check(done.returncode == 0, f"{os.path.relpath(page, ROOT)}:{line}: exit code {done.returncode}: {(done.stdout + done.stderr).decode(errors='replace')[-1500:]}")
+
+
+@story
+def the_api_page_is_whole(ruche):
+    """docs/api.md has each route of the served document as a heading and nothing else, and names each field that a route takes or an object has."""
+    with open(os.path.join(ROOT, "docs", "api.md"), encoding="utf-8") as file:
+        page = file.read()
+    document = ruche.api.get("/v1/openapi.json")
+    served = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item if method != "parameters"}
+    written = set(re.findall(r"^### `([A-Z]+ /[^`]*)`", page, re.MULTILINE))
+    equal(sorted(served - written), [], "routes that docs/api.md leaves out")
+    equal(sorted(written - served), [], "routes that docs/api.md invents")
+    fields = {field for schema in document["components"]["schemas"].values() for field in schema.get("properties", {})}
+    fields |= {parameter["name"] for item in document["paths"].values() for method in item.values() if isinstance(method, dict)
+               for parameter in method.get("parameters", []) if parameter.get("in") == "query"}
+    words = set(re.findall(r"[A-Za-z_0-9]+", page))
+    equal(sorted(fields - words), [], "fields that docs/api.md does not name")
+
+
+@story
+def the_guide_knows_every_code():
+    """docs/guide.md explains each error of err.def with its status, and each key of the configuration that bounds something."""
+    with open(os.path.join(ROOT, "docs", "guide.md"), encoding="utf-8") as file:
+        page = file.read()
+    with open(os.path.join(ROOT, "src", "base", "err.def"), encoding="utf-8") as file:
+        errors = re.findall(r'^X\(\w+,\s*"(\w+)",\s*(\d+),\s*(\d+),\s*(\w+)', file.read(), re.MULTILINE)
+    check(len(errors) > 20, "err.def was not understood")
+    for code, status, exit_code, again in errors:
+        row = f"| `{code}` | {status} | {exit_code} | {'yes' if again == 'true' else 'no'} |"
+        check(row in page, f"docs/guide.md has no row '{row}'")
+    with open(os.path.join(ROOT, "src", "engine", "command.h"), encoding="utf-8") as file:
+        codes = re.search(r"#define EXPLAIN_CODES.*?#define X", file.read(), re.DOTALL).group(0)
+    for code in re.findall(r'"(\w+)"', codes):
+        check(re.search(rf"^\| .*`{code}`", page, re.MULTILINE), f"docs/guide.md does not explain '{code}'")
 
 
 if __name__ == "__main__":
