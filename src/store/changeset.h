@@ -1,6 +1,7 @@
 /* src/store/changeset.h: everything that one batch changes, as rows: the unit of commit. The engine fills it, the store makes it
  * durable whole or not at all, in the order of seq. Rows are final values, coalesced per row; attempts, events, log lines and
- * count deltas are additions and never coalesced away. Deletes apply before inserts. */
+ * count deltas are additions and never coalesced away. Deletes apply before inserts, ranges last; what hangs on a job (attempts, lines,
+ * progress, bodies) goes with it, also when it came in the same change-set, if only a write NONE→NONE tells of the job. */
 #pragma once
 #include "base/arena.h"
 #include "store/row.h"

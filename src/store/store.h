@@ -20,8 +20,8 @@ struct store_meta {
 };
 
 /* What a submitted change-set came to. E_OK: on disk. E_STORE_FULL, E_NOMEM: refused for sure, nothing of it is there, and the store
- * stays usable. E_STALE_TERM: another term owns the shard. E_OUTCOME_UNKNOWN: it may or may not be there: the engine must
- * store_reopen and rebuild. */
+ * stays usable. E_CONFLICT: so too, but the engine is wrong: a key that is taken, or a row that is not where it says. E_STALE_TERM:
+ * another term owns the shard. E_OUTCOME_UNKNOWN: it may or may not be there: the engine must store_reopen and rebuild. */
 struct outcome {
 	struct changeset *changeset;
 	enum err err;
@@ -56,7 +56,8 @@ struct scan_visitor {
 };
 
 struct store_verbs {
-	/* Takes the shard: a new term, above every earlier one. Tells where the store stands. */
+	/* Takes the shard: a new term, above every earlier one; sweeps bodies that were staged and never referenced. Tells where the store
+	 * stands. Nothing may be in flight. */
 	enum err (*take)(struct store *store, struct store_meta *out);
 	/* May be called while fewer than in_flight_max are unpolled. The change-set stays the engine's memory and must not change. */
 	void (*submit)(struct store *store, struct changeset *changeset);
@@ -69,7 +70,7 @@ struct store_verbs {
 	enum err (*nth_final)(struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us, uint64_t *out_uid,
 	                      uint64_t *out_bytes);
 	enum err (*scan)(struct store *store, const struct scan_visitor *visitor);
-	/* After an unknown outcome: close everything, open again, sweep orphaned bodies. Then take and scan. */
+	/* After an unknown outcome: close everything, open again. Then take and scan. Readers go on by themselves. */
 	enum err (*reopen)(struct store *store, struct problem *problem);
 	enum err (*reader_open)(struct store *store, struct reader **out); /* any thread may use the reader, one at a time */
 	/* A consistent copy while running, into a new file (E_CONFLICT when it exists). progress may be NULL. Any thread. */

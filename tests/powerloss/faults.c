@@ -279,6 +279,50 @@ static bool try_open_nth(const struct fault *fault, uint64_t nth, bool fresh)
 	return failed;
 }
 
+/* ---- the reserve ---- */
+
+static enum err reserve_store_open(struct factory *factory, struct store **out, struct problem *problem)
+{
+	(void)factory;
+	return store_sqlite_open(&(struct store_sqlite_options){ .path = path, .vfs = "shim", .unlocked = true, .reserve_bytes = 1 << 20 }, out, problem);
+}
+
+/* On a full disk enqueues are refused and completions go on, from what was kept in reserve; with room again everything goes on. */
+static void try_reserve(void)
+{
+	static struct factory factory = { .name = "shim", .fresh = shim_fresh, .open = reserve_store_open, .discard = keep };
+	struct suite suite;
+	char reserve[128];
+	snprintf(reserve, sizeof(reserve), "%s.reserve", path);
+	suite_open(&suite, &factory);
+	for (int cycle = 0; cycle < 5; cycle++) {
+		uint64_t uid = 10 * (uint64_t)cycle;
+		suite_begin(&suite);
+		for (uint64_t n = 1; n <= 3; n++)
+			suite_definition(&suite, suite_job(&suite, TABLE_NONE, TABLE_LIVE, uid + n, 1), NULL);
+		suite_commit(&suite);
+		shim_fill_unless_empty(reserve);
+		for (uint64_t n = 1; n <= 3; n++) {
+			suite_begin(&suite);
+			suite_definition(&suite, suite_job(&suite, TABLE_NONE, TABLE_LIVE, uid + 9, 1), NULL);
+			CHECK(suite_try(&suite) == E_STORE_FULL);
+			CHECK(seq_after_a_crash() == suite.meta.commit_seq);
+			suite_begin(&suite);
+			suite_job(&suite, TABLE_LIVE, TABLE_DONE, uid + n, 1);
+			suite_commit(&suite);
+			CHECK(access(reserve, F_OK) == 0);
+		}
+		shim_fill_unless_empty(NULL);
+	}
+	suite_begin(&suite);
+	suite_definition(&suite, suite_job(&suite, TABLE_NONE, TABLE_LIVE, 1000, 1), NULL);
+	suite_commit(&suite);
+	suite_close(&suite);
+	remove_store(path);
+	CHECK(unlink(reserve) == 0);
+	printf("the reserve: 5 cycles of a full disk, completions went on\n");
+}
+
 /* ---- questions ---- */
 
 static uint64_t answer_hash(const struct suite *suite, struct buf *text)
@@ -406,6 +450,8 @@ int main(int argc, char **argv)
 		sweep(&(struct fault){ SQLITE_MEMORY, FAULT_FULL, lasts }, "SQLite's allocation");
 		sweep(&(struct fault){ OWN_MEMORY, FAULT_FULL, lasts }, "our allocation");
 	}
+	if (disk)
+		try_reserve();
 	if (allocations) {
 		sweep_questions(&(struct fault){ SQLITE_MEMORY, FAULT_FULL, false });
 		sweep_questions(&(struct fault){ OWN_MEMORY, FAULT_FULL, false });

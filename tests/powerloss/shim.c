@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR_BYTES 512
@@ -34,6 +35,7 @@ static struct {
 	enum fault_kind fault;
 	uint64_t until_fault; /* 0: none */
 	bool lasts, failed;
+	const char *reserve_path;
 } shim = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void record_add(struct record *record, struct operation operation, const void *data)
@@ -113,10 +115,20 @@ bool shim_heal(void)
 	return failed;
 }
 
+void shim_fill_unless_empty(const char *reserve_path)
+{
+	CHECK(pthread_mutex_lock(&shim.lock) == 0);
+	shim.reserve_path = reserve_path;
+	CHECK(pthread_mutex_unlock(&shim.lock) == 0);
+}
+
 static bool fails(enum fault_kind kind)
 {
 	bool now = false;
+	struct stat reserve;
 	CHECK(pthread_mutex_lock(&shim.lock) == 0);
+	if (kind == FAULT_FULL && shim.reserve_path)
+		now = stat(shim.reserve_path, &reserve) == 0 && reserve.st_size > 0;
 	if (shim.until_fault && shim.fault == kind) {
 		now = shim.until_fault == 1;
 		if (!now || !shim.lasts)

@@ -44,3 +44,5 @@ enum fault_kind { FAULT_FULL, FAULT_WRITE, FAULT_SYNC, FAULT_READ, FAULT_TRUNCAT
 /* The nth operation of that kind from now on fails, and with `lasts` all after it until shim_heal. */
 void shim_fail(enum fault_kind kind, uint64_t nth, bool lasts);
 bool shim_heal(void); /* true if one failed */
+/* The disk is full as long as this file has any bytes: what is kept in reserve is all there is. NULL: no longer. */
+void shim_fill_unless_empty(const char *reserve_path);

@@ -277,8 +277,12 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 		return E_NOMEM;
 	for (; out->job_count < query->uid_count; out->job_count++) {
 		const struct mem_job *job = disk_job(disk, query->uids[out->job_count]);
-		if (job && view_fill(disk, arena, job, VIEW_PAYLOAD, &out->jobs[out->job_count]))
+		struct job_view whole = { 0 };
+		if (job && view_fill(disk, arena, job, VIEW_PAYLOAD, &whole))
 			return E_NOMEM;
+		out->jobs[out->job_count] = (struct job_view){ .definition = whole.definition, .edited_payload = whole.edited_payload,
+			                                       .row = { .uid = whole.row.uid, .flags = whole.row.flags,
+			                                                .edited_body = whole.row.edited_body } };
 	}
 	return E_OK;
 }
