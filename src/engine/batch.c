@@ -116,47 +116,57 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 	return E_OK;
 }
 
-/* Events of one queue become one row; what they count becomes the queue's deltas. `at` walks the events once per queue: a batch touches few. */
-static enum err batch_close_queue_events(struct batch *batch, struct index *index, uint32_t from)
+/* Raw line ends in JSON are blanks between its words: inside a string they would not be JSON. */
+static size_t event_write_details(char *text, struct str details)
 {
-	uint32_t slot = batch->events[from].queue;
-	struct queue *queue = queue_at(index, slot);
-	size_t bytes = 0;
-	uint32_t count = 0;
-	for (uint32_t i = from; i < batch->event_count; i++)
-		if (batch->events[i].queue == slot) {
-			bytes += 32 + UID_TEXT_BYTES + batch->events[i].details.len;
-			count++;
-		}
-	char *text = arena_alloc(&batch->cs.arena, bytes);
-	struct event_row *row = text ? change_add(&batch->cs, events) : NULL;
-	if (!row)
-		return E_NOMEM;
-	size_t len = 0;
-	for (uint32_t i = from; i < batch->event_count; i++) {
-		struct event *event = &batch->events[i];
-		if (event->queue != slot)
-			continue;
-		const char *name = event_type_name(event->type);
-		size_t name_len = strlen(name);
-		memcpy(text + len, name, name_len);
-		len += name_len;
+	for (size_t i = 0; i < details.len; i++)
+		text[i] = details.ptr[i] == '\n' || details.ptr[i] == '\r' ? ' ' : details.ptr[i];
+	return details.len;
+}
+
+static size_t event_write(char *text, const struct event *event) /* its line */
+{
+	const char *name = event_type_name(event->type);
+	size_t len = strlen(name);
+	memcpy(text, name, len);
+	text[len++] = ' ';
+	uid_text(event->uid, text + len);
+	len += UID_TEXT_BYTES - 1;
+	if (event->details.len) {
 		text[len++] = ' ';
-		if (event->uid) {
-			uid_text(event->uid, text + len);
-			len += UID_TEXT_BYTES - 1;
-		} else {
-			text[len++] = '-';
-		}
-		if (event->details.len) {
-			text[len++] = ' ';
-			memcpy(text + len, event->details.ptr, event->details.len);
-			len += event->details.len;
-		}
-		text[len++] = '\n';
+		len += event_write_details(text + len, event->details);
 	}
-	*row = (struct event_row){ .seq = batch->cs.seq, .queue = queue->number, .at_us = index->wall_us, .count = count, .lines = { text, len } };
-	queue->evented = true;
+	text[len++] = '\n';
+	return len;
+}
+
+/* Events of one queue become one row. First every row learns its size, then its lines are written. */
+static enum err batch_close_events(struct batch *batch, struct index *index)
+{
+	for (uint32_t i = 0; i < batch->event_count; i++) {
+		const struct event *event = &batch->events[i];
+		struct queue *queue = queue_at(index, event->queue);
+		if (!queue->event_row) {
+			struct event_row *row = change_add(&batch->cs, events);
+			if (!row)
+				return E_NOMEM;
+			*row = (struct event_row){ .seq = batch->cs.seq, .queue = queue->number, .at_us = index->wall_us };
+			queue->event_row = batch->cs.events.count;
+		}
+		struct event_row *row = &batch->cs.events.items[queue->event_row - 1];
+		row->count++;
+		row->lines.len += strlen(event_type_name(event->type)) + UID_TEXT_BYTES + event->details.len + 3;
+	}
+	for (uint32_t i = 0; i < batch->cs.events.count; i++) {
+		struct str *lines = &batch->cs.events.items[i].lines;
+		*lines = (struct str){ arena_alloc(&batch->cs.arena, lines->len), 0 };
+		if (!lines->ptr)
+			return E_NOMEM;
+	}
+	for (uint32_t i = 0; i < batch->event_count; i++) {
+		struct str *lines = &batch->cs.events.items[queue_at(index, batch->events[i].queue)->event_row - 1].lines;
+		lines->len += event_write((char *)(uintptr_t)lines->ptr + lines->len, &batch->events[i]);
+	}
 	return E_OK;
 }
 
@@ -186,56 +196,45 @@ static struct queue_counts counts_minus(const struct queue_counts *a, const stru
 	return delta;
 }
 
+/* Every change of a job has an event of its queue, so the events name all queues whose counters moved. */
 static enum err batch_close_counts(struct batch *batch, struct index *index)
 {
+	for (uint32_t i = 0; i < batch->event_count; i++)
+		batch_count_event(index, &batch->events[i]);
 	for (uint32_t i = 0; i < batch->event_count; i++) {
 		struct queue *queue = queue_at(index, batch->events[i].queue);
-		if (queue->counted)
-			continue;
-		struct queue_counts delta = counts_minus(&queue->counts, &queue->sent);
+		if (!queue->event_row)
+			continue; /* counted */
+		queue->event_row = 0;
 		struct queue_counts *row = change_add(&batch->cs, counts);
 		if (!row)
 			return E_NOMEM;
-		*row = delta;
-		queue->counted = true;
+		*row = counts_minus(&queue->counts, &queue->sent);
 	}
 	return E_OK;
 }
 
-/* Every change of a job has an event of its queue, so the events name all queues whose counters moved. */
-static void batch_end_marks(struct batch *batch, struct index *index)
+/* The sums go back to what was sent: nothing but this batch's events has moved them since. */
+static void batch_uncount(struct batch *batch, struct index *index)
 {
 	for (uint32_t i = 0; i < batch->event_count; i++) {
 		struct queue *queue = queue_at(index, batch->events[i].queue);
-		queue->counted = queue->evented = false;
+		queue->event_row = 0;
+		queue->counts.enqueued = queue->sent.enqueued;
+		queue->counts.started = queue->sent.started;
+		memcpy(queue->counts.ended, queue->sent.ended, sizeof(queue->sent.ended));
 	}
 }
 
 enum err batch_close(struct batch *batch, struct index *index, uint64_t seq)
 {
-	enum err err = E_OK;
 	batch->cs.seq = seq;
-	for (uint32_t i = 0; i < batch->event_count && !err; i++)
-		if (!queue_at(index, batch->events[i].queue)->evented)
-			err = batch_close_queue_events(batch, index, i);
+	enum err err = batch_close_events(batch, index);
 	for (uint32_t i = 0; i < batch->dirty_count && !err; i++)
 		err = batch_close_job(batch, index, &batch->dirty[i]);
+	err = err ? err : batch_close_counts(batch, index);
 	if (err) {
-		batch_end_marks(batch, index);
-		return err;
-	}
-	for (uint32_t i = 0; i < batch->event_count; i++)
-		batch_count_event(index, &batch->events[i]);
-	err = batch_close_counts(batch, index);
-	batch_end_marks(batch, index);
-	if (err) {
-		/* The sums go back to what was sent: nothing else has moved them since the last close. */
-		for (uint32_t i = 0; i < batch->event_count; i++) {
-			struct queue *queue = queue_at(index, batch->events[i].queue);
-			queue->counts.enqueued = queue->sent.enqueued;
-			queue->counts.started = queue->sent.started;
-			memcpy(queue->counts.ended, queue->sent.ended, sizeof(queue->sent.ended));
-		}
+		batch_uncount(batch, index);
 		return err;
 	}
 	for (uint32_t i = 0; i < batch->event_count; i++) {

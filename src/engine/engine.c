@@ -95,10 +95,7 @@ struct engine *engine_new(const struct engine_config *config, struct store *stor
 	heap_init(&engine->parked_by_deadline, engine_place_parked, engine);
 	map_init(&engine->parked_by_number, engine_hash_number, engine);
 	map_init(&engine->parked_by_uid, engine_hash_uid, engine);
-	if (index_init(&engine->index)) {
-		mem_free(engine);
-		return NULL;
-	}
+	index_init(&engine->index);
 	return engine;
 }
 
@@ -124,7 +121,6 @@ void engine_free(struct engine *engine)
 	map_fini(&engine->parked_by_uid);
 	arena_fini(&engine->scratch);
 	mem_free(engine->loaded);
-	mem_free(engine->delivery_line);
 	mem_free(engine);
 }
 
@@ -294,12 +290,12 @@ static void engine_forget_all(struct engine *engine, enum err err)
 	batch_free(engine->open);
 	engine->open = NULL;
 	engine->loaded_count = 0;
-	engine->line_count = 0;
-	int64_t now_us = engine->index.now_us, wall_us = engine->index.wall_us;
+	struct index was = engine->index;
 	index_fini(&engine->index);
-	(void)index_init(&engine->index);
-	engine->index.now_us = now_us;
-	engine->index.wall_us = wall_us;
+	index_init(&engine->index);
+	engine->index.now_us = was.now_us;
+	engine->index.wall_us = was.wall_us;
+	engine->index.text_version = was.text_version;
 }
 
 /* The open batch never was. What is in flight goes on. */

@@ -43,8 +43,6 @@ struct engine {
 	uint32_t parked_waits, first_parked, last_parked;
 	uint32_t *loaded;           /* final jobs in memory for this step only */
 	uint32_t loaded_count, loaded_capacity;
-	uint32_t *delivery_line;    /* http queues with jobs that wait for a free slot, first come first served */
-	uint32_t line_count, line_capacity;
 	struct arena scratch;       /* of a step */
 	enum err health;
 	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
@@ -61,7 +59,6 @@ struct engine {
 	uint32_t sample_count;
 	uint32_t retain_queue;      /* where retention goes on */
 	uint64_t next_seq, term, next_body, last_uid;
-	bool has_idempotency;
 	struct engine_stats stats;
 };
 
@@ -98,6 +95,7 @@ struct ending {
 	struct str error;         /* JSON */
 	struct str details;       /* of the event; empty: none */
 };
+struct str life_details_of(struct engine *engine, const char *name, struct str json); /* {"name":json} for an event; ptr NULL: no memory */
 MUST_USE enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state, const struct ending *ending);
 MUST_USE enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_type event, struct str details);
 MUST_USE enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool wall, enum event_type event, struct str details);

@@ -334,6 +334,148 @@ static void retention_keeps_the_newest(void **state)
 	world_close(&world);
 }
 
+static void an_id_is_free_once_its_job_is_deleted_and_only_once(void **state)
+{
+	struct world world;
+	struct request *requests[4];
+	(void)state;
+	world_open(&world);
+	world_manual(&world, true); /* all of it before the first commit is told */
+	world_push(&world, requests[0] = enqueue_request(&world, "q", "", "x"));
+	world_push(&world, requests[1] = job_request(&world, OP_DELETE, requests[0]->ops[0].enqueue.uid));
+	world_push(&world, requests[2] = enqueue_request(&world, "q", "", "x"));
+	world_push(&world, requests[3] = enqueue_request(&world, "q", "", "x"));
+	world_manual(&world, false);
+	world_step(&world);
+	for (int i = 0; i < 4; i++) {
+		assert_true(world_answered(&world, requests[i]));
+		assert_int_equal(requests[i]->err, E_OK);
+		assert_int_equal(requests[i]->ops[0].result.err, E_OK);
+		assert_int_equal(requests[i]->ops[0].result.duplicate, i == 3);
+	}
+	assert_true(requests[3]->ops[0].result.uid == requests[2]->ops[0].result.uid);
+	for (int i = 0; i < 4; i++)
+		request_drop(requests[i]);
+	world_close(&world);
+}
+
+/* A queue that waits for a free delivery slot is emptied and deleted. */
+static void a_deleted_queue_waits_for_no_delivery(void **state)
+{
+	struct world world;
+	uint64_t uid;
+	(void)state;
+	world_open(&world);
+	for (int i = 0; i < 2; i++)
+		world_settings(&world, i ? "second" : "first", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"rate\":{\"max\":5,\"per_ms\":1000}}");
+	for (int i = 0; i < 4; i++)
+		world_enqueue(&world, "first", "");
+	uid = world_enqueue(&world, "second", "");
+	assert_int_equal(world_state(&world, uid), JOB_WAITING);
+	assert_int_equal(world_by_hand(&world, OP_DELETE, uid), E_OK);
+	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_DELETE, "second", "", "")), E_OK);
+	struct effect *first = world.effects;
+	while (first->kind != EFFECT_DELIVER)
+		first = first->next;
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first->uid, "ruche-delivery", VERDICT_POLICY, 0), E_OK);
+	world_pass(&world, 2000);
+	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_DELETE, "second", "", "")), E_QUEUE_NOT_FOUND);
+	world_close(&world);
+}
+
+static void a_queue_that_pulls_again_delivers_no_more(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}");
+	for (int i = 0; i < 6; i++)
+		world_enqueue(&world, "web", "");
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 4);
+	world_settings(&world, "web", "{\"target\":\"pull\"}");
+	for (struct effect *effect = world.effects; effect; effect = effect->next)
+		if (effect->kind == EFFECT_DELIVER)
+			assert_int_equal(world_lease(&world, OP_COMPLETE, effect->uid, "ruche-delivery", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 4);
+	world_close(&world);
+}
+
+/* Texts of settings are told apart by their version, for whoever keeps what he read from them. */
+static void different_settings_have_different_versions(void **state)
+{
+	struct world world;
+	uint64_t versions[2] = { 0 };
+	uint32_t count = 0;
+	(void)state;
+	world_open(&world);
+	world_manual(&world, true);
+	struct request *requests[5] = {
+		enqueue_request(&world, "other", "", ""), /* in flight, so that all others share a change-set */
+		queue_request(&world, OP_QUEUE_PUT, "web", "", "{\"target\":\"http\",\"http\":{\"url\":\"http://one/\"}}"),
+		enqueue_request(&world, "web", "", ""),
+		queue_request(&world, OP_QUEUE_PUT, "web", "", "{\"http\":{\"url\":\"http://two/\"}}"),
+		enqueue_request(&world, "web", "", ""),
+	};
+	for (int i = 0; i < 5; i++)
+		world_push(&world, requests[i]);
+	world_manual(&world, false);
+	world_step(&world);
+	for (struct effect *effect = world.effects; effect; effect = effect->next)
+		if (effect->kind == EFFECT_DELIVER)
+			versions[count++] = effect->settings->version;
+	assert_int_equal(count, 2);
+	assert_true(versions[0] != versions[1]);
+	for (int i = 0; i < 5; i++) {
+		assert_true(world_answered(&world, requests[i]));
+		request_drop(requests[i]);
+	}
+	world_close(&world);
+}
+
+/* ---- events ---- */
+
+static struct str world_events(struct world *world, struct arena *arena)
+{
+	struct reader *reader;
+	struct answer answer;
+	struct buf buf;
+	buf_init(&buf, 1 << 20);
+	assert_int_equal(world->store->verbs->reader_open(world->store, &reader), E_OK);
+	assert_int_equal(reader_run(reader, &(struct query){ .kind = QUERY_EVENTS, .limit = LIMIT_PAGE }, arena, &answer), E_OK);
+	for (uint32_t i = 0; i < answer.event_count; i++)
+		buf_add(&buf, answer.events[i].lines);
+	reader_close(reader);
+	assert_true(buf_ok(&buf));
+	struct str text = arena_str(arena, buf_str(&buf));
+	buf_fini(&buf);
+	return text;
+}
+
+static void events_are_one_line_each(void **state)
+{
+	struct world world;
+	struct arena arena = { 0 };
+	uint64_t uids[2];
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{}");
+	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_PAUSE, "q", "", "")), E_OK);
+	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_RESUME, "q", "", "")), E_OK);
+	world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	struct request *request = lease_request(&world, OP_PROGRESS, uids[0]);
+	request->ops[0].lease.body = STR("{\r\n\t\"done\": 3\n}");
+	assert_int_equal(world_err(&world, request), E_OK);
+	struct str text = world_events(&world, &arena);
+	char uid[UID_TEXT_BYTES];
+	uid_text(uids[0], uid);
+	char *expected = arena_printf(&arena, "queue_changed 0000000000000\nqueue_paused 0000000000000\nqueue_resumed 0000000000000\nenqueued %s\nactive %s\n"
+	                                      "progress %s {\"progress\":{  \t\"done\": 3 }}\n", uid, uid, uid);
+	assert_string_equal(text.ptr, expected);
+	arena_fini(&arena);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +493,11 @@ int main(void)
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
+		cmocka_unit_test(an_id_is_free_once_its_job_is_deleted_and_only_once),
+		cmocka_unit_test(a_deleted_queue_waits_for_no_delivery),
+		cmocka_unit_test(a_queue_that_pulls_again_delivers_no_more),
+		cmocka_unit_test(different_settings_have_different_versions),
+		cmocka_unit_test(events_are_one_line_each),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

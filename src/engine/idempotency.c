@@ -9,22 +9,6 @@ struct kept { /* in the store, in this machine's byte order: a record lives a da
 };
 _Static_assert(sizeof(struct kept) == 32, "stored");
 
-static const struct idempotency_row *idempotency_in(const struct changeset *cs, struct str key)
-{
-	for (uint32_t i = 0; i < cs->idempotency.count; i++)
-		if (str_eq(cs->idempotency.items[i].key, key))
-			return &cs->idempotency.items[i];
-	return NULL;
-}
-
-static const struct idempotency_row *idempotency_in_flight(const struct engine *engine, struct str key)
-{
-	const struct idempotency_row *row = idempotency_in(&engine->open->cs, key);
-	for (const struct batch *batch = engine->first_flying; batch && !row; batch = batch->next)
-		row = idempotency_in(&batch->cs, key);
-	return row;
-}
-
 /* Plan leaves what it found in the request's own state, for the check that follows. */
 void idempotency_found(struct request *request, const struct idempotency_row *record)
 {
@@ -50,15 +34,25 @@ enum idempotency idempotency_check(struct engine *engine, struct request *reques
 		return IDEMPOTENCY_MISMATCH;
 	if (request->replayed)
 		return IDEMPOTENCY_REPLAYED;
-	const struct idempotency_row *row = idempotency_in_flight(engine, request->idempotency_key);
-	if (!row)
+	const struct key *key = key_find(&engine->index, SLOT_NONE, request->idempotency_key);
+	if (!key)
 		return IDEMPOTENCY_NEW;
-	return row->request_hash == request->request_hash ? IDEMPOTENCY_IN_FLIGHT : IDEMPOTENCY_MISMATCH;
+	return key->uid == request->request_hash ? IDEMPOTENCY_IN_FLIGHT : IDEMPOTENCY_MISMATCH;
+}
+
+static bool idempotency_matters(const struct request *request) /* what was refused whole may be tried again */
+{
+	for (uint32_t i = 0; i < request->op_count; i++)
+		if (request->ops[i].result.err == E_OK)
+			return true;
+	return false;
 }
 
 enum err idempotency_record(struct engine *engine, struct request *request)
 {
 	struct changeset *cs = &engine->open->cs;
+	if (!idempotency_matters(request))
+		return E_OK;
 	struct idempotency_row *row = change_add(cs, idempotency);
 	struct kept *kept = row ? ARENA_ARRAY(&cs->arena, struct kept, request->op_count) : NULL;
 	if (!kept)
@@ -68,8 +62,7 @@ enum err idempotency_record(struct engine *engine, struct request *request)
 		kept[i] = (struct kept){ .uid = result->uid, .fence = result->fence, .err = (uint32_t)result->err, .state = (uint32_t)result->state,
 			                 .duplicate = result->duplicate, .cancel_requested = result->cancel_requested };
 	}
-	*row = (struct idempotency_row){ .key = request->idempotency_key, .request_hash = request->request_hash, .at_us = engine->index.wall_us,
+	*row = (struct idempotency_row){ .key = request->idempotency_key, .request_hash = request->request_hash, .at_us = engine->index.now_us,
 		                         .answer = { (const char *)kept, request->op_count * sizeof(*kept) } };
-	engine->has_idempotency = true;
-	return E_OK;
+	return batch_key(engine->open, &engine->index, SLOT_NONE, request->idempotency_key, request->request_hash);
 }

@@ -39,9 +39,11 @@ static uint64_t index_hash_priority(void *context, uint32_t item)
 	return map_mix((uint64_t)entry->queue << 32 | (uint32_t)entry->priority);
 }
 
-enum err index_init(struct index *index)
+void index_init(struct index *index)
 {
 	*index = (struct index){ .next_queue_number = 1, .first_idle = SLOT_NONE };
+	for (int line = 0; line < LINE_COUNT; line++)
+		index->lines[line].first = index->lines[line].last = SLOT_NONE;
 	pool_init(&index->operations, sizeof(struct running));
 	pool_init(&index->jobs, sizeof(struct job));
 	pool_init(&index->leases, sizeof(struct lease));
@@ -64,7 +66,6 @@ enum err index_init(struct index *index)
 	heap_init(&index->due_wall, index_place_due_wall, index);
 	heap_init(&index->blocked_groups, index_place_blocked_group, index);
 	heap_init(&index->blocked_queues, index_place_blocked_queue, index);
-	return E_OK;
 }
 
 void index_fini(struct index *index)
@@ -93,6 +94,5 @@ void index_fini(struct index *index)
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		heap_fini(heaps[i]);
 	mem_free(index->policies);
-	mem_free(index->flagged);
 	*index = (struct index){ 0 };
 }

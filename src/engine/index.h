@@ -108,6 +108,9 @@ struct queue_flow { /* what happened lately; memory only */
 	struct histogram *wait, *run; /* NULL until something was measured */
 };
 
+/* Lines of queues, first come first served: something may start (flagged); jobs of an http queue wait for a free slot. */
+enum line { LINE_FLAGGED, LINE_DELIVERY, LINE_COUNT };
+
 struct parked_link { /* a waiting claim in one queue's line */
 	struct parked_link *before, *after;
 	uint32_t parked, queue;
@@ -138,9 +141,9 @@ struct queue {
 	uint64_t live[JOB_STATE_COUNT];
 	struct parked_link *first_waiter, *last_waiter;
 	uint32_t waiters;
-	bool flagged;             /* stands in the engine's list of queues to serve */
-	bool counted, evented;    /* stands in the open batch's list of queues */
-	bool in_delivery_line;
+	uint32_t next_in[LINE_COUNT];
+	bool in_line[LINE_COUNT];
+	uint32_t event_row;       /* while a batch closes: 1 + the place of its row among the events; 0: none */
 	int64_t retain_us;        /* when retention looks again */
 	struct queue_flow flow;
 };
@@ -151,12 +154,11 @@ struct policy {
 	bool saved;               /* its row is in a change-set */
 };
 
-/* (queue, id) of jobs whose change-set is not committed yet: everything older is found in the store. */
+/* (queue, id) of jobs, and Idempotency-Keys of requests, whose change-set is not committed yet: everything older is found in the store. */
 struct key {
-	uint32_t queue;           /* slot */
+	uint32_t queue;           /* slot; SLOT_NONE: an Idempotency-Key */
 	struct str id;
-	uint64_t hash, uid;
-	uint64_t version;
+	uint64_t hash, uid;       /* uid: or the request's hash */
 };
 
 /* A bulk operation that has not ended. */
@@ -173,17 +175,17 @@ struct index {
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues;
 	uint32_t first_idle;      /* groups */
-	uint32_t *flagged;        /* queues to serve */
-	uint32_t flagged_count, flagged_capacity;
+	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, deliveries;
 	uint32_t next_queue_number;
+	uint64_t text_version;    /* of the settings read last: no two texts have the same */
 	uint64_t open_seq;        /* of the open change-set */
 	uint64_t committed_seq;
 	int64_t now_us, wall_us;  /* of this step */
 	int64_t caution_us;       /* engine time saved by the commit before the restart: rates stay shut for one window after it */
 };
 
-enum err index_init(struct index *index);
+void index_init(struct index *index);
 void index_fini(struct index *index);
 
 static inline struct job *job_at(const struct index *index, uint32_t slot) { return pool_at(&index->jobs, slot); }
@@ -210,7 +212,7 @@ uint32_t queue_find(const struct index *index, struct queue_name name);
 uint32_t queue_find_number(const struct index *index, uint32_t number);
 MUST_USE enum err queue_create(struct index *index, struct queue_name name, uint32_t *out_slot); /* default settings; number set by the caller or next */
 void queue_destroy(struct index *index, uint32_t slot); /* with its groups; no job and no waiter is left */
-/* Reads JSON over the present settings (or the defaults), on success swaps them in; *out_before holds the old text for undo. */
+/* Reads JSON over the present settings (or the defaults), on success swaps them in. */
 enum err queue_set_settings(struct index *index, uint32_t slot, struct str json, bool replace, struct problem *problem);
 enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *text); /* takes the text: whole settings, valid */
 uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
@@ -223,7 +225,9 @@ void group_refresh(struct index *index, uint32_t slot);
 bool group_is_needed(const struct group *group);
 void queue_refresh(struct index *index, uint32_t slot);      /* its places in due, due_wall */
 void queue_refresh_groups(struct index *index, uint32_t slot); /* after settings changed */
-void queue_flag(struct index *index, uint32_t slot);
+void queue_flag(struct index *index, uint32_t slot);         /* to be served in this step */
+void line_add(struct index *index, enum line line, uint32_t slot); /* at the end, if it is not in */
+uint32_t line_take(struct index *index, enum line line);          /* the first, or SLOT_NONE */
 void queue_open_at(struct index *index, uint32_t slot, int64_t at_us); /* flags it then: its rate lets it start again */
 /* May a job of this queue start now? If not, *why; when the rate is the reason, *until_us. */
 bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us);
@@ -245,7 +249,7 @@ void name_drop(struct index *index, uint32_t slot);
 struct str name_text(const struct index *index, uint32_t slot);
 MUST_USE enum err key_add(struct index *index, uint32_t queue, struct str id, uint64_t uid, uint32_t *out_slot);
 void key_remove(struct index *index, uint32_t slot);
-uint64_t key_find(const struct index *index, uint32_t queue, struct str id); /* uid, or 0 */
+const struct key *key_find(const struct index *index, uint32_t queue, struct str id); /* of a job that is not deleted; NULL: none */
 uint32_t operation_find(const struct index *index, uint64_t number);
 MUST_USE enum err operation_add(struct index *index, const struct operation_row *row, uint32_t *out_slot); /* copies the strings */
 void operation_remove(struct index *index, uint32_t slot);

@@ -123,17 +123,16 @@ struct key_wanted {
 	struct str id;
 };
 
+/* What names a deleted job is free, though the deletion may still be undone. */
 static bool key_is(void *context, uint32_t slot, const void *wanted)
 {
-	const struct key *key = pool_at(&((const struct index *)context)->keys, slot);
+	const struct index *index = context;
+	const struct key *key = pool_at(&index->keys, slot);
 	const struct key_wanted *w = wanted;
-	return key->queue == w->queue && str_eq(key->id, w->id);
-}
-
-static uint32_t key_slot(const struct index *index, uint32_t queue, struct str id)
-{
-	struct key_wanted wanted = { queue, id };
-	return map_find(&index->keys_by_id, str_hash(id, queue), key_is, &wanted);
+	if (key->queue != w->queue || !str_eq(key->id, w->id))
+		return false;
+	uint32_t job = key->queue == SLOT_NONE ? SLOT_NONE : job_find(index, key->uid);
+	return key->queue == SLOT_NONE || (job != SLOT_NONE && !(job_at(index, job)->flags & JOB_DELETED));
 }
 
 enum err key_add(struct index *index, uint32_t queue, struct str id, uint64_t uid, uint32_t *out_slot)
@@ -144,7 +143,7 @@ enum err key_add(struct index *index, uint32_t queue, struct str id, uint64_t ui
 	if (err)
 		return err;
 	*(struct key *)pool_at(&index->keys, slot) = (struct key){
-		.queue = queue, .id = id, .hash = str_hash(id, queue), .uid = uid, .version = index->open_seq
+		.queue = queue, .id = id, .hash = str_hash(id, queue), .uid = uid
 	};
 	err = map_put(&index->keys_by_id, str_hash(id, queue), slot);
 	CHECK(!err);
@@ -158,10 +157,11 @@ void key_remove(struct index *index, uint32_t slot)
 	pool_give(&index->keys, slot);
 }
 
-uint64_t key_find(const struct index *index, uint32_t queue, struct str id)
+const struct key *key_find(const struct index *index, uint32_t queue, struct str id)
 {
-	uint32_t slot = key_slot(index, queue, id);
-	return slot == MAP_NONE ? 0 : ((struct key *)pool_at(&index->keys, slot))->uid;
+	struct key_wanted wanted = { queue, id };
+	uint32_t slot = map_find(&index->keys_by_id, str_hash(id, queue), key_is, &wanted);
+	return slot == MAP_NONE ? NULL : pool_at(&index->keys, slot);
 }
 
 /* ---- bulk operations that have not ended: few ---- */

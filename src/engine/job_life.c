@@ -15,6 +15,24 @@ static enum event_type life_final_event(enum job_state state)
 	}
 }
 
+struct str life_details_of(struct engine *engine, const char *name, struct str json)
+{
+	size_t name_len = strlen(name), len = 0;
+	char *text = arena_alloc(&engine->open->cs.arena, name_len + json.len + 5);
+	if (!text)
+		return (struct str){ 0 };
+	text[len++] = '{';
+	text[len++] = '"';
+	memcpy(text + len, name, name_len);
+	len += name_len;
+	text[len++] = '"';
+	text[len++] = ':';
+	memcpy(text + len, json.ptr, json.len);
+	len += json.len;
+	text[len++] = '}';
+	return (struct str){ text, len };
+}
+
 static const struct retention *life_retention(const struct queue *queue, enum job_state state)
 {
 	return state == JOB_COMPLETED ? &queue->settings.keep_completed : &queue->settings.keep_failed;

@@ -43,9 +43,8 @@ static bool enqueue_is_duplicate(struct engine *engine, struct op *op, uint32_t 
 {
 	if (!op->enqueue.id.len)
 		return false;
-	uint64_t uid = key_find(&engine->index, queue, op->enqueue.id);
-	if (!uid)
-		uid = op->result.uid; /* what plan found in the store */
+	const struct key *key = key_find(&engine->index, queue, op->enqueue.id);
+	uint64_t uid = key ? key->uid : op->result.uid; /* or what plan found in the store */
 	uint32_t slot = plan_job(engine, uid);
 	op->result.uid = 0;
 	if (slot == SLOT_NONE)

@@ -86,7 +86,8 @@ static enum err lease_progress(struct engine *engine, struct op *op, const struc
 		return E_NOMEM;
 	*row = (struct progress_row){ .uid = job->uid, .at_us = engine->index.wall_us, .json = op->lease.body };
 	engine->open->bytes += op->lease.body.len;
-	return batch_event(engine->open, EVENT_PROGRESS, job->queue, job->uid, op->lease.body);
+	struct str details = life_details_of(engine, "progress", op->lease.body);
+	return details.ptr ? batch_event(engine->open, EVENT_PROGRESS, job->queue, job->uid, details) : E_NOMEM;
 }
 
 static enum err lease_log(struct engine *engine, struct op *op, const struct job *job)

@@ -47,7 +47,9 @@ static void plan_key(struct engine *engine, struct plan *plan, struct queue_name
 	uint32_t slot = queue_find(&engine->index, name);
 	if (slot == SLOT_NONE || id.len == 0)
 		return;
-	if ((*target = key_find(&engine->index, slot, id)) != 0)
+	const struct key *key = key_find(&engine->index, slot, id);
+	*target = key ? key->uid : 0;
+	if (key)
 		return;
 	uint32_t capacity = plan->key_capacity;
 	struct load_key *keys = plan_grow(engine, plan->keys, plan->load.key_count, &capacity, sizeof(*keys));
@@ -223,6 +225,6 @@ uint32_t plan_job(struct engine *engine, uint64_t uid)
 uint64_t plan_uid_of(const struct engine *engine, struct queue_name name, struct str id, uint64_t loaded)
 {
 	uint32_t queue = queue_find(&engine->index, name);
-	uint64_t uid = queue == SLOT_NONE ? 0 : key_find(&engine->index, queue, id);
-	return uid ? uid : loaded;
+	const struct key *key = queue == SLOT_NONE ? NULL : key_find(&engine->index, queue, id);
+	return key ? key->uid : loaded;
 }

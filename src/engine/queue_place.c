@@ -76,7 +76,7 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 {
 	uint32_t slot;
 	name = queue_whole_name(name);
-	/* One more queue to flag and to place: reserved here, so that neither can fail later. */
+	/* One more queue to place: reserved here, so that it cannot fail later. */
 	enum err err = heap_reserve(&index->due, 1);
 	err = err ? err : heap_reserve(&index->due_wall, 1);
 	err = err ? err : heap_reserve(&index->blocked_queues, 1);
@@ -85,16 +85,6 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 	err = err ? err : pool_take(&index->queues, &slot);
 	if (err)
 		return err;
-	if (index->flagged_capacity < index->queues.used) {
-		uint32_t capacity = index->queues.used * 2;
-		uint32_t *flagged = mem_realloc(index->flagged, capacity * sizeof(*flagged));
-		if (!flagged) {
-			pool_give(&index->queues, slot);
-			return E_NOMEM;
-		}
-		index->flagged = flagged;
-		index->flagged_capacity = capacity;
-	}
 	struct queue *queue = queue_at(index, slot);
 	*queue = (struct queue){
 		.number = index->next_queue_number, .hash = queue_hash(name),
@@ -125,6 +115,46 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 	return E_OK;
 }
 
+/* ---- lines of queues ---- */
+
+void line_add(struct index *index, enum line line, uint32_t slot)
+{
+	struct queue *queue = queue_at(index, slot);
+	if (queue->in_line[line])
+		return;
+	queue->in_line[line] = true;
+	queue->next_in[line] = SLOT_NONE;
+	if (index->lines[line].first == SLOT_NONE)
+		index->lines[line].first = slot;
+	else
+		queue_at(index, index->lines[line].last)->next_in[line] = slot;
+	index->lines[line].last = slot;
+	index->lines[line].count++;
+}
+
+uint32_t line_take(struct index *index, enum line line)
+{
+	uint32_t slot = index->lines[line].first;
+	if (slot == SLOT_NONE)
+		return SLOT_NONE;
+	struct queue *queue = queue_at(index, slot);
+	index->lines[line].first = queue->next_in[line];
+	index->lines[line].count--;
+	queue->in_line[line] = false;
+	return slot;
+}
+
+static void line_remove(struct index *index, enum line line, uint32_t gone)
+{
+	if (!queue_at(index, gone)->in_line[line])
+		return;
+	for (uint32_t count = index->lines[line].count; count > 0; count--) { /* once round */
+		uint32_t slot = line_take(index, line);
+		if (slot != gone)
+			line_add(index, line, slot);
+	}
+}
+
 static void queue_forget_priorities(struct index *index, struct queue *queue)
 {
 	for (uint32_t slot = queue->first_priority; slot != SLOT_NONE;) {
@@ -149,9 +179,8 @@ void queue_destroy(struct index *index, uint32_t slot)
 	for (uint32_t group = 0; queue->groups && group < index->groups.used; group++)
 		if (group_at(index, group)->key.ptr && group_at(index, group)->queue == slot)
 			group_destroy(index, group);
-	for (uint32_t i = 0; queue->flagged && i < index->flagged_count; i++)
-		if (index->flagged[i] == slot)
-			index->flagged[i] = index->flagged[--index->flagged_count];
+	for (int line = 0; line < LINE_COUNT; line++)
+		line_remove(index, (enum line)line, slot);
 	map_remove(&index->queues_by_name, queue->hash, slot);
 	map_remove(&index->queues_by_number, map_mix(queue->number), slot);
 	queue_free_contents(queue);
@@ -212,7 +241,7 @@ enum err queue_set_settings(struct index *index, uint32_t slot, struct str json_
 		goto out;
 	}
 	queue_settings_write(&settings, &buf);
-	struct shared_text *text = buf_ok(&buf) ? shared_text_new(buf_str(&buf), index->open_seq) : NULL;
+	struct shared_text *text = buf_ok(&buf) ? shared_text_new(buf_str(&buf), ++index->text_version) : NULL;
 	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
 out:
 	arena_fini(&arena);
@@ -510,12 +539,7 @@ void queue_refresh(struct index *index, uint32_t slot)
 
 void queue_flag(struct index *index, uint32_t slot)
 {
-	struct queue *queue = queue_at(index, slot);
-	if (queue->flagged)
-		return;
-	CHECK(index->flagged_count < index->flagged_capacity);
-	index->flagged[index->flagged_count++] = slot;
-	queue->flagged = true;
+	line_add(index, LINE_FLAGGED, slot);
 }
 
 void queue_open_at(struct index *index, uint32_t slot, int64_t at_us)

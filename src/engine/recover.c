@@ -22,7 +22,7 @@ static enum err recover_queue(void *context, const struct queue_row *row)
 	queue->paused = row->paused;
 	queue->created_us = row->created_us;
 	queue->version = row->version;
-	struct shared_text *text = shared_text_new(row->settings, row->version);
+	struct shared_text *text = shared_text_new(row->settings, ++index->text_version);
 	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
 	return err == E_INVALID || err == E_UNKNOWN_FIELD || err == E_MALFORMED ? E_OK : err; /* unreadable settings: the defaults stand */
 }
@@ -217,7 +217,6 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->maintain_us = from_us;
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;
-	engine->has_idempotency = true;
 	engine->full_until_us = 0;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
 	arena_reset(&engine->scratch);

@@ -162,7 +162,7 @@ void maintain(struct engine *engine)
 		return;
 	bool busy = retain_round(engine);
 	busy |= retain_events(engine);
-	if (engine->has_idempotency && !batch_is_empty(engine->open))
-		engine->open->cs.idempotency_before_us = index->wall_us - engine->config.idempotency_age_ms * 1000;
+	if (!batch_is_empty(engine->open))
+		engine->open->cs.idempotency_before_us = index->now_us - engine->config.idempotency_age_ms * 1000;
 	engine->maintain_us = index->now_us + (busy ? MAINTAIN_BUSY_US : MAINTAIN_US);
 }

@@ -286,52 +286,30 @@ static enum err serve_delivery(struct engine *engine, uint32_t slot)
 	return E_OK;
 }
 
-static void serve_line_up(struct engine *engine, uint32_t slot)
-{
-	struct queue *queue = queue_at(&engine->index, slot);
-	if (queue->in_delivery_line)
-		return;
-	if (engine->line_count == engine->line_capacity) {
-		uint32_t capacity = engine->line_capacity ? engine->line_capacity * 2 : 64;
-		uint32_t *line = mem_realloc(engine->delivery_line, capacity * sizeof(*line));
-		if (!line) {
-			queue_flag(&engine->index, slot); /* next step again */
-			return;
-		}
-		engine->delivery_line = line;
-		engine->line_capacity = capacity;
-	}
-	engine->delivery_line[engine->line_count++] = slot;
-	queue->in_delivery_line = true;
-}
-
-/* Round and round the line, a few deliveries a turn, while there are slots. */
+/* Round and round the line, a few deliveries a turn, while there are slots. True: the batch is full, there is more. */
 static bool serve_deliveries(struct engine *engine)
 {
-	uint32_t at = 0;
-	bool more = false;
-	while (at < engine->line_count && engine->index.deliveries < engine->config.deliveries_max && !engine->quiesced) {
-		if (batch_is_large(engine->open)) {
-			more = true;
-			break;
-		}
-		uint32_t slot = engine->delivery_line[at++];
+	struct index *index = &engine->index;
+	uint32_t slot;
+	while (index->deliveries < engine->config.deliveries_max && !engine->quiesced && index->lines[LINE_DELIVERY].count) {
 		enum err err = E_OK;
-		queue_at(&engine->index, slot)->in_delivery_line = false;
-		for (int turn = 0; turn < DELIVERY_TURN && !err && engine->index.deliveries < engine->config.deliveries_max; turn++) {
+		if (batch_is_large(engine->open))
+			return true;
+		slot = line_take(index, LINE_DELIVERY);
+		if (queue_at(index, slot)->settings.target != TARGET_HTTP)
+			continue; /* its settings have changed */
+		for (int turn = 0; turn < DELIVERY_TURN && !err && index->deliveries < engine->config.deliveries_max; turn++) {
 			struct mark mark = batch_mark(engine->open);
 			err = serve_delivery(engine, slot);
 			if (err && err != E_NOT_FOUND)
-				batch_undo(engine->open, &engine->index, mark);
+				batch_undo(engine->open, index, mark);
 		}
 		if (err != E_NOT_FOUND)
-			serve_line_up(engine, slot);
+			line_add(index, LINE_DELIVERY, slot);
 		if (err == E_NOMEM)
 			break;
 	}
-	engine->line_count -= at;
-	memmove(engine->delivery_line, engine->delivery_line + at, engine->line_count * sizeof(*engine->delivery_line));
-	return more;
+	return false;
 }
 
 bool serve_flagged(struct engine *engine)
@@ -340,17 +318,14 @@ bool serve_flagged(struct engine *engine)
 	if (engine_is_full(engine))
 		return false;
 	/* Serving a queue may flag it again; flags of this round are worked off once. */
-	for (uint32_t rounds = index->flagged_count; rounds > 0 && index->flagged_count > 0; rounds--) {
-		uint32_t slot = index->flagged[--index->flagged_count];
-		struct queue *queue = queue_at(index, slot);
-		queue->flagged = false;
-		if (queue->settings.target == TARGET_HTTP)
-			serve_line_up(engine, slot);
-		if (queue->first_waiter && serve_waiters(engine, slot)) {
+	for (uint32_t rounds = index->lines[LINE_FLAGGED].count; rounds > 0; rounds--) {
+		uint32_t slot = line_take(index, LINE_FLAGGED);
+		if (queue_at(index, slot)->settings.target == TARGET_HTTP)
+			line_add(index, LINE_DELIVERY, slot);
+		if (serve_waiters(engine, slot)) {
 			queue_flag(index, slot);
 			return true;
 		}
 	}
-	bool more = engine->line_count ? serve_deliveries(engine) : false;
-	return more;
+	return serve_deliveries(engine);
 }
