@@ -236,7 +236,7 @@ static void limited_to_queues(void **state)
 		{ "POST", "/v1/queues/theirs/groups/g/pause", NULL, 403, "queue" },
 		{ "GET", "/v1/events", NULL, 403, "queue" },
 		{ "GET", "/v1/events?queue=theirs", NULL, 403, "queue" },
-		{ "POST", "/v1/operations", "{\"action\":\"retry\",\"filter\":{}}", 403, "filter.queue" },
+		{ "POST", "/v1/operations", "{\"action\":\"retry\",\"filter\":{\"states\":[\"failed\"]}}", 403, "filter.queue" },
 		{ "POST", "/v1/operations", "{\"action\":\"retry\",\"filter\":{\"queue\":\"theirs\"}}", 403, "queue" },
 		{ "POST", "/v1/operations", "{\"action\":\"move\",\"filter\":{\"queue\":\"mine\"},\"arguments\":{\"queue\":\"theirs\"}}", 403, "queue" },
 		{ "POST", "/v1/jobs/" UID_1 "/move", "{\"queue\":\"theirs\"}", 403, "queue" },

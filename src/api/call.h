@@ -11,7 +11,6 @@
 #include "api/shelf.h"
 #include "base/uid.h"
 
-#define CALL_PIECES     2     /* {…} parts of a path */
 #define CALL_PARAMS     18    /* query parameters of a route */
 #define CALL_ARENA_MAX  ((size_t)256 * 1024 * 1024)
 #define ANSWER_MAX      ((size_t)1024 * 1024 * 1024)
@@ -29,7 +28,7 @@ struct call {
 	const struct route *route;
 	struct roster *roster;        /* that admitted it; NULL: everything is open */
 	const struct token *token;
-	struct str pieces[CALL_PIECES];
+	struct str pieces[ROUTE_PIECES];
 	struct param_value params[CALL_PARAMS];
 	struct request request;
 	uint32_t op_capacity;

@@ -220,7 +220,7 @@ static const struct {
 	{ "POST", "/v1/queues/q/groups/g/resume?namespace=n", NULL, "group_resume queue=n/q group=g" },
 
 	/* bulk work */
-	{ "POST", "/v1/operations", "{\"action\":\"retry\",\"filter\":{}}", "operation_start action=retry filter={\"namespace\":\"default\"}" },
+	{ "POST", "/v1/operations", "{\"action\":\"retry\",\"filter\":{\"queue\":\"q\"}}", "operation_start action=retry filter={\"namespace\":\"default\",\"queue\":\"q\"}" },
 	{ "POST", "/v1/operations",
 	  "{\"filter\":{\"queue\":\"q\",\"state\":\"failed, expired\",\"name\":\"k\",\"id\":\"i*\",\"group\":\"g\",\"tag\":\"t\",\"error\":\"e\",\"namespace\":\"n\","
 	  "\"created_after\":\"2026-01-01T00:00:00Z\",\"finished_before\":\"2026-02-01T01:00:00+01:00\"},\"arguments\":{\"priority\":4},\"action\":\"reprioritise\"}",
@@ -253,7 +253,7 @@ static const struct {
 	  "{\"op\":\"group_resume\",\"queue\":\"q\",\"group\":\"g\"},{\"op\":\"groups\",\"queue\":\"q\"},{\"op\":\"group_delete\",\"queue\":\"q\",\"group\":\"g\"}]}",
 	  "group_put queue=q group=g settings={\"concurrency\":null}\ngroup_pause queue=q group=g\ngroup_resume queue=q group=g\ngroups queue=q limit=100\n"
 	  "group_delete queue=q group=g" },
-	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"operation_start\",\"action\":\"delete\",\"filter\":{}},{\"op\":\"operation_pause\",\"uid\":\"" UID "\"},"
+	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"operation_start\",\"action\":\"delete\",\"filter\":{\"namespace\":\"default\"}},{\"op\":\"operation_pause\",\"uid\":\"" UID "\"},"
 	  "{\"op\":\"operation_resume\",\"uid\":\"" UID "\"},{\"op\":\"operation_cancel\",\"uid\":\"" UID "\"}]}",
 	  "operation_start action=delete filter={\"namespace\":\"default\"}\noperation_pause " UID "\noperation_resume " UID "\noperation_cancel " UID },
 };

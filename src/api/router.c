@@ -57,10 +57,26 @@ static bool pattern_matches(const char *pattern, struct str path, struct str *pi
 	return at == end;
 }
 
-static void allow_add(char allow[ROUTE_ALLOW_BYTES], enum http_method method)
+/* A literal path hides the patterns that would match it too: "count" is no uid. */
+static const struct route *route_literal(struct str path)
 {
-	size_t len = strlen(allow);
-	snprintf(allow + len, ROUTE_ALLOW_BYTES - len, "%s%s", len ? ", " : "", http_method_name(method));
+	for (uint32_t i = 0; i < route_count; i++)
+		if (str_eq(path, str_of(routes[i].pattern)))
+			return &routes[i];
+	return NULL;
+}
+
+/* The methods of this address, for Allow. */
+static void route_allow(struct str path, const struct route *literal, char allow[ROUTE_ALLOW_BYTES])
+{
+	struct str raw[ROUTE_PIECES];
+	allow[0] = '\0';
+	for (uint32_t i = 0; i < route_count; i++) {
+		size_t len = strlen(allow);
+		bool here = literal ? strcmp(literal->pattern, routes[i].pattern) == 0 : pattern_matches(routes[i].pattern, path, raw);
+		if (here)
+			snprintf(allow + len, ROUTE_ALLOW_BYTES - len, "%s%s", len ? ", " : "", http_method_name(routes[i].method));
+	}
 }
 
 static enum err route_missing(struct str path, const char *allow, enum http_method method, struct problem *problem)
@@ -77,33 +93,31 @@ static enum err route_missing(struct str path, const char *allow, enum http_meth
 	return problem_set(problem, E_NOT_FOUND, "", "There is nothing at this address; GET /v1/openapi.json lists what there is.");
 }
 
+static enum err pieces_decode(const struct str raw[ROUTE_PIECES], struct arena *arena, struct str *pieces, struct problem *problem)
+{
+	for (int n = 0; n < ROUTE_PIECES && raw[n].len; n++) {
+		enum err err = piece_decode(raw[n], arena, &pieces[n]);
+		if (err)
+			return problem_set(problem, err, "path", "The path holds bad percent-escapes, NUL or bytes that are not UTF-8.");
+	}
+	return E_OK;
+}
+
 enum err route_find(enum http_method method, struct str path, struct arena *arena, const struct route **out, struct str *pieces,
 		    char allow[ROUTE_ALLOW_BYTES], struct problem *problem)
 {
-	struct str raw[2] = { { 0 }, { 0 } };
 	enum http_method wanted = method == HTTP_M_HEAD ? HTTP_M_GET : method;
-	const struct route *literal = NULL;
-	allow[0] = '\0';
 	for (uint32_t i = 0; i < route_count; i++) {
-		const struct route *route = &routes[i];
-		if (literal && strcmp(literal->pattern, route->pattern) != 0)
-			continue; /* a literal path hides the patterns after it: "count" is no uid */
-		raw[0].len = raw[1].len = 0;
-		if (!pattern_matches(route->pattern, path, raw))
+		struct str raw[ROUTE_PIECES] = { { 0 }, { 0 } };
+		if (routes[i].method != wanted || !pattern_matches(routes[i].pattern, path, raw))
 			continue;
-		if (!strchr(route->pattern, '{'))
-			literal = route;
-		allow_add(allow, route->method);
-		if (route->method != wanted)
-			continue;
-		for (int n = 0; n < 2 && raw[n].len; n++) {
-			enum err err = piece_decode(raw[n], arena, &pieces[n]);
-			if (err)
-				return problem_set(problem, err, "path", "The path holds bad percent-escapes, NUL or bytes that are not UTF-8.");
-		}
-		*out = route;
-		return E_OK;
+		const struct route *literal = raw[0].len ? route_literal(path) : NULL;
+		if (literal)
+			break; /* there, but not with this method */
+		*out = &routes[i];
+		return pieces_decode(raw, arena, pieces, problem);
 	}
+	route_allow(path, route_literal(path), allow);
 	return route_missing(path, allow, method, problem);
 }
 

@@ -59,6 +59,7 @@ extern const uint32_t route_count;
 /* The route, or NULL: E_NOT_FOUND, or E_METHOD with the methods there are in *allow ("GET, POST"). Pieces are percent-decoded into
  * the arena; E_BAD_REQUEST when they cannot be, E_NOMEM. */
 #define ROUTE_ALLOW_BYTES 64
+#define ROUTE_PIECES      2 /* {…} parts of a path, at most */
 MUST_USE enum err route_find(enum http_method method, struct str path, struct arena *arena, const struct route **out, struct str *pieces,
                              char allow[ROUTE_ALLOW_BYTES], struct problem *problem);
 /* Reads the query by the route's table: unknown ones, doubles and values out of range are refused. */
