@@ -476,6 +476,53 @@ static void events_are_one_line_each(void **state)
 	world_close(&world);
 }
 
+/* ---- the age of the oldest ---- */
+
+static int64_t oldest_waiting_us(struct world *world, const char *queue)
+{
+	struct request *request = queue_request(world, OP_QUEUE_GET, queue, "", "");
+	assert_ptr_equal(world_ask(world, request), request);
+	int64_t oldest_us = request->ops[0].result.queues->oldest_waiting_us;
+	request_drop(request);
+	return oldest_us;
+}
+
+/* engine_verify, after each step, sees that the list by age is in order. */
+static void the_oldest_is_known_whatever_happens(void **state)
+{
+	struct world world;
+	uint64_t in[8], uids[8];
+	int64_t begun_us;
+	(void)state;
+	world_open(&world);
+	begun_us = world.wall_us;
+	for (int i = 0; i < 8; i++) {
+		in[i] = world_enqueue(&world, "q", i % 2 ? "odd" : "even");
+		world_pass(&world, 1000);
+	}
+	assert_true(oldest_waiting_us(&world, "q") == begun_us);
+	assert_int_equal(world_by_hand(&world, OP_REPRIORITISE, in[3]), E_OK);
+	assert_int_equal(world_claim(&world, "q", 2, uids), 2);
+	assert_true(oldest_waiting_us(&world, "q") == begun_us + 2000000);
+	assert_int_equal(world_lease(&world, OP_RELEASE, uids[0], "token-1", VERDICT_POLICY, 0), E_OK); /* it waits anew */
+	world_crash(&world); /* its uid is the first, its wait the shortest */
+	assert_true(oldest_waiting_us(&world, "q") == begun_us + 2000000);
+	world_manual(&world, true);
+	struct request *claim = claim_request(&world, "q", 3, 0);
+	world_push(&world, claim);
+	world_settle(&world, SETTLE_LOSE_UNKNOWN);
+	world_manual(&world, false);
+	world_step(&world);
+	assert_true(world_answered(&world, claim));
+	request_drop(claim);
+	assert_true(oldest_waiting_us(&world, "q") == begun_us + 2000000);
+	struct request *move = job_request(&world, OP_MOVE, in[2]);
+	move->ops[0].job.to.name = STR("other");
+	assert_int_equal(world_err(&world, move), E_OK);
+	assert_true(oldest_waiting_us(&world, "other") == world.wall_us);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +545,7 @@ int main(void)
 		cmocka_unit_test(a_queue_that_pulls_again_delivers_no_more),
 		cmocka_unit_test(different_settings_have_different_versions),
 		cmocka_unit_test(events_are_one_line_each),
+		cmocka_unit_test(the_oldest_is_known_whatever_happens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,9 +24,9 @@
 #define DIRTY_NONE UINT32_MAX
 
 /* Flags of struct job beyond those kept in rows (store/row.h). */
-#define JOB_LIFTED  0x20u /* between job_touch and job_place: stands nowhere, is counted nowhere */
-#define JOB_DELETED 0x40u /* gone, kept until the commit that says so */
-#define JOB_WATCHED 0x80u /* somebody WAITs for its end */
+#define JOB_LIFTED  0x100u /* between job_touch and job_place: stands nowhere, is counted nowhere */
+#define JOB_DELETED 0x200u /* gone, kept until the commit that says so */
+#define JOB_LISTED  0x400u /* in its queue's list of waiting jobs */
 #define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED)
 
 struct job {
@@ -44,16 +44,16 @@ struct job {
 	uint32_t expire_position;
 	uint32_t lease;           /* ACTIVE: slot */
 	uint32_t policy;          /* number; 0: the queue's */
-	uint32_t older, newer;    /* WAITING: neighbours in its queue's list by age */
+	uint32_t older, newer;    /* WAITING: neighbours in its queue's list by age; later: the last ones */
 	int32_t priority;
 	uint32_t max_attempts;    /* 0: the policy's */
 	uint32_t attempts_started, attempts_made;
 	uint32_t bytes;
 	uint32_t dirty;           /* place in the open batch's list, or DIRTY_NONE */
 	uint16_t stalls;
+	uint16_t flags;
 	uint8_t state;            /* enum job_state */
 	uint8_t table;            /* enum job_table: where its row stood before the open batch */
-	uint8_t flags;
 };
 _Static_assert(sizeof(struct job) <= 144, "a waiting job costs at most 250 bytes with its places in maps and heaps");
 
@@ -203,6 +203,7 @@ MUST_USE enum err job_reserve(struct index *index, const struct job *job);
 MUST_USE enum err job_attach(struct index *index, uint32_t slot); /* into the place of its state, and counted */
 void job_detach(struct index *index, uint32_t slot);
 void job_attach_sure(struct index *index, uint32_t slot);         /* where capacity was just left: putting back */
+MUST_USE enum err queue_sort_waiting(struct index *index, uint32_t queue); /* after a restart: its list by age */
 /* Final jobs that the store already counts. */
 void job_count_final(struct index *index, const struct job *job, int sign);
 int64_t lease_due_us(const struct lease *lease);

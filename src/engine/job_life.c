@@ -77,7 +77,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 		return err;
 	job_move(index, job, state);
 	job->expire_us = 0;
-	job->flags &= (uint8_t)~ROW_CANCEL;
+	job->flags &= (uint16_t)~ROW_CANCEL;
 	dirty->outcome = ending->outcome;
 	dirty->finished_us = index->wall_us;
 	dirty->result = NULL;
@@ -126,7 +126,7 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 		return err;
 	job_move(index, job, JOB_DELAYED);
 	job->due_us = due_us;
-	job->flags = (uint8_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
+	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
 	err = job_place(index, slot);
 	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
 }

@@ -1,6 +1,8 @@
 /* src/engine/job_place.c: a job's one place in memory, and the counters that go with it. */
 #include "base/check.h"
+#include "base/mem.h"
 #include "engine/index.h"
+#include <stdlib.h>
 
 static bool job_has_uid(void *context, uint32_t slot, const void *key)
 {
@@ -41,57 +43,93 @@ int64_t lease_due_us(const struct lease *lease)
 	return lease->deadline_us < lease->hard_us ? lease->deadline_us : lease->hard_us;
 }
 
-/* ---- the list of waiting jobs by age: arrivals go to the end; what is put back searches from the nearer end ---- */
+/* ---- the list of waiting jobs by age ----
+ *
+ * Who begins to wait is the youngest. Who only left for a change, or is put back by undoing, finds his neighbours as he left them: what
+ * happened since was undone before. After a restart jobs come in the order of their uids, and the lists are put in order once. */
 
-static void job_link_after(struct index *index, struct queue *queue, uint32_t slot, uint32_t older)
+static void job_link_between(struct index *index, struct queue *queue, uint32_t slot, uint32_t older, uint32_t newer)
 {
 	struct job *job = job_at(index, slot);
 	job->older = older;
-	job->newer = older == SLOT_NONE ? queue->oldest : job_at(index, older)->newer;
-	if (older == SLOT_NONE)
-		queue->oldest = slot;
-	else
-		job_at(index, older)->newer = slot;
-	if (job->newer == SLOT_NONE)
-		queue->newest = slot;
-	else
-		job_at(index, job->newer)->older = slot;
+	job->newer = newer;
+	*(older == SLOT_NONE ? &queue->oldest : &job_at(index, older)->newer) = slot;
+	*(newer == SLOT_NONE ? &queue->newest : &job_at(index, newer)->older) = slot;
+	job->flags |= JOB_LISTED;
 }
 
-static void job_link(struct index *index, struct queue *queue, uint32_t slot)
+static bool job_is_listed_in(const struct index *index, uint32_t slot, uint32_t queue)
 {
-	int64_t since_us = job_at(index, slot)->since_us;
-	if (queue->oldest == SLOT_NONE || job_at(index, queue->newest)->since_us <= since_us) {
-		job_link_after(index, queue, slot, queue->newest);
-		return;
-	}
-	if (since_us - job_at(index, queue->oldest)->since_us < job_at(index, queue->newest)->since_us - since_us) {
-		uint32_t older = SLOT_NONE, next = queue->oldest;
-		while (next != SLOT_NONE && job_at(index, next)->since_us <= since_us) {
-			older = next;
-			next = job_at(index, next)->newer;
-		}
-		job_link_after(index, queue, slot, older);
-	} else {
-		uint32_t older = queue->newest;
-		while (older != SLOT_NONE && job_at(index, older)->since_us > since_us)
-			older = job_at(index, older)->older;
-		job_link_after(index, queue, slot, older);
-	}
+	return job_at(index, slot)->flags & JOB_LISTED && job_at(index, slot)->queue == queue;
 }
 
-static void job_unlink(struct index *index, struct queue *queue, uint32_t slot)
+/* Are the neighbours that it had still side by side, and of its age? */
+static bool job_fits_between(const struct index *index, const struct job *job)
+{
+	const struct queue *queue = queue_at(index, job->queue);
+	uint32_t older = job->older, newer = job->newer;
+	if (older == SLOT_NONE ? queue->oldest != newer : !job_is_listed_in(index, older, job->queue) || job_at(index, older)->newer != newer)
+		return false;
+	if (newer == SLOT_NONE ? queue->newest != older : !job_is_listed_in(index, newer, job->queue) || job_at(index, newer)->older != older)
+		return false;
+	return (older == SLOT_NONE || job_at(index, older)->since_us <= job->since_us) &&
+	       (newer == SLOT_NONE || job_at(index, newer)->since_us >= job->since_us);
+}
+
+static void job_link(struct index *index, uint32_t slot)
+{
+	const struct job *job = job_at(index, slot);
+	struct queue *queue = queue_at(index, job->queue);
+	if (job_fits_between(index, job))
+		job_link_between(index, queue, slot, job->older, job->newer);
+	else
+		job_link_between(index, queue, slot, queue->newest, SLOT_NONE);
+}
+
+static void job_unlink(struct index *index, uint32_t slot) /* it keeps its neighbours in mind */
 {
 	struct job *job = job_at(index, slot);
-	if (job->older == SLOT_NONE)
-		queue->oldest = job->newer;
-	else
-		job_at(index, job->older)->newer = job->newer;
-	if (job->newer == SLOT_NONE)
-		queue->newest = job->older;
-	else
-		job_at(index, job->newer)->older = job->older;
-	job->older = job->newer = SLOT_NONE;
+	struct queue *queue = queue_at(index, job->queue);
+	*(job->older == SLOT_NONE ? &queue->oldest : &job_at(index, job->older)->newer) = job->newer;
+	*(job->newer == SLOT_NONE ? &queue->newest : &job_at(index, job->newer)->older) = job->older;
+	job->flags &= (uint16_t)~JOB_LISTED;
+}
+
+struct aged {
+	int64_t since_us;
+	uint64_t uid;
+	uint32_t slot;
+};
+
+static int aged_compare(const void *a, const void *b)
+{
+	const struct aged *x = a, *y = b;
+	return x->since_us != y->since_us ? (x->since_us > y->since_us) - (x->since_us < y->since_us) : (x->uid > y->uid) - (x->uid < y->uid);
+}
+
+enum err queue_sort_waiting(struct index *index, uint32_t queue_slot)
+{
+	struct queue *queue = queue_at(index, queue_slot);
+	uint32_t count = 0, slot = queue->oldest;
+	bool sorted = true;
+	for (int64_t since_us = INT64_MIN; slot != SLOT_NONE; slot = job_at(index, slot)->newer, count++) {
+		sorted &= since_us <= job_at(index, slot)->since_us;
+		since_us = job_at(index, slot)->since_us;
+	}
+	if (sorted)
+		return E_OK;
+	struct aged *jobs = mem_alloc(count * sizeof(*jobs));
+	if (!jobs)
+		return E_NOMEM;
+	slot = queue->oldest;
+	for (uint32_t i = 0; i < count; i++, slot = job_at(index, slot)->newer)
+		jobs[i] = (struct aged){ job_at(index, slot)->since_us, job_at(index, slot)->uid, slot };
+	qsort(jobs, count, sizeof(*jobs), aged_compare);
+	queue->oldest = queue->newest = SLOT_NONE;
+	for (uint32_t i = 0; i < count; i++)
+		job_link_between(index, queue, jobs[i].slot, queue->newest, SLOT_NONE);
+	mem_free(jobs);
+	return E_OK;
 }
 
 /* ---- counters ---- */
@@ -166,7 +204,7 @@ void job_attach_sure(struct index *index, uint32_t slot)
 	if (job->state == JOB_WAITING) {
 		major = job->priority;
 		minor = job->rank;
-		job_link(index, queue_at(index, job->queue), slot);
+		job_link(index, slot);
 	} else if (job->state == JOB_DELAYED) {
 		major = job->due_us;
 	} else if (job->state == JOB_ACTIVE) {
@@ -203,7 +241,7 @@ void job_detach(struct index *index, uint32_t slot)
 		heap_remove(heap, job->heap_position);
 	}
 	if (job->state == JOB_WAITING)
-		job_unlink(index, queue_at(index, job->queue), slot);
+		job_unlink(index, slot);
 	if (job->expire_position != HEAP_NOWHERE)
 		heap_remove(&index->expiring, job->expire_position);
 	job_count(index, job, -1);

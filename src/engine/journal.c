@@ -79,7 +79,7 @@ enum err job_place(struct index *index, uint32_t slot)
 		return E_OK; /* in no place, in no count */
 	enum err err = job_attach(index, slot);
 	if (!err)
-		job->flags &= (uint8_t)~JOB_LIFTED;
+		job->flags &= (uint16_t)~JOB_LIFTED;
 	return err; /* E_NOMEM: still lifted; the caller refuses, and undoing the entry puts the old image back */
 }
 
@@ -138,7 +138,7 @@ static void undo_job(struct batch *batch, struct index *index, const struct undo
 		*lease_at(index, job->lease) = undo->job.lease; /* with the hold that the entry had */
 	}
 	job->heap_position = job->expire_position = HEAP_NOWHERE;
-	job->older = job->newer = SLOT_NONE;
+	job->flags &= (uint16_t)~JOB_LISTED; /* not yet; its neighbours are those it had */
 	if (batch->closed)
 		job->dirty = DIRTY_NONE;
 	else if (job->dirty != DIRTY_NONE)

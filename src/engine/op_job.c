@@ -81,7 +81,7 @@ static enum err job_retry(struct engine *engine, struct request *request, struct
 	job->attempts_made = 0;
 	job->stalls = 0;
 	job->expire_us = 0;
-	job->flags &= (uint8_t)~(ROW_CANCEL | ROW_DUE_WALL);
+	job->flags &= (uint16_t)~(ROW_CANCEL | ROW_DUE_WALL);
 	if (op->job.delay_ms)
 		job->due_us = index->now_us + op->job.delay_ms * 1000;
 	else
@@ -129,8 +129,10 @@ static enum err job_move_queue(struct engine *engine, struct request *request, s
 		return err;
 	job->queue = queue;
 	job->group = group;
-	if (job->state == JOB_WAITING)
+	if (job->state == JOB_WAITING) {
 		job->rank = ++queue_at(index, queue)->rank_tail;
+		job->since_us = index->now_us; /* it waits there from now on */
+	}
 	err = job_place(index, slot);
 	err = err ? err : batch_event(engine->open, EVENT_MOVED, from, job->uid, (struct str){ 0 });
 	return err ? err : batch_event(engine->open, EVENT_MOVED, queue, job->uid, (struct str){ 0 });

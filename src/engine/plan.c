@@ -144,7 +144,7 @@ static enum err plan_admit(struct engine *engine, const struct job_row *row)
 	job->group = group;
 	job->state = (uint8_t)row->state;
 	job->table = TABLE_DONE;
-	job->flags = (uint8_t)(row->flags & JOB_ROW_FLAGS);
+	job->flags = (uint16_t)(row->flags & JOB_ROW_FLAGS);
 	job->priority = row->priority;
 	job->policy = row->policy;
 	job->max_attempts = row->max_attempts;

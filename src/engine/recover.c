@@ -127,7 +127,7 @@ static enum err recover_job(void *context, const struct job_row *row)
 	job->group = group;
 	job->state = (uint8_t)row->state;
 	job->table = TABLE_LIVE;
-	job->flags = (uint8_t)(row->flags & JOB_ROW_FLAGS);
+	job->flags = (uint16_t)(row->flags & JOB_ROW_FLAGS);
 	job->rank = row->rank;
 	job->due_us = row->due_us;
 	job->since_us = row->since_us;
@@ -224,7 +224,9 @@ enum err recover(struct engine *engine, struct problem *problem)
 		return problem_set(problem, err, "store", "Reading the store failed: %s", err_sentence(err));
 	if (!engine->open)
 		engine->open = batch_new();
-	err = engine->open ? recover_deliveries(engine) : E_NOMEM;
+	for (uint32_t slot = 0; slot < index->queues.used && !err; slot++)
+		err = queue_sort_waiting(index, slot);
+	err = err ? err : engine->open ? recover_deliveries(engine) : E_NOMEM;
 	err = err ? err : recover_operations(engine);
 	return err ? problem_set(problem, err, "store", "%s", err_sentence(err)) : E_OK;
 }
