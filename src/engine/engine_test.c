@@ -523,6 +523,26 @@ static void the_oldest_is_known_whatever_happens(void **state)
 	world_close(&world);
 }
 
+/* Each job has a group of its own: none of them is overtaken, though groups come and go. */
+static void new_groups_stand_behind_those_who_wait(void **state)
+{
+	struct world world;
+	uint64_t in[40], uids[1];
+	char key[8];
+	(void)state;
+	world_open(&world);
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof(key), "g%d", i);
+		in[i] = world_enqueue(&world, "q", key);
+		if (i < 20)
+			continue;
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		assert_true(uids[0] == in[i - 20]);
+		assert_int_equal(world_lease(&world, OP_COMPLETE, uids[0], "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +566,7 @@ int main(void)
 		cmocka_unit_test(different_settings_have_different_versions),
 		cmocka_unit_test(events_are_one_line_each),
 		cmocka_unit_test(the_oldest_is_known_whatever_happens),
+		cmocka_unit_test(new_groups_stand_behind_those_who_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,9 +77,10 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 	uint32_t slot;
 	name = queue_whole_name(name);
 	/* One more queue to place: reserved here, so that it cannot fail later. */
-	enum err err = heap_reserve(&index->due, 1);
-	err = err ? err : heap_reserve(&index->due_wall, 1);
-	err = err ? err : heap_reserve(&index->blocked_queues, 1);
+	uint32_t queues = index->queues.live + 1;
+	enum err err = heap_reserve(&index->due, queues - index->due.count);
+	err = err ? err : heap_reserve(&index->due_wall, queues - index->due_wall.count);
+	err = err ? err : heap_reserve(&index->blocked_queues, queues - index->blocked_queues.count);
 	err = err ? err : map_reserve(&index->queues_by_name, 1);
 	err = err ? err : map_reserve(&index->queues_by_number, 1);
 	err = err ? err : pool_take(&index->queues, &slot);
@@ -325,14 +326,17 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 		*out_slot = slot;
 		return E_OK;
 	}
-	enum err err = heap_reserve(&index->blocked_groups, 1);
-	err = err ? err : heap_reserve(&queue_at(index, queue)->turns, 1);
+	/* A place in either heap for each group that there is, so that it can move between them for ever. */
+	struct heap *turns = &queue_at(index, queue)->turns;
+	enum err err = heap_reserve(&index->blocked_groups, index->groups.live + 1 - index->blocked_groups.count);
+	err = err ? err : heap_reserve(turns, queue_at(index, queue)->groups + 1 - turns->count);
 	err = err ? err : map_reserve(&index->groups_by_key, 1);
 	err = err ? err : pool_take(&index->groups, &slot);
 	if (err)
 		return err;
 	struct group *group = group_at(index, slot);
-	*group = (struct group){ .queue = queue, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE };
+	*group = (struct group){ .queue = queue, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE,
+		                 .turn = ++queue_at(index, queue)->turn }; /* who comes stands behind those who wait */
 	heap_init(&group->ready, queue_place_job, index);
 	if (!group->key.ptr) {
 		pool_give(&index->groups, slot);

@@ -7,7 +7,8 @@ typedef enum err timer_change(struct engine *engine, uint32_t slot);
 
 static enum err timer_due(struct engine *engine, uint32_t slot)
 {
-	return life_wait(engine, slot, false, EVENT_WAITING, (struct str){ 0 });
+	const struct job *job = job_at(&engine->index, slot);
+	return life_wait(engine, slot, job->flags & ROW_LIFO && !job->attempts_started, EVENT_WAITING, (struct str){ 0 });
 }
 
 static enum err timer_lease(struct engine *engine, uint32_t slot)
