@@ -26,12 +26,12 @@ void mailbox_fini(struct mailbox *box)
 static void mailbox_append(struct mailbox *box, struct letter *first, struct letter **last)
 {
 	CHECK(pthread_mutex_lock(&box->lock) == 0);
-	bool was_empty = !box->first;
+	bool was_empty = !box->first, rouse = was_empty && !box->napping;
 	*box->last = first;
 	box->last = last;
-	if (was_empty)
-		pthread_cond_signal(&box->filled);
 	CHECK(pthread_mutex_unlock(&box->lock) == 0);
+	if (rouse)
+		pthread_cond_signal(&box->filled);
 	if (was_empty && box->notify)
 		box->notify(box->context);
 }
@@ -94,12 +94,28 @@ struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us)
 	return first;
 }
 
+struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us)
+{
+	struct timespec deadline = mailbox_deadline(nap_us);
+	CHECK(pthread_mutex_lock(&box->lock) == 0);
+	int waited = 0;
+	box->napping = true;
+	while (!box->woken && waited != ETIMEDOUT) {
+		waited = pthread_cond_timedwait(&box->filled, &box->lock, &deadline);
+		CHECK(waited == 0 || waited == ETIMEDOUT);
+	}
+	box->napping = box->woken = false;
+	struct letter *first = mailbox_empty(box);
+	CHECK(pthread_mutex_unlock(&box->lock) == 0);
+	return first;
+}
+
 void mailbox_wake(struct mailbox *box)
 {
 	CHECK(pthread_mutex_lock(&box->lock) == 0);
 	box->woken = true;
-	pthread_cond_signal(&box->filled);
 	CHECK(pthread_mutex_unlock(&box->lock) == 0);
+	pthread_cond_signal(&box->filled);
 	if (box->notify)
 		box->notify(box->context);
 }

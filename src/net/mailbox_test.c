@@ -70,6 +70,25 @@ struct writer {
 	struct note *notes;
 };
 
+static void a_nap_ends_by_wake_or_time_and_takes_all(void **state)
+{
+	struct mailbox box;
+	struct letter letters[2];
+	(void)state;
+	mailbox_init(&box, NULL, NULL);
+	mailbox_post(&box, &letters[0]);
+	mailbox_post(&box, &letters[1]);
+	mailbox_wake(&box); /* before the nap: it ends at once */
+	struct letter *first = mailbox_nap(&box, 3600 * INT64_C(1000000));
+	assert_ptr_equal(first, &letters[0]);
+	assert_ptr_equal(first->next, &letters[1]);
+	assert_null(mailbox_nap(&box, 1));
+	mailbox_post(&box, &letters[0]);
+	assert_ptr_equal(mailbox_nap(&box, 1), &letters[0]);
+	assert_null(mailbox_take(&box));
+	mailbox_fini(&box);
+}
+
 static void *writer_run(void *context)
 {
 	struct writer *writer = context;
@@ -125,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(letters_come_in_order),
 		cmocka_unit_test(a_wait_ends_by_letter_wake_or_time),
+		cmocka_unit_test(a_nap_ends_by_wake_or_time_and_takes_all),
 		cmocka_unit_test(nothing_is_lost_or_swapped_between_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
