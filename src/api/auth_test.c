@@ -353,7 +353,7 @@ static void unknown_tokens_wait_for_the_learning(void **state)
 	struct scene scene;
 	(void)state;
 	scene_open(&scene, false, 0);
-	scene.hold_tokens = true;
+	scene.hold_tokens = scene.brief = true;
 	scene_token(&scene, "read", NULL);
 	scene_as(&scene, 0);
 	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR("")); /* it may be among those: no answer yet */

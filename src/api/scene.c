@@ -232,7 +232,8 @@ bool scene_receive(struct scene *scene)
 /* Until something happened: an answer came, or the API asked. Waits for the thread pool too. */
 static void scene_await(struct scene *scene, uint32_t requests, uint32_t questions)
 {
-	for (uint64_t begun = uv_hrtime(); uv_hrtime() - begun < SCENE_WAIT_US * UINT64_C(1000);) {
+	uint64_t begun = uv_hrtime();
+	for (int turn = 0; scene->brief ? turn < SCENE_TURNS : uv_hrtime() - begun < SCENE_WAIT_US * UINT64_C(1000); turn++) {
 		uv_run(&scene->loop, UV_RUN_NOWAIT);
 		scene_tell_tokens(scene);
 		if (scene_receive(scene) || scene->request_count > requests || scene->question_count > questions)

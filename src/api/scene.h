@@ -31,6 +31,7 @@ struct scene {
 	char token_texts[8][TOKEN_TEXT_BYTES];
 	uint32_t token_count;
 	bool hold_tokens;                /* do not answer them by itself */
+	bool brief;                      /* scene_send does not wait for what will not come */
 	struct scene_client client;
 	char auth[96];                   /* a header line sent with each request, or empty */
 	int status;                      /* of the last answer */
