@@ -528,7 +528,7 @@ static void new_groups_stand_behind_those_who_wait(void **state)
 {
 	struct world world;
 	uint64_t in[40], uids[1];
-	char key[8];
+	char key[24];
 	(void)state;
 	world_open(&world);
 	for (int i = 0; i < 40; i++) {
