@@ -29,7 +29,7 @@ struct undo {
 			struct dirty dirty; /* when it was dirty already */
 		} job;
 		struct {
-			struct shared_text *settings_text;
+			struct kept_settings *kept;
 			bool paused, deleted;
 			uint64_t version;
 		} queue;

@@ -116,13 +116,20 @@ struct parked_link { /* a waiting claim in one queue's line */
 	uint32_t parked, queue;
 };
 
+/* Settings never change in place: whoever may have to go back to them holds them. */
+struct kept_settings {
+	uint32_t holders;
+	struct queue_settings value; /* slices point into the text, or the arena */
+	struct shared_text *text;
+	struct arena arena;
+};
+
 struct queue {
 	uint32_t number;
 	struct str namespace_name, name;
 	uint64_t hash;
-	struct queue_settings settings; /* slices point into settings_text */
-	struct shared_text *settings_text;
-	struct arena settings_arena;
+	struct kept_settings *kept;
+	const struct queue_settings *settings; /* in kept */
 	bool paused, deleted;
 	uint64_t version;
 	int64_t created_us;
@@ -215,7 +222,10 @@ MUST_USE enum err queue_create(struct index *index, struct queue_name name, uint
 void queue_destroy(struct index *index, uint32_t slot); /* with its groups; no job and no waiter is left */
 /* Reads JSON over the present settings (or the defaults), on success swaps them in. */
 enum err queue_set_settings(struct index *index, uint32_t slot, struct str json, bool replace, struct problem *problem);
-enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *text); /* takes the text: whole settings, valid */
+enum err queue_use_text(struct index *index, uint32_t slot, struct str text); /* whole settings, as kept */
+void queue_use_settings(struct index *index, uint32_t slot, struct kept_settings *kept); /* takes the caller's hold */
+struct kept_settings *kept_settings_hold(struct kept_settings *kept);
+void kept_settings_drop(struct kept_settings *kept); /* NULL is fine */
 uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
 MUST_USE enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot); /* finds or makes */
 void group_destroy(struct index *index, uint32_t slot);
@@ -225,7 +235,6 @@ void index_free_idle(struct index *index, uint64_t up_to_seq);
 void group_refresh(struct index *index, uint32_t slot);
 bool group_is_needed(const struct group *group);
 void queue_refresh(struct index *index, uint32_t slot);      /* its places in due, due_wall */
-void queue_refresh_groups(struct index *index, uint32_t slot); /* after settings changed */
 void queue_flag(struct index *index, uint32_t slot);         /* to be served in this step */
 void line_add(struct index *index, enum line line, uint32_t slot); /* at the end, if it is not in */
 uint32_t line_take(struct index *index, enum line line);          /* the first, or SLOT_NONE */
@@ -238,7 +247,7 @@ struct rate group_rate(const struct queue *queue, const struct group *group);
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us);
 MUST_USE enum err group_start(struct index *index, uint32_t slot); /* records a start in the windows; E_NOMEM */
 MUST_USE enum err queue_start(struct index *index, uint32_t slot);
-struct retry_policy *job_policy(const struct index *index, const struct job *job);
+const struct retry_policy *job_policy(const struct index *index, const struct job *job);
 uint32_t job_max_attempts(const struct index *index, const struct job *job);
 
 /* ---- small tables (intern.c) ---- */

@@ -35,7 +35,7 @@ struct str life_details_of(struct engine *engine, const char *name, struct str j
 
 static const struct retention *life_retention(const struct queue *queue, enum job_state state)
 {
-	return state == JOB_COMPLETED ? &queue->settings.keep_completed : &queue->settings.keep_failed;
+	return state == JOB_COMPLETED ? &queue->settings->keep_completed : &queue->settings->keep_failed;
 }
 
 /* What the row of a job that leaves ACTIVE keeps of its lease. */
@@ -229,7 +229,7 @@ enum err life_stall(struct engine *engine, uint32_t slot)
 		return err;
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
-	if (job->stalls > queue_at(index, job->queue)->settings.max_stalls)
+	if (job->stalls > queue_at(index, job->queue)->settings->max_stalls)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
 	err = life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
 	return err ? err : life_wait(engine, slot, true, EVENT_STALLED, (struct str){ 0 });

@@ -167,7 +167,7 @@ enum err queue_touch(struct batch *batch, struct index *index, uint32_t slot)
 	struct undo *undo = journal_add(batch, UNDO_QUEUE, slot);
 	if (!undo)
 		return E_NOMEM;
-	undo->queue.settings_text = shared_text_hold(queue->settings_text);
+	undo->queue.kept = kept_settings_hold(queue->kept);
 	undo->queue.paused = queue->paused;
 	undo->queue.deleted = queue->deleted;
 	undo->queue.version = queue->version;
@@ -180,13 +180,7 @@ static void undo_queue(struct index *index, const struct undo *undo)
 	queue->paused = undo->queue.paused;
 	queue->deleted = undo->queue.deleted;
 	queue->version = undo->queue.version;
-	if (queue->settings_text == undo->queue.settings_text) {
-		shared_text_drop(undo->queue.settings_text);
-	} else {
-		enum err err = queue_use_text(index, undo->slot, undo->queue.settings_text); /* takes the entry's hold */
-		CHECK(err != E_INVALID); /* it was read from before; without memory the newer settings stay until they are set again */
-	}
-	queue_refresh_groups(index, undo->slot);
+	queue_use_settings(index, undo->slot, undo->queue.kept); /* takes the entry's hold */
 }
 
 enum err queue_begin(struct batch *batch, struct index *index, struct queue_name name, uint32_t *out_slot)
@@ -217,7 +211,7 @@ enum err queue_begin(struct batch *batch, struct index *index, struct queue_name
 		.number = queue->number, .created_us = queue->created_us, .version = queue->version,
 		.namespace_name = arena_str(&batch->cs.arena, queue->namespace_name),
 		.name = arena_str(&batch->cs.arena, queue->name),
-		.settings = arena_str(&batch->cs.arena, (struct str){ queue->settings_text->bytes, queue->settings_text->len }),
+		.settings = arena_str(&batch->cs.arena, (struct str){ queue->kept->text->bytes, queue->kept->text->len }),
 	};
 	if (!row->namespace_name.ptr || !row->name.ptr || !row->settings.ptr)
 		return E_NOMEM;
@@ -350,6 +344,6 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 		if (undo->kind == UNDO_JOB && undo->job.before.lease != SLOT_NONE && index)
 			name_drop(index, undo->job.lease.worker);
 		if (undo->kind == UNDO_QUEUE)
-			shared_text_drop(undo->queue.settings_text);
+			kept_settings_drop(undo->queue.kept);
 	}
 }

@@ -5,10 +5,10 @@
 
 static struct str enqueue_group(struct engine *engine, const struct op_enqueue *enqueue, const struct queue *queue, struct arena *arena)
 {
-	if (enqueue->group.len || !enqueue->target.len || queue->settings.target != TARGET_HTTP)
+	if (enqueue->group.len || !enqueue->target.len || queue->settings->target != TARGET_HTTP)
 		return enqueue->group;
 	/* A job with a URL of its own waits behind its own host only. */
-	struct http_target target = queue->settings.http;
+	struct http_target target = queue->settings->http;
 	struct json json;
 	struct str origin;
 	json_init(&json, enqueue->target, &engine->scratch, NULL);
@@ -32,7 +32,7 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 /* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
 static enum err enqueue_check_target(struct request *request, struct op *op, const struct queue *queue)
 {
-	if (!op->enqueue.target.len || queue->settings.target == TARGET_HTTP)
+	if (!op->enqueue.target.len || queue->settings->target == TARGET_HTTP)
 		return E_OK;
 	return refuse(request, op, E_INVALID, "http", "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
 		      "('ruche queues set " STR_FMT " target=http').", STR_ARG(str_cut(queue->name, 60)), STR_ARG(str_cut(queue->name, 60)));
@@ -84,7 +84,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	if (err)
 		return err;
 	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
-	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings.ttl_ms;
+	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
 	job->queue = queue_slot;
 	job->group = group;
 	job->policy = definition->policy;

@@ -12,7 +12,7 @@ static enum err queue_write(struct engine *engine, uint32_t slot)
 	*row = (struct queue_row){
 		.number = queue->number, .paused = queue->paused, .created_us = queue->created_us, .version = queue->version,
 		.namespace_name = arena_str(arena, queue->namespace_name), .name = arena_str(arena, queue->name),
-		.settings = arena_str(arena, (struct str){ queue->settings_text->bytes, queue->settings_text->len }),
+		.settings = arena_str(arena, (struct str){ queue->kept->text->bytes, queue->kept->text->len }),
 	};
 	return row->namespace_name.ptr && row->name.ptr && row->settings.ptr ? E_OK : E_NOMEM;
 }

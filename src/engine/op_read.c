@@ -67,7 +67,7 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 	if (!queue_may_start(index, job->queue, &code, &until_us) && code != EXPLAIN_EMPTY) {
 		out->code = code;
 		out->active = queue->active;
-		out->limit = queue->settings.concurrency;
+		out->limit = queue->settings->concurrency;
 		out->until_us = read_wall_us(index, until_us);
 		return;
 	}
@@ -80,7 +80,7 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 		return;
 	}
 	out->code = EXPLAIN_READY;
-	if (queue->settings.target == TARGET_HTTP) {
+	if (queue->settings->target == TARGET_HTTP) {
 		out->active = (uint32_t)index->deliveries;
 		out->limit = engine->config.deliveries_max;
 		if (index->deliveries >= engine->config.deliveries_max)
@@ -127,8 +127,8 @@ static struct str explain_text(struct request *request, const struct engine *eng
 			STR_ARG(group->key), why->active, why->limit, ahead);
 		break;
 	case EXPLAIN_QUEUE_RATE:
-		text = arena_printf(arena, "The queue has started %u jobs within %lld ms, as many as its rate allows.", queue->settings.rate.max,
-		                    (long long)queue->settings.rate.per_ms);
+		text = arena_printf(arena, "The queue has started %u jobs within %lld ms, as many as its rate allows.", queue->settings->rate.max,
+		                    (long long)queue->settings->rate.per_ms);
 		break;
 	case EXPLAIN_GROUP_RATE: {
 		struct rate rate = group_rate(queue, group);
@@ -243,7 +243,7 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 	*out = (struct queue_info){
 		.queue = { arena_str(&request->arena, queue->namespace_name), arena_str(&request->arena, queue->name) },
 		.number = queue->number, .paused = queue->paused, .version = queue->version, .created_us = queue->created_us,
-		.settings = arena_str(&request->arena, (struct str){ queue->settings_text->bytes, queue->settings_text->len }),
+		.settings = arena_str(&request->arena, (struct str){ queue->kept->text->bytes, queue->kept->text->len }),
 		.groups = queue->groups, .groups_ready = queue->turns.count, .waiters = queue->waiters,
 		.enqueued = queue->counts.enqueued, .started = queue->counts.started,
 	};

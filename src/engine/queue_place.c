@@ -68,8 +68,7 @@ static void queue_free_contents(struct queue *queue)
 	mem_free(queue->window.starts_us);
 	mem_free((char *)(uintptr_t)queue->name.ptr);
 	mem_free((char *)(uintptr_t)queue->namespace_name.ptr);
-	shared_text_drop(queue->settings_text);
-	arena_fini(&queue->settings_arena);
+	kept_settings_drop(queue->kept);
 }
 
 enum err queue_create(struct index *index, struct queue_name name, uint32_t *out_slot)
@@ -190,45 +189,75 @@ void queue_destroy(struct index *index, uint32_t slot)
 
 /* ---- settings ---- */
 
-static void queue_swap_settings(struct index *index, uint32_t slot, struct queue_settings *settings, struct arena *arena, struct shared_text *text)
+struct kept_settings *kept_settings_hold(struct kept_settings *kept)
 {
-	struct queue *queue = queue_at(index, slot);
-	shared_text_drop(queue->settings_text);
-	arena_fini(&queue->settings_arena);
-	queue->settings = *settings;
-	queue->settings_arena = *arena;
-	queue->settings_text = text;
-	queue_refresh_groups(index, slot);
+	kept->holders++;
+	return kept;
 }
 
-enum err queue_use_text(struct index *index, uint32_t slot, struct shared_text *text)
+void kept_settings_drop(struct kept_settings *kept)
 {
-	struct queue_settings settings;
-	struct arena arena;
+	if (!kept || --kept->holders > 0)
+		return;
+	shared_text_drop(kept->text);
+	arena_fini(&kept->arena);
+	mem_free(kept);
+}
+
+static void queue_refresh_groups(struct index *index, uint32_t queue)
+{
+	for (uint32_t slot = 0; slot < index->groups.used; slot++)
+		if (group_at(index, slot)->key.ptr && group_at(index, slot)->queue == queue)
+			group_refresh(index, slot);
+}
+
+void queue_use_settings(struct index *index, uint32_t slot, struct kept_settings *kept)
+{
+	struct queue *queue = queue_at(index, slot);
+	struct kept_settings *old = queue->kept;
+	bool regroup = old && (old->value.group_concurrency != kept->value.group_concurrency ||
+	                       old->value.group_rate.max != kept->value.group_rate.max || old->value.group_rate.per_ms != kept->value.group_rate.per_ms);
+	queue->kept = kept;
+	queue->settings = &kept->value;
+	kept_settings_drop(old);
+	if (regroup)
+		queue_refresh_groups(index, slot);
+	queue_flag(index, slot);
+}
+
+enum err queue_use_text(struct index *index, uint32_t slot, struct str text)
+{
 	struct json json;
 	struct problem problem = { 0 };
-	arena_init(&arena, SETTINGS_BYTES_MAX * 4);
-	queue_settings_default(&settings);
-	json_init(&json, (struct str){ text->bytes, text->len }, &arena, &problem);
-	if (!queue_settings_read(&json, &settings) || !json_finish(&json)) {
-		arena_fini(&arena);
-		shared_text_drop(text);
-		return problem.err ? problem.err : E_INVALID;
+	struct kept_settings *kept = mem_zalloc(sizeof(*kept));
+	if (!kept)
+		return E_NOMEM;
+	kept->holders = 1;
+	kept->text = shared_text_new(text, ++index->text_version);
+	arena_init(&kept->arena, SETTINGS_BYTES_MAX * 4);
+	queue_settings_default(&kept->value);
+	enum err err = E_NOMEM;
+	if (kept->text) {
+		json_init(&json, (struct str){ kept->text->bytes, kept->text->len }, &kept->arena, &problem);
+		err = queue_settings_read(&json, &kept->value) && json_finish(&json) ? E_OK : problem.err ? problem.err : E_INVALID;
 	}
-	queue_swap_settings(index, slot, &settings, &arena, text);
-	return E_OK;
+	if (err)
+		kept_settings_drop(kept);
+	else
+		queue_use_settings(index, slot, kept);
+	return err;
 }
 
-/* The change is read over the present values and written out whole; what is kept is then read from that text, so that all slices
- * point into it and the store has the same words. */
+/* The change is read over the present values and written out whole; what is kept is then read from that text, so that the store has
+ * the same words. */
 enum err queue_set_settings(struct index *index, uint32_t slot, struct str json_text, bool replace, struct problem *problem)
 {
-	struct queue *queue = queue_at(index, slot);
+	const struct queue *queue = queue_at(index, slot);
+	struct queue_settings settings;
 	struct problem own = { 0 };
 	struct arena arena;
 	struct json json;
 	struct buf buf;
-	struct queue_settings settings = queue->settings;
 	enum err err = E_OK;
 	if (!problem)
 		problem = &own;
@@ -236,14 +265,15 @@ enum err queue_set_settings(struct index *index, uint32_t slot, struct str json_
 	buf_init(&buf, SETTINGS_BYTES_MAX);
 	if (replace)
 		queue_settings_default(&settings);
+	else
+		settings = *queue->settings;
 	json_init(&json, json_text, &arena, problem);
 	if (!queue_settings_read(&json, &settings) || !json_finish(&json)) {
 		err = problem->err ? problem->err : E_INVALID;
 		goto out;
 	}
 	queue_settings_write(&settings, &buf);
-	struct shared_text *text = buf_ok(&buf) ? shared_text_new(buf_str(&buf), ++index->text_version) : NULL;
-	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
+	err = buf_ok(&buf) ? queue_use_text(index, slot, buf_str(&buf)) : E_NOMEM;
 out:
 	arena_fini(&arena);
 	buf_fini(&buf);
@@ -379,14 +409,14 @@ uint32_t group_limit(const struct queue *queue, const struct group *group)
 {
 	if (group->settings.has_concurrency)
 		return group->settings.concurrency;
-	return group->key.len ? queue->settings.group_concurrency : 0;
+	return group->key.len ? queue->settings->group_concurrency : 0;
 }
 
 struct rate group_rate(const struct queue *queue, const struct group *group)
 {
 	if (group->settings.has_rate)
 		return group->settings.rate;
-	return group->key.len ? queue->settings.group_rate : (struct rate){ 0 };
+	return group->key.len ? queue->settings->group_rate : (struct rate){ 0 };
 }
 
 /* A window fits its rate's `max`; a changed one begins anew, shut for one span, since what was started lately is forgotten with it. */
@@ -434,7 +464,7 @@ enum err group_start(struct index *index, uint32_t slot)
 enum err queue_start(struct index *index, uint32_t slot)
 {
 	struct queue *queue = queue_at(index, slot);
-	struct rate rate = queue->settings.rate;
+	struct rate rate = queue->settings->rate;
 	if (!rate.max)
 		return E_OK;
 	enum err err = window_fit(index, &rate, &queue->window, &queue->window_max);
@@ -509,16 +539,6 @@ void group_refresh(struct index *index, uint32_t slot)
 	group_refresh_idle(index, slot);
 }
 
-void queue_refresh_groups(struct index *index, uint32_t queue)
-{
-	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
-		struct group *group = group_at(index, slot);
-		if (group->key.ptr && group->queue == queue)
-			group_refresh(index, slot);
-	}
-	queue_flag(index, queue);
-}
-
 /* ---- queues among themselves ---- */
 
 static void queue_refresh_due(struct heap *heap, const struct heap *delayed, uint32_t position, uint32_t slot)
@@ -563,11 +583,11 @@ bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why,
 		*why = EXPLAIN_QUEUE_PAUSED;
 		return false;
 	}
-	if (queue->settings.concurrency && queue->active >= queue->settings.concurrency) {
+	if (queue->settings->concurrency && queue->active >= queue->settings->concurrency) {
 		*why = EXPLAIN_QUEUE_CONCURRENCY;
 		return false;
 	}
-	int64_t next_us = window_next_us(index, &queue->settings.rate, &queue->window, &queue->window_max);
+	int64_t next_us = window_next_us(index, &queue->settings->rate, &queue->window, &queue->window_max);
 	if (next_us > index->now_us) {
 		*why = EXPLAIN_QUEUE_RATE;
 		*until_us = next_us;
@@ -577,9 +597,9 @@ bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why,
 	return queue->turns.count > 0;
 }
 
-struct retry_policy *job_policy(const struct index *index, const struct job *job)
+const struct retry_policy *job_policy(const struct index *index, const struct job *job)
 {
-	return job->policy ? &index->policies[job->policy - 1].value : &queue_at(index, job->queue)->settings.retry;
+	return job->policy ? &index->policies[job->policy - 1].value : &queue_at(index, job->queue)->settings->retry;
 }
 
 uint32_t job_max_attempts(const struct index *index, const struct job *job)

@@ -22,8 +22,7 @@ static enum err recover_queue(void *context, const struct queue_row *row)
 	queue->paused = row->paused;
 	queue->created_us = row->created_us;
 	queue->version = row->version;
-	struct shared_text *text = shared_text_new(row->settings, ++index->text_version);
-	err = text ? queue_use_text(index, slot, text) : E_NOMEM;
+	err = queue_use_text(index, slot, row->settings);
 	return err == E_INVALID || err == E_UNKNOWN_FIELD || err == E_MALFORMED ? E_OK : err; /* unreadable settings: the defaults stand */
 }
 
@@ -97,7 +96,7 @@ static enum err recover_lease(struct index *index, struct job *job, const struct
 		return err;
 	}
 	const struct queue *queue = queue_at(index, job->queue);
-	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings.timeout_ms;
+	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
 	int64_t term_us = index->now_us + row->lease_ms * 1000;
 	struct lease *lease = lease_at(index, job->lease);
 	*lease = (struct lease){ .token = row->lease_token, .lease_ms = row->lease_ms, .deadline_us = term_us, .started_us = row->started_us,

@@ -91,7 +91,7 @@ static int64_t retain_pause_us(const struct queue_settings *settings)
 static uint32_t retain_queue(struct engine *engine, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	const struct queue_settings *settings = &queue->settings;
+	const struct queue_settings *settings = queue->settings;
 	uint32_t slices = 0;
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		if (job_state_is_final((enum job_state)state))

@@ -15,10 +15,10 @@ uint64_t lease_token_hash(struct str token)
 
 static int64_t serve_timeout_ms(const struct queue *queue, const struct job *job)
 {
-	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings.timeout_ms;
-	if (timeout_ms || queue->settings.target != TARGET_HTTP)
+	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
+	if (timeout_ms || queue->settings->target != TARGET_HTTP)
 		return timeout_ms;
-	return queue->settings.http.timeout_ms ? queue->settings.http.timeout_ms : 30000;
+	return queue->settings->http.timeout_ms ? queue->settings->http.timeout_ms : 30000;
 }
 
 static enum err serve_lease(struct engine *engine, struct queue *queue, struct job *job, const struct grant_terms *terms)
@@ -34,7 +34,7 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 		name_drop(index, name);
 		return err;
 	}
-	int64_t lease_ms = terms->delivery ? timeout_ms + DELIVERY_LEASE_MARGIN_MS : terms->lease_ms ? terms->lease_ms : queue->settings.lease_ms;
+	int64_t lease_ms = terms->delivery ? timeout_ms + DELIVERY_LEASE_MARGIN_MS : terms->lease_ms ? terms->lease_ms : queue->settings->lease_ms;
 	*lease_at(index, slot) = (struct lease){
 		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
@@ -281,7 +281,7 @@ static enum err serve_delivery(struct engine *engine, uint32_t slot)
 	*effect = (struct effect){
 		.kind = EFFECT_DELIVER, .uid = job->uid, .fence = job->fence, .edited_body = job->edited_body, .queue = queue->number,
 		.attempt = job->attempts_started, .attempts_made = job->attempts_made, .max_attempts = job_max_attempts(&engine->index, job),
-		.timeout_ms = serve_timeout_ms(queue, job), .settings = shared_text_hold(queue->settings_text),
+		.timeout_ms = serve_timeout_ms(queue, job), .settings = shared_text_hold(queue->kept->text),
 	};
 	return E_OK;
 }
@@ -296,7 +296,7 @@ static bool serve_deliveries(struct engine *engine)
 		if (batch_is_large(engine->open))
 			return true;
 		slot = line_take(index, LINE_DELIVERY);
-		if (queue_at(index, slot)->settings.target != TARGET_HTTP)
+		if (queue_at(index, slot)->settings->target != TARGET_HTTP)
 			continue; /* its settings have changed */
 		for (int turn = 0; turn < DELIVERY_TURN && !err && index->deliveries < engine->config.deliveries_max; turn++) {
 			struct mark mark = batch_mark(engine->open);
@@ -320,7 +320,7 @@ bool serve_flagged(struct engine *engine)
 	/* Serving a queue may flag it again; flags of this round are worked off once. */
 	for (uint32_t rounds = index->lines[LINE_FLAGGED].count; rounds > 0; rounds--) {
 		uint32_t slot = line_take(index, LINE_FLAGGED);
-		if (queue_at(index, slot)->settings.target == TARGET_HTTP)
+		if (queue_at(index, slot)->settings->target == TARGET_HTTP)
 			line_add(index, LINE_DELIVERY, slot);
 		if (serve_waiters(engine, slot)) {
 			queue_flag(index, slot);
