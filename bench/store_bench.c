@@ -1,7 +1,7 @@
 /* bench/store_bench.c: what the embedded store's writer thread costs per job: enqueue (200-byte payload), claim, finish, and, once there
  * is history, removal by retention; then lists while it writes. Two change-sets are kept in flight, as the engine does.
  *
- *   store_bench [--dir DIR] [--jobs N] [--batch 100|1000|4000] [--ids] [--names] [--lists [--keep]]
+ *   store_bench [--dir DIR] [--jobs N] [--batch 100|1000|4000] [--checkpoint-pages N] [--ids] [--names] [--lists [--keep]]
  *
  * "cpu" is the processor time of the writer thread, "commit" the time from submission to outcome. */
 #include "base/check.h"
@@ -19,9 +19,9 @@
 
 static struct {
 	const char *directory;
-	uint32_t jobs, batch;
+	uint32_t jobs, batch, checkpoint_pages;
 	bool ids, names, lists, keep;
-} options = { "/tmp", 200000, 0, false, false, false, false };
+} options = { .directory = "/tmp", .jobs = 200000 };
 
 static struct store *store;
 static struct store_meta meta;
@@ -36,7 +36,8 @@ static void wake(void *context)
 static void open_store(void)
 {
 	struct problem problem = { 0 };
-	enum err err = store_sqlite_open(&(struct store_sqlite_options){ .path = path, .create = true }, &store, &problem);
+	enum err err = store_sqlite_open(&(struct store_sqlite_options){ .path = path, .create = true,
+	                                                                            .checkpoint_pages = options.checkpoint_pages }, &store, &problem);
 	if (err)
 		fprintf(stderr, "%s: %s\n", err_code(err), problem.detail);
 	CHECK(!err);
@@ -422,6 +423,8 @@ int main(int argc, char **argv)
 			options.jobs = (uint32_t)atoi(next), i++;
 		else if (strcmp(argv[i], "--batch") == 0)
 			options.batch = (uint32_t)atoi(next), i++;
+		else if (strcmp(argv[i], "--checkpoint-pages") == 0)
+			options.checkpoint_pages = (uint32_t)atoi(next), i++;
 		else if (strcmp(argv[i], "--ids") == 0)
 			options.ids = true;
 		else if (strcmp(argv[i], "--names") == 0)

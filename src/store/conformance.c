@@ -854,6 +854,36 @@ static void a_moved_job_is_listed_where_it_is(void **state)
 	assert_text(suite->answer.jobs[0].queue_name, "b");
 }
 
+static void definitions_come_in_the_order_asked(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t uids[14];
+	make_list(suite);
+	suite_begin(suite);
+	suite_job(suite, TABLE_LIVE, TABLE_LIVE, uid_at(3, 3), 3); /* moved: the queue is the present one */
+	suite_commit(suite);
+	for (uint64_t n = 0; n < 12; n++)
+		uids[n] = uid_at((int64_t)(11 - n), 11 - n);
+	uids[12] = 1;
+	uids[13] = uids[5];
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = 14 }));
+	assert_int_equal(suite->answer.job_count, 14);
+	for (uint64_t n = 0; n < 14; n++) {
+		const struct job_view *view = &suite->answer.jobs[n];
+		bool moved = uids[n] == uid_at(3, 3);
+		char payload[64];
+		assert_int_equal(view->definition.uid, n == 12 ? 0 : uids[n]);
+		assert_int_equal(view->row.uid, view->definition.uid);
+		if (n == 12)
+			continue;
+		snprintf(payload, sizeof(payload), "{\"n\":%llu}", (unsigned long long)uids[n]);
+		assert_text(view->definition.payload, payload);
+		assert_text(view->queue_name, moved || uids[n] & 1 ? "a" : "b");
+		assert_text(view->namespace_name, moved ? "other" : "default");
+		assert_int_equal(view->row.queue, moved ? 3 : uids[n] & 1 ? 1 : 2);
+	}
+}
+
 static void matches_come_in_slices_with_versions(void **state)
 {
 	struct suite *suite = *state;
@@ -1034,6 +1064,7 @@ int conformance_run(struct factory *factory)
 		TEST(lists_filter_sort_and_page),
 		TEST(lists_show_names_errors_and_progress),
 		TEST(a_moved_job_is_listed_where_it_is),
+		TEST(definitions_come_in_the_order_asked),
 		TEST(matches_come_in_slices_with_versions),
 		TEST(everything_is_there_after_a_restart),
 		TEST(the_older_term_is_refused),

@@ -19,7 +19,8 @@ struct job_filter {
 };
 
 enum query_kind {
-	QUERY_DEFINITIONS, /* uids → definitions with payload, and the edited one; of the row only flags and edited_body. For workers and deliveries */
+	QUERY_DEFINITIONS, /* uids → definitions with payload, and the edited one, and the queue's names; of the row only uid, queue, flags and
+	                    * edited_body. For workers and deliveries */
 	QUERY_JOB,         /* one job, whole */
 	QUERY_JOBS,        /* a page of a list */
 	QUERY_MATCHES,     /* a slice for bulk work: uids and versions */

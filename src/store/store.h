@@ -94,7 +94,7 @@ struct store_sqlite_options {
 	const char *path;        /* ":memory:" is refused: use mem */
 	const char *vfs;         /* NULL: the system's; tests name theirs */
 	uint64_t reserve_bytes;  /* disk kept free for completions when enqueues get 507 (0: none) */
-	uint32_t checkpoint_pages; /* of the WAL; 0: 1,000 */
+	uint32_t checkpoint_pages; /* of the WAL; 0: 500 */
 	bool create;
 	bool unlocked;           /* tests: no lock file, so that two stores over one file can fight for its term */
 };

@@ -250,7 +250,10 @@ static void story_look(struct story *story, struct buf *out)
 		if (!view)
 			continue;
 		text_of_view(out, view);
-		struct query query = { .kind = QUERY_ATTEMPTS, .uids = &story->jobs[i].uid, .uid_count = 1 };
+		struct query query = { .kind = QUERY_DEFINITIONS, .uids = &story->jobs[i].uid, .uid_count = 1 };
+		CHECK(!suite_ask(suite, &query));
+		text_of_view(out, &suite->answer.jobs[0]);
+		query.kind = QUERY_ATTEMPTS;
 		CHECK(!suite_ask(suite, &query));
 		for (uint32_t k = 0; k < suite->answer.attempt_count; k++)
 			buf_addf(out, "attempt %u " STR_FMT "\n", suite->answer.attempts[k].number, STR_ARG(suite->answer.attempts[k].error));

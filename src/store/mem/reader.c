@@ -280,9 +280,11 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 		struct job_view whole = { 0 };
 		if (job && view_fill(disk, arena, job, VIEW_PAYLOAD, &whole))
 			return E_NOMEM;
-		out->jobs[out->job_count] = (struct job_view){ .definition = whole.definition, .edited_payload = whole.edited_payload,
-			                                       .row = { .uid = whole.row.uid, .flags = whole.row.flags,
-			                                                .edited_body = whole.row.edited_body } };
+		whole.row = (struct job_row){ .uid = whole.row.uid, .queue = whole.row.queue, .flags = whole.row.flags,
+			                      .edited_body = whole.row.edited_body };
+		whole.result = (struct job_result){ 0 };
+		whole.progress = STR("");
+		out->jobs[out->job_count] = whole;
 	}
 	return E_OK;
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
-#define WRITER_CHECKPOINT_PAGES 1000 /* a small WAL is overwritten in place, which syncs twice as fast as a growing one */
+#define WRITER_CHECKPOINT_PAGES 500 /* a small WAL is overwritten in place, which syncs twice as fast as a growing one */
 #define WRITER_RESTART_PAGES    8000 /* readers kept it from restarting: wait for them a little */
 #define WRITER_RESTART_WAIT_MS  50
 #define WRITER_IDLE_S           2    /* then memory is given back */
