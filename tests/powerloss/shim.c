@@ -536,7 +536,8 @@ void image_write(struct image *image, enum loss loss, uint64_t dice)
 			continue;
 		FILE *file = fopen(image->path[part], "w");
 		CHECK(file);
-		CHECK(fwrite(parts[part].bytes, 1, parts[part].size, file) == parts[part].size);
+		if (parts[part].size) /* an empty file has no bytes to point to */
+			CHECK(fwrite(parts[part].bytes, 1, parts[part].size, file) == parts[part].size);
 		CHECK(fclose(file) == 0);
 	}
 }
