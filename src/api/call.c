@@ -134,7 +134,8 @@ struct op *call_op(struct call *call, enum op_kind kind)
 {
 	struct request *request = &call->request;
 	if (request->op_count == LIMIT_OPS) {
-		problem_set(&call->problem, E_TOO_LARGE, call->route && call->route->list ? call->route->list : "", "At most %d operations go into one request.", LIMIT_OPS);
+		const char *list = call->route && call->route->list ? call->route->list : "";
+		problem_set(&call->problem, E_TOO_LARGE, list, "At most %d operations go into one request.", LIMIT_OPS);
 		return NULL;
 	}
 	if (request->op_count == call->op_capacity && !call_grow_ops(call)) {

@@ -35,7 +35,8 @@ void health_ready(struct call *call)
 	}
 	buf_add_byte(out, '}');
 	buf_fini(&checks);
-	call_respond(call, ok ? 200 : 503, STR("application/json"), ok ? STR("Cache-Control: no-store\r\n") : STR("Cache-Control: no-store\r\nRetry-After: 1\r\n"), out);
+	struct str headers = ok ? STR("Cache-Control: no-store\r\n") : STR("Cache-Control: no-store\r\nRetry-After: 1\r\n");
+	call_respond(call, ok ? 200 : 503, STR("application/json"), headers, out);
 }
 
 static void metric(struct buf *out, const char *type, const char *name, const char *help, uint64_t value)

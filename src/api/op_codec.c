@@ -489,12 +489,15 @@ static const struct json_field enqueue_fields[] = {
 	{ "timeout_ms", JSON_F_I64, AT(enqueue.timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
 	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
 	{ "tags", JSON_F_CUSTOM, AT(enqueue.tags), .read = read_tags, .doc = "To find it by." },
-	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace, .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
-	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target, .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
+	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace,
+	  .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
+	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target,
+	  .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
 };
 static const struct json_field claim_fields[] = {
 	F_OP,
-	{ "queues", JSON_F_CUSTOM, AT(claim), 0, 0, JSON_F_REQUIRED, read_claim_queues, "Queues to serve, in this order or by weight; made if there are none." },
+	{ "queues", JSON_F_CUSTOM, AT(claim), 0, 0, JSON_F_REQUIRED, read_claim_queues,
+	  "Queues to serve, in this order or by weight; made if there are none." },
 	{ "namespace", JSON_F_CUSTOM, 0, .read = read_claim_namespace, .doc = "Of the queues that name none (default)." },
 	{ "max", JSON_F_U32, AT(claim.max), 0, LIMIT_CLAIM, .doc = "How many jobs at most (1). 0 only tells when something is there." },
 	{ "wait_ms", JSON_F_CUSTOM, AT(claim.wait_ms), .read = read_wait, .doc = "Waits so long for work. Not inside another call." },
@@ -515,7 +518,8 @@ static const struct json_field complete_fields[] = {
 static const struct json_field fail_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "error", JSON_F_CUSTOM, AT(lease.error), .read = read_error, .doc = "What went wrong; longer than 16 KiB is cut." },
-	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict, .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
+	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict,
+	  .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
 	F_CLAIM,
 };
 static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE };
@@ -737,7 +741,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
-		{ read_group_settings, "GroupSettings" }, { read_filter, "JobFilter" }, { read_cursor, "string" }, { read_action, "Action" }, { read_arguments, "object" },
+		{ read_group_settings, "GroupSettings" }, { read_filter, "JobFilter" }, { read_cursor, "string" },
+		{ read_action, "Action" }, { read_arguments, "object" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)
 		if (types[i].read == field->read)

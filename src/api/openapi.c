@@ -186,8 +186,9 @@ static void put_params(struct buf *out, const struct route *route)
 	}
 	if (route->flags & ROUTE_ONCE) {
 		json_put_comma(out);
-		buf_add_lit(out, "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":\"A repeat with the same key and body is answered as the first "
-				 "time, with Idempotent-Replayed: true. Kept for a day. Not with a claim.\",\"schema\":{\"type\":\"string\",\"maxLength\":512}}");
+		buf_add_lit(out, "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"schema\":{\"type\":\"string\",\"maxLength\":512},"
+				 "\"description\":\"A repeat with the same key and body is answered as the first time, with Idempotent-Replayed: true. "
+				 "Kept for a day. Not with a claim.\"}");
 	}
 	buf_add_byte(out, ']');
 }

@@ -30,7 +30,8 @@ static const char *schema_primitive(struct str type, const char **more)
 	} primitives[] = {
 		{ "string", "string", "" }, { "integer", "integer", "" }, { "count", "integer", ",\"minimum\":0" }, { "number", "number", "" },
 		{ "boolean", "boolean", "" }, { "object", "object", "" },
-		{ "instant", "string", ",\"pattern\":\"^\\\\d{4}-\\\\d\\\\d-\\\\d\\\\dT\\\\d\\\\d:\\\\d\\\\d:\\\\d\\\\d(\\\\.\\\\d{1,9})?(Z|[+-]\\\\d\\\\d:\\\\d\\\\d)$\"" },
+		{ "instant", "string",
+		  ",\"pattern\":\"^\\\\d{4}-\\\\d\\\\d-\\\\d\\\\dT\\\\d\\\\d:\\\\d\\\\d:\\\\d\\\\d(\\\\.\\\\d{1,9})?(Z|[+-]\\\\d\\\\d:\\\\d\\\\d)$\"" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(primitives); i++) {
 		if (!str_eq(type, str_of(primitives[i].name)))

@@ -10,7 +10,8 @@ const struct schema schemas[] = {
 	/* words */
 	{ "Uid", "{'type':'string','pattern':'^[0-9a-hjkmnp-tv-z]{13}$','description':'A global identity; sorts by creation.'}", NULL },
 	{ "UidGiven", "{'type':'string','minLength':13,'maxLength':13}", NULL },
-	{ "Name", "{'type':'string','minLength':1,'maxLength':255,'description':'1 to 255 bytes without control characters; a namespace has no slash.'}", NULL },
+	{ "Name", "{'type':'string','minLength':1,'maxLength':255,"
+		  "'description':'1 to 255 bytes without control characters; a namespace has no slash.'}", NULL },
 	{ "LeaseToken", "{'type':'string','minLength':1,'maxLength':512}", NULL },
 	{ "Tag", "{'type':'string','minLength':1,'maxLength':128}", NULL },
 	{ "Trace", "{'type':'object','additionalProperties':{'type':'string'},'description':'W3C trace context: traceparent, tracestate.'}", NULL },
@@ -111,7 +112,8 @@ const struct schema schemas[] = {
 
 	/* events, tokens, health */
 	{ "Event", "{'type':'object','required':['id','type','uid','queue','namespace','at'],'properties':{'id':{'type':'string'},'type':{'type':'string'},"
-		   "'uid':{'type':['string','null']},'queue':{'type':['string','null']},'namespace':{'type':['string','null']},'at':{'type':'string'}}}", NULL },
+		   "'uid':{'type':['string','null']},'queue':{'type':['string','null']},'namespace':{'type':['string','null']},"
+		   "'at':{'type':'string'}}}", NULL },
 	{ "EventList", "events:Event[] cursor:string gap:boolean", "gap: events after the cursor asked for are gone." },
 	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
 	  "queues: limited to these (name, or namespace/name)." },
