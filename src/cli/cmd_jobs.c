@@ -116,8 +116,7 @@ static void jobs_print_table(struct remote *remote, struct str body)
 		table_add(&table, pluck_text(jobs[i], "name", arena));
 		table_add(&table, str_eq(id, uid) ? STR("") : id);
 		table_add(&table, pluck_text(jobs[i], "state", arena));
-		table_add(&table, str_of(arena_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(pluck_text(jobs[i], "attempts_made", arena)),
-						      STR_ARG(pluck_text(jobs[i], "max_attempts", arena)))));
+		table_add(&table, jobs_attempts(jobs[i], arena));
 		table_add(&table, text_ago(pluck_text(jobs[i], "created_at", arena), now_us, arena));
 		table_add(&table, pluck_text(jobs[i], "error.message", arena));
 	}
@@ -161,7 +160,7 @@ static int jobs_get(struct remote *remote, struct str uid, const char *tail, str
 
 static void jobs_print_line(struct remote *remote, const char *label, struct str job, const char *path)
 {
-	struct str value = text_plain(pluck_text(job, path, &remote->arena), &remote->arena);
+	struct str raw, value = pluck_raw(job, path, &remote->arena, &raw) ? text_plain(raw, &remote->arena) : STR("");
 	if (value.len && !str_eq(value, STR("{}")))
 		printf("%-12s " STR_FMT "\n", label, STR_ARG(value));
 }
@@ -196,8 +195,8 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 {
 	static const char *const lines[][2] = {
 		{ "job", "uid" }, { "queue", "queue" }, { "id", "id" }, { "name", "name" }, { "group", "group" }, { "state", "state" },
-		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" }, { "attempts", "attempts_made" },
-		{ "of", "max_attempts" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
+		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" },
+		{ "failed", "attempts_made" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
 		{ "started", "started_at" }, { "finished", "finished_at" }, { "worker", "worker" }, { "progress", "progress" },
 		{ "bytes", "payload_bytes" }, { "error", "error.message" },
 	};

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define WORK_THREADS_MAX  1024
-#define WORK_CLAIM_MS     30000  /* of one long poll */
+#define WORK_CLAIM_MS     3000   /* of one long poll: it is never cut short, lest a grant be lost on its way; so a stop takes that long */
+#define WORK_CALL_MS      60000
 #define WORK_REPORT_TRIES 10
 #define WORK_PAUSE_US     1000000
 #define WORK_TICK_MS      100    /* how soon a time-out or the end of the grace is seen */
@@ -47,13 +48,15 @@ struct work {
 	_Atomic int code;
 };
 
-static volatile sig_atomic_t work_stop; /* 1: no new jobs; 2: hand back what runs, now */
+static volatile sig_atomic_t work_stop;  /* no new jobs */
+static volatile sig_atomic_t work_abort; /* a second signal: hand back what runs, now */
 static _Atomic int64_t work_stop_us;
 
 static void work_on_signal(int number)
 {
 	(void)number;
-	work_stop = work_stop ? 2 : 1;
+	work_abort = work_stop;
+	work_stop = 1;
 }
 
 struct work_job { /* one that runs */
@@ -128,7 +131,7 @@ static enum child_stop work_tick(void *context)
 	int64_t now_us = clock_mono_us(), stopped_us = atomic_load(&work_stop_us);
 	if (job->timeout_ms && now_us - job->begun_us > job->timeout_ms * 1000)
 		job->timed_out = true;
-	if (work_stop == 2 || (stopped_us && now_us - stopped_us > job->work->grace_ms * 1000))
+	if (work_abort || (stopped_us && now_us - stopped_us > job->work->grace_ms * 1000))
 		job->given_up = true;
 	if (now_us >= job->heartbeat_us) {
 		job->heartbeat_us = now_us + job->lease_ms * 1000 / 3;
@@ -257,6 +260,11 @@ static void work_run(struct work *work, struct remote *remote, struct str raw, s
 		.timeout_ms = (int64_t)timeout_ms, .lease_ms = (int64_t)lease_ms,
 	};
 	job.heartbeat_us = job.begun_us + job.lease_ms * 1000 / 3;
+	if (work_stop) { /* it came after the signal */
+		work_tell(&job, "handed back");
+		work_report(&job, "release", STR(""));
+		return;
+	}
 	struct child child = {
 		.argv = work->command, .environment = work_environment(&job, arena), .output_max = WORK_RESULT_MAX,
 		.tick_ms = WORK_TICK_MS, .tick = work_tick, .context = &job,
@@ -305,11 +313,7 @@ static bool work_turn(struct work *work, struct remote *remote)
 	if (work->count && atomic_fetch_add(&work->claimed, 1) >= work->count)
 		return false;
 	work_put_claim(work, remote);
-	remote->stop = &work_stop; /* only the wait for work is cut short by a signal */
-	enum err err = remote_try(remote, "POST", WORK_CLAIM_MS * 2, &status, &answer, &problem);
-	remote->stop = NULL;
-	if (err == E_CANCELLED)
-		return false;
+	enum err err = remote_try(remote, "POST", WORK_CALL_MS, &status, &answer, &problem);
 	if (!err && status / 100 == 4) {
 		atomic_store(&work->code, remote_explain(remote, status, answer));
 		work_stop = 1;

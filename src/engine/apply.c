@@ -103,25 +103,29 @@ static bool apply_ops(struct engine *engine, struct request *request, struct mar
 	return false;
 }
 
+enum applied apply_refuse(struct engine *engine, struct request *request, enum err err)
+{
+	request->err = err;
+	if (request->state && request->state->staged)
+		stage_refuse(engine, request);
+	return APPLIED;
+}
+
 enum applied apply_request(struct engine *engine, struct request *request)
 {
 	struct mark start = batch_mark(engine->open);
-	if (request->idempotency_key.len) {
-		switch (idempotency_check(engine, request)) {
-		case IDEMPOTENCY_NEW: break;
-		case IDEMPOTENCY_REPLAYED: request->replayed = true; return APPLIED;
-		case IDEMPOTENCY_MISMATCH: request->err = E_IDEMPOTENCY; return APPLIED;
-		case IDEMPOTENCY_IN_FLIGHT: return APPLIED_DEFERRED;
-		}
-	}
-	if (apply_ops(engine, request, start))
+	enum idempotency known = request->idempotency_key.len ? idempotency_check(engine, request) : IDEMPOTENCY_NEW;
+	if (known == IDEMPOTENCY_IN_FLIGHT)
+		return APPLIED_DEFERRED;
+	if (known == IDEMPOTENCY_MISMATCH)
+		return apply_refuse(engine, request, E_IDEMPOTENCY);
+	if (known == IDEMPOTENCY_NEW && apply_ops(engine, request, start))
 		return APPLIED_PARKED;
 	enum err err = request->state && request->state->staged ? stage_settle(engine, request) : E_OK;
-	if (!err && request->idempotency_key.len)
+	if (!err && known == IDEMPOTENCY_NEW && request->idempotency_key.len)
 		err = idempotency_record(engine, request);
-	if (err) {
-		batch_undo(engine->open, &engine->index, start);
-		request->err = err;
-	}
-	return APPLIED;
+	if (!err)
+		return APPLIED;
+	batch_undo(engine->open, &engine->index, start);
+	return apply_refuse(engine, request, err);
 }

@@ -73,11 +73,28 @@ void batch_undo(struct batch *batch, struct index *index, struct mark mark)
 
 /* ---- closing ---- */
 
+/* Bodies that came in this batch and that no row on disk names: they go with the job. */
+static enum err batch_drop_bodies(struct batch *batch, const struct job *job, const struct dirty *dirty)
+{
+	const uint64_t numbers[] = { dirty->definition ? dirty->definition->payload_body : 0, job->edited_body,
+				     dirty->result ? dirty->result->result_body : 0 };
+	for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+		uint64_t *dropped = numbers[i] ? change_add(&batch->cs, dropped_bodies) : NULL;
+		if (numbers[i] && !dropped)
+			return E_NOMEM;
+		if (dropped)
+			*dropped = numbers[i];
+	}
+	return E_OK;
+}
+
 static enum err batch_close_job(struct batch *batch, struct index *index, const struct dirty *dirty)
 {
 	struct job *job = job_at(index, dirty->slot);
 	bool deleted = job->flags & JOB_DELETED, final = job_state_is_final(job_state_of(job));
 	enum job_table after = deleted ? TABLE_NONE : final ? TABLE_DONE : TABLE_LIVE;
+	if (deleted && batch_drop_bodies(batch, job, dirty))
+		return E_NOMEM;
 	if (job->table == TABLE_NONE && after == TABLE_NONE)
 		return E_OK; /* came and went in one batch */
 	struct job_write *write = change_add(&batch->cs, jobs);

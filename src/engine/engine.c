@@ -121,6 +121,7 @@ void engine_free(struct engine *engine)
 	map_fini(&engine->parked_by_uid);
 	arena_fini(&engine->scratch);
 	mem_free(engine->loaded);
+	mem_free(engine->lost_bodies);
 	mem_free(engine);
 }
 
@@ -197,7 +198,10 @@ static void request_clear_results(struct request *request)
 /* Refused whole. When change-sets in flight hold slices of it, it goes back only after them. */
 static void engine_refuse(struct engine *engine, struct request *request, enum err err)
 {
-	if (!engine->last_flying || !request->state || !request->state->staged) {
+	bool staged = request->state && request->state->staged;
+	if (staged)
+		stage_refuse(engine, request);
+	if (!staged || !engine->last_flying) {
 		engine_answer_now(engine, request, err);
 		return;
 	}
@@ -289,7 +293,7 @@ static void engine_forget_all(struct engine *engine, enum err err)
 	engine_recall(engine, &none);
 	batch_free(engine->open);
 	engine->open = NULL;
-	engine->loaded_count = 0;
+	engine->loaded_count = engine->lost_count = 0;
 	struct index was = engine->index;
 	index_fini(&engine->index);
 	index_init(&engine->index);
@@ -499,11 +503,7 @@ static void engine_apply_pending(struct engine *engine)
 			struct request *request = request_list_take(&engine->pending);
 			engine->stats.requests++;
 			engine->stats.operations += request->op_count;
-			if (err) {
-				engine_answer_now(engine, request, err);
-				continue;
-			}
-			switch (apply_request(engine, request)) {
+			switch (err ? apply_refuse(engine, request, err) : apply_request(engine, request)) {
 			case APPLIED: batch_answer(engine->open, request); break;
 			case APPLIED_DEFERRED: request_list_add(&engine->deferred, request); break;
 			case APPLIED_PARKED: break;
@@ -584,6 +584,7 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	stage_round(engine);
 	engine_apply_pending(engine);
 	more |= serve_flagged(engine);
+	stage_drop_lost(engine);
 	maintain(engine);
 	engine_close(engine);
 	more |= engine->pending.first != NULL;

@@ -43,6 +43,8 @@ struct engine {
 	uint32_t parked_waits, first_parked, last_parked;
 	uint32_t *loaded;           /* final jobs in memory for this step only */
 	uint32_t loaded_count, loaded_capacity;
+	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
+	uint32_t lost_count, lost_capacity;
 	struct arena scratch;       /* of a step */
 	enum err health;
 	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
@@ -80,6 +82,7 @@ uint32_t plan_job(struct engine *engine, uint64_t uid); /* slot of a job that ex
 /* ---- apply.c ---- */
 enum applied { APPLIED, APPLIED_PARKED, APPLIED_DEFERRED };
 enum applied apply_request(struct engine *engine, struct request *request);
+enum applied apply_refuse(struct engine *engine, struct request *request, enum err err); /* whole, before it is begun */
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
@@ -143,7 +146,9 @@ int64_t timers_next_us(const struct engine *engine); /* engine time, INT64_MAX: 
 /* ---- stage.c ---- */
 bool stage_needed(const struct request *request);
 void stage_round(struct engine *engine); /* adds chunks to the open batch */
-enum err stage_settle(struct engine *engine, struct request *request); /* after apply: referenced bodies are unstaged, others dropped */
+MUST_USE enum err stage_settle(struct engine *engine, struct request *request); /* after apply: referenced bodies are unstaged, others lost */
+void stage_refuse(struct engine *engine, struct request *request); /* all its bodies are lost */
+void stage_drop_lost(struct engine *engine); /* into the open batch */
 
 /* ---- idempotency.c ---- */
 enum idempotency { IDEMPOTENCY_NEW, IDEMPOTENCY_REPLAYED, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_FLIGHT };

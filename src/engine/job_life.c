@@ -81,7 +81,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	dirty->outcome = ending->outcome;
 	dirty->finished_us = index->wall_us;
 	dirty->result = NULL;
-	if (ending->result.len || ending->result_body || ending->error.len) {
+	if (ending->result.len || ending->result_body || ending->error.len || job->table == TABLE_DONE) { /* there: an earlier run's goes */
 		dirty->result = ARENA_NEW(&engine->open->cs.arena, struct job_result);
 		if (!dirty->result)
 			return E_NOMEM;

@@ -65,6 +65,19 @@ static enum err job_edit(struct engine *engine, struct op *op, struct job *job)
 	return E_OK;
 }
 
+/* The result of a run that ended in this very batch: no row will name its body. (Others go with the row, in the store.) */
+static enum err job_drop_result(struct engine *engine, const struct job *job)
+{
+	struct dirty *dirty = job_dirty(engine->open, job);
+	uint64_t *dropped = NULL;
+	if (dirty->result && dirty->result->result_body && !(dropped = change_add(&engine->open->cs, dropped_bodies)))
+		return E_NOMEM;
+	if (dropped)
+		*dropped = dirty->result->result_body;
+	dirty->result = NULL;
+	return E_OK;
+}
+
 static enum err job_retry(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct index *index = &engine->index;
@@ -72,6 +85,7 @@ static enum err job_retry(struct engine *engine, struct request *request, struct
 	if (!job_state_is_final(job_state_of(job)))
 		return job_refuse_state(request, op, job, "only a job that has ended can be retried; promote a delayed one instead.");
 	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : job_drop_result(engine, job);
 	if (!err && op->job.has_payload)
 		err = job_edit(engine, op, job);
 	if (err)

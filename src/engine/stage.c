@@ -1,6 +1,7 @@
 /* src/engine/stage.c: large bodies go to disk before the operation that brings them: cut into chunks, a bounded number of bytes a batch, so that
  * small jobs keep their latency. A body is "staged" until a row references it; what a crash leaves staged is swept at the next start. */
 #include "engine/engine_priv.h"
+#include "base/mem.h"
 
 #define STAGE_BYTES_A_BATCH (4 * LIMIT_BODY_CHUNK)
 
@@ -89,37 +90,71 @@ void stage_round(struct engine *engine)
 		if (!err && !done)
 			return;
 		request = request_list_take(&engine->staging);
-		if (err)
-			engine_answer_now(engine, request, err); /* what is staged already is swept at the next start */
-		else
+		if (err) {
+			request->err = err;
+			stage_refuse(engine, request);
+			batch_answer(engine->open, request); /* this change-set and earlier ones may point into it */
+		} else {
 			request_list_add(&engine->pending, request);
+		}
 	}
 }
 
 static bool stage_is_used(const struct request *request, const struct op *op)
 {
-	return request->err == E_OK && op->result.err == E_OK && !op->result.duplicate;
+	return request->err == E_OK && !request->replayed && op->result.err == E_OK && !op->result.duplicate;
+}
+
+/* A body that no row will reference. Without memory to remember it, it is swept at the next start. */
+static void stage_lose(struct engine *engine, uint64_t number)
+{
+	if (engine->lost_count == engine->lost_capacity) {
+		uint32_t capacity = engine->lost_capacity ? engine->lost_capacity * 2 : 16;
+		uint64_t *lost = mem_realloc(engine->lost_bodies, capacity * sizeof(*lost));
+		if (!lost)
+			return;
+		engine->lost_bodies = lost;
+		engine->lost_capacity = capacity;
+	}
+	engine->lost_bodies[engine->lost_count++] = number;
 }
 
 enum err stage_settle(struct engine *engine, struct request *request)
 {
-	struct changeset *cs = &engine->open->cs;
 	struct str *body;
 	uint64_t *number;
 	for (uint32_t i = 0; i < request->op_count; i++) {
 		struct op *op = &request->ops[i];
-		if (!stage_is_large(op, &body, &number))
+		if (!stage_is_large(op, &body, &number) || !*number)
 			continue;
-		uint64_t *entry = change_add(cs, unstaged);
+		if (!stage_is_used(request, op)) {
+			stage_lose(engine, *number);
+			continue;
+		}
+		uint64_t *entry = change_add(&engine->open->cs, unstaged);
 		if (!entry)
 			return E_NOMEM;
 		*entry = *number;
-		if (stage_is_used(request, op))
-			continue;
-		uint64_t *dropped = change_add(cs, dropped_bodies);
-		if (!dropped)
-			return E_NOMEM;
-		*dropped = *number;
 	}
 	return E_OK;
+}
+
+void stage_refuse(struct engine *engine, struct request *request)
+{
+	struct str *body;
+	uint64_t *number;
+	for (uint32_t i = 0; i < request->op_count; i++)
+		if (stage_is_large(&request->ops[i], &body, &number) && *number)
+			stage_lose(engine, *number);
+}
+
+void stage_drop_lost(struct engine *engine)
+{
+	struct changeset *cs = &engine->open->cs;
+	while (engine->lost_count && !engine_is_full(engine)) {
+		uint64_t *unstaged = change_add(cs, unstaged), *dropped = unstaged ? change_add(cs, dropped_bodies) : NULL;
+		if (!dropped)
+			return;
+		*unstaged = *dropped = engine->lost_bodies[--engine->lost_count];
+	}
 }

@@ -97,6 +97,9 @@ def json_on_every_read(ruche):
                   ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"]):
         json.loads(ruche.cli(*words, "--json"))
         check(ruche.cli(*words).strip(), f"{words} prints nothing")
+    shown = ruche.cli("jobs", "show", "sheets/sheet-417").decode()
+    for line in (r"job +[0-9a-z]{13}", r"queue +sheets", r"id +sheet-417", r"state +waiting", r"tags +trial", r"created +20\S+Z"):
+        check(re.search(f"^{line}$", shown, re.MULTILINE), f"'jobs show' has no line '{line}':\n{shown}")
 
 
 @story
