@@ -24,6 +24,7 @@ struct store_sqlite {
 	int lock_fd;
 	uint32_t checkpoint_pages;
 	bool open;              /* writer and loader stand; readers manage themselves */
+	pthread_mutex_t copying; /* held by a backup as long as it needs the writer, and while the writer comes or goes */
 	struct ballast ballast;
 	struct writer writer;
 	sqlite3 *load_db;
@@ -96,7 +97,9 @@ static enum err sqlite_connect(struct store_sqlite *sqlite, struct problem *prob
 		return problem_set(problem, err, "", "%s cannot be opened for reading: %s", sqlite->path, err_sentence(err));
 	}
 	loader_init(&sqlite->loader, sqlite->load_db);
+	CHECK(pthread_mutex_lock(&sqlite->copying) == 0);
 	sqlite->open = true;
+	CHECK(pthread_mutex_unlock(&sqlite->copying) == 0);
 	return E_OK;
 }
 
@@ -105,10 +108,13 @@ static void sqlite_disconnect(struct store_sqlite *sqlite)
 	readers_disconnect(&sqlite->readers);
 	if (!sqlite->open)
 		return;
+	writer_forbid_copies(&sqlite->writer);
+	CHECK(pthread_mutex_lock(&sqlite->copying) == 0); /* whoever copied has left */
 	loader_fini(&sqlite->loader);
 	connection_close(sqlite->load_db);
 	writer_stop(&sqlite->writer); /* last: it checkpoints */
 	sqlite->open = false;
+	CHECK(pthread_mutex_unlock(&sqlite->copying) == 0);
 }
 
 /* ---- the port ---- */
@@ -159,11 +165,17 @@ static enum err sqlite_reader_open(struct store *store, struct reader **out)
 static enum err sqlite_backup(struct store *store, const char *path, void (*progress)(void *, uint64_t, uint64_t), void *context,
                               struct problem *problem)
 {
+	struct store_sqlite *sqlite = of(store);
 	struct backup backup;
 	enum err err = backup_prepare(&backup, path, problem);
 	if (err)
 		return err;
-	writer_backup(&of(store)->writer, &backup, progress, context);
+	CHECK(pthread_mutex_lock(&sqlite->copying) == 0); /* one at a time */
+	if (sqlite->open)
+		writer_backup(&sqlite->writer, &backup, progress, context);
+	else
+		backup.err = E_UNAVAILABLE;
+	CHECK(pthread_mutex_unlock(&sqlite->copying) == 0);
 	return backup_finish(&backup, problem);
 }
 
@@ -171,6 +183,7 @@ static void sqlite_free(struct store_sqlite *sqlite)
 {
 	sqlite_disconnect(sqlite);
 	readers_fini(&sqlite->readers);
+	CHECK(pthread_mutex_destroy(&sqlite->copying) == 0);
 	lock_release(sqlite->lock_fd);
 	mem_free(sqlite->vfs);
 	mem_free(sqlite);
@@ -211,6 +224,7 @@ static enum err sqlite_set_up(struct store_sqlite *sqlite, const struct store_sq
 	}
 	sqlite->checkpoint_pages = options->checkpoint_pages;
 	readers_init(&sqlite->readers, sqlite->path, sqlite->vfs);
+	CHECK(pthread_mutex_init(&sqlite->copying, NULL) == 0);
 	enum err err = options->unlocked ? E_OK : lock_take(sqlite->path, &sqlite->lock_fd, problem);
 	if (!err && !options->vfs)
 		err = sqlite_make_file(sqlite->path, options->create, problem);

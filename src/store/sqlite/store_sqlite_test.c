@@ -318,6 +318,32 @@ static void a_copy_taken_while_writing_is_consistent(void **state)
 	suite_close(&suite);
 }
 
+static void a_reopening_store_ends_its_copies(void **state)
+{
+	struct suite suite;
+	pthread_t thread;
+	struct problem problem;
+	(void)state;
+	suite_open(&suite, &plain);
+	for (uint64_t n = 0; n < 10; n++) {
+		suite_begin(&suite);
+		add_jobs(&suite, 1 + n * 200, 200, 5000);
+		suite_commit(&suite);
+	}
+	for (int round = 0; round < 5; round++) {
+		struct copying copying = { .store = suite.store };
+		snprintf(copying.path, sizeof(copying.path), "%s/copy.db", directory);
+		assert_int_equal(pthread_create(&thread, NULL, copying_main, &copying), 0);
+		assert_ok(suite.store->verbs->reopen(suite.store, &problem));
+		assert_ok(suite.store->verbs->take(suite.store, &suite.meta));
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_true(copying.err == E_OK || copying.err == E_UNAVAILABLE);
+		assert_int_equal(access(copying.path, F_OK) == 0, copying.err == E_OK);
+		remove_files(copying.path);
+	}
+	suite_close(&suite);
+}
+
 /* ---- room ---- */
 
 static void the_ballast_comes_and_goes(void **state)
@@ -407,6 +433,7 @@ int main(void)
 		TEST(a_person_can_read_the_file),
 		TEST(statements_use_their_indexes),
 		TEST(a_copy_taken_while_writing_is_consistent),
+		TEST(a_reopening_store_ends_its_copies),
 		TEST(the_ballast_comes_and_goes),
 		TEST(readers_never_let_the_wal_grow_for_ever),
 	};

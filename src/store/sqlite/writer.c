@@ -182,7 +182,7 @@ static void writer_work(struct writer *writer) /* with the lock */
 static void writer_copy(struct writer *writer) /* with the lock: the backup's next pages */
 {
 	struct backup *backup = writer->backup, next = *backup;
-	bool abort = writer->broken || writer->stopping;
+	bool abort = writer->broken || writer->copies_forbidden;
 	CHECK(pthread_mutex_unlock(&writer->lock) == 0);
 	if (abort)
 		backup_abort(&next, E_UNAVAILABLE);
@@ -288,9 +288,8 @@ void writer_backup(struct writer *writer, struct backup *backup, void (*progress
 {
 	uint64_t told = 0;
 	CHECK(pthread_mutex_lock(&writer->lock) == 0);
-	while (writer->backup && !writer->stopping) /* one at a time */
-		CHECK(pthread_cond_wait(&writer->rest, &writer->lock) == 0);
-	if (writer->stopping) {
+	CHECK(!writer->backup);
+	if (writer->copies_forbidden) {
 		backup->err = E_UNAVAILABLE;
 		backup->ended = true;
 	} else {
@@ -307,6 +306,14 @@ void writer_backup(struct writer *writer, struct backup *backup, void (*progress
 		progress(context, done, total);
 		CHECK(pthread_mutex_lock(&writer->lock) == 0);
 	}
+	CHECK(pthread_mutex_unlock(&writer->lock) == 0);
+}
+
+void writer_forbid_copies(struct writer *writer)
+{
+	CHECK(pthread_mutex_lock(&writer->lock) == 0);
+	writer->copies_forbidden = true;
+	CHECK(pthread_cond_signal(&writer->work) == 0);
 	CHECK(pthread_mutex_unlock(&writer->lock) == 0);
 }
 

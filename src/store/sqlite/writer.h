@@ -36,7 +36,7 @@ struct writer {
 	pthread_cond_t work, rest;  /* something to do; something was done */
 	struct outcome ring[WRITER_IN_FLIGHT]; /* the n-th change-set ever stands at n % WRITER_IN_FLIGHT */
 	uint64_t submitted, settled, polled;   /* ever */
-	bool stopping;
+	bool stopping, copies_forbidden;
 	bool broken;                /* until the store is opened again; the thread's, but for take */
 	struct backup *backup;
 };
@@ -49,5 +49,6 @@ void writer_submit(struct writer *writer, struct changeset *cs);
 uint32_t writer_poll(struct writer *writer, struct outcome *out, uint32_t max);
 /* With nothing in flight: takes the shard. */
 MUST_USE enum err writer_take(struct writer *writer, struct store_meta *out);
-/* Copies the store, from any thread; ends when the copy did. */
+/* Copies the store, from one thread at a time; ends when the copy did, or with E_UNAVAILABLE after writer_forbid_copies. */
 void writer_backup(struct writer *writer, struct backup *backup, void (*progress)(void *, uint64_t, uint64_t), void *context);
+void writer_forbid_copies(struct writer *writer);
