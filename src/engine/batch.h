@@ -18,7 +18,10 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 	int64_t started_us, finished_us;
 };
 
-enum undo_kind { UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW };
+enum undo_kind {
+	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
+	UNDO_ASIDE, UNDO_VALUE
+};
 struct undo {
 	enum undo_kind kind;
 	uint32_t slot;
@@ -38,6 +41,13 @@ struct undo {
 			bool paused, has_row;
 		} group;
 		struct operation_row operation;
+		struct {
+			uint64_t uid;
+			uint32_t old; /* slot; the entry's slot is the new one */
+		} aside;
+		struct {
+			uint64_t *place, before;
+		} value;
 	};
 };
 
@@ -105,5 +115,9 @@ MUST_USE enum err operation_touch(struct batch *batch, struct index *index, uint
 MUST_USE enum err operation_begin(struct batch *batch, struct index *index, const struct operation_row *row, uint32_t *out_slot);
 MUST_USE enum err batch_key(struct batch *batch, struct index *index, uint32_t queue, struct str id, uint64_t uid);
 MUST_USE enum err batch_policy(struct batch *batch, struct index *index, const struct retry_policy *policy, uint32_t *out_number);
+/* Between job_touch (or job_begin) and job_place: the job has these things aside from now on. Holds the name of `deferred` once more. */
+MUST_USE enum err aside_change(struct batch *batch, struct index *index, uint32_t job, const struct aside *wanted);
+/* Journals a number that is about to change, in an object that stays where it is as long as the batch lives. */
+MUST_USE enum err batch_value(struct batch *batch, uint64_t *place);
 MUST_USE enum err batch_event(struct batch *batch, enum event_type type, uint32_t queue, uint64_t uid, struct str details);
 MUST_USE enum err batch_effect(struct batch *batch, struct effect **out); /* zeroed, in order */

@@ -29,6 +29,7 @@ HASH_OF(index_hash_queue, queue_at(index, item)->hash)
 HASH_OF(index_hash_number, map_mix(queue_at(index, item)->number))
 HASH_OF(index_hash_name, ((struct name *)pool_at(&index->names, item))->hash)
 HASH_OF(index_hash_policy, index->policies[item].hash)
+HASH_OF(index_hash_aside, map_mix(((struct aside *)pool_at(&index->asides, item))->uid))
 HASH_OF(index_hash_key, ((struct key *)pool_at(&index->keys, item))->hash)
 #undef HASH_OF
 
@@ -52,6 +53,8 @@ void index_init(struct index *index)
 	pool_init(&index->priorities, sizeof(struct priority_entry));
 	pool_init(&index->names, sizeof(struct name));
 	pool_init(&index->keys, sizeof(struct key));
+	pool_init(&index->asides, sizeof(struct aside));
+	map_init(&index->asides_by_uid, index_hash_aside, index);
 	map_init(&index->jobs_by_uid, index_hash_job, index);
 	map_init(&index->groups_by_key, index_hash_group, index);
 	map_init(&index->queues_by_name, index_hash_queue, index);
@@ -83,11 +86,11 @@ void index_fini(struct index *index)
 		if (((struct running *)pool_at(&index->operations, slot))->live)
 			operation_remove(index, slot);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
-				 &index->queues,     &index->priorities, &index->names,  &index->keys };
+				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
-		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
+		               &index->asides_by_uid, &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues };

@@ -27,6 +27,7 @@
 #define JOB_LIFTED  0x100u /* between job_touch and job_place: stands nowhere, is counted nowhere */
 #define JOB_DELETED 0x200u /* gone, kept until the commit that says so */
 #define JOB_LISTED  0x400u /* in its queue's list of waiting jobs */
+#define JOB_ASIDE   0x800u /* it has an aside */
 #define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED)
 
 struct job {
@@ -72,6 +73,17 @@ struct name { /* workers' names, shared by their leases */
 	struct str text;
 	uint64_t hash;
 };
+
+/* What few live jobs have (aside.c). Never changed in place: a change takes a new slot, so that undoing is putting the old one back. A job
+ * that has one stays in memory. */
+struct aside {
+	uint64_t uid;
+	uint32_t dedup;        /* slot of the key that it owns or succeeds in */
+	uint32_t chain;        /* slot of the chain whose iteration it is */
+	uint32_t first_parent; /* edge to its first parent; the others by the edges' own links */
+	uint32_t deferred;     /* slot of a name, held: it fails with this reason when it is claimed next */
+};
+#define ASIDE_NOTHING { .dedup = SLOT_NONE, .chain = SLOT_NONE, .first_parent = SLOT_NONE, .deferred = SLOT_NONE }
 
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
 struct group {
@@ -176,8 +188,8 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys;
-	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides;
+	struct map asides_by_uid, jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues;
@@ -214,6 +226,12 @@ MUST_USE enum err queue_sort_waiting(struct index *index, uint32_t queue); /* af
 /* Final jobs that the store already counts. */
 void job_count_final(struct index *index, const struct job *job, int sign);
 int64_t lease_due_us(const struct lease *lease);
+
+/* ---- asides (aside.c); batch.h has aside_change ---- */
+const struct aside *aside_of(const struct index *index, const struct job *job); /* nothing, when it has none */
+bool aside_is_nothing(const struct aside *aside);
+MUST_USE enum err aside_restore(struct index *index, uint32_t job, const struct aside *wanted); /* after a restart, without a journal */
+void aside_drop(struct index *index, const struct job *job); /* it leaves memory */
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

@@ -34,6 +34,7 @@ enum err job_create(struct index *index, uint64_t uid, uint32_t *out_slot)
 
 void job_destroy(struct index *index, uint32_t slot)
 {
+	aside_drop(index, job_at(index, slot));
 	map_remove(&index->jobs_by_uid, map_mix(job_at(index, slot)->uid), slot);
 	pool_give(&index->jobs, slot);
 }

@@ -19,7 +19,7 @@ static enum err list_grow(void **items, uint32_t *capacity, uint32_t count, size
 	return E_OK;
 }
 
-static struct undo *journal_add(struct batch *batch, enum undo_kind kind, uint32_t slot)
+struct undo *journal_add(struct batch *batch, enum undo_kind kind, uint32_t slot)
 {
 	if (list_grow((void **)&batch->journal, &batch->journal_capacity, batch->journal_count, sizeof(*batch->journal)))
 		return NULL;
@@ -27,6 +27,11 @@ static struct undo *journal_add(struct batch *batch, enum undo_kind kind, uint32
 	undo->kind = kind;
 	undo->slot = slot;
 	return undo;
+}
+
+void journal_take_back(struct batch *batch)
+{
+	batch->journal_count--;
 }
 
 static enum err dirty_add(struct batch *batch, struct job *job, uint32_t slot)
@@ -103,7 +108,7 @@ enum err job_begin(struct batch *batch, struct index *index, uint64_t uid, const
 		return E_NOMEM;
 	enum err err = job_create(index, uid, &slot);
 	if (err) {
-		batch->journal_count--;
+		journal_take_back(batch);
 		return err;
 	}
 	undo->slot = slot;
@@ -197,7 +202,7 @@ enum err queue_begin(struct batch *batch, struct index *index, struct queue_name
 		return E_NOMEM;
 	enum err err = queue_create(index, name, &slot);
 	if (err) {
-		batch->journal_count--;
+		journal_take_back(batch);
 		return err;
 	}
 	undo->slot = slot;
@@ -257,7 +262,7 @@ enum err operation_begin(struct batch *batch, struct index *index, const struct 
 		return E_NOMEM;
 	enum err err = operation_add(index, row, &undo->slot);
 	if (err)
-		batch->journal_count--;
+		journal_take_back(batch);
 	else
 		*out_slot = undo->slot;
 	return err;
@@ -270,7 +275,7 @@ enum err batch_key(struct batch *batch, struct index *index, uint32_t queue, str
 		return E_NOMEM;
 	enum err err = key_add(index, queue, id, uid, &undo->slot);
 	if (err)
-		batch->journal_count--;
+		journal_take_back(batch);
 	return err;
 }
 
@@ -293,6 +298,16 @@ enum err batch_policy(struct batch *batch, struct index *index, const struct ret
 	if (!written)
 		return E_NOMEM;
 	index->policies[*out_number - 1].saved = true;
+	return E_OK;
+}
+
+enum err batch_value(struct batch *batch, uint64_t *place)
+{
+	struct undo *undo = journal_add(batch, UNDO_VALUE, SLOT_NONE);
+	if (!undo)
+		return E_NOMEM;
+	undo->value.place = place;
+	undo->value.before = *place;
 	return E_OK;
 }
 
@@ -333,6 +348,8 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_OPERATION: ((struct running *)pool_at(&index->operations, undo->slot))->row = undo->operation; break;
 		case UNDO_OPERATION_NEW: operation_remove(index, undo->slot); break;
 		case UNDO_POLICY: index->policies[undo->slot].saved = false; break;
+		case UNDO_ASIDE: aside_undo(index, undo); break;
+		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
 		}
 	}
 }
@@ -345,5 +362,7 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 			name_drop(index, undo->job.lease.worker);
 		if (undo->kind == UNDO_QUEUE)
 			kept_settings_drop(undo->queue.kept);
+		if (undo->kind == UNDO_ASIDE && index)
+			aside_forget(index, undo);
 	}
 }

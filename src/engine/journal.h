@@ -2,6 +2,10 @@
 #pragma once
 #include "engine/batch.h"
 
+struct undo *journal_add(struct batch *batch, enum undo_kind kind, uint32_t slot); /* NULL: no memory */
+void journal_take_back(struct batch *batch); /* the entry just added: what it was for did not happen */
+void aside_undo(struct index *index, const struct undo *undo);
+void aside_forget(struct index *index, const struct undo *undo);
 /* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */
 void journal_undo(struct batch *batch, struct index *index, uint32_t count);
 /* Lets go of what entries from `count` on hold, without undoing. */
