@@ -1,40 +1,9 @@
 #include "base/time_text.h"
+#include "base/calendar.h"
 
 #define TIME_SECOND_US INT64_C(1000000)
-#define TIME_DAY_S     INT64_C(86400)
 #define TIME_MIN_US    (INT64_C(-62167219200) * TIME_SECOND_US)                     /* 0000-01-01 */
 #define TIME_MAX_US    (INT64_C(253402300800) * TIME_SECOND_US - 1)                 /* the end of 9999 */
-
-struct time_date {
-	int64_t year;
-	unsigned month, day; /* 1..12, 1..31 */
-};
-
-/* Days since 1970-01-01 to a date and back: years begin in March, so that the leap day is a year's last, and are counted
- * in eras of 400 years, which all have 146,097 days. */
-static struct time_date time_date_of(int64_t days)
-{
-	days += 719468; /* from 0000-03-01 */
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t day_of_era = days - era * 146097;
-	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t month_from_march = (5 * day_of_year + 2) / 153;
-	unsigned day = (unsigned)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
-	unsigned month = (unsigned)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-	return (struct time_date){ .year = year_of_era + era * 400 + (month <= 2), .month = month, .day = day };
-}
-
-static int64_t time_days_of(struct time_date date)
-{
-	int64_t year = date.year - (date.month <= 2);
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t month_from_march = date.month > 2 ? date.month - 3 : date.month + 9;
-	int64_t day_of_year = (153 * month_from_march + 2) / 5 + date.day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-	return era * 146097 + day_of_era - 719468;
-}
 
 static char *time_put(char *out, uint64_t n, unsigned digits, char after)
 {
@@ -47,10 +16,10 @@ static char *time_put(char *out, uint64_t n, unsigned digits, char after)
 void time_text(int64_t at_us, char out[TIME_TEXT_BYTES])
 {
 	at_us = at_us < TIME_MIN_US ? TIME_MIN_US : at_us > TIME_MAX_US ? TIME_MAX_US : at_us;
-	int64_t day_us = TIME_DAY_S * TIME_SECOND_US;
+	int64_t day_us = CALENDAR_DAY_S * TIME_SECOND_US;
 	int64_t days = at_us / day_us - (at_us % day_us < 0);
 	uint64_t ms = (uint64_t)(at_us - days * day_us) / 1000;
-	struct time_date date = time_date_of(days);
+	struct calendar_date date = calendar_date_of(days);
 	out = time_put(out, (uint64_t)date.year, 4, '-');
 	out = time_put(out, date.month, 2, '-');
 	out = time_put(out, date.day, 2, 'T');
@@ -109,26 +78,19 @@ static bool time_take_offset(struct str *text, int64_t *out_s) /* "Z", "z", "+02
 	return hours < 24 && minutes < 60;
 }
 
-static unsigned time_month_days(unsigned year, unsigned month)
-{
-	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-	return days[month - 1] + (unsigned)(month == 2 && leap);
-}
-
-static bool time_take_date(struct str *text, struct time_date *out)
+static bool time_take_date(struct str *text, struct calendar_date *out)
 {
 	unsigned year;
 	if (!time_take(text, 4, '-', &year) || !time_take(text, 2, '-', &out->month) ||
 	    !time_take(text, 2, '\0', &out->day))
 		return false;
 	out->year = year;
-	return out->month >= 1 && out->month <= 12 && out->day >= 1 && out->day <= time_month_days(year, out->month);
+	return out->month >= 1 && out->month <= 12 && out->day >= 1 && out->day <= calendar_month_days(year, out->month);
 }
 
 enum err time_parse(struct str text, int64_t *out_us)
 {
-	struct time_date date;
+	struct calendar_date date;
 	unsigned hour, minute, second;
 	int64_t fraction_us, offset_s;
 	if (!time_take_date(&text, &date) || text.len == 0 || (text.ptr[0] | 0x20) != 't')
@@ -141,8 +103,8 @@ enum err time_parse(struct str text, int64_t *out_us)
 		return E_INVALID;
 	if (!time_take_fraction(&text, &fraction_us) || !time_take_offset(&text, &offset_s) || text.len > 0)
 		return E_INVALID;
-	int64_t at_s = time_days_of(date) * TIME_DAY_S + hour * 3600 + minute * 60 + second - offset_s;
-	if (second == 60 && ((at_s % TIME_DAY_S) + TIME_DAY_S) % TIME_DAY_S != 0) /* leap seconds end a UTC day */
+	int64_t at_s = calendar_days_of(date) * CALENDAR_DAY_S + hour * 3600 + minute * 60 + second - offset_s;
+	if (second == 60 && ((at_s % CALENDAR_DAY_S) + CALENDAR_DAY_S) % CALENDAR_DAY_S != 0) /* leap seconds end a UTC day */
 		return E_INVALID;
 	int64_t at_us = at_s * TIME_SECOND_US + fraction_us;
 	if (at_us < 0 || at_us > TIME_MAX_US)
