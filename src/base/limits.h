@@ -24,6 +24,7 @@
 #define LIMIT_ATTEMPTS            1000000      /* max_attempts */
 #define LIMIT_PRIORITY            2097151      /* 0 first; BullMQ's range */
 #define LIMIT_RETRY_LIST          32           /* steps of an explicit back-off list */
+#define LIMIT_CRON_BYTES          1024         /* a cron expression: twice what naming every value takes */
 #define LIMIT_DURATION_MS         315360000000 /* ten years */
 #define LIMIT_RATE_MAX            1000000      /* starts per window of a rate limit */
 #define LIMIT_LEASE_MS            86400000
