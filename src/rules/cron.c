@@ -402,8 +402,8 @@ enum err cron_parse(struct str text, struct str seed, struct cron *out, struct p
 		return err;
 	if (count != CRON_FIELDS && count != CRON_FIELDS - 1)
 		return problem_set(problem, E_INVALID, "pattern",
-				   "A cron expression has five fields (minute, hour, day of month, month, day of week) or six (second first); this one has %s%zu.",
-				   count > CRON_FIELDS ? "more than " : "", count > CRON_FIELDS ? (size_t)CRON_FIELDS : count);
+				   "A cron expression has five fields (minute, hour, day of month, month, day of week) or six (second first);"
+				   " this one has %s%zu.", count > CRON_FIELDS ? "more than " : "", count > CRON_FIELDS ? (size_t)CRON_FIELDS : count);
 	memcpy(fields + (CRON_FIELDS - count), words, count * sizeof(words[0]));
 
 	/* In the order in which cron-parser reads, and rolls. */
