@@ -148,7 +148,7 @@ static bool zones_is_name(struct str name)
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
 		bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-		if (!letter && !memchr("/_-+", c, 4))
+		if (!letter && c != '/' && c != '_' && c != '-' && c != '+')
 			return false;
 	}
 	return true;

@@ -1,6 +1,8 @@
 /* src/base/zones.h: the time zones of this machine's tz database, by their IANA names ("Europe/Paris"). A zone is read once, by GLib, into a
  * table of what it does from 1900 to 2200, and then stays until the process ends: it may be kept, and asked by any thread. What changes
- * in the database is seen after a restart. TZDIR names the database's directory, as for the C library. */
+ * in the database is seen after a restart. TZDIR names the database's directory, as for the C library.
+ *
+ * One zone is known to be wrong with GLib 2.74, far away: Europe/Dublin, whose standard time is summer's, from 2038 on. */
 #pragma once
 #include "base/err.h"
 #include "base/zone.h"
