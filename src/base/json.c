@@ -18,6 +18,7 @@ void json_init(struct json *json, struct str text, struct arena *arena, struct p
 	json->arena = arena;
 	json->problem = problem;
 	json->depth = 0;
+	json->depth_max = LIMIT_JSON_DEPTH;
 	json->failed = false;
 	json->fresh = false;
 }
@@ -143,7 +144,7 @@ static bool json_enter(struct json *json, enum json_type type, const char *wante
 {
 	if (!json_expect(json, type, wanted))
 		return false;
-	if (json->depth == LIMIT_JSON_DEPTH)
+	if (json->depth == json->depth_max)
 		return json_malformed(json, json->next, "arrays and objects are nested too deep (128 levels at most)");
 	if (json->depth < JSON_PATH_STEPS)
 		json->steps[json->depth] = (struct json_step){ .index = UINT32_MAX };
@@ -432,7 +433,7 @@ bool json_read_raw(struct json *json, struct str *out)
 	if (json->failed)
 		return false;
 	const char *first = json_skip_blanks(json->next, json->end);
-	const char *after = json_scan_value(first, json->end, LIMIT_JSON_DEPTH - json->depth, &fault);
+	const char *after = json_scan_value(first, json->end, json->depth_max - json->depth, &fault);
 	if (!after)
 		return json_faulty(json, &fault);
 	json->next = after;

@@ -23,6 +23,7 @@ struct json {
 	struct arena *arena;
 	struct problem *problem; /* filled once, on the first error; may be NULL */
 	uint32_t depth;          /* containers entered and not yet left */
+	uint32_t depth_max;      /* LIMIT_JSON_DEPTH; a reader of answers may raise it to LIMIT_JSON_ANSWER_DEPTH after json_init */
 	bool failed;
 	bool fresh; /* a container was just entered: next_item and next_key expect no comma */
 	struct json_step steps[JSON_PATH_STEPS]; /* where we are, innermost last; made into text only for a problem */

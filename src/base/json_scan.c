@@ -181,7 +181,7 @@ static const char *json_scan_scalar(const char *next, const char *end, struct js
 
 /* One bit a level tells objects (1) from arrays (0); bits above the depth are stale. */
 struct json_levels {
-	uint64_t objects[(LIMIT_JSON_DEPTH + 63) / 64];
+	uint64_t objects[(LIMIT_JSON_ANSWER_DEPTH + 63) / 64];
 	uint32_t depth;
 };
 

@@ -17,7 +17,7 @@ const char *json_scan_string(const char *next, const char *end, bool *out_escape
 int json_scan_hex4(const char *digits);
 /* From the '-' or first digit. */
 const char *json_scan_number(const char *next, const char *end, struct json_fault *fault);
-/* Any value, from its first byte, with at most `depth` (up to LIMIT_JSON_DEPTH) containers in each other. */
+/* Any value, from its first byte, with at most `depth` (up to LIMIT_JSON_ANSWER_DEPTH) containers in each other. */
 const char *json_scan_value(const char *next, const char *end, uint32_t depth, struct json_fault *fault);
 
 static inline const char *json_skip_blanks(const char *next, const char *end)

@@ -21,6 +21,7 @@
 #define LIMIT_CLAIM               1000         /* jobs of one claim */
 #define LIMIT_CLAIM_QUEUES        64
 #define LIMIT_JSON_DEPTH          128
+#define LIMIT_JSON_ANSWER_DEPTH   192          /* of our own answers, which hold payloads of that depth */
 #define LIMIT_ATTEMPTS            1000000      /* max_attempts */
 #define LIMIT_PRIORITY            2097151      /* 0 first; BullMQ's range */
 #define LIMIT_RETRY_LIST          32           /* steps of an explicit back-off list */

@@ -1,9 +1,9 @@
 /* Requests as bytes, and just enough understanding of their answers. */
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/pluck.h"
 #include "base/uid.h"
 #include "cli/bench.h"
-#include "cli/pluck.h"
 
 #define BENCH_BULK      1000u
 #define BENCH_FILL_BEES 4u

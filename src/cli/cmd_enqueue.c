@@ -1,9 +1,9 @@
 /* ruche enqueue: a job into a queue, or one for each line of a file. */
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/pluck.h"
 #include "base/time_text.h"
 #include "cli/commands.h"
-#include "cli/pluck.h"
 #include "cli/remote.h"
 #include "cli/text.h"
 #include <sysexits.h>

@@ -1,6 +1,6 @@
 /* ruche events: what happens, as it happens. Breaks are bridged: it goes on after the last event that it printed. */
+#include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/pluck.h"
 #include "cli/remote.h"
 #include <signal.h>
 #include <stdlib.h>

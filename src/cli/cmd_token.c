@@ -1,9 +1,9 @@
 /* ruche token …: who may do what. A token is shown once, when it is made; the daemon keeps only its hash. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/pluck.h"
 #include "base/time_text.h"
 #include "cli/commands.h"
-#include "cli/pluck.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "cli/text.h"

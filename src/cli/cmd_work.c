@@ -4,9 +4,9 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/pluck.h"
 #include "cli/child.h"
 #include "cli/commands.h"
-#include "cli/pluck.h"
 #include "cli/remote.h"
 #include <pthread.h>
 #include <signal.h>

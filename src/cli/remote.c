@@ -1,8 +1,9 @@
 #include "cli/remote.h"
 #include "base/err.h"
+#include "base/pluck.h"
 #include "base/uid.h"
 #include "cli/commands.h"
-#include "cli/pluck.h"
+#include "http/query.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -122,16 +123,7 @@ void remote_path(struct remote *remote, const char *literal)
 
 void remote_piece(struct remote *remote, struct str text)
 {
-	static const char digits[] = "0123456789ABCDEF";
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~*", c))) {
-			buf_add_byte(&remote->path, (char)c);
-		} else {
-			char escaped[3] = { '%', digits[c >> 4], digits[c & 15] };
-			buf_add(&remote->path, (struct str){ escaped, 3 });
-		}
-	}
+	http_percent_add(&remote->path, text);
 }
 
 void remote_query(struct remote *remote, const char *name, const char *value)

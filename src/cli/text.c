@@ -1,6 +1,6 @@
 #include "cli/text.h"
+#include "base/pluck.h"
 #include "base/time_text.h"
-#include "cli/pluck.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -43,7 +43,7 @@ static int caller_on_progress(void *context, curl_off_t down_max, curl_off_t dow
 {
 	(void)down_max, (void)down, (void)up_max, (void)up;
 	struct http_caller *caller = context;
-	caller->stopped |= caller->call->stop && *caller->call->stop;
+	caller->stopped |= caller->call->stop && __atomic_load_n(caller->call->stop, __ATOMIC_RELAXED);
 	return caller->stopped;
 }
 
@@ -58,6 +58,8 @@ struct http_caller *http_caller_new(const struct http_caller_config *config)
 	bool ok = caller->easy != NULL;
 	if (ok && config->unix_socket)
 		ok = curl_easy_setopt(caller->easy, CURLOPT_UNIX_SOCKET_PATH, config->unix_socket) == CURLE_OK;
+	if (ok && config->user_agent)
+		ok = curl_easy_setopt(caller->easy, CURLOPT_USERAGENT, config->user_agent) == CURLE_OK;
 	if (ok && config->token) {
 		static const char prefix[] = "Authorization: Bearer ";
 		size_t len = strlen(config->token);
@@ -158,7 +160,9 @@ static enum err caller_refuse(struct http_caller *caller, CURLcode code, struct 
 	if (code == CURLE_OUT_OF_MEMORY || code == CURLE_WRITE_ERROR)
 		return problem_set(problem, E_NOMEM, "", "There was not enough memory to call %s.", call->url);
 	const char *why = caller->why[0] ? caller->why : curl_easy_strerror(code);
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	curl_off_t connected_us = 0; /* when the request could be sent; 0: never */
+	curl_easy_getinfo(caller->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+	if (code == CURLE_OPERATION_TIMEDOUT && connected_us > 0)
 		return problem_set(problem, E_TIMEOUT, "", "%s: %s.", call->url, why);
 	if (http_easy_end(code, why, false, false) == HTTP_END_BAD_TARGET)
 		return problem_set(problem, E_INVALID, "url", "%s cannot be called: %s.", call->url, why);

@@ -136,6 +136,7 @@ static void test_troubles(void **state)
 	struct third_party *rude = third_party_start(&(struct third_party_config){ .scripts = { resets } });
 	struct third_party *deaf = third_party_start(&(struct third_party_config){ .deaf = true }),
 			   *party = third_party_start(&(struct third_party_config){ 0 });
+	struct third_party *full = third_party_start(&(struct third_party_config){ .never_accepts = true });
 	struct http_caller *caller = http_caller_new(&(struct http_caller_config){ .connect_ms = 60000 });
 	const struct {
 		struct http_call call;
@@ -144,6 +145,7 @@ static void test_troubles(void **state)
 		{ { .url = third_party_url(deaf, "/") }, E_NETWORK },
 		{ { .url = third_party_url(rude, "/") }, E_NETWORK },
 		{ { .url = third_party_url(silent, "/"), .timeout_ms = 50 }, E_TIMEOUT },
+		{ { .url = third_party_url(full, "/"), .timeout_ms = 50 }, E_NETWORK }, /* not even connected */
 		{ { .url = "ftp://127.0.0.1/" }, E_INVALID },
 		{ { .url = "" }, E_INVALID },
 		{ { .url = third_party_url(party, "/"), .answer_max = 5 }, E_TOO_LARGE },
@@ -156,6 +158,7 @@ static void test_troubles(void **state)
 		assert_non_null(strstr(problem.detail, cases[i].call.url));
 	}
 	http_caller_free(caller);
+	third_party_stop(full);
 	third_party_stop(silent);
 	third_party_stop(rude);
 	third_party_stop(deaf);

@@ -96,6 +96,7 @@ struct http_caller_config {
 	const char *unix_socket;      /* connect to this path, whatever host the URL names; NULL: TCP */
 	const char *token;            /* sent as `Authorization: Bearer …`; NULL: none */
 	const char *ca_file;          /* NULL: the system's */
+	const char *user_agent;       /* NULL: none */
 	int64_t connect_ms;           /* 0: 10,000 */
 };
 struct http_call {
@@ -111,7 +112,8 @@ struct http_call {
 	 * collected as usual, so that a refusal can be read. */
 	bool (*on_bytes)(void *context, struct str bytes);
 	void *context;
-	const volatile sig_atomic_t *stop; /* when it becomes non-zero the call ends within a second (E_CANCELLED); may be NULL */
+	const volatile sig_atomic_t *stop; /* when it becomes non-zero the call ends within a second (E_CANCELLED); may be NULL.
+					    * Read atomically: another thread may set it so */
 };
 struct http_answer {
 	int status;
@@ -122,7 +124,8 @@ struct http_answer {
 struct http_caller *http_caller_new(const struct http_caller_config *config); /* NULL: no memory. Strings are copied */
 void http_caller_free(struct http_caller *caller);
 /* E_OK: an answer with any status came; the caller ends it with http_answer_fini. Otherwise *out is untouched and the problem says
- * what happened to which URL: E_NETWORK, E_TIMEOUT, E_INVALID (URL), E_TOO_LARGE, E_CANCELLED, E_NOMEM. */
+ * what happened to which URL: E_NETWORK (also when connecting took too long), E_TIMEOUT (no whole answer in time), E_INVALID (URL),
+ * E_TOO_LARGE, E_CANCELLED, E_NOMEM. */
 MUST_USE enum err http_caller_call(struct http_caller *caller, const struct http_call *call, struct http_answer *out,
 				   struct problem *problem);
 void http_answer_fini(struct http_answer *answer);

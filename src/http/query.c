@@ -62,3 +62,15 @@ bool http_query_walk(struct str query, size_t *at, struct str *name, struct str 
 	}
 	return false;
 }
+
+void http_percent_add(struct buf *out, struct str text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~*", c)))
+			buf_add_byte(out, (char)c);
+		else
+			buf_add(out, (struct str){ (char[]){ '%', digits[c >> 4], digits[c & 15] }, 3 });
+	}
+}

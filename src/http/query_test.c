@@ -81,8 +81,28 @@ static void walking(void **state)
 	}
 }
 
+static void escapes_are_read_back(void **state)
+{
+	(void)state;
+	struct arena arena = { 0 };
+	for (unsigned c = 1; c < 0x80; c++) {
+		struct buf buf = { .max_bytes = 16 };
+		struct str text = { (char[]){ 'a', (char)c }, 2 }, decoded;
+		http_percent_add(&buf, text);
+		assert_int_equal(http_percent_decode(&arena, buf_str(&buf), true, &decoded), E_OK);
+		assert_true(str_eq(decoded, text));
+		assert_int_equal(str_index(buf_str(&buf), '/'), buf.len);
+		buf_fini(&buf);
+	}
+	struct buf buf = { .max_bytes = 64 };
+	http_percent_add(&buf, STR("a b/\xc3\xa9?~"));
+	assert_true(str_eq(buf_str(&buf), STR("a%20b%2F%C3%A9%3F~")));
+	buf_fini(&buf);
+	arena_fini(&arena);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(escapes), cmocka_unit_test(walking) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(escapes), cmocka_unit_test(walking), cmocka_unit_test(escapes_are_read_back) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,6 @@
-#include "cli/pluck.h"
+#include "base/pluck.h"
+#include "base/buf.h"
+#include "base/limits.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,8 +55,26 @@ static void lists_items(void **state)
 	arena_fini(&arena);
 }
 
+static void reads_what_answers_may_hold(void **state)
+{
+	(void)state;
+	struct arena arena = { 0 };
+	struct buf text = { .max_bytes = 4096 };
+	struct str payload;
+	buf_add_lit(&text, "{\"jobs\":[{\"payload\":");
+	for (int i = 0; i < LIMIT_JSON_DEPTH - 1; i++) /* the deepest that an enqueue takes */
+		buf_add_byte(&text, '[');
+	for (int i = 0; i < LIMIT_JSON_DEPTH - 1; i++)
+		buf_add_byte(&text, ']');
+	buf_add_lit(&text, "}]}");
+	assert_true(pluck_raw(buf_str(&text), "jobs.0.payload", &arena, &payload));
+	assert_int_equal(payload.len, 2 * (LIMIT_JSON_DEPTH - 1));
+	buf_fini(&text);
+	arena_fini(&arena);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(finds_by_path), cmocka_unit_test(lists_items) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(finds_by_path), cmocka_unit_test(lists_items), cmocka_unit_test(reads_what_answers_may_hold) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

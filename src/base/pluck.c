@@ -1,7 +1,14 @@
-#include "cli/pluck.h"
+#include "base/pluck.h"
 #include "base/json.h"
+#include "base/limits.h"
 
 #define PLUCK_STRING_MAX (64u * 1024 * 1024)
+
+static void pluck_begin(struct json *json, struct str text, struct arena *arena, struct problem *problem)
+{
+	json_init(json, text, arena, problem);
+	json->depth_max = LIMIT_JSON_ANSWER_DEPTH;
+}
 
 /* Steps into the member or item that `step` names; false when there is none. The reader then stands on the value. */
 static bool pluck_step(struct json *json, struct str step)
@@ -38,7 +45,7 @@ bool pluck_raw(struct str text, const char *path, struct arena *arena, struct st
 {
 	struct problem problem;
 	struct json json;
-	json_init(&json, text, arena, &problem);
+	pluck_begin(&json, text, arena, &problem);
 	struct str rest = str_of(path);
 	while (rest.len) {
 		size_t dot = str_index(rest, '.');
@@ -58,7 +65,7 @@ struct str pluck_text(struct str text, const char *path, struct arena *arena)
 		return raw;
 	struct problem problem;
 	struct json json;
-	json_init(&json, raw, arena, &problem);
+	pluck_begin(&json, raw, arena, &problem);
 	return json_read_str(&json, PLUCK_STRING_MAX, &decoded) ? decoded : STR("");
 }
 
@@ -83,7 +90,7 @@ struct str *pluck_items(struct str text, const char *path, struct arena *arena, 
 	*count = 0;
 	if (!pluck_raw(text, path, arena, &raw) || raw.ptr[0] != '[')
 		return NULL;
-	json_init(&json, raw, arena, &problem);
+	pluck_begin(&json, raw, arena, &problem);
 	if (!json_enter_array(&json))
 		return NULL;
 	while (json_next_item(&json, &index) && json_read_raw(&json, &item)) {

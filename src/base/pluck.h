@@ -1,4 +1,4 @@
-/* src/cli/pluck.h: a value out of an answer's JSON by its path, for printing. The text has been checked by whoever sent it;
+/* src/base/pluck.h: a value out of an answer's JSON by its path, for printing. The text has been checked by whoever sent it;
  * what is not there, or is not well formed, reads as absent. Strings that hold escapes are decoded into the arena. */
 #pragma once
 #include "base/arena.h"
