@@ -1,0 +1,80 @@
+/* Jobs go in: one, or many in one call. */
+#include "answer.h"
+#include <stdio.h>
+
+static int enqueued_read(struct ruche_answer *answer, struct ruche_enqueued *out, struct ruche_error *error)
+{
+	const char *uid = ruche_answer_text(answer, "uid"), *id = ruche_answer_text(answer, "id"), *state = ruche_answer_text(answer, "state");
+	const char *duplicate = ruche_answer_text(answer, "duplicate");
+	struct ruche_enqueued read = { 0 };
+	if (!uid || !id || !state || strlen(uid) >= sizeof(read.uid) || strlen(id) >= sizeof(read.id) || strlen(state) >= sizeof(read.state))
+		return error_set(error, RUCHE_NOT_RUCHE, "", "The answer to an enqueue could not be read; is it a Ruche?");
+	memcpy(read.uid, uid, strlen(uid));
+	memcpy(read.id, id, strlen(id));
+	memcpy(read.state, state, strlen(state));
+	read.duplicate = duplicate && strcmp(duplicate, "true") == 0;
+	*out = read;
+	return RUCHE_OK;
+}
+
+int ruche_enqueue(struct ruche_client *client, const struct ruche_new_job *job, struct ruche_enqueued *out, struct ruche_error *error)
+{
+	struct ruche_new_job taken;
+	struct ruche_answer *answer;
+	struct call call;
+	call_begin(&call, client, "POST", "/v1/jobs", error);
+	call_object(&call);
+	call.writer.code = options_take(&taken, sizeof(taken), job, "struct ruche_new_job", error);
+	struct ruche_call_options options = { .size = sizeof(options), .idempotency_key = taken.idempotency_key }, ignored;
+	if (!call.writer.code && !call_take(&call, &options, &ignored))
+		write_new_job(&call.writer, &taken, client->namespace_name);
+	int code = answer_of_call(&call, &answer);
+	if (code)
+		return code;
+	struct ruche_enqueued unread;
+	code = enqueued_read(answer, out ? out : &unread, error);
+	ruche_answer_free(answer);
+	return code;
+}
+
+/* One object of the list; each struct is as large as the first says. */
+static void put_job(struct call *call, const struct ruche_new_job *jobs, size_t index)
+{
+	struct ruche_new_job taken;
+	size_t bytes = jobs->size;
+	const struct ruche_new_job *job = (const void *)((const char *)jobs + index * bytes);
+	struct writer *writer = &call->writer;
+	snprintf(writer->prefix, sizeof(writer->prefix), "jobs[%zu].", index);
+	if (job->size != bytes) {
+		write_refuse(writer, "size", "All jobs of a list have the same size.");
+		return;
+	}
+	if ((writer->code = options_take(&taken, sizeof(taken), job, "struct ruche_new_job", call->error)))
+		return;
+	if (taken.idempotency_key)
+		write_refuse(writer, "idempotency_key", "It is for one job; give one for the whole list in struct ruche_call_options.");
+	json_put_comma(&call->body);
+	buf_add_byte(&call->body, '{');
+	write_new_job(writer, &taken, call->client->namespace_name);
+	buf_add_byte(&call->body, '}');
+	writer->prefix[0] = '\0';
+}
+
+int ruche_enqueue_many(struct ruche_client *client, const struct ruche_new_job *jobs, size_t count, const struct ruche_call_options *options,
+		       struct ruche_answer **out, struct ruche_error *error)
+{
+	struct ruche_call_options taken;
+	struct call call;
+	call_begin(&call, client, "POST", "/v1/jobs", error);
+	call_object(&call);
+	call_take(&call, options, &taken);
+	write_true(&call.writer, "atomic", taken.atomic);
+	json_put_key(&call.body, "jobs");
+	buf_add_byte(&call.body, '[');
+	if (!call.writer.code && (!jobs || !count))
+		write_refuse(&call.writer, "jobs", "At least one job is needed.");
+	for (size_t i = 0; i < count && !call.writer.code && buf_ok(&call.body); i++)
+		put_job(&call, jobs, i);
+	buf_add_byte(&call.body, ']');
+	return answer_of_call(&call, out);
+}
