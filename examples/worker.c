@@ -1,6 +1,6 @@
 /* worker.c: a whole program on libruche.
  *
- *     cc -o worker worker.c $(pkg-config --cflags --libs ruche)
+ *     cc -o worker worker.c $(pkg-config --cflags --libs libruche)
  *     ./worker enqueue letters 1000        # 1,000 jobs, a hundred a call
  *     ./worker work letters 4              # four at once; SIGTERM lets those that run end
  *     ./worker batch letters               # claim a handful by hand, finish them in one call

@@ -2,25 +2,51 @@
 #include "answer.h"
 #include <stdio.h>
 
-static int enqueued_read(struct ruche_answer *answer, struct ruche_enqueued *out, struct ruche_error *error)
+struct enqueued_answer {
+	const char *uid, *id, *state;
+	int duplicate;
+};
+static const struct view_field enqueued_fields[] = {
+	{ "uid", VIEW_TEXT, offsetof(struct enqueued_answer, uid) },
+	{ "id", VIEW_TEXT, offsetof(struct enqueued_answer, id) },
+	{ "state", VIEW_TEXT, offsetof(struct enqueued_answer, state) },
+	{ "duplicate", VIEW_TRUE, offsetof(struct enqueued_answer, duplicate) },
+};
+
+static bool fits(char *to, size_t bytes, const char *text)
 {
-	const char *uid = ruche_answer_text(answer, "uid"), *id = ruche_answer_text(answer, "id"), *state = ruche_answer_text(answer, "state");
-	const char *duplicate = ruche_answer_text(answer, "duplicate");
+	size_t len = text ? strlen(text) : bytes;
+	if (len < bytes)
+		memcpy(to, text, len + 1);
+	return len < bytes;
+}
+
+static int enqueued_read(struct str body, struct ruche_enqueued *out, struct ruche_error *error)
+{
+	struct arena arena = { 0 };
+	struct problem problem = { 0 };
+	struct json json;
+	struct enqueued_answer answer = { 0 };
 	struct ruche_enqueued read = { 0 };
-	if (!uid || !id || !state || strlen(uid) >= sizeof(read.uid) || strlen(id) >= sizeof(read.id) || strlen(state) >= sizeof(read.state))
-		return error_set(error, RUCHE_NOT_RUCHE, "", "The answer to an enqueue could not be read; is it a Ruche?");
-	memcpy(read.uid, uid, strlen(uid));
-	memcpy(read.id, id, strlen(id));
-	memcpy(read.state, state, strlen(state));
-	read.duplicate = duplicate && strcmp(duplicate, "true") == 0;
-	*out = read;
-	return RUCHE_OK;
+	int code = RUCHE_OK;
+	json_init(&json, body, &arena, &problem);
+	bool good = view_read(&json, enqueued_fields, ARRAY_COUNT(enqueued_fields), &answer) && fits(read.uid, sizeof(read.uid), answer.uid) &&
+		    fits(read.id, sizeof(read.id), answer.id) && fits(read.state, sizeof(read.state), answer.state);
+	read.duplicate = answer.duplicate;
+	if (problem.err == E_NOMEM)
+		code = error_no_memory(error);
+	else if (!good)
+		code = error_set(error, RUCHE_NOT_RUCHE, "", "The answer to an enqueue could not be read; is it a Ruche?");
+	else if (out)
+		*out = read;
+	arena_fini(&arena);
+	return code;
 }
 
 int ruche_enqueue(struct ruche_client *client, const struct ruche_new_job *job, struct ruche_enqueued *out, struct ruche_error *error)
 {
 	struct ruche_new_job taken;
-	struct ruche_answer *answer;
+	struct http_answer answer;
 	struct call call;
 	call_begin(&call, client, "POST", "/v1/jobs", error);
 	call_object(&call);
@@ -28,12 +54,11 @@ int ruche_enqueue(struct ruche_client *client, const struct ruche_new_job *job, 
 	struct ruche_call_options options = { .size = sizeof(options), .idempotency_key = taken.idempotency_key }, ignored;
 	if (!call.writer.code && !call_take(&call, &options, &ignored))
 		write_new_job(&call.writer, &taken, client->namespace_name);
-	int code = answer_of_call(&call, &answer);
+	int code = call_send(&call, &answer);
 	if (code)
 		return code;
-	struct ruche_enqueued unread;
-	code = enqueued_read(answer, out ? out : &unread, error);
-	ruche_answer_free(answer);
+	code = enqueued_read(buf_str(&answer.body), out, error);
+	http_answer_fini(&answer);
 	return code;
 }
 

@@ -176,7 +176,7 @@ int ruche_wait(struct ruche_client *client, const char *uid, int64_t timeout_ms,
 		if (code == RUCHE_OK) {
 			ruche_job_info_free(info);
 			reached = true;
-		} else if (!own.may_retry || (!reached && code == RUCHE_UNREACHABLE)) {
+		} else if (!own.may_retry || code == RUCHE_NO_MEMORY || (!reached && code == RUCHE_UNREACHABLE)) {
 			if (error)
 				*error = own;
 			return code;

@@ -13,8 +13,8 @@
  *
  * What holds everywhere:
  *
- * - Functions that can fail answer RUCHE_OK (0) or another code of enum ruche_code, and fill *error, which may be NULL. What they hand
- *   out through a pointer is written on success only.
+ * - Functions that can fail answer RUCHE_OK (0), or another code of enum ruche_code and then fill *error, which may be NULL. What they
+ *   hand out through a pointer is written on success only.
  * - Structs whose first member is `size` are the caller's: zero them and set size to their sizeof, and the program goes on working with
  *   later versions, which add members at the end. Zero and NULL mean "the usual". They and all they point to are only read, and only
  *   during the call.

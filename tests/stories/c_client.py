@@ -1,0 +1,247 @@
+"""libruche, from outside: installed, found by pkg-config, compiled against as C99 and as C++; examples/worker.c through failures, a cancel
+and a kill -9 of the daemon; and every C program of docs/c-client.md."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+
+import harness
+from harness import ROOT, DEADLINE_S, Daemon, Skip, check, equal, run, story
+
+BUILD = os.path.abspath(os.environ.get("RUCHE_BUILD", os.path.join(ROOT, "build-test")))
+CC = shlex.split(os.environ.get("RUCHE_CC", "cc"))
+SANITIZE = os.environ.get("RUCHE_SANITIZE", "address,undefined")
+SANITIZER_FLAGS = [] if SANITIZE == "none" else [f"-fsanitize={SANITIZE}"]
+STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
+
+
+class Installed:
+    """What `meson install` leaves, in a directory of its own; compiles programs against it."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="ruche-installed-", dir=os.environ.get("STORY_DIR", "/var/tmp"))
+        try:
+            self.tool("meson", "install", "--no-rebuild", "--quiet", "-C", BUILD, "--destdir", self.directory)
+            self.pc = self.find("libruche.pc")
+            self.header, self.shared, self.static = self.find("ruche.h"), self.find("libruche.so"), self.find("libruche.a")
+            self.find("ruche.3")
+            self.example = self.find("worker.c")
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def tool(self, *command, **more):
+        done = subprocess.run(command, capture_output=True, timeout=DEADLINE_S * 2, check=False, **more)
+        check(done.returncode == 0, f"{' '.join(command)}: {(done.stdout + done.stderr).decode(errors='replace')[-3000:]}")
+        return done.stdout.decode()
+
+    def find(self, name):
+        found = [os.path.join(where, name) for where, _, names in os.walk(self.directory) if name in names]
+        equal(len(found), 1, f"installed files called {name}")
+        return found[0]
+
+    def flags(self, *wanted):
+        prefix = os.path.join(self.directory, "usr/local")
+        env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(self.pc)}
+        return shlex.split(self.tool("pkg-config", f"--define-variable=prefix={prefix}", *wanted, "libruche", env=env))
+
+    def compile(self, source, name, compiler=None, static=False, flags=()):
+        program = os.path.join(self.directory, name)
+        libraries = [self.static, "-lcurl", "-pthread"] if static else [*self.flags("--libs"), f"-Wl,-rpath,{os.path.dirname(self.shared)}"]
+        self.tool(*(compiler or CC), *STRICT, *SANITIZER_FLAGS, *flags, *self.flags("--cflags"), "-o", program, source, *libraries)
+        return program
+
+
+def env_of(ruche):
+    return {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
+
+
+class Running:
+    """A program whose lines can be waited for."""
+
+    def __init__(self, ruche, *command):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env_of(ruche), text=True)
+        self.lines, self.troubles, self.changed = [], [], threading.Condition()
+        self.readers = [threading.Thread(target=self.read, args=pair, daemon=True)
+                        for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.troubles))]
+        for reader in self.readers:
+            reader.start()
+
+    def read(self, stream, into):
+        for line in stream:
+            with self.changed:
+                into.append(line.rstrip("\n"))
+                self.changed.notify_all()
+
+    def until(self, condition, what):
+        with self.changed:
+            check(self.changed.wait_for(lambda: condition(self.lines) or self.process.poll() is not None, DEADLINE_S * 2), f"no {what}: {self.lines[-3:]} {self.troubles[-5:]}")
+            check(condition(self.lines), f"it ended with {self.process.poll()}, without {what}: {self.troubles[-20:]}")
+
+    def end(self, status=0):
+        code = self.process.wait(timeout=DEADLINE_S)
+        for reader in self.readers:
+            reader.join(DEADLINE_S)
+        equal(code, status, f"exit code ({self.troubles[-20:]})")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@story
+def a_thousand_jobs_and_a_crash(ruche):
+    """1,000 jobs, four threads, some fail once, some for good, one is cancelled, and the daemon is killed in the middle: each ends once."""
+    api = ruche.api
+    api.put("/v1/queues/letters", {"retry": {"kind": "fixed", "delay_ms": 10, "max_attempts": 3}, "lease_ms": 5000, "max_stalls": 5})
+    with Installed() as installed:
+        worker = installed.compile(installed.example, "worker", flags=["-std=gnu99"])
+        equal(subprocess.run([worker, "enqueue", "letters", "1000"], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=True).stdout, b"enqueued 1000\n")
+        api.post(f"/v1/jobs/{api.enqueue('letters', {'n': 6000})['uid']}/cancel")  # before it starts
+        uid = api.enqueue("letters", {"n": 5000, "wait_ms": 600000}, lifo=True)["uid"]
+        running = Running(ruche, worker, "work", "letters", "4")
+        try:
+            running.until(lambda lines: "waiting 5000" in lines, "job that waits")
+            running.until(lambda lines: len(lines) > 300, "third of the work")
+            ruche.kill()
+            ruche.start()
+            api = ruche.api
+            api.post(f"/v1/jobs/{uid}/cancel", {"reason": "no longer"})
+            equal(api.wait(uid)["state"], "cancelled", "the job that was cancelled while it ran")
+            running.until(lambda lines: "cancelled 5000" in lines, "cancelled job")
+            running.until(lambda lines: sum(line.startswith("done ") for line in lines) >= 990, "end of the work")
+            for n in range(1000):
+                job = api.get(f"/v1/queues/letters/jobs/letter-{n}?wait_ms=30000")
+                equal(job["state"], "failed" if n % 100 == 7 else "completed", f"letter-{n}")
+                if n % 100 != 7:
+                    equal(job["result"], {"told": n}, f"result of letter-{n}")
+            running.process.send_signal(signal.SIGTERM)
+            running.end()
+        finally:
+            running.kill()
+        done = [int(line.split()[1]) for line in running.lines if line.startswith("done ")]
+        equal(sorted(done), [n for n in range(1000) if n % 100 != 7], "jobs that ran well, once each")
+        equal({state: count for state, count in api.states("letters").items() if count}, {"completed": 990, "failed": 10, "cancelled": 2}, "states")
+        check(any("[unreachable]" in line for line in running.troubles), f"the crash was not told: {running.troubles[:5]}")
+
+
+@story
+def compiled_in_all_ways(ruche):
+    """C99 without extensions, C++, the static library, whose inner names are out of the way: each runs a batch by hand."""
+    own_names = os.path.join(tempfile.gettempdir(), f"ruche-own-names-{os.getpid()}.c")
+    with Installed() as installed:
+        for name, options in (("shared", {}), ("static", {"static": True})):
+            worker = installed.compile(installed.example, name, flags=["-std=gnu99"], **options)
+            subprocess.run([worker, "enqueue", name, "5"], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=True)
+            done = subprocess.run([worker, "batch", name], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=False)
+            equal((done.returncode, done.stdout), (0, b"finished 5\n"), f"{name}: {done.stderr}")
+        header = os.path.join(installed.directory, "header.c")
+        with open(header, "w", encoding="utf-8") as file:
+            file.write("#include <ruche.h>\nint main(void) { return ruche_version()[0] == 0; }\n")
+        installed.tool(installed.compile(header, "header", flags=["-std=c99"]))
+        try:
+            with open(own_names, "w", encoding="utf-8") as file:
+                file.write('#include <ruche.h>\nint json_init(void);\nint json_init(void) { return 3; }\nint buf_grow(void);\nint buf_grow(void) { return 4; }\n'
+                           "int main(void) { struct ruche_client *client; return ruche_client_new(0, &client, 0) || (ruche_client_free(client), json_init() + buf_grow() != 7); }\n")
+            installed.tool(installed.compile(own_names, "own_names", static=True))
+        finally:
+            os.unlink(own_names)
+
+
+@story
+def from_cpp(ruche):
+    """The header in C++98 and C++17, with a handler that is a C++ function."""
+    if not shutil.which("g++"):
+        raise Skip("g++ is not installed")
+    if CC[-1].startswith("clang") and SANITIZER_FLAGS:
+        raise Skip("the sanitizers of clang and g++ do not mix")
+    with Installed() as installed:
+        source = os.path.join(installed.directory, "program.cc")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("""#include <ruche.h>
+#include <cstdlib>
+#include <cstring>
+static int handle(ruche_task *task, void *context)
+{
+	++*static_cast<int *>(context);
+	return std::strcmp(ruche_task_job(task)->payload, "[1]") ? 1 : 0;
+}
+int main()
+{
+	int handled = 0;
+	const char *queues[] = { "cpp" };
+	ruche_client_options options;
+	ruche_new_job job;
+	ruche_worker_options work;
+	std::memset(&options, 0, sizeof(options));
+	std::memset(&job, 0, sizeof(job));
+	std::memset(&work, 0, sizeof(work));
+	options.size = sizeof(options);
+	options.url = std::getenv("RUCHE_URL");
+	options.token = std::getenv("RUCHE_TOKEN");
+	job.size = sizeof(job);
+	job.queue = "cpp";
+	job.payload = "[1]";
+	work.size = sizeof(work);
+	work.queues = queues;
+	work.queue_count = 1;
+	work.drain = 1;
+	work.context = &handled;
+	ruche_client *client;
+	ruche_worker *worker;
+	ruche_enqueued enqueued;
+	if (ruche_client_new(&options, &client, 0) || ruche_enqueue(client, &job, &enqueued, 0) || ruche_worker_new(client, &work, handle, &worker, 0))
+		return 1;
+	int code = ruche_worker_run(worker, 0);
+	ruche_worker_free(worker);
+	ruche_client_free(client);
+	return code || handled != 1;
+}
+""")
+        for standard in ("c++98", "c++17"):
+            program = installed.compile(source, standard, compiler=["g++"], flags=[f"-std={standard}", "-Wno-long-long"])
+            installed.tool(program, env=env_of(ruche))
+        equal(ruche.api.states("cpp")["completed"], 2, "completed")
+
+
+@story
+def nobody_there():
+    """An unreachable daemon is told in a sentence, at once for an enqueue."""
+    with Installed() as installed:
+        worker = installed.compile(installed.example, "worker", flags=["-std=gnu99"])
+        for url in ("http://127.0.0.1:1", "unix:/nonexistent/ruche.sock"):
+            done = subprocess.run([worker, "enqueue", "q", "1"], env={**os.environ, "RUCHE_URL": url}, capture_output=True, timeout=DEADLINE_S, check=False)
+            equal(done.returncode, 1, "exit code")
+            check(url in done.stderr.decode() and "[unreachable]" in done.stderr.decode(), done.stderr.decode())
+
+
+@story
+def every_program_of_the_page(ruche):
+    """docs/c-client.md: each `c runnable` block compiles without a warning and works, in order."""
+    with open(os.path.join(ROOT, "docs", "c-client.md"), encoding="utf-8") as file:
+        text = file.read()
+    blocks = [(text[:match.start()].count("\n") + 2, match.group(1)) for match in re.finditer(r"^```c runnable\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    check(len(blocks) >= 3, "programs on the page")
+    with Installed() as installed:
+        for line, program in blocks:
+            source = os.path.join(installed.directory, f"line{line}.c")
+            with open(source, "w", encoding="utf-8") as file:
+                file.write(program)
+            done = subprocess.run([installed.compile(source, f"line{line}", flags=["-std=c99"])], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=False)
+            check(done.returncode == 0, f"docs/c-client.md:{line}: exit code {done.returncode}: {(done.stdout + done.stderr).decode(errors='replace')}")
+
+
+if __name__ == "__main__":
+    run()
