@@ -62,8 +62,8 @@ int ruche_complete(struct ruche_client *client, const struct ruche_job *job, con
 	return lease_send(&call, NULL, NULL);
 }
 
-int ruche_complete_and_claim(struct ruche_client *client, const struct ruche_job *job, const char *result_json, const struct ruche_claim_options *next,
-			     struct ruche_claimed **out, struct ruche_error *error)
+int ruche_complete_and_claim(struct ruche_client *client, const struct ruche_job *job, const char *result_json,
+			     const struct ruche_claim_options *next, struct ruche_claimed **out, struct ruche_error *error)
 {
 	struct call call;
 	lease_begin(&call, client, job, "complete", error);

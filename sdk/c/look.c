@@ -102,7 +102,8 @@ static int look_send(struct call *call, unsigned flags, struct ruche_job_info **
 	return code;
 }
 
-static void look_begin(struct call *call, struct ruche_client *client, const char *method, const char *uid, const char *tail, struct ruche_error *error)
+static void look_begin(struct call *call, struct ruche_client *client, const char *method, const char *uid, const char *tail,
+		       struct ruche_error *error)
 {
 	call_begin(call, client, method, "/v1/jobs/", error);
 	if (!uid || !*uid)

@@ -130,7 +130,8 @@ RUCHE_PUBLIC const char *ruche_answer_text(struct ruche_answer *answer, const ch
 RUCHE_PUBLIC int64_t ruche_answer_integer(struct ruche_answer *answer, const char *path, int64_t otherwise);
 /* Of requests with several operations: their results, in the order of the request. */
 RUCHE_PUBLIC size_t ruche_answer_count(const struct ruche_answer *answer);
-RUCHE_PUBLIC int ruche_answer_item_error(struct ruche_answer *answer, size_t index, struct ruche_error *error); /* why it was refused, or RUCHE_OK */
+/* Why it was refused, or RUCHE_OK. */
+RUCHE_PUBLIC int ruche_answer_item_error(struct ruche_answer *answer, size_t index, struct ruche_error *error);
 RUCHE_PUBLIC const char *ruche_answer_item_text(struct ruche_answer *answer, size_t index, const char *path);
 RUCHE_PUBLIC int64_t ruche_answer_item_integer(struct ruche_answer *answer, size_t index, const char *path, int64_t otherwise);
 
@@ -215,7 +216,8 @@ struct ruche_claim_options {
 
 struct ruche_claimed; /* the jobs of one claim */
 
-RUCHE_PUBLIC int ruche_claim(struct ruche_client *client, const struct ruche_claim_options *options, struct ruche_claimed **out, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_claim(struct ruche_client *client, const struct ruche_claim_options *options, struct ruche_claimed **out,
+			     struct ruche_error *error);
 RUCHE_PUBLIC void ruche_claimed_free(struct ruche_claimed *claimed); /* and its jobs; their leases go on */
 RUCHE_PUBLIC size_t ruche_claimed_count(const struct ruche_claimed *claimed);
 RUCHE_PUBLIC const struct ruche_job *ruche_claimed_job(const struct ruche_claimed *claimed, size_t index); /* NULL beyond the last */
@@ -242,17 +244,22 @@ struct ruche_failure {
 };
 
 RUCHE_PUBLIC int ruche_complete(struct ruche_client *client, const struct ruche_job *job, const char *result_json, struct ruche_error *error);
-RUCHE_PUBLIC int ruche_fail(struct ruche_client *client, const struct ruche_job *job, const struct ruche_failure *failure, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_fail(struct ruche_client *client, const struct ruche_job *job, const struct ruche_failure *failure,
+			    struct ruche_error *error);
 /* The same, and the next jobs in the same call. A refused completion claims nothing. */
 RUCHE_PUBLIC int ruche_complete_and_claim(struct ruche_client *client, const struct ruche_job *job, const char *result_json,
 					  const struct ruche_claim_options *next, struct ruche_claimed **out, struct ruche_error *error);
 RUCHE_PUBLIC int ruche_fail_and_claim(struct ruche_client *client, const struct ruche_job *job, const struct ruche_failure *failure,
 				      const struct ruche_claim_options *next, struct ruche_claimed **out, struct ruche_error *error);
-RUCHE_PUBLIC int ruche_release(struct ruche_client *client, const struct ruche_job *job, struct ruche_error *error); /* to the head of the line, at no cost */
-RUCHE_PUBLIC int ruche_snooze(struct ruche_client *client, const struct ruche_job *job, int64_t delay_ms, struct ruche_error *error); /* again later, at no cost */
+/* Back to the head of the line, at no cost. */
+RUCHE_PUBLIC int ruche_release(struct ruche_client *client, const struct ruche_job *job, struct ruche_error *error);
+/* Again later, at no cost. */
+RUCHE_PUBLIC int ruche_snooze(struct ruche_client *client, const struct ruche_job *job, int64_t delay_ms, struct ruche_error *error);
 /* The lease begins anew, with lease_ms or, when that is 0, with what it had. *out_cancel (may be NULL): the job is to be cancelled. */
-RUCHE_PUBLIC int ruche_heartbeat(struct ruche_client *client, const struct ruche_job *job, int64_t lease_ms, int *out_cancel, struct ruche_error *error);
-RUCHE_PUBLIC int ruche_progress(struct ruche_client *client, const struct ruche_job *job, const char *progress_json, int *out_cancel, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_heartbeat(struct ruche_client *client, const struct ruche_job *job, int64_t lease_ms, int *out_cancel,
+				 struct ruche_error *error);
+RUCHE_PUBLIC int ruche_progress(struct ruche_client *client, const struct ruche_job *job, const char *progress_json, int *out_cancel,
+				struct ruche_error *error);
 RUCHE_PUBLIC int ruche_log(struct ruche_client *client, const struct ruche_job *job, const char *line, struct ruche_error *error);
 
 /* ---- a batch: operations of any kind, in order, in one call ---- */
@@ -266,10 +273,13 @@ RUCHE_PUBLIC size_t ruche_batch_count(const struct ruche_batch *batch);
 /* What an add is given is copied; an add that fails leaves the batch as it was. */
 RUCHE_PUBLIC int ruche_batch_enqueue(struct ruche_batch *batch, const struct ruche_new_job *job, struct ruche_error *error);
 RUCHE_PUBLIC int ruche_batch_complete(struct ruche_batch *batch, const struct ruche_job *job, const char *result_json, struct ruche_error *error);
-RUCHE_PUBLIC int ruche_batch_fail(struct ruche_batch *batch, const struct ruche_job *job, const struct ruche_failure *failure, struct ruche_error *error);
-RUCHE_PUBLIC int ruche_batch_add(struct ruche_batch *batch, const char *operation_json, struct ruche_error *error); /* {"op": "cancel", "uid": "…"} */
+RUCHE_PUBLIC int ruche_batch_fail(struct ruche_batch *batch, const struct ruche_job *job, const struct ruche_failure *failure,
+				  struct ruche_error *error);
+/* Any other: {"op": "cancel", "uid": "…"}. */
+RUCHE_PUBLIC int ruche_batch_add(struct ruche_batch *batch, const char *operation_json, struct ruche_error *error);
 /* At most 20,000 operations. Sends them and keeps them, so that it can be sent again; the answer has a result for each. */
-RUCHE_PUBLIC int ruche_batch_send(struct ruche_batch *batch, const struct ruche_call_options *options, struct ruche_answer **out, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_batch_send(struct ruche_batch *batch, const struct ruche_call_options *options, struct ruche_answer **out,
+				  struct ruche_error *error);
 
 /* ---- looking at jobs, and waiting for them ---- */
 
@@ -288,13 +298,15 @@ struct ruche_job_info { /* made by the library; members may be added at the end.
 enum ruche_look { RUCHE_WITH_PAYLOAD = 1, RUCHE_WITHOUT_RESULT = 2 }; /* flags */
 
 RUCHE_PUBLIC void ruche_job_info_free(struct ruche_job_info *info);
-RUCHE_PUBLIC int ruche_job_get(struct ruche_client *client, const char *uid, unsigned flags, struct ruche_job_info **out, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_job_get(struct ruche_client *client, const char *uid, unsigned flags, struct ruche_job_info **out,
+			       struct ruche_error *error);
 /* By the caller's own id. namespace_name NULL: the client's. */
 RUCHE_PUBLIC int ruche_job_find(struct ruche_client *client, const char *namespace_name, const char *queue, const char *id, unsigned flags,
 				struct ruche_job_info **out, struct ruche_error *error);
 /* Until the job has ended; RUCHE_TIMED_OUT after timeout_ms. A daemon that goes away meanwhile is waited for; one that is not there to
  * begin with is told at once. */
-RUCHE_PUBLIC int ruche_wait(struct ruche_client *client, const char *uid, int64_t timeout_ms, struct ruche_job_info **out, struct ruche_error *error);
+RUCHE_PUBLIC int ruche_wait(struct ruche_client *client, const char *uid, int64_t timeout_ms, struct ruche_job_info **out,
+			    struct ruche_error *error);
 /* Waiting and delayed jobs end at once; the worker of an active one is asked to stop. reason may be NULL. */
 RUCHE_PUBLIC int ruche_cancel(struct ruche_client *client, const char *uid, const char *reason, struct ruche_error *error);
 

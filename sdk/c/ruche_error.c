@@ -78,7 +78,8 @@ int error_set(struct ruche_error *error, int code, const char *field, const char
 
 int error_no_memory(struct ruche_error *error)
 {
-	return error_set(error, RUCHE_NO_MEMORY, "", "There is not enough memory; nothing was changed here. Free some and try again, or ask for less at once.");
+	return error_set(error, RUCHE_NO_MEMORY, "",
+			 "There is not enough memory; nothing was changed here. Free some and try again, or ask for less at once.");
 }
 
 /* Of a code that this version does not know, the status tells whether another try may help. */
