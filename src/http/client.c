@@ -62,7 +62,8 @@ struct http_ticket {
 	bool opened;                       /* a socket was made for it */
 	bool refused;                      /* the guard refused an address */
 	bool starved;                      /* no descriptor or memory for a socket */
-	bool kick;                         /* an address failed; see client_kick */
+	bool shares;                       /* its connection: HTTP/2 */
+	bool kick;                         /* see client_kick */
 	char why[CURL_ERROR_SIZE];
 	char guard_why[224];
 };
@@ -128,8 +129,9 @@ static void ticket_want_kick(struct http_ticket *ticket)
 	ticket->client->kick = true;
 }
 
-/* Curl 7.88 moves on to a name's next address when one failed, but tries it only at its next timer, which may be seconds away. Pausing
- * and going on makes it look at the call at once. */
+/* Pausing and going on makes curl look at a call at once. Curl 7.88 must be told so in two cases, or it would look at its next timer,
+ * which may be seconds away: a name's address failed and the next one is to be tried; a part of an HTTP/2 answer came, and the rest of
+ * it, and what other calls wait for behind it, lies already read where no socket tells of it. */
 static void client_kick(struct http_client *client)
 {
 	client->kick = false;
@@ -187,6 +189,10 @@ static int client_close_socket(void *context, curl_socket_t fd)
 static size_t ticket_on_header(char *bytes, size_t size, size_t count, void *context)
 {
 	struct http_ticket *ticket = context;
+	if (size * count > 7 && memcmp(bytes, "HTTP/2 ", 7) == 0)
+		ticket->shares = true;
+	if (ticket->shares)
+		ticket_want_kick(ticket);
 	return http_head_add(&ticket->head, (struct str){ bytes, size * count }) ? size * count : 0;
 }
 
@@ -194,6 +200,8 @@ static size_t ticket_on_body(char *bytes, size_t size, size_t count, void *conte
 {
 	struct http_ticket *ticket = context;
 	size_t len = size * count, room = ticket->request.response_max - ticket->body.len;
+	if (ticket->shares)
+		ticket_want_kick(ticket);
 	ticket->body_bytes += len;
 	buf_add(&ticket->body, (struct str){ bytes, len < room ? len : room });
 	ticket->truncated = len > room;
@@ -307,7 +315,7 @@ static bool ticket_prepare(struct http_ticket *ticket, const struct http_request
 	const struct http_client_config *config = &ticket->client->config;
 	ticket->request = *request;
 	ticket->body_bytes = 0;
-	ticket->truncated = ticket->opened = ticket->refused = ticket->starved = ticket->kick = false;
+	ticket->truncated = ticket->opened = ticket->refused = ticket->starved = ticket->shares = ticket->kick = false;
 	ticket->why[0] = ticket->guard_why[0] = '\0';
 	http_head_clear(&ticket->head);
 	buf_clear(&ticket->body);

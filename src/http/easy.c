@@ -149,8 +149,9 @@ enum http_end http_easy_end(CURLcode code, const char *why, bool connected, bool
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 		return HTTP_END_RESET;
+	case CURLE_HTTP2_STREAM: /* who ended the stream, they or we for what they sent, is only in the text too */
+		return strstr(why, "PROTOCOL_ERROR") ? HTTP_END_PROTOCOL : HTTP_END_RESET;
 	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
 	case CURLE_HTTP_RETURNED_ERROR:
