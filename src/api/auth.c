@@ -18,6 +18,18 @@ void token_text(const unsigned char random[TOKEN_RANDOM_BYTES], char out[TOKEN_T
 	out[TOKEN_TEXT_BYTES - 1] = '\0';
 }
 
+bool token_is_formed(struct str text)
+{
+	if (text.len != TOKEN_TEXT_BYTES - 1 || !str_starts(text, STR("rch_")))
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return false;
+	}
+	return true;
+}
+
 /* Fetched once: OpenSSL 3 looks algorithms up by name otherwise, which costs more than the hash. */
 static const EVP_MD *token_digest(void)
 {
@@ -260,7 +272,7 @@ enum err roster_admit(const struct roster *roster, struct str authorization, int
 	struct str bearer = bearer_of(authorization);
 	if (!authorization.len)
 		return problem_set(problem, E_UNAUTHORIZED, "Authorization", "No token was sent: add 'Authorization: Bearer rch_…'.");
-	if (bearer.len != TOKEN_TEXT_BYTES - 1 || !str_starts(bearer, STR("rch_")))
+	if (!token_is_formed(bearer))
 		return problem_set(problem, E_UNAUTHORIZED, "Authorization", "Expected 'Bearer rch_…' with 43 characters after rch_.");
 	if (!token_hash(bearer, hash))
 		return problem_set(problem, E_NOMEM, "", "The token could not be hashed.");

@@ -13,6 +13,8 @@
 
 /* ---- making: also for the daemon's first admin token and `ruche token` ---- */
 void token_text(const unsigned char random[TOKEN_RANDOM_BYTES], char out[TOKEN_TEXT_BYTES]);
+/* Has it the form of one of ours? The API admits no other. */
+bool token_is_formed(struct str text);
 /* SHA-256 of the text; false when OpenSSL fails. */
 MUST_USE bool token_hash(struct str text, unsigned char out[TOKEN_HASH_BYTES]);
 

@@ -1,4 +1,5 @@
 #include "daemon/config.h"
+#include "api/auth.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/suggest.h"
@@ -179,6 +180,34 @@ static enum err config_set_item(struct config *config, enum config_key key, cons
 	return E_OK;
 }
 
+static bool config_is_proxy(struct str url)
+{
+	static const char *const schemes[] = { "http://", "https://", "socks5://", "socks5h://" };
+	for (size_t i = 0; i < url.len; i++)
+		if (url.ptr[i] <= ' ' || url.ptr[i] == 0x7f)
+			return false;
+	for (size_t i = 0; i < ARRAY_COUNT(schemes); i++)
+		if (str_starts(url, str_of(schemes[i])) && url.len > strlen(schemes[i]))
+			return true;
+	return false;
+}
+
+/* A text may be a secret: what is said never holds it. */
+static enum err config_set_one_text(struct config *config, enum config_key key, const char *text, const char *where, struct problem *problem)
+{
+	const char **field = config_field(config, key);
+	struct str given = str_of(text);
+	if (key == CONFIG_ADMIN_TOKEN && given.len && !token_is_formed(given))
+		return problem_set(problem, E_CONFIG, where,
+				   "admin.token: it is not 'rch_' and 43 letters, digits, '-' or '_', which is all that the API admits: "
+				   "echo rch_$(openssl rand -base64 32 | tr +/ -_ | tr -d =) makes one.");
+	if (key == CONFIG_DELIVER_PROXY && given.len && !config_is_proxy(given))
+		return problem_set(problem, E_CONFIG, where,
+				   "deliver.proxy: expected a URL such as http://proxy.example:3128; https, socks5 and socks5h work too.");
+	*field = arena_str(&config->arena, given).ptr;
+	return *field ? E_OK : problem_set(problem, E_NOMEM, where, "Not enough memory.");
+}
+
 /* The values of one place. A list starts anew there. */
 static enum err config_set(struct config *config, enum config_key key, const char *const *texts, uint32_t count, struct config_origin origin,
 			   struct problem *problem)
@@ -193,9 +222,7 @@ static enum err config_set(struct config *config, enum config_key key, const cha
 	} else if (count != 1) {
 		return problem_set(problem, E_CONFIG, origin.where, "%s takes one value, not a list.", row->key);
 	} else if (row->type == CONFIG_TEXT) {
-		*(const char **)field = arena_str(&config->arena, str_of(texts[0])).ptr;
-		if (!*(const char **)field)
-			return problem_set(problem, E_NOMEM, origin.where, "Not enough memory.");
+		err = config_set_one_text(config, key, texts[0], origin.where, problem);
 	} else if (row->type == CONFIG_BOOL) {
 		if (!config_bool(str_trim(str_of(texts[0])), field))
 			return problem_set(problem, E_CONFIG, origin.where, "%s: '%s' is neither true nor false.", row->key, texts[0]);

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#define TOKEN "rch_hush56789012345678901234567890123456789012" "0"
+
 static char test_path[] = "/tmp/ruche-config-XXXXXX";
 
 static void test_write(const char *text)
@@ -79,6 +81,14 @@ static const struct {
 	{ "[store]\npath = \n", ":2", "has no value" },
 	{ "[store]\npath x\n", ":2", "not followed by '='" },
 	{ "[store]\npath = a b\n", ":2", "between quotes" },
+	{ "[admin]\ntoken = rch_short\n", ":2", "43 letters" },
+	{ "[admin]\ntoken = " TOKEN "x\n", ":2", "43 letters" },
+	{ "[admin]\ntoken = xch_" "0123456789012345678901234567890123456789012\n", ":2", "43 letters" },
+	{ "[admin]\ntoken = \"rch_012345678901234567890123456789012345678901 \"\n", ":2", "43 letters" },
+	{ "[deliver]\nproxy = proxy.example:3128\n", ":2", "http://proxy.example:3128" },
+	{ "[deliver]\nproxy = \"ftp://proxy.example\"\n", ":2", "socks5" },
+	{ "[deliver]\nproxy = \"http://\"\n", ":2", "expected a URL" },
+	{ "[deliver]\nproxy = \"http://a b\"\n", ":2", "expected a URL" },
 	{ "[store\npath = a\n", ":1", "A section is written" },
 	{ "= 3\n", ":1", "A line is" },
 };
@@ -130,17 +140,22 @@ static void test_secrets(void **state)
 	(void)state;
 	char variable[64];
 	snprintf(variable, sizeof(variable), "RUCHE_ADMIN_TOKEN_FILE=%s", test_path);
-	char *environment[] = { variable, NULL }, *both[] = { variable, "RUCHE_ADMIN_TOKEN=y", NULL }, *bare[] = { "RUCHE_ADMIN_TOKEN=hush", NULL };
+	char *environment[] = { variable, NULL }, *both[] = { variable, "RUCHE_ADMIN_TOKEN=" TOKEN, NULL },
+	     *bare[] = { "RUCHE_ADMIN_TOKEN=" TOKEN, NULL },
+	     *malformed[] = { "RUCHE_ADMIN_TOKEN=hush", NULL };
 	struct config config;
 	struct problem problem = { 0 };
 	char text[256];
-	test_write("hush\n");
+	test_write(TOKEN "\n");
 	assert_int_equal(config_load(&config, NULL, environment, &problem), E_OK);
-	assert_string_equal(config.admin_token, "hush");
+	assert_string_equal(config.admin_token, TOKEN);
 	assert_null(config_warning(&config, 0, text));
 	config_fini(&config);
 
 	assert_int_equal(config_load(&config, NULL, both, &problem), E_CONFIG);
+	assert_int_equal(config_load(&config, NULL, malformed, &problem), E_CONFIG);
+	assert_string_equal(problem.field, "RUCHE_ADMIN_TOKEN");
+	assert_null(strstr(problem.detail, "hush"));
 	assert_int_equal(config_load(&config, NULL, bare, &problem), E_OK);
 	assert_non_null(strstr(config_warning(&config, 0, text), "RUCHE_ADMIN_TOKEN_FILE"));
 	struct buf out;

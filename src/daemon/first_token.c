@@ -1,5 +1,6 @@
 #include "daemon/first_token.h"
 #include "api/auth.h"
+#include "base/check.h"
 #include <errno.h>
 #include <sys/random.h>
 
@@ -13,26 +14,11 @@ static enum err first_token_fresh(char out[FIRST_TOKEN_BYTES])
 	return E_OK;
 }
 
-/* As those that we make: the API admits no other. */
-static bool first_token_is_formed(struct str text)
-{
-	if (text.len != TOKEN_TEXT_BYTES - 1 || !str_starts(text, STR("rch_")))
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-			return false;
-	}
-	return true;
-}
-
 enum err first_token_make(struct first_token *out, const char *wanted, uint64_t number, int64_t wall_us, struct problem *problem)
 {
 	struct str text = str_of(wanted);
 	*out = (struct first_token){ .made = text.len == 0 };
-	if (text.len && !first_token_is_formed(text))
-		return problem_set(problem, E_CONFIG, "admin.token", "It is not 'rch_' and 43 letters, digits, '-' or '_': "
-				   "echo rch_$(openssl rand -base64 32 | tr +/ -_ | tr -d =) makes one.");
+	CHECK(out->made || token_is_formed(text)); /* seen to when the configuration was read */
 	memcpy(out->text, text.ptr, text.len);
 	if (out->made && first_token_fresh(out->text))
 		return problem_set(problem, E_UNAVAILABLE, "admin.token", "The system gave no random bytes.");

@@ -11,5 +11,5 @@ struct first_token {
 	struct op op;
 	unsigned char hash[32];
 };
-/* Fills the request that keeps it. wanted: the configured token, or "" for a fresh one. E_CONFIG when the wanted one is none of ours. */
+/* Fills the request that keeps it. wanted: the configured token, or "" for a fresh one. */
 MUST_USE enum err first_token_make(struct first_token *out, const char *wanted, uint64_t number, int64_t wall_us, struct problem *problem);

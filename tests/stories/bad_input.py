@@ -116,6 +116,11 @@ def a_daemon_that_cannot_start():
         start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[str(ruche.tcp)])
         start_fails("--listn", "127.0.0.1:0", store=other, code=64, says=["listn", "listen"])
         start_fails("--http-body-bytes", "many", store=other, code=78, says=["http-body-bytes"])
+        fresh = os.path.join(ruche.directory, "fresh.db")
+        for token in ("hush", "rch_hush", "rch_" + "h" * 44, "rch_" + "h" * 42 + "!"):  # none that the API would not admit
+            start_fails("--listen", "127.0.0.1:0", store=fresh, code=78, says=["RUCHE_ADMIN_TOKEN", "43 letters"], env={"RUCHE_ADMIN_TOKEN": token})
+        start_fails("--deliver-proxy", "proxy.example:3128", store=fresh, code=78, says=["--deliver-proxy", "http://proxy.example:3128"])
+        check(not os.path.exists(fresh), "a daemon that could not start left a store behind")
         config = os.path.join(ruche.directory, "ruche.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write('[http]\nbody_byte = "4MiB"\n')
