@@ -232,8 +232,10 @@ static struct http_ticket *ticket_new(struct http_client *client)
 		return NULL;
 	}
 	CURL *easy = ticket->easy;
-	if (client->proxy)
+	if (client->proxy) {
 		curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
+		curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* they are not the other side's */
+	}
 	curl_easy_setopt(easy, CURLOPT_SHARE, client->share);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, ticket);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, ticket->why);

@@ -144,7 +144,9 @@ enum http_end http_easy_end(CURLcode code, const char *why, bool connected, bool
 	case CURLE_OPERATION_TIMEDOUT:
 		return HTTP_END_TIMEOUT;
 	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR: /* bad chunks come under this code too: only the text tells */
+	case CURLE_RECV_ERROR: /* bad chunks and a proxy's refusal come under this code too: only the text tells */
+		if (strstr(why, "CONNECT tunnel"))
+			return HTTP_END_CONNECT;
 		return strstr(why, "chunk") ? HTTP_END_PROTOCOL : HTTP_END_RESET;
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:

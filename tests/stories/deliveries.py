@@ -121,6 +121,38 @@ def ten_megabytes():
 
 
 @story
+def proxies_only_where_asked_for():
+    """A proxy would look behind the guard: the environment's is not used, whatever it is called; that of deliver.proxy is, and said aloud."""
+    names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    with Receiver(200) as proxy, Receiver(200) as third:
+        environment = {**{name: f"http://127.0.0.1:{proxy.port}" for name in names}, "no_proxy": "", "NO_PROXY": ""}
+        with Daemon(*ALLOW, env=environment) as ruche:
+            target(ruche.api, "direct", third.url)
+            equal(ruche.api.wait(ruche.api.enqueue("direct")["uid"])["state"], "completed", "state")
+            target(ruche.api, "inside", "http://10.0.0.1/")
+            equal(ruche.api.wait(ruche.api.enqueue("inside")["uid"])["outcome"], "final_error", "outcome of a private address")
+        equal((len(third.received), len(proxy.received)), (1, 0), "requests at the third party and at the environment's proxy")
+        with Daemon("--deliver-proxy", f"http://127.0.0.1:{proxy.port}", env={"no_proxy": "*", "NO_PROXY": "*"}) as ruche:
+            check("deliver.proxy" in ruche.log(), "the log does not say that the guard moved to the proxy")
+            target(ruche.api, "through", "http://third.invalid/hook?x=1")
+            equal(ruche.api.wait(ruche.api.enqueue("through")["uid"])["state"], "completed", "state")
+        equal([received.path for received in proxy.received], ["http://third.invalid/hook?x=1"], "what the proxy was asked for")
+
+
+@story
+def proxies_that_refuse():
+    """A proxy that is not there, or that refuses the tunnel of an https target: no connection, tried again; nothing went past it."""
+    with Receiver(403) as proxy:
+        for url in (f"http://127.0.0.1:{proxy.port}", f"http://127.0.0.1:{free_port()}", f"socks5h://127.0.0.1:{free_port()}"):
+            with Daemon("--deliver-proxy", url) as ruche:
+                target(ruche.api, "through", "https://third.invalid/hook", retry={"kind": "fixed", "delay_ms": 5, "max_attempts": 2, "jitter": "none"})
+                job = ruche.api.wait(ruche.api.enqueue("through")["uid"])
+                attempts = ruche.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
+                equal([attempt["exchange"]["class"] for attempt in attempts], ["connect"] * 2, f"classes ({url})")
+        equal([(received.method, received.path) for received in proxy.received], [("CONNECT", "third.invalid:443")] * 2, "what the proxy was asked for")
+
+
+@story
 def a_crash_between_attempts():
     """kill -9 while a retry waits: it happens at its time, once."""
     with Daemon(*ALLOW) as ruche, Receiver(500, 200) as third:
