@@ -303,9 +303,12 @@ void call_refuse(struct call *call, enum err err)
 	call->api->refused_tokens += err == E_UNAUTHORIZED;
 	buf_clear(out);
 	problem_write(out, err, &call->problem);
-	if (!buf_ok(out)) /* no memory even for that */
+	struct str type = STR("application/problem+json");
+	if (!buf_ok(out)) { /* no memory for words: the status says it alone */
 		buf_fini(out);
-	call_respond(call, err_http_status(err), STR("application/problem+json"), call_refusal_headers(call, err, headers, sizeof(headers)), out);
+		type = STR("");
+	}
+	call_respond(call, err_http_status(err), type, call_refusal_headers(call, err, headers, sizeof(headers)), out);
 }
 
 void call_fail(struct call *call, enum err err, const char *field, const char *detail_format, ...)
@@ -321,17 +324,24 @@ void call_fail(struct call *call, enum err err, const char *field, const char *d
 
 /* ---- answering ---- */
 
-void call_respond(struct call *call, int status, struct str content_type, struct str extra_headers, struct buf *body)
+/* The call is still to be given back. False: the client will not hear it. */
+static bool call_send(struct call *call, int status, struct str content_type, struct str extra_headers, struct buf *body)
 {
 	struct api *api = call->api;
+	if (!buf_ok(body))
+		status = 503; /* as the server will answer */
 	if (status >= 100 && status < 600)
 		api->answers[status / 100]++;
-	if (body->len > ANSWER_COPY_MAX) {
-		http_respond(call->exchange, status, content_type, extra_headers, body);
-		buf_fini(body);
-	} else {
-		http_respond_str(call->exchange, status, content_type, extra_headers, buf_str(body));
-	}
+	if (body->len <= ANSWER_COPY_MAX && buf_ok(body))
+		return http_respond_str(call->exchange, status, content_type, extra_headers, buf_str(body));
+	bool sent = http_respond(call->exchange, status, content_type, extra_headers, body);
+	buf_fini(body);
+	return sent;
+}
+
+void call_respond(struct call *call, int status, struct str content_type, struct str extra_headers, struct buf *body)
+{
+	call_send(call, status, content_type, extra_headers, body);
 	call_give(call);
 }
 
@@ -357,7 +367,9 @@ void call_encode(struct call *call)
 	int status = call->route->status;
 	if (status == 201 && (!call->single || call->request.ops[0].result.duplicate))
 		status = 200; /* nothing new, or several things */
-	call_respond(call, status, status == 204 ? STR("") : STR("application/json"), headers, out);
+	if (!call_send(call, status, status == 204 ? STR("") : STR("application/json"), headers, out))
+		claims_abandon(call);
+	call_give(call);
 }
 
 /* The usual end of a question: its problem, or the route's encoder. */

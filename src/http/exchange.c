@@ -252,6 +252,14 @@ static void exchange_finish(struct http_exchange *exchange)
 	http_server_mark_dirty(connection);
 }
 
+/* Will the answer arrive, as far as can be known? */
+static bool exchange_finish_answer(struct http_exchange *exchange, const struct buf *to)
+{
+	bool written = to && !exchange->connection->broken;
+	exchange_finish(exchange);
+	return written;
+}
+
 static bool exchange_has_body(const struct http_exchange *exchange, int status)
 {
 	return exchange->head.method != HTTP_M_HEAD && status != 204 && status != 304;
@@ -268,12 +276,12 @@ static void exchange_respond_nomem(struct http_exchange *exchange)
 	buf_fini(&body);
 }
 
-void http_respond(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct buf *body)
+bool http_respond(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct buf *body)
 {
 	if (!buf_ok(body)) {
 		buf_fini(body);
 		exchange_respond_nomem(exchange);
-		return;
+		return false;
 	}
 	struct http_output *output = exchange_output(exchange);
 	struct answer_head head = { status, content_type, extra_headers, ANSWER_LENGTH, content_type.len ? body->len : 0, false, false };
@@ -288,10 +296,10 @@ void http_respond(struct http_exchange *exchange, int status, struct str content
 		}
 	}
 	buf_fini(body);
-	exchange_finish(exchange);
+	return exchange_finish_answer(exchange, to);
 }
 
-void http_respond_str(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct str body)
+bool http_respond_str(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct str body)
 {
 	struct http_output *output = exchange_output(exchange);
 	struct answer_head head = { status, content_type, extra_headers, ANSWER_LENGTH, content_type.len ? body.len : 0, false, false };
@@ -302,7 +310,7 @@ void http_respond_str(struct http_exchange *exchange, int status, struct str con
 		http_output_wrote(output, to->len - before);
 		exchange->connection->broken |= !buf_ok(to);
 	}
-	exchange_finish(exchange);
+	return exchange_finish_answer(exchange, to);
 }
 
 void http_stream_begin(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers)

@@ -80,10 +80,10 @@ bool http_client_gone(const struct http_exchange *exchange);
 /* ---- the answer ---- */
 /* Extra headers are whole lines ("Allow: GET\r\n"). content_type empty: no body. The body buf is taken (emptied). After it the
  * exchange is no longer the caller's. Writes of one loop turn on one connection leave in one system call. A body that failed for
- * want of memory is answered with 503. */
-void http_respond(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct buf *body);
+ * want of memory is answered with 503. False: this answer will not arrive, for want of memory or because the connection is gone. */
+bool http_respond(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct buf *body);
 /* The same for constant or short text; the bytes are copied. */
-void http_respond_str(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct str body);
+bool http_respond_str(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers, struct str body);
 /* Streams: chunked (or until close for HTTP/1.0). write copies; answers false once the client is gone or more than 1 MiB waits
  * unsent: then end it. */
 void http_stream_begin(struct http_exchange *exchange, int status, struct str content_type, struct str extra_headers);
