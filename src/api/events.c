@@ -139,26 +139,39 @@ static bool label_is_known(const struct api *api, uint32_t number)
 	return number < api->label_count && api->labels[number].name.ptr;
 }
 
-/* Rows of queues that nobody knows any more: deleted. Their events are told without a name. */
-static void stream_name_the_lost(struct stream *stream)
+/* Rows of queues that nobody knows any more: deleted. Their events are told without a name. False: no memory. */
+static bool stream_name_the_lost(struct stream *stream)
 {
 	const struct answer *answer = &stream->call->question.answer;
 	for (uint32_t i = 0; i < answer->event_count; i++)
 		if (!label_is_known(stream->call->api, answer->events[i].queue)
 		    && label_put(stream->call->api, answer->events[i].queue, (struct queue_name){ STR(""), STR("") }))
-			stream->ending = true;
+			return false;
+	return true;
 }
 
-static void labels_learnt(struct api *api)
+static void stream_refuse(struct stream *stream, enum err err);
+
+/* All names there are were learnt, or that failed: then nobody is told of events without their queue; who resumes finds them. */
+static void stream_named(struct stream *stream, bool whole)
+{
+	stream->naming = false;
+	bool named = whole && stream_name_the_lost(stream);
+	if (!named && !stream->sse) {
+		stream_refuse(stream, E_UNAVAILABLE);
+		return;
+	}
+	stream->ending |= !named;
+	stream_pump(stream);
+}
+
+static void labels_learnt(struct api *api, bool whole)
 {
 	api->labelling = false;
 	for (struct stream *stream = api->streams, *next; stream; stream = next) {
 		next = stream->next;
-		if (!stream->naming)
-			continue;
-		stream->naming = false;
-		stream_name_the_lost(stream);
-		stream_pump(stream);
+		if (stream->naming)
+			stream_named(stream, whole);
 	}
 }
 
@@ -167,17 +180,18 @@ static void labels_page(struct call *errand)
 	struct api *api = errand->api;
 	const struct op_result *result = &errand->request.ops[0].result;
 	enum err err = errand->request.err ? errand->request.err : result->err;
+	bool last_page = !result->more || !result->count;
 	char *after = NULL;
 	for (uint32_t i = 0; !err && i < result->count; i++)
 		err = label_put(api, result->queues[i].number, result->queues[i].queue);
 	struct call *more = NULL;
-	if (!err && result->more && result->count) {
+	if (!err && !last_page) {
 		const struct queue_name *last = &result->queues[result->count - 1].queue;
 		struct str space = namespace_of(last->namespace_name);
 		more = errand_new(api, OP_QUEUES, 1);
 		after = more ? arena_printf(&more->request.arena, STR_FMT "/" STR_FMT, STR_ARG(space), STR_ARG(last->name)) : NULL;
 	}
-	call_give(errand);
+	call_give(errand); /* with the result */
 	if (after) {
 		more->request.ops[0].queue = (struct op_queue){ .limit = LIMIT_PAGE, .after = str_of(after) };
 		call_submit(more, labels_page);
@@ -185,7 +199,7 @@ static void labels_page(struct call *errand)
 	}
 	if (more)
 		call_give(more);
-	labels_learnt(api);
+	labels_learnt(api, !err && last_page);
 }
 
 static void labels_learn(struct api *api)
@@ -427,10 +441,9 @@ static void stream_answered(struct call *call)
 	if (!stream->ending && !stream_knows_queues(stream)) {
 		stream->naming = true;
 		labels_learn(api);
-		if (api->labelling)
-			return;
-		stream->naming = false;
-		stream_name_the_lost(stream);
+		if (!api->labelling)
+			stream_named(stream, false);
+		return;
 	}
 	stream_pump(stream);
 }
