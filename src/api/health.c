@@ -20,8 +20,14 @@ void health_ready(struct call *call)
 	buf_clear(out);
 	bool ok = api->ports.ready(api->ports.context, &checks);
 	ok = ok && !api->quiescing && (api->ready || api->config.open);
+	bool verbose = call_param(call, "verbose")->number;
+	if (verbose && !buf_ok(&checks)) {
+		buf_fini(&checks);
+		call_refuse(call, E_NOMEM);
+		return;
+	}
 	buf_add(out, ok ? STR("{\"ok\":true") : STR("{\"ok\":false"));
-	if (call_param(call, "verbose")->number && buf_ok(&checks)) {
+	if (verbose) {
 		json_put_key(out, "checks");
 		buf_add_byte(out, '{');
 		json_put_key(out, "api");

@@ -3,6 +3,8 @@
 #include "api/filter.h"
 #include "api/routes.h"
 #include "api/schema.h"
+#include "base/check.h"
+#include <stdio.h>
 
 /* ---- schemas from tables of fields ---- */
 
@@ -266,13 +268,10 @@ static struct str route_summary(const struct route *route) /* the first sentence
 
 static void put_description(struct buf *out, const struct route *route)
 {
-	struct buf text;
-	buf_init(&text, 4096);
-	buf_add(&text, str_of(route->doc));
-	buf_add(&text, str_of(route_scope_doc(route)));
-	if (buf_ok(&text))
-		json_put_field_str(out, "description", buf_str(&text));
-	buf_fini(&text);
+	char text[1024];
+	int len = snprintf(text, sizeof(text), "%s%s", route->doc, route_scope_doc(route));
+	CHECK(len > 0 && (size_t)len < sizeof(text));
+	json_put_field_str(out, "description", str_of(text));
 }
 
 static void put_route(struct buf *out, const struct route *route)
