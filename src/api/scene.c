@@ -60,6 +60,7 @@ static void scene_connect(struct scene *scene)
 	scene->client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(scene->client.fd >= 0);
 	CHECK(connect(scene->client.fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	scene->client.closed = false;
 	buf_clear(&scene->client.in);
 }
 
@@ -95,6 +96,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	scene->client.fd = -1;
 	buf_init(&scene->client.in, 256u << 20);
 	buf_init(&scene->answer, 256u << 20);
+	CHECK(buf_reserve(&scene->client.in, 1 << 20) && buf_reserve(&scene->answer, 1 << 20)); /* the client's memory never fails */
 	CHECK(uv_loop_init(&scene->loop) == 0);
 	struct api_config config = { .loop = &scene->loop, .open = open, .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now };
@@ -179,17 +181,21 @@ void scene_as_nobody(struct scene *scene)
 static void scene_read(struct scene *scene)
 {
 	char bytes[65536];
-	ssize_t got;
+	ssize_t got = 1;
 	while (scene->client.fd >= 0 && (got = recv(scene->client.fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
 		buf_add(&scene->client.in, (struct str){ bytes, (size_t)got });
+	if (scene->client.fd >= 0 && (got == 0 || (errno != EAGAIN && errno != EINTR)))
+		scene->client.closed = true;
 }
 
 static void scene_write(struct scene *scene, struct str bytes)
 {
-	while (bytes.len) {
+	while (bytes.len && !scene->client.closed) {
 		ssize_t sent = send(scene->client.fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent > 0)
 			bytes = str_from(bytes, (size_t)sent);
+		else if (errno == EPIPE || errno == ECONNRESET)
+			scene->client.closed = true;
 		else
 			CHECK(errno == EAGAIN || errno == EINTR);
 		uv_run(&scene->loop, UV_RUN_NOWAIT);
@@ -236,7 +242,8 @@ static void scene_await(struct scene *scene, uint32_t requests, uint32_t questio
 	for (int turn = 0; scene->brief ? turn < SCENE_TURNS : uv_hrtime() - begun < SCENE_WAIT_US * UINT64_C(1000); turn++) {
 		uv_run(&scene->loop, UV_RUN_NOWAIT);
 		scene_tell_tokens(scene);
-		if (scene_receive(scene) || scene->request_count > requests || scene->question_count > questions)
+		bool asked = scene->request_count > requests || scene->question_count > questions;
+		if (scene_receive(scene) || asked || scene->client.closed)
 			return;
 	}
 }
@@ -248,6 +255,7 @@ void scene_send(struct scene *scene, const char *method, const char *path, const
 	if (scene->client.fd < 0)
 		scene_connect(scene);
 	scene->status = 0;
+	scene->headers = scene->body = (struct str){ 0 };
 	buf_init(&out, 256u << 20);
 	buf_addf(&out, "%s %s HTTP/1.1\r\nHost: ruche\r\n", method, path);
 	buf_add(&out, str_of(scene->auth));
@@ -259,6 +267,9 @@ void scene_send(struct scene *scene, const char *method, const char *path, const
 	buf_add_lit(&out, "\r\n");
 	buf_add(&out, body);
 	CHECK(buf_ok(&out));
+	if (scene->fail_nth)
+		mem_fail_after(scene->fail_nth, scene->fail_how);
+	scene->fail_nth = 0;
 	scene_write(scene, buf_str(&out));
 	buf_fini(&out);
 	scene_await(scene, requests, questions);

@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/uid.h"
 
 #define SCENE_ASKED_MAX 64
@@ -13,6 +14,7 @@
 struct scene_client {
 	int fd;
 	struct buf in; /* bytes that came and were not yet taken as an answer */
+	bool closed;   /* the server ended the connection */
 };
 
 struct scene {
@@ -32,6 +34,8 @@ struct scene {
 	uint32_t token_count;
 	bool hold_tokens;                /* do not answer them by itself */
 	bool brief;                      /* scene_send does not wait for what will not come */
+	uint64_t fail_nth;               /* the next scene_send arms mem_fail_after with it, once its bytes are made; 0: not */
+	enum mem_fail fail_how;
 	struct scene_client client;
 	char auth[96];                   /* a header line sent with each request, or empty */
 	int status;                      /* of the last answer */
