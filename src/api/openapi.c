@@ -220,27 +220,123 @@ static void put_response(struct buf *out, const struct route *route, int status,
 	buf_add_byte(out, '}');
 }
 
+static bool route_takes(const struct route *route, const char *name)
+{
+	for (const struct param *param = route->params; param && param->name; param++)
+		if (strcmp(param->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What may be refused at this address, and with which code. Whatever is not in a document's list comes under "default". */
+static bool route_may_refuse(const struct route *route, enum err err)
+{
+	bool open = route->flags & ROUTE_OPEN, body = route->flags & (ROUTE_BODY | ROUTE_MAY_BODY), changes = route->method != HTTP_M_GET;
+	bool job = strstr(route->pattern, "{uid}") || strstr(route->pattern, "{id}"), queue = strstr(route->pattern, "{queue}") != NULL;
+	switch (err) {
+	case E_BAD_REQUEST: case E_NOMEM: return true;
+	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
+	case E_INVALID: return body || route->params || queue;
+	case E_UNAUTHORIZED: case E_FORBIDDEN: case E_UNAVAILABLE: return !open;
+	case E_NOT_FOUND: case E_JOB_NOT_FOUND: return job || route->list;
+	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
+	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
+	case E_STATE: return changes || route->begin == jobs_result;
+	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
+	case E_IDEMPOTENCY: return route->flags & ROUTE_ONCE;
+	case E_BACKLOG: return changes && !open;
+	case E_IO: case E_TIMEOUT: return !open;
+	default: return false;
+	}
+}
+
+/* Problems of one status are described once, among the components. */
+static void put_refusals(struct buf *out, const struct route *route)
+{
+	char text[8];
+	bool told[600] = { [503] = route->begin == health_ready };
+	for (enum err err = E_OK + 1; err < ERR_COUNT; err++) {
+		int status = err_http_status(err);
+		if (!route_may_refuse(route, err) || told[status])
+			continue;
+		told[status] = true;
+		snprintf(text, sizeof(text), "%d", status);
+		json_put_key(out, text);
+		buf_addf(out, "{\"$ref\":\"#/components/responses/%d\"}", status);
+	}
+	json_put_key(out, "default");
+	buf_add_lit(out, "{\"$ref\":\"#/components/responses/default\"}");
+}
+
+static void put_problem_response(struct buf *out, const char *name, struct str description)
+{
+	json_put_key(out, name);
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "description", description);
+	put_content(out, "application/problem+json", "Problem");
+	buf_add_byte(out, '}');
+}
+
+static void put_problem_responses(struct buf *out)
+{
+	char text[2048], name[8];
+	bool told[600] = { false };
+	for (enum err first = E_OK + 1; first < ERR_COUNT; first++) {
+		int status = err_http_status(first), len = 0;
+		for (enum err err = first; err < ERR_COUNT && !told[status]; err++)
+			if (err_http_status(err) == status)
+				len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s: %s", len ? "\n" : "", err_code(err), err_sentence(err));
+		CHECK((size_t)len < sizeof(text));
+		told[status] = true;
+		snprintf(name, sizeof(name), "%d", status);
+		if (len)
+			put_problem_response(out, name, (struct str){ text, (size_t)len });
+	}
+	put_problem_response(out, "default", STR("Refused, or failed: the code says why."));
+}
+
+static void put_error_codes(struct buf *out)
+{
+	json_put_key(out, "ErrorCode");
+	buf_add_lit(out, "{\"description\":\"Stable; more may be added.\",\"enum\":[");
+	for (enum err err = E_OK + 1; err < ERR_COUNT; err++) {
+		json_put_comma(out);
+		json_put_str(out, str_of(err_code(err)));
+	}
+	buf_add_lit(out, "]}");
+}
+
+static void put_events_response(struct buf *out, const struct route *route)
+{
+	buf_add_lit(out, "\"200\":{\"description\":\"A stream, or one answer.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}},"
+			 "\"application/json\":{\"schema\":");
+	schema_write_type(out, str_of(route->gives));
+	buf_add_lit(out, "}}}");
+}
+
+static void put_not_ready(struct buf *out, const struct route *route)
+{
+	buf_add_lit(out, ",\"503\":{\"description\":\"Not ready, or no memory to say more.\",\"content\":{\"application/json\":{\"schema\":");
+	schema_write_type(out, str_of(route->gives));
+	buf_add_lit(out, "},\"application/problem+json\":{\"schema\":");
+	schema_write_type(out, STR("Problem"));
+	buf_add_lit(out, "}}}");
+}
+
 static void put_responses(struct buf *out, const struct route *route)
 {
 	json_put_key(out, "responses");
 	buf_add_byte(out, '{');
-	if (route->begin == events_get) {
-		buf_add_lit(out, "\"200\":{\"description\":\"A stream, or one answer.\",\"content\":{\"text/event-stream\":{\"schema\":{\"type\":\"string\"}},"
-				 "\"application/json\":{\"schema\":");
-		schema_write_type(out, str_of(route->gives));
-		buf_add_lit(out, "}}}");
-	} else {
+	if (route->begin == events_get)
+		put_events_response(out, route);
+	else
 		put_response(out, route, route->status, "Done.");
-	}
 	if (route->begin == jobs_enqueue)
 		put_response(out, route, 200, "A duplicate, or the results of many.");
 	if (route->begin == health_ready)
-		put_response(out, route, 503, "Not ready.");
-	json_put_key(out, "default");
-	buf_add_byte(out, '{');
-	json_put_field_str(out, "description", STR("Refused, or failed: the code says why."));
-	put_content(out, "application/problem+json", "Problem");
-	buf_add_lit(out, "}}");
+		put_not_ready(out, route);
+	put_refusals(out, route);
+	buf_add_byte(out, '}');
 }
 
 static const char *route_scope_doc(const struct route *route)
@@ -333,7 +429,10 @@ void openapi_write(struct buf *out, const char *version)
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
 			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
-	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"schemas\":{");
+	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");
+	put_problem_responses(out);
+	buf_add_lit(out, "},\"schemas\":{");
+	put_error_codes(out);
 	put_schemas(out);
 	buf_add_lit(out, "}}}");
 }

@@ -9,7 +9,6 @@
 const struct schema schemas[] = {
 	/* words */
 	{ "Uid", "{'type':'string','pattern':'^[0-9a-hjkmnp-tv-z]{13}$','description':'A global identity; sorts by creation.'}", NULL },
-	{ "UidGiven", "{'type':'string','minLength':13,'maxLength':13}", NULL },
 	{ "Name", "{'type':'string','minLength':1,'maxLength':255,"
 		  "'description':'1 to 255 bytes without control characters; a namespace has no slash.'}", NULL },
 	{ "LeaseToken", "{'type':'string','minLength':1,'maxLength':512}", NULL },
@@ -18,14 +17,13 @@ const struct schema schemas[] = {
 	{ "WaitMs", "{'type':'integer','minimum':0,'maximum':300000}", NULL },
 	{ "State", "{'enum':['waiting','delayed','active','waiting_children','parked','completed','failed','cancelled','expired']}", NULL },
 	{ "Action", "{'enum':['cancel','retry','promote','reprioritise','move','delete']}", NULL },
-	{ "OpName", "{'type':'string'}", NULL },
 	{ "Verdict", "{'oneOf':[{'enum':['policy','final','head','tail']},{'type':'object','additionalProperties':false,'required':['delay_ms'],"
 		     "'properties':{'delay_ms':{'type':'integer','minimum':0,'maximum':315360000000}}}]}", NULL },
 	{ "JobError", "type?:string|null message?:string|null stack?:string|null", "What went wrong." },
 	{ "ClaimQueue", "{'oneOf':[" REF("Name") ",{'type':'object','additionalProperties':false,'required':['queue'],'properties':{'queue':" REF("Name")
 			",'namespace':" REF("Name") ",'weight':{'type':'integer','minimum':1,'maximum':1000000}}}]}", NULL },
 	{ "Nothing", "{'type':'object','additionalProperties':false}", NULL },
-	{ "Problem", "type:string title:string status:integer code:string detail:string field?:string",
+	{ "Problem", "type:string title:string status:integer code:ErrorCode detail:string field?:string",
 	  "RFC 9457. `code` is stable; `field` names the offending field as the caller wrote it." },
 
 	/* settings */

@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import traceback
+from urllib.parse import parse_qs
 
 import jsonschema
 
@@ -46,6 +47,7 @@ def equal(found, wanted, what="value"):
 
 # ---- the API document ----
 
+OF_THE_SERVER = (408, 414, 417, 431)  # statuses that any address may be answered with, before it is looked at
 LONG_BODY_BYTES, LONG_LIST = 50000, 40  # of a long list the two ends are validated: its items are all written by one function
 
 
@@ -64,6 +66,7 @@ class Contract:
         self.document = document
         self.routes = []
         self.validators = {}
+        self.seen = set()  # (method, path of the document, status) of every answer that was held against it
         for template, item in document["paths"].items():
             pattern = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
             pattern = re.sub(r"\{[^}]+\}", "[^/]+", pattern)
@@ -91,17 +94,35 @@ class Contract:
             self.validators[key] = jsonschema.Draft202012Validator(whole)
         return self.validators[key]
 
-    def check(self, method, path, answer):
+    def check_asked(self, template, method, path, operation, data):
+        """What was accepted must be what the document says that it may be: parameters and body."""
+        known = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"}
+        for name in parse_qs(path.partition("?")[2], keep_blank_values=True):
+            check(name in known, f"{method} {template}: the query parameter {name} was accepted, yet is not in the document")
+        if not data:
+            return
+        check("requestBody" in operation, f"{method} {template}: a body was accepted, yet is not in the document")
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        value = json.loads(data)
+        errors = sorted(self.validator((template, method), schema).iter_errors(thin(value) if len(data) > LONG_BODY_BYTES else value), key=str)
+        check(not errors, f"{method} {template}: {data[:600]!r} was accepted, yet the document says: {errors and errors[0].message[:400]}")
+
+    def check(self, method, path, answer, data=None):
         if method == "HEAD":
             return
+        path, whole = path.split("?")[0], path
         template, operation = self.operation(method, path)
         if operation is None:
             check(answer.status in (400, 401, 403, 404, 405, 413, 431), f"{method} {path} is not in the document, yet was answered {answer.status}")
             return
+        if answer.status < 300:
+            self.check_asked(template, method, whole, operation, data)
         responses = operation["responses"]
-        response = responses.get(str(answer.status), responses.get(f"{answer.status // 100}XX", responses.get("default")))
+        self.seen.add((method, template, str(answer.status)))
+        response = responses.get(str(answer.status)) or (responses["default"] if answer.status in OF_THE_SERVER else None)
         check(response is not None, f"{method} {template}: status {answer.status} is not in the document")
-        content = self.resolve(response).get("content")
+        response = self.resolve(response)
+        content = response.get("content")
         if not content:
             equal(answer.body, b"", f"{method} {template} {answer.status}: body")
             return
@@ -191,7 +212,7 @@ class Client:
         check(good, f"{method} {path}: {answer.status}, not {status or '2xx'}: {answer.body[:600]!r}")
         contract = self.daemon.contract
         if contract:
-            contract.check(method, path.split("?")[0], answer)
+            contract.check(method, path, answer, data)
         return answer
 
     def get(self, path, **more):

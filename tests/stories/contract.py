@@ -1,0 +1,165 @@
+"""The OpenAPI document: it is one, by its own rules, and every route keeps to it."""
+
+import re
+
+import jsonschema
+
+from harness import check, equal, run, story
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+# What OpenAPI 3.1 asks of a document, as far as ours uses it. Its schemas are JSON Schema 2020-12, which jsonschema knows by itself.
+TEXT, REF = {"type": "string", "minLength": 1}, {"type": "object", "required": ["$ref"], "properties": {"$ref": {"type": "string", "pattern": "^#/components/"}},
+                                               "additionalProperties": False}
+CONTENT = {"type": "object", "minProperties": 1, "patternProperties": {"^[a-z]+/[-+.a-z0-9]+$": {"type": "object", "properties": {"schema": {"type": "object"}},
+                                                                                              "additionalProperties": False}}, "additionalProperties": False}
+RESPONSE = {"oneOf": [REF, {"type": "object", "required": ["description"], "properties": {"description": TEXT, "content": CONTENT}, "additionalProperties": False}]}
+PARAMETER = {"type": "object", "required": ["name", "in", "schema"], "additionalProperties": False,
+             "properties": {"name": TEXT, "in": {"enum": ["path", "query", "header"]}, "required": {"type": "boolean"}, "description": TEXT,
+                            "schema": {"type": "object"}, "style": {"const": "form"}, "explode": {"type": "boolean"}},
+             "if": {"properties": {"in": {"const": "path"}}}, "then": {"required": ["required"], "properties": {"required": {"const": True}}}}
+OPERATION = {"type": "object", "required": ["operationId", "summary", "description", "tags", "responses"], "additionalProperties": False,
+             "properties": {"operationId": {"type": "string", "pattern": "^[a-zA-Z]+$"}, "summary": TEXT, "description": TEXT,
+                            "tags": {"type": "array", "items": TEXT, "minItems": 1}, "parameters": {"type": "array", "items": PARAMETER},
+                            "requestBody": {"type": "object", "required": ["content"], "additionalProperties": False,
+                                            "properties": {"content": CONTENT, "required": {"type": "boolean"}}},
+                            "security": {"type": "array", "items": {"type": "object"}},
+                            "responses": {"type": "object", "minProperties": 2, "required": ["default"], "additionalProperties": False,
+                                          "patternProperties": {"^([1-5][0-9][0-9]|default)$": RESPONSE}}}}
+DOCUMENT = {"type": "object", "required": ["openapi", "info", "paths", "components"], "additionalProperties": False,
+            "properties": {"openapi": {"type": "string", "pattern": r"^3\.1\.\d+$"},
+                           "info": {"type": "object", "required": ["title", "version"]},
+                           "servers": {"type": "array", "items": {"type": "object", "required": ["url"]}},
+                           "security": {"type": "array"}, "tags": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+                           "paths": {"type": "object", "additionalProperties": False, "patternProperties": {
+                               "^/": {"type": "object", "additionalProperties": False, "properties": {method: OPERATION for method in METHODS}}}},
+                           "components": {"type": "object", "additionalProperties": False, "properties": {
+                               "schemas": {"type": "object", "propertyNames": {"pattern": "^[-._a-zA-Z0-9]+$"}},
+                               "responses": {"type": "object", "additionalProperties": RESPONSE},
+                               "securitySchemes": {"type": "object", "additionalProperties": {"type": "object", "required": ["type", "scheme"]}}}}}}
+
+
+def operations(document):
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def schemas(node):
+    """Every schema that stands in the document, wherever."""
+    if isinstance(node, dict):
+        if isinstance(node.get("schema"), dict):
+            yield node["schema"]
+        for value in node.values():
+            yield from schemas(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas(value)
+
+
+def references(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+@story
+def the_document_is_one(ruche):
+    """Its form, its schemas, its references, the parameters of its paths, its tags and names."""
+    document = ruche.contract.document
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT)
+    for error in jsonschema.Draft202012Validator(DOCUMENT).iter_errors(document):
+        raise AssertionError(f"at {'/'.join(str(step) for step in error.absolute_path)}: {error.message[:400]}")
+    for schema in [*document["components"]["schemas"].values(), *schemas(document["paths"]), *schemas(document["components"]["responses"])]:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    for reference in references(document):
+        ruche.contract.resolve(reference)
+    tags = {tag["name"] for tag in document["tags"]}
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    equal(len(names), len(set(names)), "operations of the same name")
+    for method, path, operation in operations(document):
+        told = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"]
+        equal(sorted(told), sorted(re.findall(r"{([^}]+)}", path)), f"parameters in the path of {method} {path}")
+        check(set(operation["tags"]) <= tags, f"tags of {method} {path}")
+        named = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])]
+        equal(len(named), len(set(named)), f"parameters of {method} {path} that are told twice")
+    used = {reference["$ref"].rsplit("/", 1)[1] for reference in references(document)}
+    equal(sorted(set(document["components"]["schemas"]) - used), [], "schemas that nothing refers to")
+
+
+@story
+def every_route_keeps_its_word(ruche):
+    """A life that passes through every route: each good answer was seen, and held against its schema."""
+    api = ruche.api
+    api.put("/v1/queues/w", {"concurrency": 50, "retry": {"max_attempts": 5, "delay_ms": 0, "jitter": "none"}})
+    api.patch("/v1/queues/w", {"metadata": {"team": "north"}})
+    uid = api.enqueue("w", {"n": 1}, id="one", group="g", tags=["t"])["uid"]
+    equal(api.enqueue("w", id="one")["duplicate"], True, "duplicate")  # 200
+    api.post("/v1/jobs", {"jobs": [{"queue": "w", "group": f"g{n}"} for n in range(8)]})
+    api.post("/v1/queues/w/pause")
+    api.get(f"/v1/jobs/{uid}/explain")
+    api.post("/v1/queues/w/resume", {})
+    api.put("/v1/queues/w/groups/g", {"concurrency": 4})
+    api.post("/v1/queues/w/groups/g/pause")
+    api.post("/v1/queues/w/groups/g/resume")
+    for path in ("", "/stats", "/groups", "/groups/g", "/jobs/one?payload=true"):
+        api.get(f"/v1/queues/w{path}")
+    api.call("DELETE", "/v1/queues/w/groups/g", status=204)
+
+    claimed = api.claim("w", max=9)
+    token, uids = claimed["token"], [job["uid"] for job in claimed["jobs"]]
+    equal(len(uids), 9, "jobs claimed")
+    lease = lambda verb, body=None, at=0: api.post(f"/v1/leases/{uids[at]}/{verb}", {"token": token, **(body or {})})
+    lease("heartbeat")
+    lease("progress", {"progress": 0.5})
+    lease("log", {"line": "at work"})
+    api.post("/v1/leases/heartbeat", {"token": token, "leases": [{"uid": each} for each in uids]})
+    error = {"error": {"message": "it broke"}}
+    lease("complete", {"result": {"done": True}})
+    lease("fail", {**error, "verdict": "final"}, at=1)
+    lease("release", at=2)
+    lease("snooze", {"delay_ms": 3600000}, at=3)
+    api.post("/v1/leases/complete", {"token": token, "leases": [{"uid": uids[4]}]})
+    api.post("/v1/leases/fail", {"token": token, "leases": [{"uid": uids[5], **error, "verdict": "final"}], "claim": {"queues": ["w"]}})
+    done = uids[0]
+    for path in ("", "/payload", "/result", "/attempts", "/logs"):
+        api.get(f"/v1/jobs/{done}{path}")
+    api.post(f"/v1/jobs/{uids[3]}/priority", {"priority": 2})
+    api.post(f"/v1/jobs/{uids[3]}/promote")
+    api.post(f"/v1/jobs/{uids[3]}/move", {"queue": "other"})
+    api.post(f"/v1/jobs/{uids[3]}/cancel", {"reason": "no more"})
+    api.post(f"/v1/jobs/{uids[1]}/retry")
+    api.post("/v1/batch", {"ops": [{"op": "enqueue", "queue": "w"}, {"op": "claim", "queues": ["w"]}, {"op": "explain", "uid": uids[1]},
+                                   {"op": "queue_get", "queue": "w"}, {"op": "queues"}, {"op": "groups", "queue": "w"}, {"op": "delete", "uid": uids[4]}]})
+    api.call("DELETE", f"/v1/jobs/{done}", status=204)
+    for path in ("/v1/jobs?queue=w", "/v1/jobs/count?queue=w", "/v1/queues", "/v1/events?after=0&limit=5", "/v1/stats"):
+        api.get(path)
+
+    api.patch("/v1/queues/bulk", {})
+    operation = api.post("/v1/operations", {"action": "cancel", "filter": {"queue": "bulk"}})["uid"]
+    api.get("/v1/operations")
+    api.get(f"/v1/operations/{operation}")
+    api.post("/v1/queues/bulk/pause")
+    for _ in range(20):  # enough work that steering it finds it unfinished, or a clear refusal
+        api.post("/v1/jobs", {"jobs": [{"queue": "bulk"} for _ in range(2000)]})
+    operation = api.post("/v1/operations", {"action": "cancel", "filter": {"queue": "bulk"}})["uid"]
+    for verb in ("pause", "resume", "cancel"):
+        equal(api.post(f"/v1/operations/{operation}/{verb}")["uid"], operation, verb)
+    api.patch("/v1/queues/empty", {})
+    api.call("DELETE", "/v1/queues/empty", status=204)
+    made = api.post("/v1/tokens", {"name": "trial", "scopes": ["read"]})
+    api.get("/v1/tokens")
+    api.call("DELETE", f"/v1/tokens/{made['uid']}", status=204)
+    for path in ("/livez", "/readyz", "/metrics", "/v1/openapi.json"):
+        api.call("GET", path)
+    good = {(method, path, status) for method, path, operation in operations(ruche.contract.document) for status in operation["responses"] if status[0] == "2"}
+    equal(sorted(good - ruche.contract.seen), [], "good answers that were never seen")
+
+
+if __name__ == "__main__":
+    run()
