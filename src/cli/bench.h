@@ -44,9 +44,9 @@ uint32_t bench_granted(struct str body, uint32_t max, char *out);
 void bench_put_complete(struct buf *buf, const char *uids, uint32_t count, uint32_t bee, uint32_t claim_max);
 /* The number at a path of a JSON text ("states.waiting"); 0 when it is not there. */
 uint64_t bench_number(struct str json, const char *path);
-/* A count of the queue: "states.waiting" now, "ended.completed" ever. */
-MUST_USE enum err bench_count(struct bench *bench, struct swarm *swarm, const char *path, uint64_t *out);
-/* E_INTERNAL unless it is that: what a scenario claims to have done must be there. */
+/* A count at an address, such as a queue's: "states.waiting" now, "ended.completed" ever. */
+MUST_USE enum err bench_count(struct bench *bench, struct swarm *swarm, const char *address, const char *path, uint64_t *out);
+/* E_INTERNAL unless the bench's queue says that: what a scenario claims to have done must be there. */
 MUST_USE enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count);
 MUST_USE enum err bench_fill(struct bench *bench, uint64_t jobs); /* enqueues, 1,000 a request */
 MUST_USE enum err bench_fail(struct bench *bench, const char *what, int status, struct str body);
@@ -61,5 +61,6 @@ enum err bench_latency(struct bench *bench);
 enum err bench_http_deliveries(struct bench *bench);
 enum err bench_memory(struct bench *bench);
 enum err bench_polls(struct bench *bench);
+enum err bench_large(struct bench *bench);
 enum err bench_restart(struct bench *bench);
 enum err bench_list(struct bench *bench);

@@ -54,8 +54,8 @@ static _Noreturn void daemon_exec(const struct bench_daemon *daemon)
 	setenv("RUCHE_ADMIN_TOKEN", DAEMON_TOKEN, 1);
 	unsetenv("RUCHE_TOKEN");
 	unsetenv("RUCHE_URL");
-	execl(binary, "ruche", "serve", "--ephemeral", "--store-path", store, "--listen", daemon->address, "--deliver-allow", "127.0.0.0/8", "--log-level",
-	      "warn", (char *)NULL);
+	execl(binary, "ruche", "serve", "--ephemeral", "--store-path", store, "--listen", daemon->address, "--deliver-allow", "127.0.0.0/8",
+	      "--http-body-bytes", "64MiB", "--log-level", "warn", (char *)NULL);
 	_exit(127);
 }
 

@@ -120,15 +120,15 @@ enum err bench_fail(struct bench *bench, const char *what, int status, struct st
 	return problem_set(&bench->problem, E_INTERNAL, "", "%s was answered %d: " STR_FMT, what, status, STR_ARG(str_cut(body, 160)));
 }
 
-enum err bench_count(struct bench *bench, struct swarm *swarm, const char *path, uint64_t *out)
+enum err bench_count(struct bench *bench, struct swarm *swarm, const char *address, const char *path, uint64_t *out)
 {
 	int status;
 	struct str body;
-	enum err err = swarm_call(swarm, "GET", "/v1/queues/" BENCH_QUEUE, STR(""), &status, &body, &bench->problem);
+	enum err err = swarm_call(swarm, "GET", address, STR(""), &status, &body, &bench->problem);
 	if (err)
 		return err;
 	if (status != 200)
-		return bench_fail(bench, "GET /v1/queues/" BENCH_QUEUE, status, body);
+		return bench_fail(bench, address, status, body);
 	*out = bench_number(body, path);
 	return E_OK;
 }
@@ -136,7 +136,7 @@ enum err bench_count(struct bench *bench, struct swarm *swarm, const char *path,
 enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count)
 {
 	uint64_t found;
-	enum err err = bench_count(bench, swarm, path, &found);
+	enum err err = bench_count(bench, swarm, "/v1/queues/" BENCH_QUEUE, path, &found);
 	if (!err && found != count)
 		err = problem_set(&bench->problem, E_INTERNAL, "", "%s should be %llu, and is %llu: the figure means nothing.", path,
 				  (unsigned long long)count, (unsigned long long)found);

@@ -159,7 +159,7 @@ static enum err deliveries_wait(struct bench *bench, struct swarm *swarm, struct
 	enum err err = E_OK;
 	while (!err && done < jobs) {
 		usleep(atomic_load(&target->answered) < jobs ? 20000 : 1000);
-		err = bench_count(bench, swarm, "ended.completed", &done);
+		err = bench_count(bench, swarm, "/v1/queues/" BENCH_QUEUE, "ended.completed", &done);
 		if (!err && done < jobs && clock_mono_us() > until_us)
 			err = problem_set(&bench->problem, E_TIMEOUT, "", "%llu of %llu deliveries were made.", (unsigned long long)done,
 					  (unsigned long long)jobs);

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 #define BENCH_SCENARIO_WORDS                                                                                                  \
-	"enqueue_single enqueue_bulk drain_batch end_to_end_batch end_to_end_single latency http_deliveries memory polls restart list"
+	"enqueue_single enqueue_bulk drain_batch end_to_end_batch end_to_end_single latency http_deliveries memory polls large restart list"
 
 const struct cli_option bench_options[] = {
 	{ "jobs", 'j', "N", "jobs of a run, instead of the scenario's own number", NULL, false },
@@ -41,7 +41,8 @@ static const struct bench_scenario {
 	{ "latency", { { "latency_p50_ms", "ms", 0.8, true }, { "latency_p99_ms", "ms", 4, true } }, bench_latency },
 	{ "http_deliveries", { { "http_deliveries", "/s", 10000, false } }, bench_http_deliveries },
 	{ "memory", { { "waiting_job_bytes", "bytes", 250, true }, { "idle_rss_mb", "MB", 15, true } }, bench_memory },
-	{ "polls", { { "long_poll_bytes", "bytes", 12288, true } }, bench_polls },
+	{ "polls", { { "long_poll_bytes", "bytes", 12288, true }, { "polls_latency_p99_ms", "ms", 20, true } }, bench_polls },
+	{ "large", { { "large_beside_p50_ms", "ms", 4, true }, { "large_beside_p99_ms", "ms", 20, true } }, bench_large },
 	{ "restart", { { "restart_1m_s", "s", 3, true } }, bench_restart },
 	{ "list", { { "list_p95_ms", "ms", 50, true } }, bench_list },
 };
