@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h> /* wants the four above */
+#include <dirent.h>
 #include <netdb.h>
 
 #define SHORT_MS 400   /* for those that never end by themselves */
@@ -252,9 +253,21 @@ static char *big_payload(size_t bytes)
 	return text;
 }
 
+static uint32_t open_descriptors(void)
+{
+	uint32_t count = 0;
+	DIR *all = opendir("/proc/self/fd");
+	assert_non_null(all);
+	while (readdir(all))
+		count++;
+	closedir(all);
+	return count;
+}
+
 static void test_third_parties(void **state)
 {
 	(void)state;
+	uint32_t descriptors = open_descriptors();
 	static struct third_party *parties[ARRAY_COUNT(cases)];
 	uint64_t uids[ARRAY_COUNT(cases)];
 	char *targets[ARRAY_COUNT(cases)], *payloads[ARRAY_COUNT(cases)];
@@ -288,6 +301,7 @@ static void test_third_parties(void **state)
 	}
 	house_free(house);
 	third_party_stop(healthy);
+	assert_int_equal(open_descriptors(), descriptors); /* whatever they did, none is kept */
 }
 
 /* ---- redirects: never followed, least of all inside ---- */
@@ -372,6 +386,30 @@ static void test_names(void **state)
 	third_party_stop(party);
 }
 
+/* A name that means another address at the next attempt: what is judged is what is called, each time. */
+static void test_rebound_name(void **state)
+{
+	(void)state;
+	static const char *const outside[] = { "127.0.0.1", NULL }, *const inside[] = { "127.0.0.2", NULL };
+	static const struct tp_step once[] = { TP_READ, TP_SEND("HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), TP_END };
+	struct third_party *party = third_party_start(&(struct third_party_config){ .scripts = { once } });
+	struct third_party *trap = third_party_start(&(struct third_party_config){ .address = "127.0.0.2", .port = third_party_port(party) });
+	char target[128];
+	snprintf(target, sizeof(target), "{\"url\":\"http://rebound.test:%u/\"}", third_party_port(trap));
+	for (int attempt = 1; attempt <= 2; attempt++) {
+		resolver_tell("rebound.test", attempt == 1 ? outside : inside);
+		struct house *house = house_open("127.0.0.1/32", NULL); /* with nothing kept from before */
+		uint64_t uid = house_deliver(house, &(struct house_job){ .target = target, .payload = "{}" });
+		check_told("rebound.test", house_wait(house, uid),
+			   attempt == 1 ? &(struct expectation)AGAIN("status_5xx") : &(struct expectation)NEVER("guarded"));
+		house_free(house);
+	}
+	assert_int_equal(third_party_connections(trap), 0);
+	assert_int_equal(third_party_connections(party), 1);
+	third_party_stop(trap);
+	third_party_stop(party);
+}
+
 /* ---- TLS ---- */
 
 struct tls_case {
@@ -380,7 +418,7 @@ struct tls_case {
 	const struct tp_step *script;
 	int max_version;
 	struct expectation expect;
-	bool endless;
+	bool endless, refuses_name;
 };
 static const struct tls_case tls_cases[] = {
 	{ "a good one",
@@ -397,6 +435,13 @@ static const struct tls_case tls_cases[] = {
 	  SCRIPT(TP_TLS, TP_READ, TP_ANSWER),
 	  TLS1_2_VERSION,
 	  DONE },
+	{ "does not know the name that is asked for",
+	  "api.test",
+	  { .names = { "api.test" } },
+	  SCRIPT(TP_TLS, TP_READ, TP_ANSWER),
+	  0,
+	  { "tls", VERDICT_POLICY, 0, "name" },
+	  .refuses_name = true },
 	{ "expired",
 	  "api.test",
 	  { .names = { "api.test" }, .expired = true },
@@ -525,7 +570,8 @@ static void test_tls(void **state)
 	char targets[ARRAY_COUNT(tls_cases)][160];
 	for (size_t i = 0; i < ARRAY_COUNT(tls_cases); i++) {
 		const struct tls_case *one = &tls_cases[i];
-		struct third_party_config config = { .scripts = { one->script }, .tls_max_version = one->max_version };
+		struct third_party_config config = { .scripts = { one->script }, .tls_max_version = one->max_version,
+						     .refuses_name = one->refuses_name };
 		authority_issue(authority, &one->certificate, &config.certificate, &config.key);
 		parties[i] = third_party_start(&config);
 		snprintf(targets[i], sizeof(targets[i]), "{\"url\":\"%s\",\"timeout_ms\":%d}",
@@ -534,6 +580,8 @@ static void test_tls(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(tls_cases); i++)
 		check_told(tls_cases[i].name, house_wait(house, uids[i]), &tls_cases[i].expect);
+	assert_string_equal(third_party_server_name(parties[0]), "api.test"); /* a good one */
+	assert_string_equal(third_party_server_name(parties[2]), "");         /* addresses are not named */
 	house_free(house);
 	for (size_t i = 0; i < ARRAY_COUNT(tls_cases); i++)
 		third_party_stop(parties[i]);
@@ -547,6 +595,7 @@ int main(void)
 		cmocka_unit_test(test_third_parties),
 		cmocka_unit_test(test_redirects),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_rebound_name),
 		cmocka_unit_test(test_tls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

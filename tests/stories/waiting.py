@@ -1,5 +1,6 @@
 """Long polls: woken by an enqueue, by a release, by a due time; withdrawn when the client leaves."""
 
+import select
 import socket
 import threading
 
@@ -60,6 +61,39 @@ def who_left_gets_nothing(ruche):
     equal((job["uid"], job["stalls"]), (uid, 0), "uid and stalls")
     check(job["attempts_made"] == 0, "an attempt was consumed by somebody who was not there")
     api.complete(uid, token)
+
+
+@story
+def a_crowd_waits_and_nobody_minds(ruche):
+    """Eight hundred idle workers wait on one queue: jobs of another flow by, none of them is woken for these; then one job wakes one."""
+    api = ruche.api
+    text = b'{"queues":["idle"],"wait_ms":120000}'
+    head = f"POST /v1/claims HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ruche.token}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+    crowd, heard = [], select.poll()
+    try:
+        for _ in range(800):
+            one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            one.connect(ruche.socket_path)
+            one.sendall(head + text)
+            crowd.append(one)
+            heard.register(one, select.POLLIN)
+        while api.get("/v1/queues/idle")["waiters"] < 800:
+            check(not heard.poll(0), "somebody's wait ended at once")
+        for number in range(100):
+            api.enqueue("busy", number)
+            job, token = api.claim_one("busy")
+            equal(job["payload"], number, "payload")
+            api.complete(job["uid"], token)
+        equal(heard.poll(0), [], "who of the crowd heard something")
+        equal(api.get("/v1/queues/idle")["waiters"], 800, "who waits")
+        uid = api.enqueue("idle", "at last")["uid"]
+        woken = heard.poll(60000)
+        equal(len(woken), 1, "who heard of it")
+        check(uid.encode() in next(one for one in crowd if one.fileno() == woken[0][0]).recv(65536), "what it heard")
+        equal(api.get("/v1/queues/idle")["waiters"], 799, "who still waits")
+    finally:
+        for one in crowd:
+            one.close()
 
 
 @story

@@ -45,6 +45,7 @@ struct third_party {
 	struct tp_request **requests;
 	struct text *texts;
 	SSL_CTX *tls;
+	char server_name[256];
 };
 
 static void party_must(bool ok, const char *what)
@@ -208,8 +209,13 @@ static bool connection_handshake(struct connection *connection)
 	connection->tls = tls;
 	for (;;) {
 		int result = SSL_accept(tls);
-		if (result == 1)
+		if (result == 1) {
+			const char *name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name);
+			pthread_mutex_lock(&connection->party->lock);
+			snprintf(connection->party->server_name, sizeof(connection->party->server_name), "%s", name ? name : "");
+			pthread_mutex_unlock(&connection->party->lock);
 			return true;
+		}
 		if (!connection_again(connection, result, POLLIN)) {
 			ERR_clear_error();
 			return false;
@@ -363,12 +369,22 @@ static void party_listen(struct third_party *party)
 	}
 }
 
+static int party_refuse_name(SSL *tls, int *alert, void *context)
+{
+	(void)tls;
+	(void)context;
+	*alert = SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static void party_open_tls(struct third_party *party)
 {
 	if (!party->config.certificate)
 		return;
 	party->tls = SSL_CTX_new(TLS_server_method());
 	party_must(party->tls != NULL, "TLS");
+	if (party->config.refuses_name)
+		SSL_CTX_set_tlsext_servername_callback(party->tls, party_refuse_name);
 	SSL_CTX_set_security_level(party->tls, 0); /* weak ones are there to be refused by the other side */
 	if (party->config.tls_max_version) {
 		SSL_CTX_set_min_proto_version(party->tls, 0);
@@ -385,6 +401,7 @@ struct third_party *third_party_start(const struct third_party_config *config)
 {
 	struct third_party *party = party_alloc(sizeof(*party));
 	party->config = *config;
+	party->port = config->port;
 	signal(SIGPIPE, SIG_IGN); /* TLS writes without MSG_NOSIGNAL */
 	pthread_mutex_init(&party->lock, NULL);
 	pthread_cond_init(&party->read_one, NULL);
@@ -472,6 +489,14 @@ uint32_t third_party_requests(struct third_party *party)
 	uint32_t count = party->request_count;
 	pthread_mutex_unlock(&party->lock);
 	return count;
+}
+
+const char *third_party_server_name(struct third_party *party)
+{
+	pthread_mutex_lock(&party->lock);
+	const char *name = party->server_name;
+	pthread_mutex_unlock(&party->lock);
+	return name;
 }
 
 const struct tp_request *third_party_request(struct third_party *party, uint32_t n)

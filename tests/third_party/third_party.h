@@ -62,6 +62,8 @@ struct third_party_config {
 	bool deaf;                                 /* bound, not listening: connections are refused */
 	const char *certificate, *key;             /* PEM files, for TP_TLS */
 	int tls_max_version;                       /* TLS1_1_VERSION and so on; 0: any */
+	bool refuses_name;                         /* TLS: whatever server name is asked for is not known here (a fatal alert) */
+	uint16_t port;                             /* 0: any free one */
 	const char *address;                       /* "127.0.0.1" when NULL; "::1" and 127.0.0.x work too */
 };
 
@@ -80,6 +82,7 @@ struct tp_request { /* as it came */
 };
 uint32_t third_party_connections(struct third_party *party); /* accepted so far */
 uint32_t third_party_requests(struct third_party *party);    /* read so far */
+const char *third_party_server_name(struct third_party *party); /* that the last TLS handshake asked for; "" when it named none */
 /* The n-th request (from 0), waiting until it is there. Valid until the party is stopped. */
 const struct tp_request *third_party_request(struct third_party *party, uint32_t n);
 /* The value of a header of it, copied into out; false when absent. */
