@@ -43,7 +43,8 @@ static void check_next(const char *text, struct cron_policy policy, const struct
 			fail_msg("%s after %s: none", text, from);
 		time_text(us, written);
 		assert_string_equal(written + 16, ":00.000Z");
-		end = stpncpy(end, written, 16);
+		memcpy(end, written, 16);
+		end += 16;
 		*end++ = left > 1 ? ' ' : '\0';
 	}
 	if (strcmp(found, expected) != 0)
