@@ -127,6 +127,35 @@ static void groups_take_turns_within_their_limits(void **state)
 	world_close(&world);
 }
 
+/* The queue's only place is given back by a group that has nothing more to do: the next one is another group's. */
+static void a_place_in_the_queue_goes_to_another_group(void **state)
+{
+	struct world world;
+	uint64_t uids[2], first, other;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"concurrency\":1}");
+	first = world_enqueue(&world, "web", "a");
+	world_enqueue(&world, "web", "b");
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 1);
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first, "ruche-delivery", VERDICT_POLICY, 0), E_OK);
+	world_step(&world);
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 2);
+
+	world_settings(&world, "q", "{\"concurrency\":1}");
+	first = world_enqueue(&world, "q", "a");
+	other = world_enqueue(&world, "q", "b");
+	assert_int_equal(world_claim(&world, "q", 2, uids), 1);
+	struct request *waiter = claim_request(&world, "q", 1, 10000);
+	assert_null(world_ask(&world, waiter));
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_true(world_answered(&world, waiter));
+	assert_int_equal(waiter->ops[0].result.claim->count, 1);
+	assert_true(waiter->ops[0].result.claim->grants[0].uid == other);
+	request_drop(waiter);
+	world_close(&world);
+}
+
 static void rates_are_exact(void **state)
 {
 	struct world world;
@@ -552,6 +581,7 @@ int main(void)
 		cmocka_unit_test(a_lost_lease_stalls_once_then_fails),
 		cmocka_unit_test(a_waiting_claim_gets_the_next_job),
 		cmocka_unit_test(groups_take_turns_within_their_limits),
+		cmocka_unit_test(a_place_in_the_queue_goes_to_another_group),
 		cmocka_unit_test(rates_are_exact),
 		cmocka_unit_test(ids_are_kept),
 		cmocka_unit_test(a_restart_is_invisible_to_workers),
