@@ -363,6 +363,29 @@ static void retention_keeps_the_newest(void **state)
 	world_close(&world);
 }
 
+/* Who ended last is kept, also when the wall clock was put back in between. */
+static void retention_goes_by_the_order_of_ends(void **state)
+{
+	struct world world;
+	uint64_t uids[6];
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"keep_completed\":{\"count\":2,\"age_ms\":0,\"bytes\":0}}");
+	for (int i = 0; i < 6; i++) {
+		if (i == 4)
+			world.wall_us -= INT64_C(3600000000);
+		world_enqueue(&world, "q", "");
+		assert_int_equal(world_claim(&world, "q", 1, &uids[i]), 1);
+		assert_int_equal(world_lease(&world, OP_COMPLETE, uids[i], "token-1", VERDICT_POLICY, 0), E_OK);
+		world_pass(&world, 1);
+	}
+	world_pass(&world, 3000);
+	assert_int_equal(world_state(&world, uids[3]), JOB_STATE_COUNT);
+	assert_int_equal(world_state(&world, uids[4]), JOB_COMPLETED);
+	assert_int_equal(world_state(&world, uids[5]), JOB_COMPLETED);
+	world_close(&world);
+}
+
 static void an_id_is_free_once_its_job_is_deleted_and_only_once(void **state)
 {
 	struct world world;
@@ -590,6 +613,7 @@ int main(void)
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
+		cmocka_unit_test(retention_goes_by_the_order_of_ends),
 		cmocka_unit_test(an_id_is_free_once_its_job_is_deleted_and_only_once),
 		cmocka_unit_test(a_deleted_queue_waits_for_no_delivery),
 		cmocka_unit_test(a_queue_that_pulls_again_delivers_no_more),

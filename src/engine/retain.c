@@ -52,7 +52,7 @@ static bool retain_state(struct engine *engine, uint32_t queue_slot, enum job_st
 	const struct store_verbs *verbs = engine->store->verbs;
 	uint64_t count = queue->counts.final[state], uid = 0, bytes;
 	uint32_t surplus = retain_surplus(keep, count, queue->counts.final_bytes[state]);
-	int64_t at_us = 0, cutoff_us = keep->age_ms ? engine->index.wall_us - keep->age_ms * 1000 : INT64_MIN;
+	int64_t at_us = 0, cutoff_us = keep->age_ms ? engine->index.now_us - keep->age_ms * 1000 : INT64_MIN;
 	if (!count || (!surplus && !keep->age_ms))
 		return false;
 	if (surplus && verbs->nth_final(engine->store, queue->number, state, surplus, &at_us, &uid, &bytes))
