@@ -477,7 +477,7 @@ static void engine_close(struct engine *engine)
 	}
 	if (engine->flying >= engine->store->in_flight_max)
 		return;
-	if (engine->flying && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4)
+	if (engine->flying && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4 && !open->cs.ranges.count)
 		return;
 	engine_submit(engine);
 }

@@ -108,8 +108,8 @@ static bool retain_round(struct engine *engine)
 {
 	struct index *index = &engine->index;
 	uint32_t slices = 0;
-	if (retain_in_flight(engine))
-		return true;
+	if (retain_in_flight(engine) || engine->flying >= engine->store->in_flight_max)
+		return true; /* a range leaves in the step that made it: the ids that it frees are not given in its own change-set */
 	for (uint32_t n = 0; n < index->queues.used && slices < SLICES_A_ROUND; n++) {
 		uint32_t slot = engine->retain_queue++ % index->queues.used;
 		const struct queue *queue = queue_at(index, slot);
