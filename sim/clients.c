@@ -117,10 +117,23 @@ static void meddled(struct world *world, struct actor *actor, struct request *re
 {
 	const struct op *op = &request->ops[0];
 	(void)actor;
+	CHECK(request->err || !request->atomic || op->result.err);
 	if (request->err || op->result.err)
 		return;
 	if (op->kind >= OP_RETRY && op->kind <= OP_DELETE)
 		told_changed(&world->shadow, op->result.uid, request->commit_seq);
+}
+
+/* At times all of it is undone: the second operation is bound to be refused. */
+static void meddle_send(struct world *world, struct request *request)
+{
+	if (world_chance(world, 250) && request->ops[0].kind != OP_WAIT) {
+		request->op_count = 2;
+		request->atomic = true;
+		request->ops[1].kind = OP_DELETE;
+		request->ops[1].job.uid = 1;
+	}
+	world_send(world, request, NULL, meddled);
 }
 
 static uint64_t meddle_uid(struct world *world)
@@ -136,8 +149,9 @@ static uint64_t meddle_uid(struct world *world)
 static void meddle_job(struct world *world)
 {
 	static const enum op_kind kinds[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE, OP_WAIT, OP_EXPLAIN };
-	struct request *request = world_request(world, 1);
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
+	request->op_count = 1;
 	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
 	op->job.uid = meddle_uid(world);
 	op->job.priority = (int32_t)world_below(world, 3);
@@ -149,15 +163,16 @@ static void meddle_job(struct world *world)
 	}
 	if (op->kind == OP_WAIT && world_chance(world, 300))
 		world_plan(world, (int64_t)world_below(world, 1000000), withdraw, NULL, request->number);
-	world_send(world, request, NULL, meddled);
+	meddle_send(world, request);
 }
 
 static void meddle_queue(struct world *world)
 {
 	static const enum op_kind kinds[] = { OP_QUEUE_PAUSE, OP_QUEUE_RESUME, OP_QUEUE_RESUME, OP_QUEUE_GET, OP_QUEUE_PUT, OP_GROUP_PAUSE,
 		                              OP_GROUP_RESUME, OP_GROUPS, OP_GROUP_PUT, OP_GROUP_DELETE, OP_QUEUE_DELETE };
-	struct request *request = world_request(world, 1);
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
+	request->op_count = 1;
 	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
 	op->queue.queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
 	op->queue.group = client_text(request, "g%llu", world_below(world, 6));
@@ -165,7 +180,7 @@ static void meddle_queue(struct world *world)
 		op->queue.settings = client_text(request, "{\"concurrency\":%llu}", 1 + world_below(world, 4));
 	if (op->kind == OP_QUEUE_DELETE)
 		op->queue.queue.name = STR("brief");
-	world_send(world, request, NULL, meddled);
+	meddle_send(world, request);
 }
 
 /* Makes the queue if there is none, and gives it a job, both or neither. */
@@ -197,19 +212,20 @@ static void meddle_bulk(struct world *world)
 {
 	static const enum op_kind actions[] = { OP_RETRY, OP_DELETE, OP_CANCEL };
 	static const enum op_kind changes[] = { OP_OPERATION_PAUSE, OP_OPERATION_RESUME, OP_OPERATION_RESUME, OP_OPERATION_CANCEL };
-	struct request *request = world_request(world, 1);
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
-	if (world->operation && world_chance(world, 500)) {
+	request->op_count = 1;
+	if (world->operation_count == ARRAY_COUNT(world->operations) || (world->operation_count && world_chance(world, 500))) {
 		op->kind = changes[world_below(world, ARRAY_COUNT(changes))];
-		op->operation.number = world->operation;
-		world_send(world, request, NULL, meddled);
+		op->operation.number = world->operations[world_below(world, world->operation_count)];
+		meddle_send(world, request);
 		return;
 	}
 	op->kind = OP_OPERATION_START;
 	op->operation.number = uid_next(&world->maker, world_wall_us(world));
 	op->operation.action = actions[world_below(world, ARRAY_COUNT(actions))];
-	world->operation = op->operation.number;
-	world_send(world, request, NULL, meddled);
+	world->operations[world->operation_count++] = op->operation.number;
+	meddle_send(world, request);
 }
 
 static void bulk_again(struct world *world, struct actor *actor, uint64_t number)
@@ -278,7 +294,7 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 {
 	if (world->calm)
 		return;
-	if (world_chance(world, 20))
+	if (world_chance(world, 50))
 		meddle_bulk(world);
 	else if (world_chance(world, 60))
 		meddle_brief(world);
@@ -295,10 +311,10 @@ static void resume(struct world *world, struct actor *actor, uint64_t argument)
 	world_plan(world, 5000000, resume, actor, argument);
 	if (!world->calm)
 		return;
-	if (world->operation) { /* of those that may be paused, only the newest is ever touched */
+	for (uint32_t i = 0; i < world->operation_count; i++) {
 		struct request *request = world_request(world, 1);
 		request->ops[0].kind = OP_OPERATION_RESUME;
-		request->ops[0].operation.number = world->operation;
+		request->ops[0].operation.number = world->operations[i];
 		world_send(world, request, NULL, meddled);
 	}
 	for (uint32_t queue = 0; queue < ARRAY_COUNT(queues); queue++) {

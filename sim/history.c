@@ -55,6 +55,18 @@ static void history_stalled(struct shadow *shadow, struct shadow_job *job, const
 	CHECK(cs->engine_us >= since_us + job->row.lease_ms * 1000);
 }
 
+/* What an event says of the row before it. Only of a row that did not start in this very change-set. */
+static void history_judge(const struct shadow_job *job, const struct changeset *cs, enum event_type type)
+{
+	const struct job_row *row = &job->row;
+	if (type == EVENT_EXPIRED)
+		CHECK(!job->started && (!job->exists || (row->expire_us && row->expire_us <= cs->engine_us))); /* only what never started, in its time */
+	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && !(row->flags & ROW_DUE_WALL))
+		CHECK(row->due_us <= cs->engine_us);
+	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_RELEASED || type == EVENT_SNOOZED)
+		CHECK(!job->cancel); /* who was asked to stop does not come back */
+}
+
 static void history_event(struct shadow *shadow, const struct changeset *cs, struct shadow_job *job, enum event_type type)
 {
 	uint32_t from = history_moves[type].from, to = history_moves[type].to;
@@ -66,8 +78,15 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 		job->may_be = UINT32_MAX;
 	else if (to != SAME)
 		job->may_be = to;
+	history_judge(job, cs, type);
+	job->last = type;
+	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));
 	job->started += type == EVENT_ACTIVE;
 	job->made += type == EVENT_RETRYING;
+	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_FAILED || type == EVENT_CANCELLED) {
+		job->tries = job->tries_seq == cs->seq ? job->tries + 1 : 1;
+		job->tries_seq = cs->seq;
+	}
 	switch (type) {
 	case EVENT_STALLED:
 		job->stalls++;

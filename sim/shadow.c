@@ -195,6 +195,19 @@ static void shadow_in_order(struct shadow *shadow, const struct shadow_job *job,
 	}
 }
 
+/* Who comes back without having failed stands before all who wait, who is sent back by hand behind them. */
+static void shadow_stands_well(struct shadow *shadow, const struct shadow_job *job)
+{
+	bool head = job->last == EVENT_STALLED || job->last == EVENT_RELEASED, tail = job->last == EVENT_RETRIED || job->last == EVENT_PROMOTED;
+	if (!job->exists || job->row.state != JOB_WAITING || (!head && !tail))
+		return;
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
+		if (other->exists && other->row.state == JOB_WAITING && other->row.queue == job->row.queue && other->placed_seq != shadow->seq)
+			CHECK(head ? job->row.rank < other->row.rank : job->row.rank > other->row.rank);
+	}
+}
+
 /* ---- jobs ---- */
 
 static void shadow_count(struct shadow *shadow, const struct shadow_job *job, int sign)
@@ -271,6 +284,8 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	bool was_live = job->exists && !job_state_is_final(job->row.state);
 	if (was_live && row->fence == fence_before + 1)
 		shadow_in_order(shadow, job, row);
+	if (was_live && row->fence != fence_before && job->row.expire_us)
+		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
 	job->row.group = str_of(job->group);
@@ -365,6 +380,9 @@ static void shadow_range(struct shadow *shadow, const struct changeset *cs, cons
 static void shadow_drop_queue(struct shadow *shadow, uint32_t number)
 {
 	shadow_queue(shadow, number)->dropped = true;
+	for (uint32_t i = 0; i < shadow->group_count; i++)
+		if (shadow->groups[i].queue == number)
+			shadow->groups[i].paused = shadow->groups[i].has_concurrency = false;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		CHECK(!job->exists || job->row.queue != number); /* rule 1: a queue goes only when it is empty */
@@ -380,8 +398,12 @@ static bool shadow_tells(struct shadow *shadow, uint64_t uid) /* it is there, or
 /* Rule 9: what hangs on a job comes and goes with it. */
 static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
 {
-	for (uint32_t i = 0; i < cs->attempts.count; i++)
+	for (uint32_t i = 0; i < cs->attempts.count; i++) {
+		struct shadow_job *job = shadow_find(shadow, cs->attempts.items[i].uid);
 		CHECK(shadow_tells(shadow, cs->attempts.items[i].uid));
+		CHECK(job->tries_seq == cs->seq && job->tries > 0); /* an end without success, each told once */
+		job->tries--;
+	}
 	for (uint32_t i = 0; i < cs->logs.count; i++)
 		CHECK(shadow_tells(shadow, cs->logs.items[i].uid));
 	for (uint32_t i = 0; i < cs->progress.count; i++)
@@ -415,6 +437,8 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 		struct shadow_job *job = shadow_find(shadow, cs->jobs.items[i].row.uid);
 		job->final_us = !job->exists || job_state_is_final(job->row.state) ? now_us : 0;
 	}
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		shadow_stands_well(shadow, shadow_find(shadow, cs->jobs.items[i].row.uid));
 	shadow_starts(shadow);
 	shadow_limits(shadow);
 	shadow_counts(shadow, cs);
@@ -436,8 +460,65 @@ static int shadow_compare_uids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void shadow_dump(struct shadow *shadow, struct buf *out)
+static const struct queue_row *shadow_queue_row(struct mem_disk *disk, uint32_t number)
 {
+	for (uint32_t i = 0; i < disk->tables[MEM_QUEUES].count; i++) {
+		const struct queue_row *row = disk_row(disk, MEM_QUEUES, i);
+		if (row->number == number)
+			return row;
+	}
+	return NULL;
+}
+
+static void shadow_dump_queue(struct shadow *shadow, struct mem_disk *disk, const struct queue_row *row, struct buf *out)
+{
+	struct queue_counts counts = { 0 };
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_COUNTS].count; i++) {
+		const struct queue_counts *kept = disk_row(disk, MEM_COUNTS, i);
+		if (kept->queue == row->number)
+			counts = *kept;
+	}
+	buf_addf(out, "queue %u " STR_FMT "/" STR_FMT "%s " STR_FMT " enqueued=%llu started=%llu", row->number, STR_ARG(row->namespace_name),
+	         STR_ARG(row->name), row->paused ? " paused" : "", STR_ARG(row->settings), (unsigned long long)counts.enqueued,
+	         (unsigned long long)counts.started);
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		buf_addf(out, " %llu/%llu/%llu", (unsigned long long)counts.ended[state], (unsigned long long)counts.final[state],
+		         (unsigned long long)counts.final_bytes[state]);
+	for (uint32_t i = 0; i < shadow->group_count; i++) {
+		const struct shadow_group *group = &shadow->groups[i];
+		if (group->queue != row->number || (!group->paused && !group->has_concurrency))
+			continue;
+		sum += str_hash(str_of(group->key), (group->paused ? 1 : 2) + (group->has_concurrency ? 10 + group->concurrency : 0));
+		count++;
+	}
+	buf_addf(out, "\ngroups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
+static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count; i++) {
+		const struct operation_row *row = disk_row(disk, MEM_OPERATIONS, i);
+		if (row->state == OPERATION_DONE || row->state == OPERATION_CANCELLED)
+			continue;
+		sum += map_mix(row->number + map_mix(row->cursor_uid + row->cursor_phase) + row->done * 3 + row->skipped * 5 + row->failed * 7 + row->state);
+		count++;
+	}
+	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
+{
+	uint32_t highest = 0;
+	for (uint32_t i = 0; i < shadow->queue_count; i++)
+		highest = shadow->queues[i].number > highest ? shadow->queues[i].number : highest;
+	for (uint32_t number = 1; number <= highest; number++) {
+		const struct queue_row *row = shadow_queue_row(disk, number);
+		if (row)
+			shadow_dump_queue(shadow, disk, row, out);
+	}
+	shadow_dump_operations(disk, out);
 	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);
@@ -458,6 +539,59 @@ void shadow_dump(struct shadow *shadow, struct buf *out)
 	mem_free(uids);
 }
 
+static void shadow_add_body(struct map *bodies, uint64_t *numbers, uint32_t *count, uint64_t number)
+{
+	if (!number)
+		return;
+	numbers[*count] = number;
+	enum err err = map_put(bodies, map_mix(number), (*count)++);
+	CHECK(!err);
+}
+
+static uint64_t shadow_body_hash(void *context, uint32_t item)
+{
+	return map_mix(((const uint64_t *)context)[item]);
+}
+
+static bool shadow_body_equal(void *context, uint32_t item, const void *key)
+{
+	return ((const uint64_t *)context)[item] == *(const uint64_t *)key;
+}
+
+/* Rule 9 of bodies: each that is there is named by a row or is on its way, and each that a row names is there. */
+static void shadow_compare_bodies(struct mem_disk *disk)
+{
+	const struct mem_rows *chunks = &disk->tables[MEM_CHUNKS];
+	uint64_t *named = mem_zalloc_array(disk->jobs.used * 3 + 1, sizeof(*named)), *there = mem_zalloc_array(chunks->count + 1, sizeof(*there));
+	uint32_t named_count = 0, there_count = 0;
+	struct map by_name, by_chunk;
+	CHECK(named && there);
+	map_init(&by_name, shadow_body_hash, named);
+	map_init(&by_chunk, shadow_body_hash, there);
+	for (uint32_t slot = 0; slot < disk->jobs.used; slot++) {
+		const struct mem_job *job = pool_at(&disk->jobs, slot);
+		if (!job->uid)
+			continue;
+		shadow_add_body(&by_name, named, &named_count, job->definition->payload_body);
+		shadow_add_body(&by_name, named, &named_count, job->row->edited_body);
+		shadow_add_body(&by_name, named, &named_count, job->result ? job->result->result_body : 0);
+	}
+	for (uint32_t i = 0; i < chunks->count; i++)
+		shadow_add_body(&by_chunk, there, &there_count, ((const struct body_chunk *)disk_row(disk, MEM_CHUNKS, i))->number);
+	for (uint32_t i = 0; i < named_count; i++)
+		CHECK(map_find(&by_chunk, map_mix(named[i]), shadow_body_equal, &named[i]) != MAP_NONE);
+	for (uint32_t i = 0; i < there_count; i++) {
+		bool staged = false;
+		for (uint32_t k = 0; k < disk->tables[MEM_STAGED].count; k++)
+			staged |= *(const uint64_t *)disk_row(disk, MEM_STAGED, k) == there[i];
+		CHECK(staged || map_find(&by_name, map_mix(there[i]), shadow_body_equal, &there[i]) != MAP_NONE);
+	}
+	map_fini(&by_name);
+	map_fini(&by_chunk);
+	mem_free(named);
+	mem_free(there);
+}
+
 void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest)
 {
 	uint32_t there = 0;
@@ -473,6 +607,7 @@ void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_r
 		there++;
 	}
 	CHECK(disk->jobs.live == there);
+	shadow_compare_bodies(disk);
 	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count && at_rest; i++) {
 		const struct operation_row *operation = disk_row(disk, MEM_OPERATIONS, i);
 		CHECK(operation->state == OPERATION_DONE || operation->state == OPERATION_CANCELLED); /* rule 5, of bulk work */

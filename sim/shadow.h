@@ -27,10 +27,14 @@ struct shadow_job {
 	uint32_t started;         /* ever */
 	uint32_t made, stalls;    /* since it was retried by hand */
 	uint64_t moved_seq, retried_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
+	enum event_type last;     /* what happened last */
+	bool cancel;              /* it was asked to stop */
+	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
+	uint32_t tries;
 	uint64_t completed_fence; /* the newest lease under which it was completed */
 	/* what clients know */
 	uint64_t told_fence;      /* of the last completion that was acknowledged */
-	uint64_t granted_fence;
+	uint64_t granted_fence, granted_life;
 	int64_t renewed_us;       /* engine time, at least: the last heartbeat that was acknowledged */
 	/* rule 5 */
 	int64_t ripe_us;          /* virtual time since when it could run; 0: it cannot */
@@ -91,6 +95,7 @@ struct shadow {
 	struct shadow_promise promises[64];
 	uint32_t promise_count;
 	uint64_t seq;
+	uint64_t life;          /* how often an engine took the shard */
 	int64_t engine_us;      /* of the last commit */
 	int64_t committed_us;   /* virtual time of the last commit */
 	int64_t delivery_us;    /* virtual time of the last delivery's start */
@@ -108,7 +113,7 @@ struct shadow_group *shadow_group(struct shadow *shadow, uint32_t queue, struct 
 uint32_t shadow_group_limit(const struct shadow_queue *queue, const struct shadow_group *group); /* 0: none */
 int64_t shadow_rate_open_us(const struct shadow_rate *rate); /* engine time from which one more may start */
 /* Memory and disk, against the rows that were committed. */
-void shadow_dump(struct shadow *shadow, struct buf *out); /* as engine_dump writes it */
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out); /* as engine_dump writes it */
 void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest);
 void shadow_at_rest(struct shadow *shadow);                                 /* nothing live is left, nothing is kept beyond retention */
 void shadow_hash(struct shadow *shadow, uint64_t *hash);
@@ -122,6 +127,7 @@ void told_reply(struct shadow *shadow, const struct request *request);     /* an
 void told_enqueued(struct shadow *shadow, const struct request *request);  /* of enqueues only */
 void told_completed(struct shadow *shadow, uint64_t uid, uint64_t fence);  /* a completion was accepted */
 void told_left(struct shadow *shadow, uint64_t uid, uint64_t fence);       /* a failure, release or snooze was accepted */
+void told_aborted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a delivery is to stop */
 void told_stale(struct shadow *shadow, uint64_t uid, uint64_t fence);      /* refused as stale: it must not hold the lease */
 void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a claim was answered, or a delivery left */
 void told_renewed(struct shadow *shadow, uint64_t uid, uint64_t fence, int64_t asked_us); /* asked_us: engine time, at least */

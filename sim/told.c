@@ -96,6 +96,11 @@ void told_stale(struct shadow *shadow, uint64_t uid, uint64_t fence)
 	CHECK(!job->exists || job->row.state != JOB_ACTIVE || job->row.fence != fence);
 }
 
+void told_aborted(struct shadow *shadow, uint64_t uid, uint64_t fence)
+{
+	told_stale(shadow, uid, fence); /* for its lease is gone */
+}
+
 void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence)
 {
 	struct shadow_job *job = shadow_find(shadow, uid);
@@ -103,6 +108,7 @@ void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence)
 	CHECK(job->row.fence >= fence);    /* the claim was committed before its answer */
 	CHECK(fence > job->granted_fence); /* rule 2: no lease is given to two */
 	job->granted_fence = fence;
+	job->granted_life = shadow->life;
 }
 
 void told_renewed(struct shadow *shadow, uint64_t uid, uint64_t fence, int64_t asked_us)

@@ -55,6 +55,8 @@ static void watch_jobs(struct world *world, bool quiet)
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		const struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
+		if (quiet && job->exists && job->row.state == JOB_ACTIVE && queue->http && world->now_us - shadow->committed_us > WATCH_US)
+			CHECK(job->granted_fence == job->row.fence && job->granted_life == shadow->life); /* somebody is at it, today */
 		if (!quiet || !watch_is_ripe(world, job) || !watch_has_capacity(world, queue, world->now_us)) {
 			job->ripe_us = 0;
 			continue;

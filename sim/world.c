@@ -120,6 +120,8 @@ static void world_take(struct world *world)
 		next = effect->next;
 		if (effect->kind == EFFECT_DELIVER)
 			workers_deliver(world, effect);
+		else if (effect->kind == EFFECT_ABORT)
+			told_aborted(&world->shadow, effect->uid, effect->fence);
 		else if (effect->kind == EFFECT_OPERATION && effect->operation_state == OPERATION_RUNNING)
 			clients_bulk(world, effect);
 		effect_free(effect);
@@ -162,8 +164,10 @@ static enum err seen_take(struct store *store, struct store_meta *out)
 {
 	struct world *world = store->wake_context;
 	enum err err = world->inner->verbs->take(world->inner, out);
-	if (!err)
+	if (!err) {
 		world->shadow.terms_us = out->engine_us;
+		world->shadow.life++;
+	}
 	return err;
 }
 
@@ -341,7 +345,7 @@ static void world_compare(struct world *world)
 	buf_init(&memory, 16 << 20);
 	buf_init(&rows, 16 << 20);
 	engine_dump(world->engine, &memory);
-	shadow_dump(&world->shadow, &rows);
+	shadow_dump(&world->shadow, world->disk, &rows);
 	CHECK(buf_ok(&memory) && buf_ok(&rows));
 	CHECK(str_eq(buf_str(&memory), buf_str(&rows)));
 	world->compared++;

@@ -47,7 +47,8 @@ struct world {
 	struct errand out;     /* head of a ring */
 	struct uid_maker maker;
 	uint64_t request_number;
-	uint64_t operation;    /* the newest bulk operation, paused and resumed at times */
+	uint64_t operations[32]; /* bulk operations that were started */
+	uint32_t operation_count;
 	struct shadow shadow;
 	uint64_t hash;         /* of everything that was committed and answered */
 	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared;
