@@ -62,10 +62,10 @@ static void task_renewed(struct world *world, struct actor *actor, struct reques
 	world_plan(world, left_us < beat_us ? (left_us > 0 ? left_us : 0) : beat_us, task_act, (struct actor *)task, 0);
 }
 
-static void task_lease_op(struct task *task, struct op *op, enum op_kind kind)
+static void task_lease_op(struct request *request, const struct task *task, struct op *op, enum op_kind kind)
 {
 	op->kind = kind;
-	op->lease = (struct op_lease){ .uid = task->uid, .fence = task->fence, .token = str_of(task->token) };
+	op->lease = (struct op_lease){ .uid = task->uid, .fence = task->fence, .token = arena_str(&request->arena, str_of(task->token)) };
 }
 
 static void claim_op(struct world *world, struct request *request, struct op *op, const struct actor *actor)
@@ -84,8 +84,29 @@ static void claim_op(struct world *world, struct request *request, struct op *op
 	claim->worker = str_of(actor->name);
 }
 
+/* The end of an attempt together with something that is bound to be refused: neither happens. */
+static void task_undone(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)world, (void)actor;
+	CHECK(request->err || (request->ops[0].result.err && request->ops[1].result.err));
+}
+
+static void task_end_undone(struct world *world, struct task *task)
+{
+	static const enum op_kind kinds[] = { OP_COMPLETE, OP_FAIL, OP_FAIL, OP_RELEASE, OP_SNOOZE, OP_LOG, OP_PROGRESS };
+	struct request *request = world_request(world, 2);
+	request->atomic = true;
+	task_lease_op(request, task, &request->ops[0], kinds[world_below(world, ARRAY_COUNT(kinds))]);
+	request->ops[0].lease.body = STR("1");
+	request->ops[1].kind = OP_DELETE;
+	request->ops[1].job.uid = 1;
+	world_send(world, request, NULL, task_undone);
+}
+
 static void task_end(struct world *world, struct task *task)
 {
+	if (world_chance(world, 80))
+		task_end_undone(world, task);
 	bool next = !task->delivery && world_chance(world, 150); /* finishes and asks for more in one call */
 	struct request *request = world_request(world, next ? 2 : 1);
 	struct op *op = &request->ops[0];
@@ -97,17 +118,17 @@ static void task_end(struct world *world, struct task *task)
 		return;
 	}
 	if (fate < 700) {
-		task_lease_op(task, op, OP_COMPLETE);
+		task_lease_op(request, task, op, OP_COMPLETE);
 		op->lease.body = STR("{\"ok\":true}");
 	} else if (fate < 900 || task->delivery) {
-		task_lease_op(task, op, OP_FAIL);
+		task_lease_op(request, task, op, OP_FAIL);
 		op->lease.error = STR("{\"type\":\"sim\",\"message\":\"no luck\"}");
 		op->lease.verdict = (enum verdict)world_below(world, VERDICT_TAIL + 1);
 		op->lease.delay_ms = (int64_t)world_below(world, 2000);
 	} else if (fate < 950) {
-		task_lease_op(task, op, OP_RELEASE);
+		task_lease_op(request, task, op, OP_RELEASE);
 	} else {
-		task_lease_op(task, op, OP_SNOOZE);
+		task_lease_op(request, task, op, OP_SNOOZE);
 		op->lease.delay_ms = (int64_t)world_below(world, 1000);
 	}
 	if (next) {
@@ -128,7 +149,7 @@ static void task_act(struct world *world, struct actor *actor, uint64_t argument
 	struct request *request = world_request(world, 1);
 	struct op *op = &request->ops[0];
 	task->asked_us = world->shadow.engine_us;
-	task_lease_op(task, op, world_chance(world, 800) ? OP_HEARTBEAT : world_chance(world, 500) ? OP_PROGRESS : OP_LOG);
+	task_lease_op(request, task, op, world_chance(world, 800) ? OP_HEARTBEAT : world_chance(world, 500) ? OP_PROGRESS : OP_LOG);
 	if (op->kind != OP_HEARTBEAT)
 		op->lease.body = STR("50");
 	world_send(world, request, actor, task_renewed);

@@ -104,6 +104,39 @@ static void a_large_result_goes_with_its_job(void **state)
 }
 
 /* Ended with a large result and retried before that is on disk. */
+static void end_and_retry(struct world *world, uint64_t uid, bool refused)
+{
+	uint64_t uids[1];
+	struct request *request = request_new(world, 2);
+	if (world_state(world, uid) == JOB_WAITING) {
+		assert_int_equal(world_claim(world, "q", 1, uids), 1);
+		assert_int_equal(world_lease(world, OP_COMPLETE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	request->op_count = refused ? 2 : 1;
+	request->atomic = true;
+	request->ops[0].kind = OP_RETRY;
+	request->ops[0].job = (struct op_job){ .uid = uid, .has_payload = true, .payload = STR("[2]") };
+	request->ops[1].kind = OP_DELETE;
+	request->ops[1].job.uid = 1;
+	assert_ptr_equal(world_ask(world, request), request);
+	assert_int_equal(request->ops[0].result.err, refused ? E_CANCELLED : E_OK);
+	request_drop(request);
+}
+
+/* An edited payload takes the place of an earlier one, unless the retry that brings it is undone. */
+static void an_edited_payload_stays_when_its_heir_is_undone(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t uid = world_enqueue(&world, "q", "");
+	for (int i = 0; i < 4; i++) {
+		end_and_retry(&world, uid, i % 2);
+		assert_int_equal(chunks(&world), 1);
+	}
+	world_close(&world);
+}
+
 static void a_large_result_goes_with_a_retry_at_once(void **state)
 {
 	struct world world;
@@ -198,6 +231,7 @@ int main(void)
 		cmocka_unit_test(a_large_payload_goes_with_its_job),
 		cmocka_unit_test(a_large_result_goes_with_its_job),
 		cmocka_unit_test(a_large_result_goes_with_a_retry_at_once),
+		cmocka_unit_test(an_edited_payload_stays_when_its_heir_is_undone),
 		cmocka_unit_test(a_large_payload_that_finds_no_room_leaves_nothing),
 		cmocka_unit_test(a_large_payload_outlives_its_chunks_under_way),
 	};

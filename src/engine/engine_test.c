@@ -83,6 +83,67 @@ static void a_lost_lease_stalls_once_then_fails(void **state)
 	world_close(&world);
 }
 
+/* The same worker, the same token, but an earlier lease: what it says of that one comes too late. */
+static void an_earlier_lease_under_the_same_token_is_stale(void **state)
+{
+	struct world world;
+	uint64_t uids[1], uid;
+	(void)state;
+	world_open(&world);
+	uid = world_enqueue(&world, "q", "");
+	for (uint64_t fence = 1; fence <= 2; fence++) {
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		struct request *late = lease_request(&world, OP_HEARTBEAT, uid), *own = lease_request(&world, OP_HEARTBEAT, uid);
+		late->ops[0].lease.fence = 3 - fence;
+		own->ops[0].lease.fence = fence;
+		assert_int_equal(world_err(&world, late), E_STALE);
+		assert_int_equal(world_err(&world, own), E_OK);
+		assert_int_equal(world_lease(&world, OP_RELEASE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	world_close(&world);
+}
+
+/* Where a job stands that comes back: before all who wait, or behind them. */
+static void a_verdict_says_head_or_tail(void **state)
+{
+	struct world world;
+	uint64_t uids[3], first, second, third;
+	(void)state;
+	world_open(&world);
+	first = world_enqueue(&world, "q", "");
+	second = world_enqueue(&world, "q", "");
+	third = world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, first, "token-1", VERDICT_HEAD, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_true(uids[0] == first);
+	assert_int_equal(world_lease(&world, OP_FAIL, first, "token-1", VERDICT_TAIL, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 3, uids), 3);
+	assert_memory_equal(uids, ((uint64_t[]){ second, third, first }), sizeof(uids));
+	world_close(&world);
+}
+
+static void a_resumed_queue_serves_who_waits(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_enqueue(&world, "q", "");
+	for (int group = 0; group < 2; group++) {
+		const char *key = group ? "g" : "";
+		if (group)
+			world_enqueue(&world, "q", key);
+		assert_int_equal(world_err(&world, queue_request(&world, group ? OP_GROUP_PAUSE : OP_QUEUE_PAUSE, "q", key, "")), E_OK);
+		struct request *waiter = claim_request(&world, "q", 1, 10000);
+		assert_null(world_ask(&world, waiter));
+		assert_int_equal(world_err(&world, queue_request(&world, group ? OP_GROUP_RESUME : OP_QUEUE_RESUME, "q", key, "")), E_OK);
+		assert_true(world_answered(&world, waiter));
+		assert_int_equal(waiter->ops[0].result.claim->count, 1);
+		request_drop(waiter);
+	}
+	world_close(&world);
+}
+
 static void a_waiting_claim_gets_the_next_job(void **state)
 {
 	struct world world;
@@ -633,6 +694,9 @@ int main(void)
 		cmocka_unit_test(jobs_go_first_in_first_out_by_priority),
 		cmocka_unit_test(failures_back_off_and_end),
 		cmocka_unit_test(a_lost_lease_stalls_once_then_fails),
+		cmocka_unit_test(an_earlier_lease_under_the_same_token_is_stale),
+		cmocka_unit_test(a_verdict_says_head_or_tail),
+		cmocka_unit_test(a_resumed_queue_serves_who_waits),
 		cmocka_unit_test(a_waiting_claim_gets_the_next_job),
 		cmocka_unit_test(groups_take_turns_within_their_limits),
 		cmocka_unit_test(a_place_in_the_queue_goes_to_another_group),
