@@ -41,6 +41,18 @@ static void copy_file(const char *from, const char *to)
 		CHECK(fclose(out) == 0);
 }
 
+static bool integrity_holds(const char *name)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	CHECK(sqlite3_open(name, &db) == SQLITE_OK);
+	CHECK(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &stmt, NULL) == SQLITE_OK);
+	bool holds = sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0;
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return holds;
+}
+
 /* What a daemon would find that is started now, this one having been killed. */
 static uint64_t seq_after_a_crash(void)
 {
@@ -57,6 +69,7 @@ static uint64_t seq_after_a_crash(void)
 	CHECK(!store_sqlite_open(&(struct store_sqlite_options){ .path = copy_path, .unlocked = true }, &store, &problem));
 	CHECK(!store->verbs->take(store, &meta));
 	store->verbs->close(store);
+	CHECK(integrity_holds(copy_path));
 	remove_store(copy_path);
 	return meta.commit_seq;
 }
@@ -244,6 +257,7 @@ static bool try_nth(const struct fault *fault, uint64_t nth)
 	CHECK(again.meta.commit_seq == trial.model.meta.commit_seq);
 	CHECK(work_hash(&trial.work, &again) == work_hash(&trial.work, &trial.model));
 	suite_close(&again);
+	CHECK(integrity_holds(path));
 	suite_close(&trial.model);
 	remove_store(path);
 	return trial.failed;
