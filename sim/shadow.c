@@ -256,6 +256,7 @@ static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, co
 	CHECK((write->before == TABLE_DONE) == job_state_is_final(job->row.state));
 	CHECK(row->fence >= job->row.fence);                                              /* rule 2: a fence never goes back */
 	CHECK(row->attempts_started >= job->row.attempts_started);
+	CHECK(row->policy == job->row.policy && row->max_attempts == job->row.max_attempts && row->timeout_ms == job->row.timeout_ms);
 	if (write->after == TABLE_NONE)                                                   /* rule 1: nothing goes but by hand, or at its end */
 		CHECK(job->deleted_seq == shadow->seq || (job_state_is_final(row->state) && shadow_keep(shadow, row)->none));
 	else

@@ -316,8 +316,7 @@ static void world_jump(struct world *world, struct actor *actor, uint64_t argume
 	world->jumps++;
 	world_disturb(world);
 	world->wall_offset_us = ((int64_t)world_below(world, 120) - 60) * 60000000;
-	world_note(world, "wall clock jumps to %+lld s", (long long)(world->wall_offset_us / 1000000));
-	world->step_us = world->now_us;
+	world_note(world, "wall clock jumps to %+lld s", (long long)(world->wall_offset_us / 1000000)); /* and nobody tells the engine */
 }
 
 /* The machine is suspended: the boot clock goes on, nobody acts, and what was due meanwhile is late. */

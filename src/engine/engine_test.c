@@ -342,6 +342,118 @@ static void time_to_live_and_delays(void **state)
 	world_close(&world);
 }
 
+/* What is due by the wall clock is looked at each second: nobody tells when that clock is set. */
+static void a_jump_of_the_wall_clock_is_noticed(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	struct request *request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.run_at_us = world.wall_us + INT64_C(3600000000);
+	uint64_t uid = request->ops[0].enqueue.uid;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_DELAYED);
+	world.boot_us += 5000000;
+	world.wall_us += 5000000;
+	int64_t next_us = 0;
+	for (int i = 0; i < 20 && next_us <= world.boot_us; i++) /* until nothing is left to be done at once */
+		next_us = engine_step(world.engine, world.boot_us, world.wall_us);
+	assert_true(next_us <= world.boot_us + 1000000);
+	world.boot_us = next_us;
+	world.wall_us += INT64_C(7200000000);
+	world_step(&world);
+	assert_int_equal(world_state(&world, uid), JOB_WAITING);
+	world_close(&world);
+}
+
+static void a_wait_hears_of_a_deletion(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t uid = world_enqueue(&world, "q", "");
+	struct request *wait = job_request(&world, OP_WAIT, uid);
+	wait->ops[0].job.wait_ms = 10000;
+	assert_null(world_ask(&world, wait));
+	assert_int_equal(world_by_hand(&world, OP_DELETE, uid), E_OK);
+	assert_true(world_answered(&world, wait));
+	request_drop(wait);
+	world_close(&world);
+}
+
+/* A job's own retry policy is a row that it points to. */
+static void a_policy_of_its_own_survives_a_restart(void **state)
+{
+	static const struct retry_policy own = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 7 };
+	struct world world;
+	uint64_t uids[1];
+	(void)state;
+	world_open(&world);
+	struct request *request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.retry = &own;
+	uint64_t uid = request->ops[0].enqueue.uid;
+	assert_int_equal(world_err(&world, request), E_OK);
+	world_crash(&world);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_DELAYED);
+	world_crash(&world);
+	world_pass(&world, 8);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	world_close(&world);
+}
+
+static struct request *slice_request(struct world *world, uint64_t number, const uint64_t *uids, const uint64_t *versions, uint32_t count)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_SLICE;
+	request->ops[0].operation = (struct op_operation){ .number = number, .action = OP_CANCEL, .uids = uids, .versions = versions,
+		                                           .count = count, .next_uid = 77, .next_phase = 1 };
+	return request;
+}
+
+/* Bulk work touches what was there when it began, as it was: what came or changed since is skipped and counted. Its cursor is on disk. */
+static void bulk_work_leaves_alone_what_changed_since(void **state)
+{
+	struct world world;
+	uint64_t uids[3], versions[3];
+	(void)state;
+	world_open(&world);
+	for (int i = 0; i < 2; i++)
+		uids[i] = world_enqueue(&world, "q", "");
+	struct request *start = request_new(&world, 1);
+	start->ops[0].kind = OP_OPERATION_START;
+	start->ops[0].operation = (struct op_operation){ .number = uid_next(&world.maker, world.wall_us), .action = OP_CANCEL };
+	uint64_t number = start->ops[0].operation.number;
+	assert_int_equal(world_err(&world, start), E_OK);
+	assert_int_equal(world_by_hand(&world, OP_REPRIORITISE, uids[0]), E_OK);
+	uids[2] = world_enqueue(&world, "q", "");
+	for (int i = 0; i < 3; i++)
+		versions[i] = job_at(&world.engine->index, job_find(&world.engine->index, uids[i]))->version;
+	struct request *slice = slice_request(&world, number, uids, versions, 3);
+	assert_ptr_equal(world_ask(&world, slice), slice);
+	assert_int_equal(slice->ops[0].result.err, E_OK);
+	assert_int_equal(slice->ops[0].result.operation->done, 1);
+	assert_int_equal(slice->ops[0].result.operation->skipped, 2);
+	request_drop(slice);
+	assert_int_equal(world_state(&world, uids[0]), JOB_WAITING);
+	assert_int_equal(world_state(&world, uids[1]), JOB_CANCELLED);
+	assert_int_equal(world_state(&world, uids[2]), JOB_WAITING);
+	world_crash(&world);
+	slice = slice_request(&world, number, NULL, NULL, 0);
+	uint32_t slot = operation_find(&world.engine->index, number);
+	assert_int_not_equal(slot, SLOT_NONE);
+	const struct operation_row *row = &((struct running *)pool_at(&world.engine->index.operations, slot))->row;
+	assert_int_equal(row->cursor_uid, 77);
+	assert_int_equal(row->cursor_phase, 1);
+	slice->ops[0].operation.last = true;
+	assert_int_equal(world_err(&world, slice), E_OK);
+	assert_int_equal(operation_find(&world.engine->index, number), SLOT_NONE);
+	world_close(&world);
+}
+
 static void large_payloads_are_staged(void **state)
 {
 	struct world world;
@@ -705,6 +817,10 @@ int main(void)
 		cmocka_unit_test(a_restart_is_invisible_to_workers),
 		cmocka_unit_test(deliveries_leave_after_the_commit),
 		cmocka_unit_test(time_to_live_and_delays),
+		cmocka_unit_test(a_jump_of_the_wall_clock_is_noticed),
+		cmocka_unit_test(a_wait_hears_of_a_deletion),
+		cmocka_unit_test(a_policy_of_its_own_survives_a_restart),
+		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
