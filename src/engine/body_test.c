@@ -223,6 +223,36 @@ static void a_large_payload_outlives_its_chunks_under_way(void **state)
 	}
 }
 
+/* A job that comes and goes in one change-set has no row; what it said meanwhile must have none either. */
+static void a_job_that_came_and_went_leaves_nothing(void **state)
+{
+	static struct claim_queue queue = { .queue.name = STR("q") };
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"keep_completed\":\"none\"}");
+	struct request *request = request_new(&world, 7);
+	uint64_t uid = enqueue_op(&world, &request->ops[0], "q", "")->enqueue.uid;
+	static const enum op_kind kinds[] = { OP_ENQUEUE, OP_CLAIM, OP_LOG, OP_FAIL, OP_CLAIM, OP_PROGRESS, OP_COMPLETE };
+	for (size_t i = 1; i < ARRAY_COUNT(kinds); i++) {
+		struct op *op = &request->ops[i];
+		op->kind = kinds[i];
+		if (op->kind == OP_CLAIM)
+			op->claim = (struct op_claim){ .queues = &queue, .queue_count = 1, .max = 1, .token = STR("t") };
+		else
+			op->lease = (struct op_lease){ .uid = uid, .token = STR("t"), .body = STR("1"), .verdict = kinds[i] == OP_FAIL ? VERDICT_HEAD : VERDICT_POLICY };
+	}
+	assert_ptr_equal(world_ask(&world, request), request);
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+		assert_int_equal(request->ops[i].result.err, E_OK);
+	request_drop(request);
+	assert_int_equal(world_state(&world, uid), JOB_STATE_COUNT);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_LOGS].count, 0);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_ATTEMPTS].count, 0);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_PROGRESS].count, 0);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +262,7 @@ int main(void)
 		cmocka_unit_test(a_large_result_goes_with_its_job),
 		cmocka_unit_test(a_large_result_goes_with_a_retry_at_once),
 		cmocka_unit_test(an_edited_payload_stays_when_its_heir_is_undone),
+		cmocka_unit_test(a_job_that_came_and_went_leaves_nothing),
 		cmocka_unit_test(a_large_payload_that_finds_no_room_leaves_nothing),
 		cmocka_unit_test(a_large_payload_outlives_its_chunks_under_way),
 	};
