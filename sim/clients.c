@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include <stdio.h>
 
-static const char *const queues[] = { "plain", "narrow", "rated", "web" };
+static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept" };
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
@@ -12,7 +12,11 @@ static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\",\"timeout_ms\":2000},"
 	"\"group_concurrency\":2,\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
+	"{\"keep_completed\":{\"count\":12,\"age_ms\":0,\"bytes\":0},\"keep_failed\":{\"count\":0,\"age_ms\":600000,\"bytes\":0},"
+	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
 };
+/* A queue that comes and goes, and keeps nothing. */
+static const char brief_settings[] = "{\"keep_completed\":\"none\",\"keep_failed\":\"none\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}";
 
 static void settings_sent(struct world *world, struct actor *actor, struct request *request);
 
@@ -39,13 +43,10 @@ static void settings_sent(struct world *world, struct actor *actor, struct reque
 
 static char large[LIMIT_PAYLOAD_INLINE * 2 + 77];
 
-
 static void enqueued(struct world *world, struct actor *actor, struct request *request)
 {
 	(void)actor;
-	for (uint32_t i = 0; i < request->op_count && !request->err; i++)
-		if (request->ops[i].result.err == E_OK)
-			shadow_enqueued(&world->shadow, request->ops[i].result.uid);
+	told_enqueued(&world->shadow, request);
 }
 
 static struct str client_text(struct request *request, const char *format, uint64_t n)
@@ -114,9 +115,25 @@ static void withdraw(struct world *world, struct actor *actor, uint64_t number)
 
 static void meddled(struct world *world, struct actor *actor, struct request *request)
 {
-	(void)world;
+	const struct op *op = &request->ops[0];
 	(void)actor;
-	CHECK(request->err != E_INTERNAL);
+	CHECK(request->err || !request->atomic || op->result.err);
+	if (request->err || op->result.err)
+		return;
+	if (op->kind >= OP_RETRY && op->kind <= OP_DELETE)
+		told_changed(&world->shadow, op->result.uid, request->commit_seq);
+}
+
+/* At times all of it is undone: the second operation is bound to be refused. */
+static void meddle_send(struct world *world, struct request *request)
+{
+	if (world_chance(world, 250) && request->ops[0].kind != OP_WAIT) {
+		request->op_count = 2;
+		request->atomic = true;
+		request->ops[1].kind = OP_DELETE;
+		request->ops[1].job.uid = 1;
+	}
+	world_send(world, request, NULL, meddled);
 }
 
 static uint64_t meddle_uid(struct world *world)
@@ -132,8 +149,9 @@ static uint64_t meddle_uid(struct world *world)
 static void meddle_job(struct world *world)
 {
 	static const enum op_kind kinds[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE, OP_WAIT, OP_EXPLAIN };
-	struct request *request = world_request(world, 1);
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
+	request->op_count = 1;
 	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
 	op->job.uid = meddle_uid(world);
 	op->job.priority = (int32_t)world_below(world, 3);
@@ -145,18 +163,47 @@ static void meddle_job(struct world *world)
 	}
 	if (op->kind == OP_WAIT && world_chance(world, 300))
 		world_plan(world, (int64_t)world_below(world, 1000000), withdraw, NULL, request->number);
-	world_send(world, request, NULL, meddled);
+	meddle_send(world, request);
 }
 
 static void meddle_queue(struct world *world)
 {
-	static const enum op_kind kinds[] = { OP_QUEUE_PAUSE, OP_QUEUE_RESUME, OP_QUEUE_RESUME, OP_QUEUE_GET, OP_GROUP_PAUSE, OP_GROUP_RESUME, OP_GROUPS };
-	struct request *request = world_request(world, 1);
+	static const enum op_kind kinds[] = { OP_QUEUE_PAUSE, OP_QUEUE_RESUME, OP_QUEUE_RESUME, OP_QUEUE_GET, OP_QUEUE_PUT, OP_GROUP_PAUSE,
+		                              OP_GROUP_RESUME, OP_GROUPS, OP_GROUP_PUT, OP_GROUP_DELETE, OP_QUEUE_DELETE };
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
+	request->op_count = 1;
 	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
 	op->queue.queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
 	op->queue.group = client_text(request, "g%llu", world_below(world, 6));
-	world_send(world, request, NULL, meddled);
+	if (op->kind == OP_GROUP_PUT || op->kind == OP_QUEUE_PUT)
+		op->queue.settings = client_text(request, "{\"concurrency\":%llu}", 1 + world_below(world, 4));
+	if (op->kind == OP_QUEUE_DELETE)
+		op->queue.queue.name = STR("brief");
+	meddle_send(world, request);
+}
+
+/* Makes the queue if there is none, and gives it a job, both or neither. */
+static void brief_enqueued(struct world *world, struct actor *actor, struct request *request)
+{
+	const struct op_result *result = &request->ops[1].result;
+	(void)actor;
+	if (request->err)
+		return;
+	CHECK((request->ops[0].result.err == E_OK) == (result->err == E_OK));
+	CHECK(result->err == E_OK || !shadow_find(&world->shadow, request->ops[1].enqueue.uid));
+}
+
+static void meddle_brief(struct world *world)
+{
+	struct request *request = world_request(world, 2);
+	request->atomic = true;
+	request->ops[0].kind = OP_QUEUE_PUT;
+	request->ops[0].queue.queue.name = STR("brief");
+	request->ops[0].queue.settings = str_of(brief_settings);
+	client_enqueue_op(world, request, &request->ops[1]);
+	request->ops[1].enqueue.queue.name = STR("brief");
+	world_send(world, request, NULL, brief_enqueued);
 }
 
 /* ---- bulk operations: started now and then, and worked off as the daemon's runner does: page, slice, until finished ---- */
@@ -164,17 +211,34 @@ static void meddle_queue(struct world *world)
 static void meddle_bulk(struct world *world)
 {
 	static const enum op_kind actions[] = { OP_RETRY, OP_DELETE, OP_CANCEL };
-	struct request *request = world_request(world, 1);
+	static const enum op_kind changes[] = { OP_OPERATION_PAUSE, OP_OPERATION_RESUME, OP_OPERATION_RESUME, OP_OPERATION_CANCEL };
+	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
+	request->op_count = 1;
+	if (world->operation_count == ARRAY_COUNT(world->operations) || (world->operation_count && world_chance(world, 500))) {
+		op->kind = changes[world_below(world, ARRAY_COUNT(changes))];
+		op->operation.number = world->operations[world_below(world, world->operation_count)];
+		meddle_send(world, request);
+		return;
+	}
 	op->kind = OP_OPERATION_START;
 	op->operation.number = uid_next(&world->maker, world_wall_us(world));
 	op->operation.action = actions[world_below(world, ARRAY_COUNT(actions))];
-	world_send(world, request, NULL, meddled);
+	world->operations[world->operation_count++] = op->operation.number;
+	meddle_send(world, request);
+}
+
+static void bulk_again(struct world *world, struct actor *actor, uint64_t number)
+{
+	(void)actor;
+	clients_bulk(world, &(struct effect){ .kind = EFFECT_OPERATION, .uid = number, .operation_state = OPERATION_RUNNING });
 }
 
 static void bulk_sliced(struct world *world, struct actor *actor, struct request *request)
 {
-	(void)world, (void)actor;
+	(void)actor;
+	if (request->err == E_STORE_FULL) /* after an unknown outcome the engine calls by itself */
+		world_plan(world, 100000, bulk_again, NULL, request->ops[0].operation.number);
 	CHECK(request->err || request->ops[0].result.err == E_OK || request->ops[0].result.err == E_NOT_FOUND || request->ops[0].result.err == E_STATE);
 }
 
@@ -230,8 +294,10 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 {
 	if (world->calm)
 		return;
-	if (world_chance(world, 10))
+	if (world_chance(world, 50))
 		meddle_bulk(world);
+	else if (world_chance(world, 60))
+		meddle_brief(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else
@@ -245,6 +311,12 @@ static void resume(struct world *world, struct actor *actor, uint64_t argument)
 	world_plan(world, 5000000, resume, actor, argument);
 	if (!world->calm)
 		return;
+	for (uint32_t i = 0; i < world->operation_count; i++) {
+		struct request *request = world_request(world, 1);
+		request->ops[0].kind = OP_OPERATION_RESUME;
+		request->ops[0].operation.number = world->operations[i];
+		world_send(world, request, NULL, meddled);
+	}
 	for (uint32_t queue = 0; queue < ARRAY_COUNT(queues); queue++) {
 		struct request *request = world_request(world, 7);
 		for (uint32_t i = 0; i < 7; i++) {

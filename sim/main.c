@@ -20,11 +20,16 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 	uint64_t hash = world_live(&world, seed, seconds * 1000000, trace);
 	if (tell)
 		printf("seed %llu: hash %016llx, %llu answers, %llu commits (%llu refused, %llu unknown), %llu crashes, "
-		       "%llu take-overs, %llu clock jumps, %u jobs\n",
+		       "%llu take-overs, %llu clock jumps, %llu sleeps, %u jobs; memory compared with disk %llu times, %llu heartbeats, "
+		       "%llu stalls, %llu jobs retained away, %llu replays, %llu duplicates, %llu looks at a job that was due\n",
 		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers,
 		       (unsigned long long)world.commits, (unsigned long long)world.refused,
 		       (unsigned long long)world.unknown, (unsigned long long)world.crashes,
-		       (unsigned long long)world.takeovers, (unsigned long long)world.jumps, world.shadow.jobs.used);
+		       (unsigned long long)world.takeovers, (unsigned long long)world.jumps, (unsigned long long)world.sleeps, world.jobs,
+		       (unsigned long long)world.compared, (unsigned long long)world.shadow.renewals,
+		       (unsigned long long)world.shadow.stalls, (unsigned long long)world.shadow.retained,
+		       (unsigned long long)world.shadow.replays, (unsigned long long)world.shadow.duplicates,
+		       (unsigned long long)world.shadow.ripe);
 	return hash;
 }
 

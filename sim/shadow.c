@@ -2,7 +2,9 @@
 #include "sim/shadow.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "rules/settings.h"
+#include "store/mem/disk.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,7 +37,7 @@ struct shadow_job *shadow_find(struct shadow *shadow, uint64_t uid)
 	return item == MAP_NONE ? NULL : pool_at(&shadow->jobs, item);
 }
 
-static struct shadow_job *shadow_open(struct shadow *shadow, uint64_t uid)
+struct shadow_job *shadow_open(struct shadow *shadow, uint64_t uid)
 {
 	struct shadow_job *job = shadow_find(shadow, uid);
 	uint32_t slot;
@@ -44,13 +46,20 @@ static struct shadow_job *shadow_open(struct shadow *shadow, uint64_t uid)
 	enum err err = pool_take(&shadow->jobs, &slot);
 	CHECK(!err);
 	job = pool_at(&shadow->jobs, slot);
-	job->row.uid = uid;
+	*job = (struct shadow_job){ .row.uid = uid };
 	err = map_put(&shadow->by_uid, map_mix(uid), slot);
 	CHECK(!err);
 	return job;
 }
 
-static struct shadow_queue *shadow_queue(struct shadow *shadow, uint32_t number)
+/* ---- queues and groups ---- */
+
+uint32_t shadow_group_limit(const struct shadow_queue *queue, const struct shadow_group *group)
+{
+	return group->has_concurrency ? group->concurrency : group->key[0] ? queue->group_concurrency : 0;
+}
+
+struct shadow_queue *shadow_queue(struct shadow *shadow, uint32_t number)
 {
 	for (uint32_t i = 0; i < shadow->queue_count; i++)
 		if (shadow->queues[i].number == number)
@@ -59,6 +68,12 @@ static struct shadow_queue *shadow_queue(struct shadow *shadow, uint32_t number)
 	struct shadow_queue *queue = &shadow->queues[shadow->queue_count++];
 	*queue = (struct shadow_queue){ .number = number };
 	return queue;
+}
+
+/* A limit that is lowered stops nobody who runs, and what was started in the same change-set, before it. */
+static uint32_t shadow_allowance(uint32_t limit, uint32_t active)
+{
+	return !limit ? UINT32_MAX : active > limit ? active : limit;
 }
 
 static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
@@ -71,27 +86,141 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue_settings_default(&settings);
 	json_init(&json, row->settings, &arena, &problem);
 	CHECK(queue_settings_read(&json, &settings));
+	queue->dropped = false; /* after a restart the highest number may be given again */
 	snprintf(queue->name, sizeof(queue->name), STR_FMT, STR_ARG(row->name));
+	queue->allowance = shadow_allowance(queue->concurrency, queue->active);
+	for (uint32_t i = 0; i < shadow->group_count; i++)
+		if (shadow->groups[i].queue == row->number)
+			shadow->groups[i].allowance = shadow_allowance(shadow_group_limit(queue, &shadow->groups[i]), shadow->groups[i].active);
 	queue->concurrency = settings.concurrency;
 	queue->group_concurrency = settings.group_concurrency;
-	queue->rate_max = settings.rate.max;
-	queue->rate_per_us = settings.rate.per_ms * 1000;
-	CHECK(queue->rate_max <= ARRAY_COUNT(queue->starts_us));
+	queue->group_rate = settings.group_rate;
+	queue->rate.max = settings.rate.max;
+	queue->rate.per_us = settings.rate.per_ms * 1000;
+	queue->keep_completed = settings.keep_completed;
+	queue->keep_failed = settings.keep_failed;
+	queue->paused = row->paused;
+	queue->http = settings.target == TARGET_HTTP;
+	queue->changed_seq = shadow->seq;
+	CHECK(queue->rate.max <= ARRAY_COUNT(queue->rate.starts_us));
 	arena_fini(&arena);
 }
 
-/* Rule 7 for rates: the start before `max` starts lies a whole span back. */
-static void shadow_start(struct shadow_queue *queue, int64_t at_us)
+struct shadow_group *shadow_group(struct shadow *shadow, uint32_t queue, struct str key)
 {
-	if (!queue->rate_max)
+	for (uint32_t i = 0; i < shadow->group_count; i++)
+		if (shadow->groups[i].queue == queue && str_eq(str_of(shadow->groups[i].key), key))
+			return &shadow->groups[i];
+	CHECK(shadow->group_count < ARRAY_COUNT(shadow->groups));
+	struct shadow_group *group = &shadow->groups[shadow->group_count++];
+	*group = (struct shadow_group){ .queue = queue };
+	snprintf(group->key, sizeof(group->key), STR_FMT, STR_ARG(key));
+	return group;
+}
+
+static void shadow_group_row(struct shadow *shadow, const struct group_row *row, bool dropped)
+{
+	struct shadow_group *group = shadow_group(shadow, row->queue, row->key);
+	struct group_settings settings = { 0 };
+	struct arena arena = { 0 };
+	struct json json;
+	struct problem problem;
+	json_init(&json, row->settings, &arena, &problem);
+	if (!dropped)
+		CHECK(group_settings_read(&json, &settings));
+	group->allowance = shadow_allowance(shadow_group_limit(shadow_queue(shadow, row->queue), group), group->active);
+	group->paused = !dropped && row->paused;
+	group->has_concurrency = settings.has_concurrency;
+	group->concurrency = settings.concurrency;
+	group->changed_seq = shadow->seq;
+	arena_fini(&arena);
+}
+
+/* ---- rates ---- */
+
+int64_t shadow_rate_open_us(const struct shadow_rate *rate)
+{
+	return rate->max && rate->count >= rate->max ? rate->starts_us[rate->next] + rate->per_us : INT64_MIN;
+}
+
+/* Rule 7 for rates: the start before `max` starts lies a whole span back. */
+static void shadow_start(struct shadow_rate *rate, int64_t at_us)
+{
+	if (!rate->max)
 		return;
-	int64_t *oldest = &queue->starts_us[queue->start_next];
-	if (queue->start_count == queue->rate_max)
-		CHECK(at_us - *oldest >= queue->rate_per_us);
-	else
-		queue->start_count++;
-	*oldest = at_us;
-	queue->start_next = (queue->start_next + 1) % queue->rate_max;
+	CHECK(at_us >= shadow_rate_open_us(rate));
+	rate->count += rate->count < rate->max;
+	rate->starts_us[rate->next] = at_us;
+	rate->next = (rate->next + 1) % rate->max;
+}
+
+static int shadow_compare_starts(const void *a, const void *b)
+{
+	int64_t x = ((const struct shadow_started *)a)->at_us, y = ((const struct shadow_started *)b)->at_us;
+	return (x > y) - (x < y);
+}
+
+/* Rows stand in no order of time in a change-set: one may have been dirtied first and started last. */
+static void shadow_starts(struct shadow *shadow)
+{
+	qsort(shadow->starts, shadow->start_count, sizeof(shadow->starts[0]), shadow_compare_starts);
+	for (uint32_t i = 0; i < shadow->start_count; i++) {
+		const struct shadow_started *started = &shadow->starts[i];
+		struct shadow_queue *queue = shadow_queue(shadow, started->queue);
+		struct shadow_group *group = shadow_group(shadow, started->queue, str_of(started->job->group));
+		CHECK(started->at_us <= shadow->engine_us);
+		if (queue->http)
+			shadow->delivery_us = shadow->committed_us;
+		CHECK(!queue->paused || queue->changed_seq == shadow->seq); /* who is paused starts nothing */
+		CHECK(!group->paused || group->changed_seq == shadow->seq);
+		shadow_start(&queue->rate, started->at_us);
+		group->rate.max = group->key[0] ? queue->group_rate.max : 0;
+		group->rate.per_us = queue->group_rate.per_ms * 1000;
+		shadow_start(&group->rate, started->at_us);
+	}
+	shadow->start_count = 0;
+}
+
+/* Within queue, group and priority the lowest rank goes first: nobody who stayed behind untouched stood before it. */
+static void shadow_in_order(struct shadow *shadow, const struct shadow_job *job, const struct job_row *row)
+{
+	if (job->row.state != JOB_WAITING || job->row.rank != row->rank || job->row.priority != row->priority || job->row.queue != row->queue)
+		return;
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
+		if (other == job || !other->exists || other->row.state != JOB_WAITING || other->row.queue != row->queue ||
+		    other->placed_seq == shadow->seq || strcmp(other->group, job->group))
+			continue;
+		CHECK(other->row.priority > row->priority || (other->row.priority == row->priority && other->row.rank > row->rank));
+	}
+}
+
+/* Who comes back without having failed stands before all who wait, who is sent back by hand behind them. */
+static void shadow_stands_well(struct shadow *shadow, const struct shadow_job *job)
+{
+	bool head = job->last == EVENT_STALLED || job->last == EVENT_RELEASED, tail = job->last == EVENT_RETRIED || job->last == EVENT_PROMOTED;
+	if (!job->exists || job->row.state != JOB_WAITING || (!head && !tail))
+		return;
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
+		if (other->exists && other->row.state == JOB_WAITING && other->row.queue == job->row.queue && other->placed_seq != shadow->seq)
+			CHECK(head ? job->row.rank < other->row.rank : job->row.rank > other->row.rank);
+	}
+}
+
+/* ---- jobs ---- */
+
+static void shadow_count(struct shadow *shadow, const struct shadow_job *job, int sign)
+{
+	struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
+	if (job->row.state == JOB_ACTIVE) {
+		queue->active += (uint32_t)sign;
+		shadow_group(shadow, job->row.queue, str_of(job->group))->active += (uint32_t)sign;
+	}
+	if (job_state_is_final(job->row.state)) {
+		queue->final[job->row.state] += (uint64_t)(int64_t)sign;
+		queue->final_bytes[job->row.state] += (uint64_t)(sign * (int64_t)job->row.bytes);
+	}
 }
 
 static bool shadow_reachable(enum job_state from, enum job_state to) /* several moves may share a change-set */
@@ -105,55 +234,59 @@ static bool shadow_reachable(enum job_state from, enum job_state to) /* several 
 	return seen & 1u << to;
 }
 
-static struct shadow_group *shadow_group(struct shadow *shadow, const struct shadow_job *job)
+/* Rule 1: a caller's id names one job at a time. */
+static void shadow_one_of_its_name(struct shadow *shadow, const struct shadow_job *job)
 {
-	for (uint32_t i = 0; i < shadow->group_count; i++)
-		if (shadow->groups[i].queue == job->row.queue && !strcmp(shadow->groups[i].key, job->group))
-			return &shadow->groups[i];
-	CHECK(shadow->group_count < ARRAY_COUNT(shadow->groups));
-	struct shadow_group *group = &shadow->groups[shadow->group_count++];
-	*group = (struct shadow_group){ .queue = job->row.queue };
-	memcpy(group->key, job->group, sizeof(group->key));
-	return group;
+	for (uint32_t slot = 0; job->exists && job->id[0] && slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
+		CHECK(other == job || !other->exists || other->home != job->home || strcmp(other->id, job->id));
+	}
 }
 
-static void shadow_leave(struct shadow *shadow, const struct shadow_job *job)
+static const struct retention *shadow_keep(struct shadow *shadow, const struct job_row *row)
 {
-	struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
-	if (job->row.state == JOB_ACTIVE) {
-		queue->active--;
-		shadow_group(shadow, job)->active--;
-	}
-	if (job_state_is_final(job->row.state))
-		queue->final[job->row.state]--;
+	const struct shadow_queue *queue = shadow_queue(shadow, row->queue);
+	return row->state == JOB_COMPLETED ? &queue->keep_completed : &queue->keep_failed;
 }
 
-static void shadow_enter(struct shadow *shadow, const struct shadow_job *job)
+/* What may happen to a row that was there. */
+static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, const struct job_write *write)
 {
-	struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
-	if (job->row.state == JOB_ACTIVE) {
-		queue->active++;
-		shadow_group(shadow, job)->active++;
-	}
-	if (job_state_is_final(job->row.state))
-		queue->final[job->row.state]++;
+	const struct job_row *row = &write->row;
+	CHECK((write->before == TABLE_DONE) == job_state_is_final(job->row.state));
+	CHECK(row->fence >= job->row.fence);                                              /* rule 2: a fence never goes back */
+	CHECK(row->attempts_started >= job->row.attempts_started);
+	CHECK(row->policy == job->row.policy && row->max_attempts == job->row.max_attempts && row->timeout_ms == job->row.timeout_ms);
+	if (write->after == TABLE_NONE)                                                   /* rule 1: nothing goes but by hand, or at its end */
+		CHECK(job->deleted_seq == shadow->seq || (job_state_is_final(row->state) && shadow_keep(shadow, row)->none));
+	else
+		CHECK(job->row.state == row->state || shadow_reachable(job->row.state, row->state));
+	if (write->before == TABLE_DONE)                                                  /* rule 8: a recorded retry, or deleted */
+		CHECK(write->after == TABLE_NONE || job->retried_seq == shadow->seq);
 }
 
 static void shadow_write(struct shadow *shadow, const struct job_write *write)
 {
 	struct shadow_job *job = shadow_open(shadow, write->row.uid);
 	const struct job_row *row = &write->row;
+	uint64_t fence_before = job->exists ? job->row.fence : 0;
 	CHECK(job->exists == (write->before != TABLE_NONE));                              /* rule 1: exactly one place */
-	if (job->exists) {
-		CHECK((write->before == TABLE_DONE) == job_state_is_final(job->row.state));
-		CHECK(row->fence >= job->row.fence);                                      /* a fence never goes back */
-		CHECK(row->attempts_started >= job->row.attempts_started);
-		shadow_leave(shadow, job);
-		if (write->after != TABLE_NONE)
-			CHECK(job->row.state == row->state || shadow_reachable(job->row.state, row->state));
-	}
-	bool started = row->state == JOB_ACTIVE && (!job->exists || job->row.state != JOB_ACTIVE || job->row.fence != row->fence);
 	CHECK(!job->deleted || write->after == TABLE_NONE);
+	if (job->exists) {
+		shadow_judge(shadow, job, write);
+		if (write->before == TABLE_DONE)
+			shadow_queue(shadow, job->row.queue)->left[job->row.state]++;
+		shadow_count(shadow, job, -1);
+	} else if (write->after != TABLE_NONE) {
+		CHECK(write->definition);
+		job->home = write->definition->queue;
+		snprintf(job->id, sizeof(job->id), STR_FMT, STR_ARG(write->definition->id));
+	}
+	bool was_live = job->exists && !job_state_is_final(job->row.state);
+	if (was_live && row->fence == fence_before + 1)
+		shadow_in_order(shadow, job, row);
+	if (was_live && row->fence != fence_before && job->row.expire_us)
+		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
 	job->row.group = str_of(job->group);
@@ -162,87 +295,332 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	job->deleted = !job->exists;
 	if (!job->exists)
 		return;
+	CHECK(row->version == shadow->seq);
 	CHECK((write->after == TABLE_DONE) == job_state_is_final(row->state));
 	if (row->state == JOB_ACTIVE && row->max_attempts)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
-	shadow_enter(shadow, job);
-	if (started && shadow_queue(shadow, row->queue)->rate_max) {
+	history_agree(job, row);
+	shadow_count(shadow, job, +1);
+	if (row->fence != fence_before) {
 		CHECK(shadow->start_count < ARRAY_COUNT(shadow->starts));
-		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, row->started_us };
+		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, job, row->started_us };
 	}
 }
 
-static int shadow_compare_starts(const void *a, const void *b)
+/* Those that wait, before and after this change-set alike, are the measure of who goes first: the others are marked. */
+static void shadow_mark_touched(struct shadow *shadow, const struct changeset *cs)
 {
-	int64_t x = ((const struct shadow_started *)a)->at_us, y = ((const struct shadow_started *)b)->at_us;
-	return (x > y) - (x < y);
-}
-
-/* Rows stand in no order of time in a change-set: one may have been dirtied first and started last. */
-static void shadow_starts(struct shadow *shadow)
-{
-	qsort(shadow->starts, shadow->start_count, sizeof(shadow->starts[0]), shadow_compare_starts);
-	for (uint32_t i = 0; i < shadow->start_count; i++)
-		shadow_start(shadow_queue(shadow, shadow->starts[i].queue), shadow->starts[i].at_us);
-	shadow->start_count = 0;
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		shadow_open(shadow, cs->jobs.items[i].row.uid)->placed_seq = cs->seq;
 }
 
 /* Rule 7: at no commit more active jobs than a limit allows. */
+static void shadow_limit(uint32_t limit, uint32_t active, uint32_t *allowance)
+{
+	CHECK(!limit || active <= (limit > *allowance ? limit : *allowance));
+	if (active < *allowance)
+		*allowance = active;
+}
+
 static void shadow_limits(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->group_count; i++) {
-		uint32_t limit = shadow_queue(shadow, shadow->groups[i].queue)->group_concurrency;
-		CHECK(!limit || !shadow->groups[i].key[0] || shadow->groups[i].active <= limit);
+		struct shadow_group *group = &shadow->groups[i];
+		shadow_limit(shadow_group_limit(shadow_queue(shadow, group->queue), group), group->active, &group->allowance);
 	}
 	for (uint32_t i = 0; i < shadow->queue_count; i++)
-		CHECK(!shadow->queues[i].concurrency || shadow->queues[i].active <= shadow->queues[i].concurrency);
+		shadow_limit(shadow->queues[i].concurrency, shadow->queues[i].active, &shadow->queues[i].allowance);
 }
 
-void shadow_commit(struct shadow *shadow, const struct changeset *cs)
+/* ---- counts, retention, dropped queues ---- */
+
+static void shadow_counts(struct shadow *shadow, const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < shadow->queue_count; i++) {
+		struct shadow_queue *queue = &shadow->queues[i];
+		struct queue_counts said = { .queue = queue->number };
+		for (uint32_t k = 0; k < cs->counts.count; k++)
+			if (cs->counts.items[k].queue == queue->number)
+				said = cs->counts.items[k];
+		CHECK(said.enqueued == queue->events.enqueued);
+		CHECK(said.started == queue->events.started);
+		for (int state = 0; state < JOB_STATE_COUNT; state++) {
+			CHECK(said.ended[state] == queue->events.ended[state]);
+			CHECK(said.final[state] == queue->final[state] - queue->final_before[state]);
+			CHECK(said.final_bytes[state] == queue->final_bytes[state] - queue->bytes_before[state]);
+		}
+	}
+}
+
+static bool shadow_in_range(const struct shadow_job *job, const struct range_delete *range)
+{
+	return job->exists && job->row.queue == range->queue && job->row.state == range->state &&
+	       (job->row.finished_us < range->up_to_us || (job->row.finished_us == range->up_to_us && job->row.uid <= range->up_to_uid));
+}
+
+/* Retention takes final jobs only, and none that its queue's settings keep. */
+static void shadow_range(struct shadow *shadow, const struct changeset *cs, const struct range_delete *range)
+{
+	struct shadow_queue *queue = shadow_queue(shadow, range->queue);
+	const struct retention *keep = range->state == JOB_COMPLETED ? &queue->keep_completed : &queue->keep_failed;
+	CHECK(job_state_is_final(range->state));
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		if (!shadow_in_range(job, range))
+			continue;
+		bool too_old = keep->age_ms && job->row.finished_us <= cs->engine_us - keep->age_ms * 1000;
+		bool too_many = keep->count && queue->final[range->state] + queue->left[range->state] > keep->count;
+		CHECK(too_old || too_many || queue->changed_seq == shadow->seq);
+		shadow_count(shadow, job, -1);
+		job->exists = false;
+		job->deleted = true;
+		shadow->retained++;
+	}
+}
+
+static void shadow_drop_queue(struct shadow *shadow, uint32_t number)
+{
+	shadow_queue(shadow, number)->dropped = true;
+	for (uint32_t i = 0; i < shadow->group_count; i++)
+		if (shadow->groups[i].queue == number)
+			shadow->groups[i].paused = shadow->groups[i].has_concurrency = false;
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		CHECK(!job->exists || job->row.queue != number); /* rule 1: a queue goes only when it is empty */
+	}
+}
+
+static bool shadow_tells(struct shadow *shadow, uint64_t uid) /* it is there, or was written in this change-set */
+{
+	const struct shadow_job *job = shadow_find(shadow, uid);
+	return job && (job->exists || job->placed_seq == shadow->seq);
+}
+
+/* Rule 9: what hangs on a job comes and goes with it. */
+static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->attempts.count; i++) {
+		struct shadow_job *job = shadow_find(shadow, cs->attempts.items[i].uid);
+		CHECK(shadow_tells(shadow, cs->attempts.items[i].uid));
+		CHECK(job->tries_seq == cs->seq && job->tries > 0); /* an end without success, each told once */
+		job->tries--;
+	}
+	for (uint32_t i = 0; i < cs->logs.count; i++)
+		CHECK(shadow_tells(shadow, cs->logs.items[i].uid));
+	for (uint32_t i = 0; i < cs->progress.count; i++)
+		CHECK(shadow_tells(shadow, cs->progress.items[i].uid));
+}
+
+void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t now_us)
 {
 	CHECK(cs->seq == shadow->seq + 1);
 	CHECK(cs->engine_us >= shadow->engine_us); /* rule 10: engine time never goes back */
 	shadow->seq = cs->seq;
 	shadow->engine_us = cs->engine_us;
+	shadow->committed_us = now_us;
+	for (uint32_t i = 0; i < shadow->queue_count; i++) {
+		struct shadow_queue *queue = &shadow->queues[i];
+		queue->events = (struct queue_counts){ 0 };
+		memset(queue->left, 0, sizeof(queue->left));
+		memcpy(queue->final_before, queue->final, sizeof(queue->final));
+		memcpy(queue->bytes_before, queue->final_bytes, sizeof(queue->final_bytes));
+	}
 	for (uint32_t i = 0; i < cs->queues.count; i++)
 		shadow_settings(shadow, &cs->queues.items[i]);
-	for (uint32_t i = 0; i < cs->jobs.count; i++)
+	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
+		shadow_group_row(shadow, &cs->dropped_groups.items[i], true);
+	for (uint32_t i = 0; i < cs->groups.count; i++)
+		shadow_group_row(shadow, &cs->groups.items[i], false);
+	shadow_mark_touched(shadow, cs);
+	history_read(shadow, cs);
+	for (uint32_t i = 0; i < cs->jobs.count; i++) {
 		shadow_write(shadow, &cs->jobs.items[i]);
+		struct shadow_job *job = shadow_find(shadow, cs->jobs.items[i].row.uid);
+		job->final_us = !job->exists || job_state_is_final(job->row.state) ? now_us : 0;
+	}
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		shadow_stands_well(shadow, shadow_find(shadow, cs->jobs.items[i].row.uid));
 	shadow_starts(shadow);
 	shadow_limits(shadow);
+	shadow_counts(shadow, cs);
+	shadow_no_orphans(shadow, cs);
+	for (uint32_t i = 0; i < cs->ranges.count; i++)
+		shadow_range(shadow, cs, &cs->ranges.items[i]);
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		if (cs->jobs.items[i].before == TABLE_NONE)
+			shadow_one_of_its_name(shadow, shadow_find(shadow, cs->jobs.items[i].row.uid));
+	for (uint32_t i = 0; i < cs->dropped_queues.count; i++)
+		shadow_drop_queue(shadow, cs->dropped_queues.items[i]);
 }
 
-/* ---- what clients were told ---- */
+/* ---- memory and disk ---- */
 
-void shadow_enqueued(struct shadow *shadow, uint64_t uid)
+static int shadow_compare_uids(const void *a, const void *b)
 {
-	struct shadow_job *job = shadow_find(shadow, uid);
-	CHECK(job);                        /* rule 1: an acknowledged job is on disk */
-	CHECK(job->exists || job->deleted);
-	job->acknowledged = true;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
 }
 
-/* Rule 2: no lease completes twice; and rows let no final job complete again, but after a retry. */
-void shadow_completed(struct shadow *shadow, uint64_t uid, uint64_t fence)
+static const struct queue_row *shadow_queue_row(struct mem_disk *disk, uint32_t number)
 {
-	struct shadow_job *job = shadow_find(shadow, uid);
-	CHECK(job);
-	CHECK(fence > job->completed_fence);
-	job->completed_fence = fence;
+	for (uint32_t i = 0; i < disk->tables[MEM_QUEUES].count; i++) {
+		const struct queue_row *row = disk_row(disk, MEM_QUEUES, i);
+		if (row->number == number)
+			return row;
+	}
+	return NULL;
 }
 
-void shadow_stale(struct shadow *shadow, uint64_t uid, uint64_t fence)
+static void shadow_dump_queue(struct shadow *shadow, struct mem_disk *disk, const struct queue_row *row, struct buf *out)
 {
-	const struct shadow_job *job = shadow_find(shadow, uid);
-	CHECK(job);
-	CHECK(!job->exists || job->row.state != JOB_ACTIVE || job->row.fence != fence);
+	struct queue_counts counts = { 0 };
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_COUNTS].count; i++) {
+		const struct queue_counts *kept = disk_row(disk, MEM_COUNTS, i);
+		if (kept->queue == row->number)
+			counts = *kept;
+	}
+	buf_addf(out, "queue %u " STR_FMT "/" STR_FMT "%s " STR_FMT " enqueued=%llu started=%llu", row->number, STR_ARG(row->namespace_name),
+	         STR_ARG(row->name), row->paused ? " paused" : "", STR_ARG(row->settings), (unsigned long long)counts.enqueued,
+	         (unsigned long long)counts.started);
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		buf_addf(out, " %llu/%llu/%llu", (unsigned long long)counts.ended[state], (unsigned long long)counts.final[state],
+		         (unsigned long long)counts.final_bytes[state]);
+	for (uint32_t i = 0; i < shadow->group_count; i++) {
+		const struct shadow_group *group = &shadow->groups[i];
+		if (group->queue != row->number || (!group->paused && !group->has_concurrency))
+			continue;
+		sum += str_hash(str_of(group->key), (group->paused ? 1 : 2) + (group->has_concurrency ? 10 + group->concurrency : 0));
+		count++;
+	}
+	buf_addf(out, "\ngroups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
-void shadow_granted(struct shadow *shadow, uint64_t uid, uint64_t fence)
+static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
 {
-	const struct shadow_job *job = shadow_find(shadow, uid);
-	CHECK(job);
-	CHECK(job->row.fence >= fence);    /* the claim was committed before its answer */
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count; i++) {
+		const struct operation_row *row = disk_row(disk, MEM_OPERATIONS, i);
+		if (row->state == OPERATION_DONE || row->state == OPERATION_CANCELLED)
+			continue;
+		sum += map_mix(row->number + map_mix(row->cursor_uid + row->cursor_phase) + row->done * 3 + row->skipped * 5 + row->failed * 7 + row->state);
+		count++;
+	}
+	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
+{
+	uint32_t highest = 0;
+	for (uint32_t i = 0; i < shadow->queue_count; i++)
+		highest = shadow->queues[i].number > highest ? shadow->queues[i].number : highest;
+	for (uint32_t number = 1; number <= highest; number++) {
+		const struct queue_row *row = shadow_queue_row(disk, number);
+		if (row)
+			shadow_dump_queue(shadow, disk, row, out);
+	}
+	shadow_dump_operations(disk, out);
+	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
+	uint32_t count = 0;
+	CHECK(uids);
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		if (job->exists && !job_state_is_final(job->row.state))
+			uids[count++] = job->row.uid;
+	}
+	qsort(uids, count, sizeof(*uids), shadow_compare_uids);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct shadow_job *job = shadow_find(shadow, uids[i]);
+		const struct job_row *row = &job->row;
+		buf_addf(out, "%llu queue=%u group=%s %s priority=%d rank=%lld due=%lld fence=%llu started=%u made=%u stalls=%u\n",
+			 (unsigned long long)row->uid, row->queue, job->group, job_state_name(row->state), row->priority,
+			 (long long)row->rank, row->state == JOB_DELAYED ? (long long)row->due_us : 0, (unsigned long long)row->fence,
+			 row->attempts_started, row->attempts_made, row->stalls);
+	}
+	mem_free(uids);
+}
+
+static void shadow_add_body(struct map *bodies, uint64_t *numbers, uint32_t *count, uint64_t number)
+{
+	if (!number)
+		return;
+	numbers[*count] = number;
+	enum err err = map_put(bodies, map_mix(number), (*count)++);
+	CHECK(!err);
+}
+
+static uint64_t shadow_body_hash(void *context, uint32_t item)
+{
+	return map_mix(((const uint64_t *)context)[item]);
+}
+
+static bool shadow_body_equal(void *context, uint32_t item, const void *key)
+{
+	return ((const uint64_t *)context)[item] == *(const uint64_t *)key;
+}
+
+/* Rule 9 of bodies: each that is there is named by a row or is on its way, and each that a row names is there. */
+static void shadow_compare_bodies(struct mem_disk *disk)
+{
+	const struct mem_rows *chunks = &disk->tables[MEM_CHUNKS];
+	uint64_t *named = mem_zalloc_array(disk->jobs.used * 3 + 1, sizeof(*named)), *there = mem_zalloc_array(chunks->count + 1, sizeof(*there));
+	uint32_t named_count = 0, there_count = 0;
+	struct map by_name, by_chunk;
+	CHECK(named && there);
+	map_init(&by_name, shadow_body_hash, named);
+	map_init(&by_chunk, shadow_body_hash, there);
+	for (uint32_t slot = 0; slot < disk->jobs.used; slot++) {
+		const struct mem_job *job = pool_at(&disk->jobs, slot);
+		if (!job->uid)
+			continue;
+		shadow_add_body(&by_name, named, &named_count, job->definition->payload_body);
+		shadow_add_body(&by_name, named, &named_count, job->row->edited_body);
+		shadow_add_body(&by_name, named, &named_count, job->result ? job->result->result_body : 0);
+	}
+	for (uint32_t i = 0; i < chunks->count; i++)
+		shadow_add_body(&by_chunk, there, &there_count, ((const struct body_chunk *)disk_row(disk, MEM_CHUNKS, i))->number);
+	for (uint32_t i = 0; i < named_count; i++)
+		CHECK(map_find(&by_chunk, map_mix(named[i]), shadow_body_equal, &named[i]) != MAP_NONE);
+	for (uint32_t i = 0; i < there_count; i++) {
+		bool staged = false;
+		for (uint32_t k = 0; k < disk->tables[MEM_STAGED].count; k++)
+			staged |= *(const uint64_t *)disk_row(disk, MEM_STAGED, k) == there[i];
+		CHECK(staged || map_find(&by_name, map_mix(there[i]), shadow_body_equal, &there[i]) != MAP_NONE);
+	}
+	map_fini(&by_name);
+	map_fini(&by_chunk);
+	mem_free(named);
+	mem_free(there);
+}
+
+void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest)
+{
+	uint32_t there = 0;
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		const struct mem_job *kept = disk_job(disk, job->row.uid);
+		CHECK((kept != NULL) == job->exists);                                     /* rule 1, where it counts */
+		if (!kept)
+			continue;
+		CHECK(kept->row->state == job->row.state);
+		CHECK(kept->row->version == job->row.version);
+		CHECK((kept->table == TABLE_DONE) == job_state_is_final(job->row.state));
+		there++;
+	}
+	CHECK(disk->jobs.live == there);
+	shadow_compare_bodies(disk);
+	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count && at_rest; i++) {
+		const struct operation_row *operation = disk_row(disk, MEM_OPERATIONS, i);
+		CHECK(operation->state == OPERATION_DONE || operation->state == OPERATION_CANCELLED); /* rule 5, of bulk work */
+	}
+	for (uint32_t i = 0; i < disk->tables[MEM_COUNTS].count; i++) {
+		const struct queue_counts *counts = disk_row(disk, MEM_COUNTS, i);
+		const struct shadow_queue *queue = shadow_queue(shadow, counts->queue);
+		for (int state = 0; state < JOB_STATE_COUNT; state++) {
+			CHECK(counts->final[state] == queue->final[state]);
+			CHECK(counts->final_bytes[state] == queue->final_bytes[state]);
+		}
+	}
 }
 
 void shadow_at_rest(struct shadow *shadow)
@@ -255,6 +633,13 @@ void shadow_at_rest(struct shadow *shadow)
 				shadow_queue(shadow, job->row.queue)->name, job->group, (long long)job->row.due_us,
 				job->row.attempts_made);
 		CHECK(!job->exists || job_state_is_final(job->row.state)); /* rule 5: no wake-up is lost */
+	}
+	for (uint32_t i = 0; i < shadow->queue_count; i++) {
+		const struct shadow_queue *queue = &shadow->queues[i];
+		for (int state = 0; state < JOB_STATE_COUNT; state++) {
+			const struct retention *keep = state == JOB_COMPLETED ? &queue->keep_completed : &queue->keep_failed;
+			CHECK(queue->dropped || !keep->count || queue->final[state] <= keep->count);
+		}
 	}
 }
 

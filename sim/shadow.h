@@ -1,61 +1,134 @@
-/* sim/shadow.h: what the rules say, kept apart from the engine: every committed change-set is applied here too, and each change is judged by
- * the rows alone. A broken rule is a failed CHECK that names it. */
+/* sim/shadow.h: what the rules of design.md §6 say, kept apart from the engine: every committed change-set is applied here too, and each
+ * change is judged by rows and events alone. A broken rule is a failed CHECK whose comment names it.
+ *
+ *   shadow.c    rows: rules 1, 2, 7, 8 and the counts
+ *   history.c   events, in their order: rules 2, 3, 4, 8
+ *   told.c      what clients were told: rules 1, 2, 9
+ *   watch.c     what ought to have happened by now: rule 5
+ *
+ * Rule 6 is about schedules, of which there are none yet. Rule 10 is that all of this holds while clocks jump and machines sleep. */
 #pragma once
 #include "base/map.h"
 #include "base/pool.h"
+#include "rules/settings.h"
+#include "engine/command.h"
 #include "store/changeset.h"
+
+struct mem_disk;
 
 struct shadow_job {
 	uint32_t reserved;
 	struct job_row row;
-	char group[16];
-	bool exists, acknowledged, deleted;
-	uint64_t completed_fence; /* of the last completion that was accepted */
+	char group[16], id[16];
+	uint32_t home;            /* the queue that it was enqueued into: its id is unique there */
+	bool exists, deleted;
+	/* history, as events tell it */
+	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
+	uint32_t started;         /* ever */
+	uint32_t made, stalls;    /* since it was retried by hand */
+	uint64_t moved_seq, retried_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
+	enum event_type last;     /* what happened last */
+	bool cancel;              /* it was asked to stop */
+	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
+	uint32_t tries;
+	uint64_t completed_fence; /* the newest lease under which it was completed */
+	/* what clients know */
+	uint64_t told_fence;      /* of the last completion that was acknowledged */
+	uint64_t granted_fence, granted_life;
+	int64_t renewed_us;       /* engine time, at least: the last heartbeat that was acknowledged */
+	/* rule 5 */
+	int64_t ripe_us;          /* virtual time since when it could run; 0: it cannot */
+	int64_t final_us;         /* virtual time of its end */
+};
+
+struct shadow_rate { /* the last `max` starts */
+	uint32_t max, next, count;
+	int64_t per_us;
+	int64_t starts_us[64];
 };
 
 struct shadow_queue {
 	uint32_t number;
 	char name[32];
-	uint32_t concurrency, group_concurrency, rate_max;
-	int64_t rate_per_us;
-	int64_t starts_us[64]; /* ring of the last rate_max starts */
-	uint32_t start_next, start_count;
+	bool dropped, paused, http;
+	uint64_t changed_seq;    /* of its settings or its pause */
+	uint32_t concurrency, allowance, group_concurrency;
+	struct retention keep_completed, keep_failed;
+	struct shadow_rate rate;
+	struct rate group_rate;
 	uint32_t active;
-	uint64_t final[JOB_STATE_COUNT];
+	uint64_t final[JOB_STATE_COUNT], final_bytes[JOB_STATE_COUNT];
+	struct queue_counts events;  /* of the change-set being judged: enqueued, started, ended */
+	uint64_t final_before[JOB_STATE_COUNT], bytes_before[JOB_STATE_COUNT];
+	uint64_t left[JOB_STATE_COUNT]; /* final jobs that were retried or deleted in it */
 };
 
 struct shadow_group {
 	uint32_t queue;
 	char key[16];
-	uint32_t active;
+	bool paused, has_concurrency;
+	uint64_t changed_seq;
+	uint32_t concurrency, allowance, active;
+	struct shadow_rate rate;
 };
 
 struct shadow_started {
 	uint32_t queue;
+	const struct shadow_job *job;
 	int64_t at_us;
+};
+
+struct shadow_promise { /* an idempotency key that was acknowledged */
+	char key[24];
+	uint64_t request_hash, uid;
 };
 
 struct shadow {
 	struct pool jobs;
 	struct map by_uid;
-	struct shadow_queue queues[16];
+	struct shadow_queue queues[64];
 	uint32_t queue_count;
-	struct shadow_group groups[128];
+	struct shadow_group groups[256];
 	uint32_t group_count;
 	struct shadow_started starts[4096]; /* of the change-set being judged */
 	uint32_t start_count;
+	struct shadow_promise promises[64];
+	uint32_t promise_count;
 	uint64_t seq;
-	int64_t engine_us;
+	uint64_t life;          /* how often an engine took the shard */
+	int64_t engine_us;      /* of the last commit */
+	int64_t committed_us;   /* virtual time of the last commit */
+	int64_t delivery_us;    /* virtual time of the last delivery's start */
+	int64_t terms_us;       /* engine time, at least, at which the present engine gave every lease a full term */
+	uint64_t renewals, stalls, retained, replays, duplicates, ripe; /* how often what is checked occurred */
 };
 
 void shadow_init(struct shadow *shadow);
 void shadow_fini(struct shadow *shadow);
-void shadow_commit(struct shadow *shadow, const struct changeset *cs);
+void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t now_us);
 struct shadow_job *shadow_find(struct shadow *shadow, uint64_t uid); /* NULL: never seen */
-/* What clients were told. */
-void shadow_enqueued(struct shadow *shadow, uint64_t uid);                  /* acknowledged: must be there */
-void shadow_completed(struct shadow *shadow, uint64_t uid, uint64_t fence); /* a completion was accepted */
-void shadow_stale(struct shadow *shadow, uint64_t uid, uint64_t fence);     /* a completion was refused as stale: it must not hold the lease */
-void shadow_granted(struct shadow *shadow, uint64_t uid, uint64_t fence);   /* a claim was answered, or a delivery left */
-void shadow_at_rest(struct shadow *shadow);                                 /* nothing live is left */
+struct shadow_job *shadow_open(struct shadow *shadow, uint64_t uid); /* made if never seen */
+struct shadow_queue *shadow_queue(struct shadow *shadow, uint32_t number);
+struct shadow_group *shadow_group(struct shadow *shadow, uint32_t queue, struct str key);
+uint32_t shadow_group_limit(const struct shadow_queue *queue, const struct shadow_group *group); /* 0: none */
+int64_t shadow_rate_open_us(const struct shadow_rate *rate); /* engine time from which one more may start */
+/* Memory and disk, against the rows that were committed. */
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out); /* as engine_dump writes it */
+void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest);
+void shadow_at_rest(struct shadow *shadow);                                 /* nothing live is left, nothing is kept beyond retention */
 void shadow_hash(struct shadow *shadow, uint64_t *hash);
+
+/* history.c: before the rows of the same change-set, and after them */
+void history_read(struct shadow *shadow, const struct changeset *cs);
+void history_agree(struct shadow_job *job, const struct job_row *row);
+
+/* told.c */
+void told_reply(struct shadow *shadow, const struct request *request);     /* any answer */
+void told_enqueued(struct shadow *shadow, const struct request *request);  /* of enqueues only */
+void told_completed(struct shadow *shadow, uint64_t uid, uint64_t fence);  /* a completion was accepted */
+void told_left(struct shadow *shadow, uint64_t uid, uint64_t fence);       /* a failure, release or snooze was accepted */
+void told_aborted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a delivery is to stop */
+void told_stale(struct shadow *shadow, uint64_t uid, uint64_t fence);      /* refused as stale: it must not hold the lease */
+void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a claim was answered, or a delivery left */
+void told_renewed(struct shadow *shadow, uint64_t uid, uint64_t fence, int64_t asked_us); /* asked_us: engine time, at least */
+void told_changed(struct shadow *shadow, uint64_t uid, uint64_t seq);      /* by hand, in that commit or before */

@@ -5,9 +5,14 @@
 
 #define WORKERS 5
 
+#define NOBODY  (-1)
+
+static const char *const pull_queues[] = { "plain", "narrow", "rated", "kept" };
+
 struct actor {
 	uint64_t number;
 	char name[16];
+	int64_t asked_us; /* for work, and got no answer yet; NOBODY: does not wait */
 };
 
 struct task { /* one granted job */
@@ -15,23 +20,29 @@ struct task { /* one granted job */
 	uint64_t uid, fence;
 	char token[24];
 	int64_t ends_us, lease_ms;
+	int64_t asked_us; /* engine time, at least, when it last asked for more */
 	bool lazy;  /* renews nothing */
 	bool delivery;
 };
 
 static void worker_claim(struct world *world, struct actor *actor, uint64_t argument);
 static void task_act(struct world *world, struct actor *actor, uint64_t argument);
+static void tasks_granted(struct world *world, struct actor *actor, const struct request *request, const struct op *op);
 
 static void task_finished(struct world *world, struct actor *actor, struct request *request)
 {
 	struct task *task = (struct task *)actor;
 	const struct op *op = &request->ops[0];
 	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK)
-		shadow_completed(&world->shadow, task->uid, task->fence);
+		told_completed(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err == E_STALE)
-		shadow_stale(&world->shadow, task->uid, task->fence);
+		told_stale(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err)
 		CHECK(op->result.err == E_JOB_NOT_FOUND);
+	else if (!request->err)
+		told_left(&world->shadow, task->uid, task->fence);
+	if (request->op_count > 1)
+		tasks_granted(world, task->worker, request, &request->ops[1]);
 	mem_free(task);
 }
 
@@ -41,23 +52,63 @@ static void task_renewed(struct world *world, struct actor *actor, struct reques
 	const struct op *op = &request->ops[0];
 	if (!request->err && op->result.err) {
 		if (op->result.err == E_STALE)
-			shadow_stale(&world->shadow, task->uid, task->fence);
+			told_stale(&world->shadow, task->uid, task->fence);
 		mem_free(task); /* the lease is lost: the work is dropped */
 		return;
 	}
+	if (!request->err && op->kind == OP_HEARTBEAT)
+		told_renewed(&world->shadow, task->uid, task->fence, task->asked_us);
 	int64_t left_us = task->ends_us - world->now_us, beat_us = task->lease_ms * 300;
 	world_plan(world, left_us < beat_us ? (left_us > 0 ? left_us : 0) : beat_us, task_act, (struct actor *)task, 0);
 }
 
-static void task_lease_op(struct task *task, struct op *op, enum op_kind kind)
+static void task_lease_op(struct request *request, const struct task *task, struct op *op, enum op_kind kind)
 {
 	op->kind = kind;
-	op->lease = (struct op_lease){ .uid = task->uid, .fence = task->fence, .token = str_of(task->token) };
+	op->lease = (struct op_lease){ .uid = task->uid, .fence = task->fence, .token = arena_str(&request->arena, str_of(task->token)) };
+}
+
+static void claim_op(struct world *world, struct request *request, struct op *op, const struct actor *actor)
+{
+	struct op_claim *claim = &op->claim;
+	uint32_t count = ARRAY_COUNT(pull_queues);
+	op->kind = OP_CLAIM;
+	claim->queues = ARENA_ARRAY(&request->arena, struct claim_queue, count);
+	CHECK(claim->queues);
+	uint64_t first = world_below(world, count);
+	for (uint32_t i = 0; i < count; i++) {
+		claim->queues[i].queue.name = str_of(pull_queues[(first + i) % count]);
+		claim->queues[i].weight = actor->number == 1 ? i + 1 : 0;
+	}
+	claim->queue_count = count;
+	claim->worker = str_of(actor->name);
+}
+
+/* The end of an attempt together with something that is bound to be refused: neither happens. */
+static void task_undone(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)world, (void)actor;
+	CHECK(request->err || (request->ops[0].result.err && request->ops[1].result.err));
+}
+
+static void task_end_undone(struct world *world, struct task *task)
+{
+	static const enum op_kind kinds[] = { OP_COMPLETE, OP_FAIL, OP_FAIL, OP_RELEASE, OP_SNOOZE, OP_LOG, OP_PROGRESS };
+	struct request *request = world_request(world, 2);
+	request->atomic = true;
+	task_lease_op(request, task, &request->ops[0], kinds[world_below(world, ARRAY_COUNT(kinds))]);
+	request->ops[0].lease.body = STR("1");
+	request->ops[1].kind = OP_DELETE;
+	request->ops[1].job.uid = 1;
+	world_send(world, request, NULL, task_undone);
 }
 
 static void task_end(struct world *world, struct task *task)
 {
-	struct request *request = world_request(world, 1);
+	if (world_chance(world, 80))
+		task_end_undone(world, task);
+	bool next = !task->delivery && world_chance(world, 150); /* finishes and asks for more in one call */
+	struct request *request = world_request(world, next ? 2 : 1);
 	struct op *op = &request->ops[0];
 	uint64_t fate = world->calm ? world_below(world, 700) : world_below(world, 1000);
 	if (!world->calm && world_chance(world, 40)) { /* vanishes: the lease must run out */
@@ -67,18 +118,22 @@ static void task_end(struct world *world, struct task *task)
 		return;
 	}
 	if (fate < 700) {
-		task_lease_op(task, op, OP_COMPLETE);
+		task_lease_op(request, task, op, OP_COMPLETE);
 		op->lease.body = STR("{\"ok\":true}");
 	} else if (fate < 900 || task->delivery) {
-		task_lease_op(task, op, OP_FAIL);
+		task_lease_op(request, task, op, OP_FAIL);
 		op->lease.error = STR("{\"type\":\"sim\",\"message\":\"no luck\"}");
 		op->lease.verdict = (enum verdict)world_below(world, VERDICT_TAIL + 1);
 		op->lease.delay_ms = (int64_t)world_below(world, 2000);
 	} else if (fate < 950) {
-		task_lease_op(task, op, OP_RELEASE);
+		task_lease_op(request, task, op, OP_RELEASE);
 	} else {
-		task_lease_op(task, op, OP_SNOOZE);
+		task_lease_op(request, task, op, OP_SNOOZE);
 		op->lease.delay_ms = (int64_t)world_below(world, 1000);
+	}
+	if (next) {
+		claim_op(world, request, &request->ops[1], task->worker);
+		request->ops[1].claim.max = 1;
 	}
 	world_send(world, request, (struct actor *)task, task_finished);
 }
@@ -93,7 +148,8 @@ static void task_act(struct world *world, struct actor *actor, uint64_t argument
 	}
 	struct request *request = world_request(world, 1);
 	struct op *op = &request->ops[0];
-	task_lease_op(task, op, world_chance(world, 800) ? OP_HEARTBEAT : world_chance(world, 500) ? OP_PROGRESS : OP_LOG);
+	task->asked_us = world->shadow.engine_us;
+	task_lease_op(request, task, op, world_chance(world, 800) ? OP_HEARTBEAT : world_chance(world, 500) ? OP_PROGRESS : OP_LOG);
 	if (op->kind != OP_HEARTBEAT)
 		op->lease.body = STR("50");
 	world_send(world, request, actor, task_renewed);
@@ -109,43 +165,41 @@ static void task_begin(struct world *world, struct task *task)
 	           (struct actor *)task, 0);
 }
 
+static void tasks_granted(struct world *world, struct actor *actor, const struct request *request, const struct op *op)
+{
+	const struct claim_result *result = op->result.claim;
+	if (request->err || op->result.err)
+		return;
+	for (uint32_t i = 0; i < result->count; i++) {
+		struct task *task = mem_zalloc(sizeof(*task));
+		CHECK(task);
+		*task = (struct task){ .worker = actor,
+				       .uid = result->grants[i].uid,
+				       .fence = result->grants[i].fence,
+				       .lease_ms = result->grants[i].lease_ms };
+		CHECK(result->token.len < sizeof(task->token));
+		memcpy(task->token, result->token.ptr, result->token.len);
+		told_granted(&world->shadow, task->uid, task->fence);
+		task_begin(world, task);
+	}
+}
+
 static void worker_claimed(struct world *world, struct actor *actor, struct request *request)
 {
-	const struct claim_result *result = request->ops[0].result.claim;
-	if (!request->err && !request->ops[0].result.err)
-		for (uint32_t i = 0; i < result->count; i++) {
-			struct task *task = mem_zalloc(sizeof(*task));
-			CHECK(task);
-			*task = (struct task){ .worker = actor,
-					       .uid = result->grants[i].uid,
-					       .fence = result->grants[i].fence,
-					       .lease_ms = result->grants[i].lease_ms };
-			CHECK(result->token.len < sizeof(task->token));
-			memcpy(task->token, result->token.ptr, result->token.len);
-			shadow_granted(&world->shadow, task->uid, task->fence);
-			task_begin(world, task);
-		}
+	actor->asked_us = NOBODY;
+	tasks_granted(world, actor, request, &request->ops[0]);
 	world_plan(world, (int64_t)world_below(world, 100000) + 100, worker_claim, actor, 0);
 }
 
 static void worker_claim(struct world *world, struct actor *actor, uint64_t argument)
 {
-	static const char *const queues[] = { "plain", "narrow", "rated" };
 	struct request *request = world_request(world, 1);
 	struct op_claim *claim = &request->ops[0].claim;
 	(void)argument;
-	request->ops[0].kind = OP_CLAIM;
-	claim->queues = ARENA_ARRAY(&request->arena, struct claim_queue, 3);
-	CHECK(claim->queues);
-	uint64_t first = world_below(world, 3);
-	for (uint32_t i = 0; i < 3; i++) {
-		claim->queues[i].queue.name = str_of(queues[(first + i) % 3]);
-		claim->queues[i].weight = actor->number == 1 ? i + 1 : 0;
-	}
-	claim->queue_count = 3;
-	claim->max = 1 + (uint32_t)world_below(world, 6);
+	claim_op(world, request, &request->ops[0], actor);
+	claim->max = world_chance(world, 50) ? 0 : 1 + (uint32_t)world_below(world, 6); /* 0: only wants to know */
 	claim->wait_ms = (int64_t)world_below(world, 3000);
-	claim->worker = str_of(actor->name);
+	actor->asked_us = claim->max ? world->now_us : NOBODY;
 	world_send(world, request, actor, worker_claimed);
 }
 
@@ -154,9 +208,17 @@ static struct actor workers[WORKERS];
 void workers_start(struct world *world)
 {
 	for (uint64_t i = 0; i < WORKERS; i++) {
-		workers[i] = (struct actor){ .number = i, .name = { 'w', (char)('0' + i) } };
+		workers[i] = (struct actor){ .number = i, .asked_us = NOBODY, .name = { 'w', (char)('0' + i) } };
 		world_plan(world, 1000000 + (int64_t)world_below(world, 100000), worker_claim, &workers[i], 0);
 	}
+}
+
+bool workers_wait(int64_t since_us)
+{
+	for (uint64_t i = 0; i < WORKERS; i++)
+		if (workers[i].asked_us != NOBODY && workers[i].asked_us <= since_us)
+			return true;
+	return false;
 }
 
 void workers_deliver(struct world *world, const struct effect *effect)
@@ -165,6 +227,6 @@ void workers_deliver(struct world *world, const struct effect *effect)
 	CHECK(task);
 	*task = (struct task){ .uid = effect->uid, .fence = effect->fence, .lease_ms = effect->timeout_ms, .delivery = true };
 	memcpy(task->token, DELIVERY_TOKEN.ptr, DELIVERY_TOKEN.len);
-	shadow_granted(&world->shadow, effect->uid, effect->fence);
+	told_granted(&world->shadow, effect->uid, effect->fence);
 	task_begin(world, task);
 }

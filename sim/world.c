@@ -84,7 +84,8 @@ void world_send(struct world *world, struct request *request, struct actor *acto
 {
 	struct errand *errand = mem_zalloc(sizeof(*errand));
 	CHECK(errand);
-	*errand = (struct errand){ .request = request, .actor = actor, .reply = reply, .before = world->out.before, .after = &world->out };
+	*errand = (struct errand){ .sent_us = world->now_us, .request = request, .actor = actor, .reply = reply,
+			             .before = world->out.before, .after = &world->out };
 	errand->before->after = errand;
 	world->out.before = errand;
 	request->owner = errand;
@@ -100,6 +101,7 @@ static void world_return(struct world *world, struct request *request)
 	world->answers++;
 	world_note(world, "answer %llu err=%d op=%d %d uid=%llu", (unsigned long long)request->number, request->err, request->ops[0].kind,
 	           request->ops[0].result.err, (unsigned long long)request->ops[0].result.uid);
+	told_reply(&world->shadow, request);
 	if (errand->reply)
 		errand->reply(world, errand->actor, request);
 	mem_free(errand);
@@ -118,6 +120,8 @@ static void world_take(struct world *world)
 		next = effect->next;
 		if (effect->kind == EFFECT_DELIVER)
 			workers_deliver(world, effect);
+		else if (effect->kind == EFFECT_ABORT)
+			told_aborted(&world->shadow, effect->uid, effect->fence);
 		else if (effect->kind == EFFECT_OPERATION && effect->operation_state == OPERATION_RUNNING)
 			clients_bulk(world, effect);
 		effect_free(effect);
@@ -149,7 +153,6 @@ static uint32_t seen_poll(struct store *store, struct outcome *out, uint32_t max
 		struct world *world = store->wake_context;                   \
 		return world->inner->verbs->verb arguments;                  \
 	}
-SEEN(take, (struct store *store, struct store_meta *out), (world->inner, out))
 SEEN(load, (struct store *store, struct load *load, struct arena *arena), (world->inner, load, arena))
 SEEN(nth_final, (struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *us, uint64_t *uid, uint64_t *bytes),
      (world->inner, queue, state, n, us, uid, bytes))
@@ -157,9 +160,25 @@ SEEN(scan, (struct store *store, const struct scan_visitor *visitor), (world->in
 SEEN(reopen, (struct store *store, struct problem *problem), (world->inner, problem))
 #undef SEEN
 
+static enum err seen_take(struct store *store, struct store_meta *out)
+{
+	struct world *world = store->wake_context;
+	enum err err = world->inner->verbs->take(world->inner, out);
+	if (!err) {
+		world->shadow.terms_us = out->engine_us;
+		world->shadow.life++;
+	}
+	return err;
+}
+
 static const struct store_verbs seen_verbs = {
 	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .scan = seen_scan, .reopen = seen_reopen,
 };
+
+void world_disturb(struct world *world)
+{
+	world->quiet_us = world->now_us;
+}
 
 static void world_forget_in_flight(struct world *world)
 {
@@ -174,8 +193,10 @@ static void world_settle_one(struct world *world, enum settle how)
 	if (applied) {
 		world->commits++;
 		world_note(world, "commit %llu jobs=%u", (unsigned long long)cs->seq, cs->jobs.count);
-		shadow_commit(&world->shadow, cs);
+		shadow_commit(&world->shadow, cs, world->now_us);
 	}
+	if (how != SETTLE_APPLY)
+		world_disturb(world);
 	store_mem_settle(world->inner, 1, how);
 	if (applied && how == SETTLE_APPLY) {
 		world->in_flight_count--;
@@ -193,7 +214,7 @@ static void world_settle(struct world *world, struct actor *actor, uint64_t argu
 	(void)actor, (void)argument;
 	if (!world->in_flight_count)
 		return;
-	if (!world->calm && world_chance(world, 15)) {
+	if (!world->calm && world_chance(world, world->fault_permille)) {
 		how = (enum settle)(1 + world_below(world, 3));
 		world->refused += how == SETTLE_REFUSE;
 		world->unknown += how != SETTLE_REFUSE;
@@ -219,6 +240,7 @@ static void world_boot(struct world *world)
 	err = engine_start(world->engine, world->now_us + 1, world_wall_us(world), NULL);
 	CHECK(!err);
 	world->step_us = world->now_us;
+	world_disturb(world);
 }
 
 static void world_bury(struct world *world) /* everybody who waits for an answer sees the connection break */
@@ -247,9 +269,12 @@ static void world_crash(struct world *world, struct actor *actor, uint64_t argum
 	for (uint64_t i = 0; i < survive; i++)
 		world_settle_one(world, SETTLE_APPLY);
 	world_bury(world);
+	shadow_compare_disk(&world->shadow, world->disk, false);
 	world->now_us += (int64_t)world_below(world, 2000000);
 	world_boot(world);
 }
+
+static void world_step(struct world *world);
 
 /* Another daemon takes the shard while this one still has commits in flight: they must all be refused. */
 static void world_takeover(struct world *world, struct actor *actor, uint64_t argument)
@@ -260,6 +285,7 @@ static void world_takeover(struct world *world, struct actor *actor, uint64_t ar
 	world_plan(world, (int64_t)world_below(world, 20000000) + 1000000, world_takeover, NULL, 0);
 	world->takeovers++;
 	world_note(world, "takeover");
+	world_step(world); /* what it has been told it knows: after an unknown outcome it takes the shard back */
 	struct store *usurper;
 	struct store_meta meta;
 	enum err err = store_mem_share(world->disk, &usurper);
@@ -288,9 +314,42 @@ static void world_jump(struct world *world, struct actor *actor, uint64_t argume
 		return;
 	world_plan(world, (int64_t)world_below(world, 15000000) + 1000000, world_jump, NULL, 0);
 	world->jumps++;
+	world_disturb(world);
 	world->wall_offset_us = ((int64_t)world_below(world, 120) - 60) * 60000000;
-	world_note(world, "wall clock jumps to %+lld s", (long long)(world->wall_offset_us / 1000000));
+	world_note(world, "wall clock jumps to %+lld s", (long long)(world->wall_offset_us / 1000000)); /* and nobody tells the engine */
+}
+
+/* The machine is suspended: the boot clock goes on, nobody acts, and what was due meanwhile is late. */
+static void world_sleep(struct world *world, struct actor *actor, uint64_t argument)
+{
+	(void)actor, (void)argument;
+	if (world->calm)
+		return;
+	world_plan(world, (int64_t)world_below(world, 20000000) + 1000000, world_sleep, NULL, 0);
+	int64_t span_us = (int64_t)world_below(world, 6000000);
+	world->sleeps++;
+	world_note(world, "sleeps for %lld ms", (long long)(span_us / 1000));
+	world->now_us += span_us;
+	world->end_us += span_us;
 	world->step_us = world->now_us;
+	world_disturb(world);
+}
+
+/* Memory is an index of what is on disk: whenever nothing is on its way they say the same. */
+static void world_compare(struct world *world)
+{
+	struct buf memory, rows;
+	if (!engine_is_idle(world->engine) || world->in_flight_count || engine_health(world->engine))
+		return;
+	buf_init(&memory, 16 << 20);
+	buf_init(&rows, 16 << 20);
+	engine_dump(world->engine, &memory);
+	shadow_dump(&world->shadow, world->disk, &rows);
+	CHECK(buf_ok(&memory) && buf_ok(&rows));
+	CHECK(str_eq(buf_str(&memory), buf_str(&rows)));
+	world->compared++;
+	buf_fini(&memory);
+	buf_fini(&rows);
 }
 
 /* ---- time ---- */
@@ -304,15 +363,17 @@ static void world_step(struct world *world)
 	if (world->steps++ % 16 == 0)
 		engine_verify(world->engine);
 	world_take(world);
+	if (world->steps % 32 == 0)
+		world_compare(world);
 }
 
-static void world_run(struct world *world, int64_t until_us)
+static void world_run(struct world *world)
 {
 	for (;;) {
 		const struct heap_entry *first = heap_peek(&world->agenda);
 		int64_t plan_us = first ? first->major : INT64_MAX;
 		int64_t next_us = world->step_us <= plan_us ? world->step_us : plan_us;
-		if (next_us > until_us)
+		if (next_us > world->end_us)
 			return;
 		if (next_us > world->now_us)
 			world->now_us = next_us;
@@ -330,7 +391,8 @@ static void world_run(struct world *world, int64_t until_us)
 
 uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool trace)
 {
-	*world = (struct world){ .seed = seed, .dice = map_mix(seed + 1), .trace = trace };
+	static const uint32_t weather[] = { 15, 5, 1, 0 }; /* a rule about being in time is only seen to hold when all is well for a while */
+	*world = (struct world){ .seed = seed, .dice = map_mix(seed + 1), .trace = trace, .end_us = span_us, .fault_permille = weather[seed % 4] };
 	world->out.before = world->out.after = &world->out;
 	heap_init(&world->agenda, world_place, NULL);
 	pool_init(&world->plans, sizeof(struct plan));
@@ -342,19 +404,27 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 	world_boot(world);
 	clients_start(world);
 	workers_start(world);
-	world_plan(world, 3000000, world_crash, NULL, 0);
+	watch_start(world);
+	if (world->fault_permille)
+		world_plan(world, 3000000, world_crash, NULL, 0);
 	world_plan(world, 7000000, world_takeover, NULL, 0);
 	world_plan(world, 5000000, world_jump, NULL, 0);
-	world_run(world, span_us);
+	world_plan(world, (int64_t)world_below(world, 12000000), world_sleep, NULL, 0);
+	world_run(world);
 	world->calm = true;
 	world->wall_offset_us = 3600000000 * 2; /* past every run_at that was ever asked for */
 	world_note(world, "calm");
 	world->step_us = world->now_us;
-	world_run(world, world->now_us + 150 * INT64_C(1000000));
+	world->end_us = world->now_us + 150 * INT64_C(1000000);
+	world_disturb(world);
+	world_run(world);
 	shadow_at_rest(&world->shadow);
+	shadow_compare_disk(&world->shadow, world->disk, true);
+	CHECK(world->compared);
 	shadow_hash(&world->shadow, &world->hash);
 	world_bury(world);
 	first->verbs->close(first);
+	world->jobs = world->shadow.jobs.used;
 	shadow_fini(&world->shadow);
 	heap_fini(&world->agenda);
 	pool_fini(&world->plans);

@@ -1,6 +1,7 @@
 /* sim/world.h: a whole small world on virtual time, from one seed: an engine over a store in memory, clients, workers, third parties, operators, a
- * wall clock that jumps, commits that are refused or whose answer is lost, crashes at any moment, a second engine that takes over. Nothing here reads a
- * real clock or real dice, so a seed replays bit for bit. After every commit the shadow (sim/shadow.h) checks the rules of the design. */
+ * wall clock that jumps, a machine that sleeps, commits that are refused or whose answer is lost, crashes at any moment, a second engine that takes
+ * over. Nothing here reads a real clock or real dice, so a seed replays bit for bit. After every commit and every answer the shadow (sim/shadow.h)
+ * checks the rules of the design; every tenth of a second the watch (sim/watch.c) looks for what should have happened by now. */
 #pragma once
 #include "base/heap.h"
 #include "base/pool.h"
@@ -17,6 +18,7 @@ typedef void reply_handler(struct world *world, struct actor *actor, struct requ
 
 struct errand { /* request->owner */
 	struct errand *before, *after; /* of all that are out */
+	int64_t sent_us;
 	struct request *request;
 	struct actor *actor;
 	reply_handler *reply;
@@ -29,6 +31,9 @@ struct world {
 	int64_t now_us;        /* virtual, since the world began */
 	int64_t wall_offset_us;
 	bool calm;             /* the end: no more faults, everything must come to rest */
+	uint32_t fault_permille; /* of commits */
+	int64_t quiet_us;      /* since when nothing went wrong: no fault, crash, jump or sleep */
+	int64_t end_us;        /* when the calm begins; a sleep puts it off */
 	bool trace;
 	struct mem_disk *disk;
 	struct store *inner;   /* the mem store under the one that the engine sees */
@@ -42,9 +47,12 @@ struct world {
 	struct errand out;     /* head of a ring */
 	struct uid_maker maker;
 	uint64_t request_number;
+	uint64_t operations[32]; /* bulk operations that were started */
+	uint32_t operation_count;
 	struct shadow shadow;
 	uint64_t hash;         /* of everything that was committed and answered */
-	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps;
+	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared;
+	uint32_t jobs;
 };
 
 uint64_t world_dice(struct world *world);
@@ -59,8 +67,12 @@ int64_t world_wall_us(const struct world *world);
 /* Builds it, lets it run for `span_us` with faults, then to rest, and takes it down. Returns the final hash. Violations are CHECKs. */
 uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool trace);
 
+void world_disturb(struct world *world); /* something went wrong just now: nobody has to be in time for a while */
+void watch_start(struct world *world);
+
 /* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
 void clients_start(struct world *world);
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
+bool workers_wait(int64_t since_us); /* somebody has waited for any pull job ever since */
 void workers_deliver(struct world *world, const struct effect *effect);

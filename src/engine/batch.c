@@ -95,8 +95,8 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 	enum job_table after = deleted ? TABLE_NONE : final ? TABLE_DONE : TABLE_LIVE;
 	if (deleted && batch_drop_bodies(batch, job, dirty))
 		return E_NOMEM;
-	if (job->table == TABLE_NONE && after == TABLE_NONE)
-		return E_OK; /* came and went in one batch */
+	if (job->table == TABLE_NONE && after == TABLE_NONE && !job->attempts_started)
+		return E_OK; /* came and went in one batch; what ran may have left lines and attempts, which go with a write that tells of it */
 	struct job_write *write = change_add(&batch->cs, jobs);
 	if (!write)
 		return E_NOMEM;

@@ -104,6 +104,39 @@ static void a_large_result_goes_with_its_job(void **state)
 }
 
 /* Ended with a large result and retried before that is on disk. */
+static void end_and_retry(struct world *world, uint64_t uid, bool refused)
+{
+	uint64_t uids[1];
+	struct request *request = request_new(world, 2);
+	if (world_state(world, uid) == JOB_WAITING) {
+		assert_int_equal(world_claim(world, "q", 1, uids), 1);
+		assert_int_equal(world_lease(world, OP_COMPLETE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	request->op_count = refused ? 2 : 1;
+	request->atomic = true;
+	request->ops[0].kind = OP_RETRY;
+	request->ops[0].job = (struct op_job){ .uid = uid, .has_payload = true, .payload = STR("[2]") };
+	request->ops[1].kind = OP_DELETE;
+	request->ops[1].job.uid = 1;
+	assert_ptr_equal(world_ask(world, request), request);
+	assert_int_equal(request->ops[0].result.err, refused ? E_CANCELLED : E_OK);
+	request_drop(request);
+}
+
+/* An edited payload takes the place of an earlier one, unless the retry that brings it is undone. */
+static void an_edited_payload_stays_when_its_heir_is_undone(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t uid = world_enqueue(&world, "q", "");
+	for (int i = 0; i < 4; i++) {
+		end_and_retry(&world, uid, i % 2);
+		assert_int_equal(chunks(&world), 1);
+	}
+	world_close(&world);
+}
+
 static void a_large_result_goes_with_a_retry_at_once(void **state)
 {
 	struct world world;
@@ -190,6 +223,36 @@ static void a_large_payload_outlives_its_chunks_under_way(void **state)
 	}
 }
 
+/* A job that comes and goes in one change-set has no row; what it said meanwhile must have none either. */
+static void a_job_that_came_and_went_leaves_nothing(void **state)
+{
+	static struct claim_queue queue = { .queue.name = STR("q") };
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"keep_completed\":\"none\"}");
+	struct request *request = request_new(&world, 7);
+	uint64_t uid = enqueue_op(&world, &request->ops[0], "q", "")->enqueue.uid;
+	static const enum op_kind kinds[] = { OP_ENQUEUE, OP_CLAIM, OP_LOG, OP_FAIL, OP_CLAIM, OP_PROGRESS, OP_COMPLETE };
+	for (size_t i = 1; i < ARRAY_COUNT(kinds); i++) {
+		struct op *op = &request->ops[i];
+		op->kind = kinds[i];
+		if (op->kind == OP_CLAIM)
+			op->claim = (struct op_claim){ .queues = &queue, .queue_count = 1, .max = 1, .token = STR("t") };
+		else
+			op->lease = (struct op_lease){ .uid = uid, .token = STR("t"), .body = STR("1"), .verdict = kinds[i] == OP_FAIL ? VERDICT_HEAD : VERDICT_POLICY };
+	}
+	assert_ptr_equal(world_ask(&world, request), request);
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+		assert_int_equal(request->ops[i].result.err, E_OK);
+	request_drop(request);
+	assert_int_equal(world_state(&world, uid), JOB_STATE_COUNT);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_LOGS].count, 0);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_ATTEMPTS].count, 0);
+	assert_int_equal(store_mem_disk(world.store)->tables[MEM_PROGRESS].count, 0);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +261,8 @@ int main(void)
 		cmocka_unit_test(a_large_payload_goes_with_its_job),
 		cmocka_unit_test(a_large_result_goes_with_its_job),
 		cmocka_unit_test(a_large_result_goes_with_a_retry_at_once),
+		cmocka_unit_test(an_edited_payload_stays_when_its_heir_is_undone),
+		cmocka_unit_test(a_job_that_came_and_went_leaves_nothing),
 		cmocka_unit_test(a_large_payload_that_finds_no_room_leaves_nothing),
 		cmocka_unit_test(a_large_payload_outlives_its_chunks_under_way),
 	};

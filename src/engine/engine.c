@@ -310,6 +310,8 @@ static void engine_undo_open(struct engine *engine, enum err err, struct request
 	engine_refuse_replies(engine, engine->open, err, again);
 	batch_free(engine->open);
 	engine->open = NULL;
+	if (engine->resumed_seq >= engine->next_seq)
+		engine->resumed_seq = 0;
 	plan_forget(engine);
 	if (err == E_STORE_FULL || err == E_NOMEM) {
 		engine->full = err;
@@ -354,6 +356,8 @@ static void engine_undo_all(struct engine *engine, enum err err)
 	engine_recall(engine, &again);
 	engine->next_seq = engine->index.committed_seq + 1;
 	engine->index.open_seq = engine->next_seq;
+	if (engine->resumed_seq >= engine->next_seq)
+		engine->resumed_seq = 0;
 	engine->stats.refused_commits++;
 	index_free_idle(&engine->index, UINT64_MAX);
 	if (err == E_STALE_TERM)
@@ -477,7 +481,7 @@ static void engine_close(struct engine *engine)
 	}
 	if (engine->flying >= engine->store->in_flight_max)
 		return;
-	if (engine->flying && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4)
+	if (engine->flying && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4 && !open->cs.ranges.count)
 		return;
 	engine_submit(engine);
 }
@@ -579,6 +583,8 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	}
 	if (!engine_renew(engine))
 		return engine->boot_us + 10000; /* no memory for a batch: shortly again */
+	if (!engine->resumed_seq && !engine_is_full(engine) && recover_resume(engine))
+		return engine->boot_us + 10000;
 	park_fire(engine);
 	bool more = timers_fire(engine);
 	stage_round(engine);

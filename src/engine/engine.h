@@ -52,5 +52,6 @@ struct engine_stats {
 void engine_stats(const struct engine *engine, struct engine_stats *out);
 /* CHECKs every invariant that can be seen from inside (counts equal recounts, heaps ordered, limits kept). Slow: for tests. */
 void engine_verify(const struct engine *engine);
-/* One line a job, sorted by uid, of everything that memory knows: equal states give equal text. For tests. */
+/* Queues with their sums and settings, groups, operations, and a line for each job, sorted by uid: what memory knows of rows, so that equal states
+ * give equal text. For tests. */
 void engine_dump(const struct engine *engine, struct buf *out);

@@ -61,6 +61,7 @@ struct engine {
 	uint32_t sample_count;
 	uint32_t retain_queue;      /* where retention goes on */
 	uint64_t next_seq, term, next_body, last_uid;
+	uint64_t resumed_seq;       /* the change-set of recover_resume; 0: to be made, also again, when it was refused */
 	struct engine_stats stats;
 };
 
@@ -161,6 +162,8 @@ void maintain(struct engine *engine);
 
 /* ---- recover.c ---- */
 MUST_USE enum err recover(struct engine *engine, struct problem *problem);
+/* The first change after it, before anything is served: calls that nobody makes any more are handed back, bulk work is woken. */
+MUST_USE enum err recover_resume(struct engine *engine);
 bool range_covers(const struct engine *engine, const struct job_row *row); /* a range delete in flight takes it */
 
 static inline bool engine_is_full(const struct engine *engine) { return engine->full_until_us > engine->index.now_us; }

@@ -83,6 +83,67 @@ static void a_lost_lease_stalls_once_then_fails(void **state)
 	world_close(&world);
 }
 
+/* The same worker, the same token, but an earlier lease: what it says of that one comes too late. */
+static void an_earlier_lease_under_the_same_token_is_stale(void **state)
+{
+	struct world world;
+	uint64_t uids[1], uid;
+	(void)state;
+	world_open(&world);
+	uid = world_enqueue(&world, "q", "");
+	for (uint64_t fence = 1; fence <= 2; fence++) {
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		struct request *late = lease_request(&world, OP_HEARTBEAT, uid), *own = lease_request(&world, OP_HEARTBEAT, uid);
+		late->ops[0].lease.fence = 3 - fence;
+		own->ops[0].lease.fence = fence;
+		assert_int_equal(world_err(&world, late), E_STALE);
+		assert_int_equal(world_err(&world, own), E_OK);
+		assert_int_equal(world_lease(&world, OP_RELEASE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	world_close(&world);
+}
+
+/* Where a job stands that comes back: before all who wait, or behind them. */
+static void a_verdict_says_head_or_tail(void **state)
+{
+	struct world world;
+	uint64_t uids[3], first, second, third;
+	(void)state;
+	world_open(&world);
+	first = world_enqueue(&world, "q", "");
+	second = world_enqueue(&world, "q", "");
+	third = world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, first, "token-1", VERDICT_HEAD, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_true(uids[0] == first);
+	assert_int_equal(world_lease(&world, OP_FAIL, first, "token-1", VERDICT_TAIL, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 3, uids), 3);
+	assert_memory_equal(uids, ((uint64_t[]){ second, third, first }), sizeof(uids));
+	world_close(&world);
+}
+
+static void a_resumed_queue_serves_who_waits(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_enqueue(&world, "q", "");
+	for (int group = 0; group < 2; group++) {
+		const char *key = group ? "g" : "";
+		if (group)
+			world_enqueue(&world, "q", key);
+		assert_int_equal(world_err(&world, queue_request(&world, group ? OP_GROUP_PAUSE : OP_QUEUE_PAUSE, "q", key, "")), E_OK);
+		struct request *waiter = claim_request(&world, "q", 1, 10000);
+		assert_null(world_ask(&world, waiter));
+		assert_int_equal(world_err(&world, queue_request(&world, group ? OP_GROUP_RESUME : OP_QUEUE_RESUME, "q", key, "")), E_OK);
+		assert_true(world_answered(&world, waiter));
+		assert_int_equal(waiter->ops[0].result.claim->count, 1);
+		request_drop(waiter);
+	}
+	world_close(&world);
+}
+
 static void a_waiting_claim_gets_the_next_job(void **state)
 {
 	struct world world;
@@ -124,6 +185,35 @@ static void groups_take_turns_within_their_limits(void **state)
 	assert_int_equal(world_lease(&world, OP_COMPLETE, b[0], "token-1", VERDICT_POLICY, 0), E_OK);
 	assert_int_equal(world_claim(&world, "q", 16, uids), 1);
 	assert_true(uids[0] == b[2]);
+	world_close(&world);
+}
+
+/* The queue's only place is given back by a group that has nothing more to do: the next one is another group's. */
+static void a_place_in_the_queue_goes_to_another_group(void **state)
+{
+	struct world world;
+	uint64_t uids[2], first, other;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"concurrency\":1}");
+	first = world_enqueue(&world, "web", "a");
+	world_enqueue(&world, "web", "b");
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 1);
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first, "ruche-delivery", VERDICT_POLICY, 0), E_OK);
+	world_step(&world);
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 2);
+
+	world_settings(&world, "q", "{\"concurrency\":1}");
+	first = world_enqueue(&world, "q", "a");
+	other = world_enqueue(&world, "q", "b");
+	assert_int_equal(world_claim(&world, "q", 2, uids), 1);
+	struct request *waiter = claim_request(&world, "q", 1, 10000);
+	assert_null(world_ask(&world, waiter));
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_true(world_answered(&world, waiter));
+	assert_int_equal(waiter->ops[0].result.claim->count, 1);
+	assert_true(waiter->ops[0].result.claim->grants[0].uid == other);
+	request_drop(waiter);
 	world_close(&world);
 }
 
@@ -252,6 +342,118 @@ static void time_to_live_and_delays(void **state)
 	world_close(&world);
 }
 
+/* What is due by the wall clock is looked at each second: nobody tells when that clock is set. */
+static void a_jump_of_the_wall_clock_is_noticed(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	struct request *request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.run_at_us = world.wall_us + INT64_C(3600000000);
+	uint64_t uid = request->ops[0].enqueue.uid;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_DELAYED);
+	world.boot_us += 5000000;
+	world.wall_us += 5000000;
+	int64_t next_us = 0;
+	for (int i = 0; i < 20 && next_us <= world.boot_us; i++) /* until nothing is left to be done at once */
+		next_us = engine_step(world.engine, world.boot_us, world.wall_us);
+	assert_true(next_us <= world.boot_us + 1000000);
+	world.boot_us = next_us;
+	world.wall_us += INT64_C(7200000000);
+	world_step(&world);
+	assert_int_equal(world_state(&world, uid), JOB_WAITING);
+	world_close(&world);
+}
+
+static void a_wait_hears_of_a_deletion(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t uid = world_enqueue(&world, "q", "");
+	struct request *wait = job_request(&world, OP_WAIT, uid);
+	wait->ops[0].job.wait_ms = 10000;
+	assert_null(world_ask(&world, wait));
+	assert_int_equal(world_by_hand(&world, OP_DELETE, uid), E_OK);
+	assert_true(world_answered(&world, wait));
+	request_drop(wait);
+	world_close(&world);
+}
+
+/* A job's own retry policy is a row that it points to. */
+static void a_policy_of_its_own_survives_a_restart(void **state)
+{
+	static const struct retry_policy own = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 7 };
+	struct world world;
+	uint64_t uids[1];
+	(void)state;
+	world_open(&world);
+	struct request *request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.retry = &own;
+	uint64_t uid = request->ops[0].enqueue.uid;
+	assert_int_equal(world_err(&world, request), E_OK);
+	world_crash(&world);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_DELAYED);
+	world_crash(&world);
+	world_pass(&world, 8);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	world_close(&world);
+}
+
+static struct request *slice_request(struct world *world, uint64_t number, const uint64_t *uids, const uint64_t *versions, uint32_t count)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_SLICE;
+	request->ops[0].operation = (struct op_operation){ .number = number, .action = OP_CANCEL, .uids = uids, .versions = versions,
+		                                           .count = count, .next_uid = 77, .next_phase = 1 };
+	return request;
+}
+
+/* Bulk work touches what was there when it began, as it was: what came or changed since is skipped and counted. Its cursor is on disk. */
+static void bulk_work_leaves_alone_what_changed_since(void **state)
+{
+	struct world world;
+	uint64_t uids[3], versions[3];
+	(void)state;
+	world_open(&world);
+	for (int i = 0; i < 2; i++)
+		uids[i] = world_enqueue(&world, "q", "");
+	struct request *start = request_new(&world, 1);
+	start->ops[0].kind = OP_OPERATION_START;
+	start->ops[0].operation = (struct op_operation){ .number = uid_next(&world.maker, world.wall_us), .action = OP_CANCEL };
+	uint64_t number = start->ops[0].operation.number;
+	assert_int_equal(world_err(&world, start), E_OK);
+	assert_int_equal(world_by_hand(&world, OP_REPRIORITISE, uids[0]), E_OK);
+	uids[2] = world_enqueue(&world, "q", "");
+	for (int i = 0; i < 3; i++)
+		versions[i] = job_at(&world.engine->index, job_find(&world.engine->index, uids[i]))->version;
+	struct request *slice = slice_request(&world, number, uids, versions, 3);
+	assert_ptr_equal(world_ask(&world, slice), slice);
+	assert_int_equal(slice->ops[0].result.err, E_OK);
+	assert_int_equal(slice->ops[0].result.operation->done, 1);
+	assert_int_equal(slice->ops[0].result.operation->skipped, 2);
+	request_drop(slice);
+	assert_int_equal(world_state(&world, uids[0]), JOB_WAITING);
+	assert_int_equal(world_state(&world, uids[1]), JOB_CANCELLED);
+	assert_int_equal(world_state(&world, uids[2]), JOB_WAITING);
+	world_crash(&world);
+	slice = slice_request(&world, number, NULL, NULL, 0);
+	uint32_t slot = operation_find(&world.engine->index, number);
+	assert_int_not_equal(slot, SLOT_NONE);
+	const struct operation_row *row = &((struct running *)pool_at(&world.engine->index.operations, slot))->row;
+	assert_int_equal(row->cursor_uid, 77);
+	assert_int_equal(row->cursor_phase, 1);
+	slice->ops[0].operation.last = true;
+	assert_int_equal(world_err(&world, slice), E_OK);
+	assert_int_equal(operation_find(&world.engine->index, number), SLOT_NONE);
+	world_close(&world);
+}
+
 static void large_payloads_are_staged(void **state)
 {
 	struct world world;
@@ -331,6 +533,60 @@ static void retention_keeps_the_newest(void **state)
 	for (int i = 0; i < 4; i++)
 		world_pass(&world, 40000);
 	assert_int_equal(world_state(&world, uids[9]), JOB_STATE_COUNT);
+	world_close(&world);
+}
+
+/* Who ended last is kept, also when the wall clock was put back in between. */
+static void retention_goes_by_the_order_of_ends(void **state)
+{
+	struct world world;
+	uint64_t uids[6];
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"keep_completed\":{\"count\":2,\"age_ms\":0,\"bytes\":0}}");
+	for (int i = 0; i < 6; i++) {
+		if (i == 4)
+			world.wall_us -= INT64_C(3600000000);
+		world_enqueue(&world, "q", "");
+		assert_int_equal(world_claim(&world, "q", 1, &uids[i]), 1);
+		assert_int_equal(world_lease(&world, OP_COMPLETE, uids[i], "token-1", VERDICT_POLICY, 0), E_OK);
+		world_pass(&world, 1);
+	}
+	world_pass(&world, 3000);
+	assert_int_equal(world_state(&world, uids[3]), JOB_STATE_COUNT);
+	assert_int_equal(world_state(&world, uids[4]), JOB_COMPLETED);
+	assert_int_equal(world_state(&world, uids[5]), JOB_COMPLETED);
+	world_close(&world);
+}
+
+/* The id of a job that retention takes in one change-set is given again: never in the same one, where the old row still stands. */
+static void retention_and_the_same_id_do_not_meet(void **state)
+{
+	struct world world;
+	uint64_t uids[2];
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"keep_completed\":{\"count\":1,\"age_ms\":0,\"bytes\":0}}");
+	for (int i = 0; i < 2; i++) {
+		struct request *request = enqueue_request(&world, "q", "", i ? "" : "x");
+		assert_int_equal(world_err(&world, request), E_OK);
+		assert_int_equal(world_claim(&world, "q", 1, &uids[i]), 1);
+		assert_int_equal(world_lease(&world, OP_COMPLETE, uids[i], "token-1", VERDICT_POLICY, 0), E_OK);
+	}
+	world_manual(&world, true);
+	struct request *before = enqueue_request(&world, "q", "", ""), *again = enqueue_request(&world, "q", "", "x");
+	world_push(&world, before);
+	world_pass(&world, 1100);
+	world_push(&world, again);
+	for (int i = 0; i < 6 && store_mem_in_flight(world.store); i++)
+		world_settle(&world, SETTLE_APPLY);
+	assert_true(world_answered(&world, before));
+	assert_true(world_answered(&world, again));
+	assert_int_equal(again->err, E_OK);
+	assert_int_equal(again->ops[0].result.err, E_OK);
+	request_drop(before);
+	request_drop(again);
+	world_manual(&world, false);
 	world_close(&world);
 }
 
@@ -550,16 +806,26 @@ int main(void)
 		cmocka_unit_test(jobs_go_first_in_first_out_by_priority),
 		cmocka_unit_test(failures_back_off_and_end),
 		cmocka_unit_test(a_lost_lease_stalls_once_then_fails),
+		cmocka_unit_test(an_earlier_lease_under_the_same_token_is_stale),
+		cmocka_unit_test(a_verdict_says_head_or_tail),
+		cmocka_unit_test(a_resumed_queue_serves_who_waits),
 		cmocka_unit_test(a_waiting_claim_gets_the_next_job),
 		cmocka_unit_test(groups_take_turns_within_their_limits),
+		cmocka_unit_test(a_place_in_the_queue_goes_to_another_group),
 		cmocka_unit_test(rates_are_exact),
 		cmocka_unit_test(ids_are_kept),
 		cmocka_unit_test(a_restart_is_invisible_to_workers),
 		cmocka_unit_test(deliveries_leave_after_the_commit),
 		cmocka_unit_test(time_to_live_and_delays),
+		cmocka_unit_test(a_jump_of_the_wall_clock_is_noticed),
+		cmocka_unit_test(a_wait_hears_of_a_deletion),
+		cmocka_unit_test(a_policy_of_its_own_survives_a_restart),
+		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
+		cmocka_unit_test(retention_goes_by_the_order_of_ends),
+		cmocka_unit_test(retention_and_the_same_id_do_not_meet),
 		cmocka_unit_test(an_id_is_free_once_its_job_is_deleted_and_only_once),
 		cmocka_unit_test(a_deleted_queue_waits_for_no_delivery),
 		cmocka_unit_test(a_queue_that_pulls_again_delivers_no_more),

@@ -79,7 +79,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	job->expire_us = 0;
 	job->flags &= (uint16_t)~ROW_CANCEL;
 	dirty->outcome = ending->outcome;
-	dirty->finished_us = index->wall_us;
+	dirty->finished_us = index->now_us; /* as starts are: the wall clock may jump, and retention goes by the order of ends */
 	dirty->result = NULL;
 	if (ending->result.len || ending->result_body || ending->error.len || job->table == TABLE_DONE) { /* there: an earlier run's goes */
 		dirty->result = ARENA_NEW(&engine->open->cs.arena, struct job_result);

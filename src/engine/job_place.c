@@ -251,4 +251,6 @@ void job_detach(struct index *index, uint32_t slot)
 	group_refresh(index, job->group);
 	if (job->state == JOB_DELAYED)
 		queue_refresh(index, job->queue);
+	if (job->state == JOB_ACTIVE)
+		queue_flag(index, job->queue); /* its place in the queue may be another group's */
 }

@@ -1,5 +1,6 @@
-/* src/engine/recover.c: memory from rows: one scan. Leases get a full term, so that workers notice nothing; deliveries that were under way go back
- * to the head of their queue, for their thread is gone; rates stay shut for the rest of the window that may have been used before. */
+/* src/engine/recover.c: memory from rows: one scan. Leases get a full term, so that workers notice nothing; rates stay shut for the rest of the
+ * window that may have been used before. Then, as the first change: deliveries that were under way go back to the head of their queue, for their
+ * thread is gone, and bulk operations go on. */
 #include "engine/engine_priv.h"
 #include "base/check.h"
 #include "base/json.h"
@@ -184,6 +185,18 @@ static enum err recover_operations(struct engine *engine)
 	return E_OK;
 }
 
+enum err recover_resume(struct engine *engine)
+{
+	struct mark mark = batch_mark(engine->open);
+	enum err err = recover_deliveries(engine);
+	err = err ? err : recover_operations(engine);
+	if (err)
+		batch_undo(engine->open, &engine->index, mark);
+	else
+		engine->resumed_seq = engine->next_seq;
+	return err;
+}
+
 static const struct scan_visitor *recover_visitor(struct engine *engine, struct scan_visitor *visitor)
 {
 	*visitor = (struct scan_visitor){
@@ -217,15 +230,12 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
+	engine->resumed_seq = 0;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
 	arena_reset(&engine->scratch);
 	if (err)
 		return problem_set(problem, err, "store", "Reading the store failed: %s", err_sentence(err));
-	if (!engine->open)
-		engine->open = batch_new();
 	for (uint32_t slot = 0; slot < index->queues.used && !err; slot++)
 		err = queue_sort_waiting(index, slot);
-	err = err ? err : engine->open ? recover_deliveries(engine) : E_NOMEM;
-	err = err ? err : recover_operations(engine);
 	return err ? problem_set(problem, err, "store", "%s", err_sentence(err)) : E_OK;
 }

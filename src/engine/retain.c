@@ -52,7 +52,7 @@ static bool retain_state(struct engine *engine, uint32_t queue_slot, enum job_st
 	const struct store_verbs *verbs = engine->store->verbs;
 	uint64_t count = queue->counts.final[state], uid = 0, bytes;
 	uint32_t surplus = retain_surplus(keep, count, queue->counts.final_bytes[state]);
-	int64_t at_us = 0, cutoff_us = keep->age_ms ? engine->index.wall_us - keep->age_ms * 1000 : INT64_MIN;
+	int64_t at_us = 0, cutoff_us = keep->age_ms ? engine->index.now_us - keep->age_ms * 1000 : INT64_MIN;
 	if (!count || (!surplus && !keep->age_ms))
 		return false;
 	if (surplus && verbs->nth_final(engine->store, queue->number, state, surplus, &at_us, &uid, &bytes))
@@ -108,8 +108,8 @@ static bool retain_round(struct engine *engine)
 {
 	struct index *index = &engine->index;
 	uint32_t slices = 0;
-	if (retain_in_flight(engine))
-		return true;
+	if (retain_in_flight(engine) || engine->flying >= engine->store->in_flight_max)
+		return true; /* a range leaves in the step that made it: the ids that it frees are not given in its own change-set */
 	for (uint32_t n = 0; n < index->queues.used && slices < SLICES_A_ROUND; n++) {
 		uint32_t slot = engine->retain_queue++ % index->queues.used;
 		const struct queue *queue = queue_at(index, slot);

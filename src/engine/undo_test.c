@@ -95,6 +95,40 @@ static void an_unknown_outcome_rebuilds(void **state)
 	world_close(&world);
 }
 
+/* The first commit after a restart hands back the calls of the process that died, and wakes bulk work. Refused, it is made again. */
+static void a_restart_on_a_full_disk_forgets_no_delivery(void **state)
+{
+	struct world world;
+	struct store *store;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}");
+	uint64_t uid = world_enqueue(&world, "web", "");
+	struct request *start = request_new(&world, 1);
+	start->ops[0].kind = OP_OPERATION_START;
+	start->ops[0].operation = (struct op_operation){ .number = uid_next(&world.maker, world.wall_us), .action = OP_RETRY };
+	assert_int_equal(world_err(&world, start), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_ACTIVE);
+	assert_int_equal(store_mem_share(store_mem_disk(world.store), &store), E_OK);
+	world_close(&world);
+	store_mem_set_automatic(store, false);
+	world.store = store;
+	world.engine = engine_new(&world.config, store);
+	assert_non_null(world.engine);
+	assert_int_equal(engine_start(world.engine, world.boot_us, world.wall_us, NULL), E_OK);
+	for (int refused = 0; refused < 2; refused++) {
+		world_pass(&world, 2000);
+		assert_int_equal(store_mem_in_flight(world.store), 1);
+		world_settle(&world, SETTLE_REFUSE);
+		assert_int_equal(world_effects(&world, EFFECT_DELIVER), 0);
+	}
+	world_manual(&world, false);
+	world_pass(&world, 2000);
+	assert_int_equal(world_effects(&world, EFFECT_DELIVER), 1);
+	assert_int_equal(world_effects(&world, EFFECT_OPERATION), 1);
+	world_close(&world);
+}
+
 /* ---- what others were told, or wait for ---- */
 
 static void a_repeat_goes_on_when_its_twin_is_refused(void **state)
@@ -416,6 +450,7 @@ int main(void)
 		cmocka_unit_test(an_atomic_request_is_all_or_nothing),
 		cmocka_unit_test(a_refused_commit_changes_nothing),
 		cmocka_unit_test(an_unknown_outcome_rebuilds),
+		cmocka_unit_test(a_restart_on_a_full_disk_forgets_no_delivery),
 		cmocka_unit_test(a_repeat_goes_on_when_its_twin_is_refused),
 		cmocka_unit_test(a_repeat_survives_an_unknown_outcome),
 		cmocka_unit_test(nobody_hears_of_an_end_that_was_undone),

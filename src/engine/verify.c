@@ -124,9 +124,56 @@ static int verify_compare_uids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void dump_queue(const struct queue *queue, struct buf *out)
+{
+	const struct queue_counts *counts = &queue->counts;
+	buf_addf(out, "queue %u " STR_FMT "/" STR_FMT "%s %.*s enqueued=%llu started=%llu", queue->number, STR_ARG(queue->namespace_name),
+	         STR_ARG(queue->name), queue->paused ? " paused" : "", (int)queue->kept->text->len, queue->kept->text->bytes,
+	         (unsigned long long)counts->enqueued, (unsigned long long)counts->started);
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		buf_addf(out, " %llu/%llu/%llu", (unsigned long long)counts->ended[state], (unsigned long long)counts->final[state],
+		         (unsigned long long)counts->final_bytes[state]);
+	buf_add_byte(out, '\n');
+}
+
+static void dump_groups(const struct index *index, uint32_t queue, struct buf *out) /* in no order: each is told with its sum */
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
+		const struct group *group = group_at(index, slot);
+		if (!group->key.ptr || group->queue != queue || (!group->paused && !group->settings.has_concurrency && !group->settings.has_rate))
+			continue;
+		sum += str_hash(group->key, (group->paused ? 1 : 2) + (group->settings.has_concurrency ? 10 + group->settings.concurrency : 0));
+		count++;
+	}
+	buf_addf(out, "groups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
+static void dump_operations(const struct index *index, struct buf *out)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t slot = 0; slot < index->operations.used; slot++) {
+		const struct running *running = pool_at(&index->operations, slot);
+		const struct operation_row *row = &running->row;
+		if (!running->live)
+			continue;
+		sum += map_mix(row->number + map_mix(row->cursor_uid + row->cursor_phase) + row->done * 3 + row->skipped * 5 + row->failed * 7 + row->state);
+		count++;
+	}
+	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
 void engine_dump(const struct engine *engine, struct buf *out)
 {
 	const struct index *index = &engine->index;
+	for (uint32_t number = 1; number < index->next_queue_number; number++) {
+		uint32_t slot = queue_find_number(index, number);
+		if (slot == SLOT_NONE)
+			continue;
+		dump_queue(queue_at(index, slot), out);
+		dump_groups(index, slot, out);
+	}
+	dump_operations(index, out);
 	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);

@@ -390,6 +390,54 @@ static void bodies_that_nothing_references_are_swept(void **state)
 	assert_text(suite_view(suite, 1)->definition.payload, "");
 }
 
+static void a_job_that_finishes(struct suite *suite, uint64_t uid, bool with_bodies)
+{
+	struct job_write *write = suite_job(suite, TABLE_NONE, TABLE_DONE, uid, 1);
+	struct job_definition *definition = suite_definition(suite, write, NULL);
+	struct job_result *result = suite_result(suite, write, "", "");
+	write->row.state = JOB_COMPLETED;
+	write->row.finished_us = 10;
+	definition->payload = STR("");
+	definition->payload_body = 1;
+	write->row.flags = ROW_EDITED;
+	write->row.edited_body = 2;
+	result->result_body = 3;
+	for (uint64_t number = 1; with_bodies && number <= 3; number++)
+		add_chunk(suite, number, 0, "body");
+}
+
+/* Bodies go with their job, by a deletion and by a range alike: the next one that names them finds nothing. */
+static void bodies_go_with_their_job(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_commit(suite);
+	for (uint64_t uid = 1; uid <= 4; uid += 2) {
+		suite_begin(suite);
+		a_job_that_finishes(suite, uid, true);
+		suite_commit(suite);
+		assert_text(suite_view(suite, uid)->definition.payload, "body");
+		suite_begin(suite);
+		if (uid == 1) {
+			struct range_delete *range = change_add(&suite->cs, ranges);
+			assert_non_null(range);
+			*range = (struct range_delete){ .queue = 1, .state = JOB_COMPLETED, .up_to_us = 10, .up_to_uid = uid };
+		} else {
+			suite_job(suite, TABLE_DONE, TABLE_NONE, uid, 1);
+		}
+		suite_commit(suite);
+		assert_null(suite_view(suite, uid));
+		suite_begin(suite);
+		a_job_that_finishes(suite, uid + 1, false);
+		suite_commit(suite);
+		const struct job_view *view = suite_view(suite, uid + 1);
+		assert_text(view->definition.payload, "");
+		assert_text(view->edited_payload, "");
+		assert_text(view->result.result, "");
+	}
+}
+
 /* ---- retention ---- */
 
 static void nth_final(struct suite *suite, uint32_t n, int64_t us, uint64_t uid, uint64_t bytes)
@@ -1055,6 +1103,7 @@ int conformance_run(struct factory *factory)
 		TEST(rows_must_be_where_the_change_set_says),
 		TEST(large_payloads_are_staged_then_referenced),
 		TEST(bodies_that_nothing_references_are_swept),
+		TEST(bodies_go_with_their_job),
 		TEST(ranges_remove_the_oldest_final_jobs),
 		TEST(small_rows_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),

@@ -41,6 +41,18 @@ static void copy_file(const char *from, const char *to)
 		CHECK(fclose(out) == 0);
 }
 
+static bool integrity_holds(const char *name)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	CHECK(sqlite3_open(name, &db) == SQLITE_OK);
+	CHECK(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &stmt, NULL) == SQLITE_OK);
+	bool holds = sqlite3_step(stmt) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0;
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return holds;
+}
+
 /* What a daemon would find that is started now, this one having been killed. */
 static uint64_t seq_after_a_crash(void)
 {
@@ -57,6 +69,7 @@ static uint64_t seq_after_a_crash(void)
 	CHECK(!store_sqlite_open(&(struct store_sqlite_options){ .path = copy_path, .unlocked = true }, &store, &problem));
 	CHECK(!store->verbs->take(store, &meta));
 	store->verbs->close(store);
+	CHECK(integrity_holds(copy_path));
 	remove_store(copy_path);
 	return meta.commit_seq;
 }
@@ -153,6 +166,7 @@ struct trial {
 	struct work work;
 	const struct fault *fault;
 	bool failed; /* the fault came */
+	uint64_t unknown;
 };
 
 static void trial_model_commit(struct trial *trial)
@@ -186,6 +200,18 @@ static void trial_reopen(struct trial *trial)
 		trial_model_commit(trial);
 }
 
+/* Until it is opened again a store in doubt commits nothing, also when the disk is well by now. */
+static void trial_insist(struct trial *trial)
+{
+	struct work work = trial->work;
+	struct outcome outcome;
+	suite_begin(&trial->disk);
+	work_fill(&work, &trial->disk);
+	trial->disk.store->verbs->submit(trial->disk.store, &trial->disk.cs);
+	suite_wait(&trial->disk, &outcome);
+	CHECK(outcome.err == E_OUTCOME_UNKNOWN);
+}
+
 static void trial_commit(struct trial *trial)
 {
 	struct work work = trial->work;
@@ -201,6 +227,9 @@ static void trial_commit(struct trial *trial)
 		trial_model_commit(trial);
 	} else if (outcome.err == E_OUTCOME_UNKNOWN) {
 		unknown++;
+		trial->unknown++;
+		if (!trial->fault->lasts)
+			trial_insist(trial);
 		trial_reopen(trial);
 	} else {
 		CHECK(outcome.err == E_STORE_FULL || outcome.err == E_NOMEM);
@@ -239,11 +268,16 @@ static bool try_nth(const struct fault *fault, uint64_t nth)
 			trial_ask(&trial);
 	}
 	trial.failed |= fault_heal(fault);
+	if (fault->where == DISK && fault->kind == FAULT_SYNC && trial.failed) {
+		trial_commit(&trial); /* whatever sync failed, a checkpoint's too: nothing is trusted that was written through that handle */
+		CHECK(trial.unknown);
+	}
 	suite_close(&trial.disk);
 	suite_open(&again, &plain_factory);
 	CHECK(again.meta.commit_seq == trial.model.meta.commit_seq);
 	CHECK(work_hash(&trial.work, &again) == work_hash(&trial.work, &trial.model));
 	suite_close(&again);
+	CHECK(integrity_holds(path));
 	suite_close(&trial.model);
 	remove_store(path);
 	return trial.failed;

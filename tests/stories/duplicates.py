@@ -51,5 +51,17 @@ def idempotency_key_replays(ruche):
     api.refused("POST", "/v1/jobs", {"queue": "keyed", "payload": {"n": 2}}, status=409, code="idempotency_mismatch", headers=key)
 
 
+@story
+def keys_belong_to_their_token(ruche):
+    """Another token's request under the same key is another request: it is done, and its own repeats are replays of it."""
+    mine, key = ruche.api, {"Idempotency-Key": "order-1"}
+    theirs = mine.again(mine.post("/v1/tokens", {"name": "theirs", "scopes": ["enqueue"]})["token"])
+    first = mine.post("/v1/jobs", {"queue": "keyed", "payload": "mine"}, headers=key)["uid"]
+    other = theirs.post("/v1/jobs", {"queue": "keyed", "payload": "theirs"}, headers=key)["uid"]
+    check(other != first, "another token's answer was replayed")
+    equal(theirs.post("/v1/jobs", {"queue": "keyed", "payload": "theirs"}, headers=key)["uid"], other, "their own replay")
+    equal(mine.states("keyed")["waiting"], 2, "waiting")
+
+
 if __name__ == "__main__":
     run()

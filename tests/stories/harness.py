@@ -15,6 +15,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -429,12 +430,30 @@ class Daemon:
                 pass
             time.sleep(0.01)
 
-    def kill(self):
-        """kill -9, at once."""
+    def kill(self, look=True):
+        """kill -9, at once; and SQLite must find the file whole."""
         self.process.kill()
         self.process.wait()
         if getattr(self, "api", None):
             self.api.close()
+        if look:
+            equal(self.integrity(), "ok", "integrity_check after kill -9")
+
+    def integrity(self):
+        """What SQLite thinks of the file, on a copy: recovery itself is left to the daemon."""
+        copy = os.path.join(self.directory, "copy.db")
+        for suffix in ("", "-wal"):
+            if os.path.exists(self.store + suffix):
+                shutil.copyfile(self.store + suffix, copy + suffix)
+        if not os.path.exists(copy):
+            return "ok"  # killed before there was a file
+        database = sqlite3.connect(copy)
+        verdict = database.execute("PRAGMA integrity_check").fetchone()[0]
+        database.close()
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(copy + suffix):
+                os.unlink(copy + suffix)
+        return verdict
 
     def restart(self):
         self.kill()

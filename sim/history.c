@@ -1,0 +1,170 @@
+/* sim/history.c: a job's life as its events tell it. Rows are coalesced per change-set and events are not, so what happened in between is seen
+ * only here: each event must be possible after the one before, and what they add up to must be what the row says. */
+#include "sim/shadow.h"
+#include "base/check.h"
+#include "base/uid.h"
+
+#define IS(state)  (1u << JOB_##state)
+#define UNSTARTED  (IS(WAITING) | IS(DELAYED))
+#define FINAL      (IS(COMPLETED) | IS(FAILED) | IS(CANCELLED) | IS(EXPIRED))
+#define SAME       UINT32_MAX
+#define GONE       0u
+
+static const struct { /* what it must have been, and what it is then */
+	uint32_t from, to;
+} history_moves[EVENT_TYPE_COUNT] = {
+	[EVENT_ENQUEUED] = { GONE, UNSTARTED },
+	[EVENT_ACTIVE] = { IS(WAITING), IS(ACTIVE) },
+	[EVENT_COMPLETED] = { IS(ACTIVE), IS(COMPLETED) }, /* rule 2: once, then only after a retry and another start */
+	[EVENT_FAILED] = { IS(ACTIVE), IS(FAILED) },
+	[EVENT_RETRYING] = { IS(ACTIVE), UNSTARTED },
+	[EVENT_STALLED] = { IS(ACTIVE), IS(WAITING) },
+	[EVENT_RELEASED] = { IS(ACTIVE), IS(WAITING) },
+	[EVENT_SNOOZED] = { IS(ACTIVE), IS(DELAYED) },
+	[EVENT_CANCEL_REQUESTED] = { IS(ACTIVE), SAME },
+	[EVENT_PROGRESS] = { IS(ACTIVE), SAME },
+	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE), IS(CANCELLED) },
+	[EVENT_EXPIRED] = { UNSTARTED, IS(EXPIRED) },
+	[EVENT_RETRIED] = { FINAL, UNSTARTED }, /* rule 8: the only way back */
+	[EVENT_PROMOTED] = { IS(DELAYED), IS(WAITING) },
+	[EVENT_WAITING] = { IS(DELAYED), IS(WAITING) },
+	[EVENT_REPRIORITISED] = { UNSTARTED, SAME },
+	[EVENT_MOVED] = { UNSTARTED, SAME },
+	[EVENT_DELETED] = { UNSTARTED | FINAL, GONE },
+};
+
+static void history_count(struct shadow_queue *queue, enum event_type type)
+{
+	queue->events.enqueued += type == EVENT_ENQUEUED;
+	queue->events.started += type == EVENT_ACTIVE;
+	queue->events.ended[JOB_COMPLETED] += type == EVENT_COMPLETED;
+	queue->events.ended[JOB_FAILED] += type == EVENT_FAILED;
+	queue->events.ended[JOB_CANCELLED] += type == EVENT_CANCELLED;
+	queue->events.ended[JOB_EXPIRED] += type == EVENT_EXPIRED;
+}
+
+/* Rules 3 and 4: a lease is lost only after a whole term: since it was granted, since it was last renewed, since the daemon came back. */
+static void history_stalled(struct shadow *shadow, struct shadow_job *job, const struct changeset *cs)
+{
+	shadow->stalls++;
+	if (job->row.state != JOB_ACTIVE)
+		return; /* granted in this very change-set */
+	int64_t since_us = job->row.started_us > shadow->terms_us ? job->row.started_us : shadow->terms_us;
+	if (job->renewed_us > since_us)
+		since_us = job->renewed_us;
+	CHECK(cs->engine_us >= since_us + job->row.lease_ms * 1000);
+}
+
+/* What an event says of the row before it. Only of a row that did not start in this very change-set. */
+static void history_judge(const struct shadow_job *job, const struct changeset *cs, enum event_type type)
+{
+	const struct job_row *row = &job->row;
+	if (type == EVENT_EXPIRED)
+		CHECK(!job->started && (!job->exists || (row->expire_us && row->expire_us <= cs->engine_us))); /* only what never started, in its time */
+	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && !(row->flags & ROW_DUE_WALL))
+		CHECK(row->due_us <= cs->engine_us);
+	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_RELEASED || type == EVENT_SNOOZED)
+		CHECK(!job->cancel); /* who was asked to stop does not come back */
+}
+
+static void history_event(struct shadow *shadow, const struct changeset *cs, struct shadow_job *job, enum event_type type)
+{
+	uint32_t from = history_moves[type].from, to = history_moves[type].to;
+	if (type == EVENT_DUPLICATE)
+		return;
+	bool possible = from == GONE ? !job->may_be : (job->may_be & from) != 0;
+	CHECK(possible || job->moved_seq == cs->seq); /* two queues tell of a move, each for itself: their order is not known */
+	if (job->moved_seq == cs->seq)
+		job->may_be = UINT32_MAX;
+	else if (to != SAME)
+		job->may_be = to;
+	history_judge(job, cs, type);
+	job->last = type;
+	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));
+	job->started += type == EVENT_ACTIVE;
+	job->made += type == EVENT_RETRYING;
+	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_FAILED || type == EVENT_CANCELLED) {
+		job->tries = job->tries_seq == cs->seq ? job->tries + 1 : 1;
+		job->tries_seq = cs->seq;
+	}
+	switch (type) {
+	case EVENT_STALLED:
+		job->stalls++;
+		history_stalled(shadow, job, cs);
+		break;
+	case EVENT_COMPLETED: job->ended_seq = cs->seq; break;
+	case EVENT_RETRIED:
+		job->made = job->stalls = 0;
+		job->retried_seq = cs->seq;
+		break;
+	case EVENT_DELETED:
+		job->deleted_seq = cs->seq;
+		job->deleted |= !job->exists; /* came and went at once: no row tells of it */
+		break;
+	default: break;
+	}
+}
+
+static bool history_next(struct str *lines, enum event_type *type, uint64_t *uid)
+{
+	size_t end = str_index(*lines, '\n');
+	struct str line = { lines->ptr, end };
+	if (!lines->len)
+		return false;
+	*lines = str_from(*lines, end + 1);
+	size_t blank = str_index(line, ' ');
+	struct str name = { line.ptr, blank }, text = { line.ptr + blank + 1, UID_TEXT_BYTES - 1 };
+	CHECK(blank + UID_TEXT_BYTES <= line.len);
+	CHECK(uid_parse(text, uid) == E_OK);
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		if (str_eq(name, str_of(event_type_name((enum event_type)i)))) {
+			*type = (enum event_type)i;
+			return true;
+		}
+	CHECK(!"an event of no known type");
+	return false;
+}
+
+void history_read(struct shadow *shadow, const struct changeset *cs)
+{
+	for (int pass = 0; pass < 2; pass++) /* who moved, then everything */
+		for (uint32_t i = 0; i < cs->events.count; i++) {
+			const struct event_row *row = &cs->events.items[i];
+			struct str lines = row->lines;
+			enum event_type type;
+			uint64_t uid;
+			uint32_t count = 0;
+			for (; history_next(&lines, &type, &uid); count++) {
+				if (!uid)
+					continue; /* of the queue itself */
+				struct shadow_job *job = shadow_open(shadow, uid);
+				if (pass == 0 && type == EVENT_MOVED)
+					job->moved_seq = cs->seq;
+				if (pass == 0)
+					continue;
+				history_count(shadow_queue(shadow, row->queue), type);
+				history_event(shadow, cs, job, type);
+			}
+			CHECK(count == row->count);
+			CHECK(row->seq == cs->seq);
+		}
+}
+
+/* The row against the events: also of a row that was changed twice in one change-set nothing is lost. */
+void history_agree(struct shadow_job *job, const struct job_row *row)
+{
+	CHECK(job->may_be & 1u << row->state);
+	job->may_be = 1u << row->state;
+	CHECK(row->attempts_started == job->started);
+	if (job->ended_seq == row->version)
+		job->completed_fence = row->fence;
+	if (job_state_is_final(row->state)) { /* the last attempt may have counted */
+		CHECK(row->attempts_made - job->made <= 1);
+		CHECK(row->stalls - job->stalls <= 1);
+		job->made = row->attempts_made;
+		job->stalls = row->stalls;
+	} else { /* rule 3: neither a crash nor a release consumes an attempt; a lost lease consumes one stall */
+		CHECK(row->attempts_made == job->made);
+		CHECK(row->stalls == job->stalls);
+	}
+}
