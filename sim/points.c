@@ -70,6 +70,7 @@ DYING(take, (struct store *store, struct store_meta *out), (trial->inner, out))
 DYING(load, (struct store *store, struct load *load, struct arena *arena), (trial->inner, load, arena))
 DYING(nth_final, (struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *us, uint64_t *uid, uint64_t *bytes),
       (trial->inner, queue, state, n, us, uid, bytes))
+DYING(far, (struct store *store, struct far_page *page, struct arena *arena), (trial->inner, page, arena))
 DYING(scan, (struct store *store, const struct scan_visitor *visitor), (trial->inner, visitor))
 DYING(reopen, (struct store *store, struct problem *problem), (trial->inner, problem))
 #undef DYING
@@ -80,6 +81,7 @@ static const struct store_verbs dying_verbs = {
 	.poll = dying_poll,
 	.load = dying_load,
 	.nth_final = dying_nth_final,
+	.far = dying_far,
 	.scan = dying_scan,
 	.reopen = dying_reopen,
 };

@@ -153,12 +153,13 @@ SEEN(take, (struct store *store, struct store_meta *out), (world->inner, out))
 SEEN(load, (struct store *store, struct load *load, struct arena *arena), (world->inner, load, arena))
 SEEN(nth_final, (struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *us, uint64_t *uid, uint64_t *bytes),
      (world->inner, queue, state, n, us, uid, bytes))
+SEEN(far, (struct store *store, struct far_page *page, struct arena *arena), (world->inner, page, arena))
 SEEN(scan, (struct store *store, const struct scan_visitor *visitor), (world->inner, visitor))
 SEEN(reopen, (struct store *store, struct problem *problem), (world->inner, problem))
 #undef SEEN
 
 static const struct store_verbs seen_verbs = {
-	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .scan = seen_scan, .reopen = seen_reopen,
+	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .far = seen_far, .scan = seen_scan, .reopen = seen_reopen,
 };
 
 static void world_forget_in_flight(struct world *world)

@@ -33,6 +33,7 @@ struct job_definition {
 #define ROW_CANCEL     2u /* cancel asked while active */
 #define ROW_LIFO       4u
 #define ROW_EDITED     8u /* the payload in force is the edited one (table body, see edited_body) */
+#define ROW_FAR        128u /* DELAYED, and far from its due time when it was written: an engine may let go of it, and finds it by store.h's far */
 
 struct job_row {
 	uint64_t uid;
