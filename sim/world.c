@@ -159,7 +159,8 @@ SEEN(reopen, (struct store *store, struct problem *problem), (world->inner, prob
 #undef SEEN
 
 static const struct store_verbs seen_verbs = {
-	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .far = seen_far, .scan = seen_scan, .reopen = seen_reopen,
+	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .far = seen_far,
+	.scan = seen_scan, .reopen = seen_reopen,
 };
 
 static void world_forget_in_flight(struct world *world)
@@ -211,6 +212,7 @@ static void world_boot(struct world *world)
 	struct engine_config config;
 	engine_config_default(&config);
 	config.deliveries_max = 6;
+	config.horizon_ms = 1 << world_below(world, 13); /* so that many delays and back-offs are far */
 	enum err err = store_mem_share(world->disk, &world->inner);
 	CHECK(!err);
 	store_mem_set_automatic(world->inner, false);

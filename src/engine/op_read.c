@@ -224,9 +224,10 @@ static enum err read_priorities(struct engine *engine, struct request *request, 
 		uint64_t sum = 0;
 		for (int state = 0; state < JOB_STATE_COUNT; state++)
 			sum += entry->live[state];
-		if (sum) {
+		if (sum + entry->far) {
 			all[at].priority = entry->priority;
-			memcpy(all[at++].live, entry->live, sizeof(entry->live));
+			memcpy(all[at].live, entry->live, sizeof(entry->live));
+			all[at++].live[JOB_DELAYED] += entry->far;
 		}
 		slot = entry->next;
 	}
@@ -253,13 +254,14 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 		out->states[state] = queue->live[state] + queue->counts.final[state];
 		out->ended[state] = queue->counts.ended[state];
 	}
+	out->states[JOB_DELAYED] += queue_far_jobs(queue);
 	if (queue->oldest != SLOT_NONE)
 		out->oldest_waiting_us = read_wall_us(index, job_at(index, queue->oldest)->since_us);
-	const struct heap_entry *delayed = heap_peek(&queue->delayed), *wall = heap_peek(&queue->delayed_wall);
-	if (delayed)
-		out->next_due_us = read_wall_us(index, delayed->major);
-	if (wall && (!delayed || wall->major < out->next_due_us))
-		out->next_due_us = wall->major;
+	int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
+	if (delayed_us != INT64_MAX)
+		out->next_due_us = read_wall_us(index, delayed_us);
+	if (wall_us != INT64_MAX && (delayed_us == INT64_MAX || wall_us < out->next_due_us))
+		out->next_due_us = wall_us;
 	flow_report(&queue->flow, index->now_us, out);
 	return whole ? read_priorities(engine, request, queue, out) : E_OK;
 }
