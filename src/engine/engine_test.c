@@ -22,6 +22,50 @@ static void a_job_lives_and_completes(void **state)
 	world_close(&world);
 }
 
+static uint32_t attempts_made(struct world *world, uint64_t uid) /* as committed */
+{
+	struct load load = { .uids = &uid, .uid_count = 1 };
+	struct arena arena = { 0 };
+	assert_int_equal(world->store->verbs->load(world->store, &load, &arena), E_OK);
+	uint32_t made = load.rows[0].attempts_made;
+	arena_fini(&arena);
+	return made;
+}
+
+/* Ended, well or not. What is handed back, put off or lost did not end. */
+static void attempts_made_are_those_that_ended(void **state)
+{
+	struct world world;
+	uint64_t uids[4], uid;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"max_stalls\":5,\"lease_ms\":1000,\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":0,\"jitter\":\"none\"}}");
+	uid = world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_RELEASE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_SNOOZE, uid, "token-1", VERDICT_POLICY, 10), E_OK);
+	world_pass(&world, 10);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	world_pass(&world, 1001); /* lost */
+	assert_int_equal(attempts_made(&world, uid), 0);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 1);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_COMPLETE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 2);
+	assert_int_equal(world_by_hand(&world, OP_RETRY, uid), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 0);
+	for (int i = 0; i < 2; i++) { /* as many failures as ever */
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_TAIL, 0), E_OK);
+	}
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	assert_int_equal(attempts_made(&world, uid), 2);
+	world_close(&world);
+}
+
 static void jobs_go_first_in_first_out_by_priority(void **state)
 {
 	struct world world;
@@ -547,6 +591,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_lives_and_completes),
+		cmocka_unit_test(attempts_made_are_those_that_ended),
 		cmocka_unit_test(jobs_go_first_in_first_out_by_priority),
 		cmocka_unit_test(failures_back_off_and_end),
 		cmocka_unit_test(a_lost_lease_stalls_once_then_fails),

@@ -48,7 +48,8 @@ struct job {
 	uint32_t older, newer;    /* WAITING: neighbours in its queue's list by age; later: the last ones */
 	int32_t priority;
 	uint32_t max_attempts;    /* 0: the policy's */
-	uint32_t attempts_started, attempts_made;
+	uint32_t attempts_started;
+	uint32_t attempts_made;   /* attempts that ended, well or not; not those that were given back, lost or cost nothing; anew after a retry by hand */
 	uint32_t bytes;
 	uint32_t dirty;           /* place in the open batch's list, or DIRTY_NONE */
 	uint16_t stalls;

@@ -44,7 +44,7 @@ struct job_row {
 	int32_t priority;
 	uint32_t policy;
 	uint32_t max_attempts;
-	uint32_t attempts_started, attempts_made, stalls;
+	uint32_t attempts_started, attempts_made, stalls; /* given out; ended, well or not, since the last retry by hand; lost */
 	int64_t rank;            /* order within (queue, group, priority) */
 	int64_t due_us;          /* DELAYED */
 	int64_t expire_us;       /* engine time before which it must have started; 0: none */
