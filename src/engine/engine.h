@@ -9,7 +9,7 @@ struct engine;
 
 struct engine_config {
 	uint32_t deliveries_max;    /* HTTP calls in flight, in all */
-	uint64_t backlog_max;       /* live jobs; above it enqueues get E_BACKLOG (0: no limit) */
+	uint64_t backlog_max;       /* live jobs in memory; above it enqueues get E_BACKLOG (0: no limit) */
 	uint64_t pending_bytes_max; /* of requests accepted and not yet applied; above it E_BACKLOG (0: 256 MiB) */
 	uint64_t event_rows_max;    /* kept event rows (100,000) */
 	int64_t event_age_ms;       /* 1 day */
