@@ -11,9 +11,9 @@
 #include "engine/engine_priv.h"
 #include "base/check.h"
 
-#define FAR_SLICE        200     /* rows of one look: well under a millisecond each, even when a disk has to be asked */
-#define FAR_LOOKS_A_STEP 4
-#define FAR_PAGES        8       /* to find the next one behind those that are being changed */
+#define FAR_SLICE        100     /* rows of one look: no 20 ms in a step, even when a disk has to be asked for each */
+#define FAR_LOOKS_A_STEP 2
+#define FAR_PAGES        16      /* to find the next one behind those that are being changed */
 #define FAR_PAUSE_US     1000000 /* after a look that failed */
 
 static int64_t far_clock_us(const struct index *index, enum far_clock clock)

@@ -365,9 +365,9 @@ static void a_burst_comes_in_slices(void **state)
 	world.boot_us += (HOUR_MS + 600000) * 1000;
 	world.wall_us += (HOUR_MS + 600000) * 1000;
 	while (left) {
-		assert_true(engine_step(world.engine, world.boot_us, world.wall_us) <= world.boot_us || left <= 800);
+		assert_true(engine_step(world.engine, world.boot_us, world.wall_us) <= world.boot_us || left <= 200);
 		engine_stats(world.engine, &stats);
-		assert_true(left - stats.far_jobs > 0 && left - stats.far_jobs <= 800);
+		assert_true(left - stats.far_jobs > 0 && left - stats.far_jobs <= 200);
 		left = stats.far_jobs;
 		engine_verify(world.engine);
 	}
