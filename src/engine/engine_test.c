@@ -296,6 +296,46 @@ static void time_to_live_and_delays(void **state)
 	world_close(&world);
 }
 
+static uint64_t moved_job(struct world *world, int64_t delay_ms, int64_t run_in_ms, int64_t move_delay_ms) /* into queue "there" */
+{
+	struct request *request = enqueue_request(world, "here", "", "");
+	struct op_enqueue *enqueue = &request->ops[0].enqueue;
+	uint64_t uid = enqueue->uid;
+	enqueue->ttl_ms = 1000;
+	enqueue->delay_ms = delay_ms;
+	enqueue->run_at_us = run_in_ms ? world->wall_us + run_in_ms * 1000 : 0;
+	assert_int_equal(world_err(world, request), E_OK);
+	request = job_request(world, OP_MOVE, uid);
+	request->ops[0].job.to.name = STR("there");
+	request->ops[0].job.delay_ms = move_delay_ms;
+	assert_int_equal(world_err(world, request), E_OK);
+	return uid;
+}
+
+static void a_moved_job_may_be_put_off(void **state)
+{
+	struct world world;
+	uint64_t uids[8];
+	(void)state;
+	world_open(&world);
+	uint64_t waited = moved_job(&world, 0, 0, 5000), delayed = moved_job(&world, 60000, 0, 5000), timed = moved_job(&world, 0, 60000, 5000);
+	uint64_t kept = moved_job(&world, 3000, 0, 0);
+	world_pass(&world, 3000);
+	assert_int_equal(world_claim(&world, "there", 8, uids), 1);
+	assert_true(uids[0] == kept);
+	world_pass(&world, 1999);
+	assert_int_equal(world_claim(&world, "there", 8, uids), 0);
+	world_pass(&world, 1);
+	assert_int_equal(world_claim(&world, "there", 2, uids), 2);
+	assert_true(uids[0] == waited);
+	assert_true(uids[1] == delayed);
+	world_pass(&world, 999); /* a second to live from then on */
+	assert_int_equal(world_state(&world, timed), JOB_WAITING);
+	world_pass(&world, 1);
+	assert_int_equal(world_state(&world, timed), JOB_EXPIRED);
+	world_close(&world);
+}
+
 static void large_payloads_are_staged(void **state)
 {
 	struct world world;
@@ -602,6 +642,7 @@ int main(void)
 		cmocka_unit_test(a_restart_is_invisible_to_workers),
 		cmocka_unit_test(deliveries_leave_after_the_commit),
 		cmocka_unit_test(time_to_live_and_delays),
+		cmocka_unit_test(a_moved_job_may_be_put_off),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
