@@ -627,6 +627,40 @@ static void new_groups_stand_behind_those_who_wait(void **state)
 	world_close(&world);
 }
 
+/* Made in no order, told in that of their keys, page by page, each once. */
+static void groups_are_told_in_pages(void **state)
+{
+	enum { GROUPS = 700, PAGE = 33 };
+	struct world world;
+	char key[24], after[24] = "";
+	uint32_t seen = 0;
+	bool more = true;
+	(void)state;
+	world_open(&world);
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		snprintf(key, sizeof(key), "g%03u", i * 317 % GROUPS);
+		world_enqueue(&world, "q", key);
+	}
+	while (more) {
+		struct request *request = queue_request(&world, OP_GROUPS, "q", "", "");
+		request->ops[0].queue.after = str_of(after);
+		request->ops[0].queue.limit = PAGE;
+		assert_ptr_equal(world_ask(&world, request), request);
+		const struct op_result *result = &request->ops[0].result;
+		more = result->more;
+		assert_int_equal(result->count, more ? PAGE : GROUPS % PAGE);
+		for (uint32_t i = 0; i < result->count; i++) {
+			snprintf(key, sizeof(key), "g%03u", seen++);
+			assert_true(str_eq(result->groups[i].key, str_of(key)));
+			assert_int_equal(result->groups[i].waiting, 1);
+		}
+		snprintf(after, sizeof(after), "%s", key);
+		request_drop(request);
+	}
+	assert_int_equal(seen, GROUPS);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -653,6 +687,7 @@ int main(void)
 		cmocka_unit_test(events_are_one_line_each),
 		cmocka_unit_test(the_oldest_is_known_whatever_happens),
 		cmocka_unit_test(new_groups_stand_behind_those_who_wait),
+		cmocka_unit_test(groups_are_told_in_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

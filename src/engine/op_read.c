@@ -352,29 +352,55 @@ static enum err read_group(struct engine *engine, struct request *request, const
 	return out->key.ptr ? E_OK : E_NOMEM;
 }
 
+/* The first so many by key, out of perhaps 100,000: no more than twice as many are ever sorted at once. */
+struct group_page {
+	const struct group **groups; /* room for twice `wanted` */
+	uint32_t count, wanted;
+	const struct group *last;    /* once there are enough: whoever comes after it does not count */
+};
+
+static void group_page_cut(struct group_page *page)
+{
+	qsort(page->groups, page->count, sizeof(*page->groups), group_order_compare);
+	if (page->count < page->wanted)
+		return;
+	page->count = page->wanted;
+	page->last = page->groups[page->count - 1];
+}
+
+static void group_page_add(struct group_page *page, const struct group *group)
+{
+	if (page->last && str_cmp(group->key, page->last->key) > 0)
+		return;
+	page->groups[page->count++] = group;
+	if (page->count == 2 * page->wanted)
+		group_page_cut(page);
+}
+
 enum err op_groups_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct index *index = &engine->index;
-	uint32_t queue = queue_find(index, op->queue.queue), count = 0, limit = op->queue.limit ? op->queue.limit : 100;
+	uint32_t queue = queue_find(index, op->queue.queue), limit = op->queue.limit ? op->queue.limit : 100;
 	(void)park;
 	if (queue == SLOT_NONE || queue_at(index, queue)->deleted)
 		return E_QUEUE_NOT_FOUND;
-	const struct group **order = ARENA_ARRAY(&engine->scratch, const struct group *, queue_at(index, queue)->groups + 1);
-	if (!order)
+	struct group_page page = { .wanted = limit + 1 }; /* one more tells that there is more */
+	page.groups = ARENA_ARRAY(&engine->scratch, const struct group *, 2 * page.wanted);
+	if (!page.groups)
 		return E_NOMEM;
 	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
 		const struct group *group = group_at(index, slot);
 		if (!group->key.ptr || group->queue != queue || !group->key.len)
 			continue;
 		if (op->queue.group.len ? str_eq(group->key, op->queue.group) : str_cmp(group->key, op->queue.after) > 0)
-			order[count++] = group;
+			group_page_add(&page, group);
 	}
-	qsort(order, count, sizeof(*order), group_order_compare);
-	op->result.more = count > limit;
-	op->result.count = count < limit ? count : limit;
+	group_page_cut(&page);
+	op->result.more = page.count > limit;
+	op->result.count = page.count < limit ? page.count : limit;
 	op->result.groups = ARENA_ARRAY(&request->arena, struct group_info, op->result.count + 1);
 	enum err err = op->result.groups ? E_OK : E_NOMEM;
 	for (uint32_t i = 0; i < op->result.count && !err; i++)
-		err = read_group(engine, request, order[i], &op->result.groups[i]);
+		err = read_group(engine, request, page.groups[i], &op->result.groups[i]);
 	return err;
 }
