@@ -296,6 +296,29 @@ static void time_to_live_and_delays(void **state)
 	world_close(&world);
 }
 
+static void an_attempt_writes_only_so_many_lines(void **state)
+{
+	struct world world;
+	uint64_t uids[1], uid;
+	(void)state;
+	world_open(&world);
+	uid = world_enqueue(&world, "q", "");
+	for (int attempt = 0; attempt < 2; attempt++) { /* each as many */
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		struct request *request = request_new(&world, LIMIT_LOG_LINES + 1);
+		for (uint32_t i = 0; i <= LIMIT_LOG_LINES; i++) {
+			request->ops[i].kind = OP_LOG;
+			request->ops[i].lease = (struct op_lease){ .uid = uid, .token = STR("token-1"), .body = STR("so far") };
+		}
+		assert_ptr_equal(world_ask(&world, request), request);
+		assert_int_equal(request->ops[LIMIT_LOG_LINES - 1].result.err, E_OK);
+		assert_int_equal(request->ops[LIMIT_LOG_LINES].result.err, E_TOO_LARGE);
+		request_drop(request);
+		assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_HEAD, 0), E_OK);
+	}
+	world_close(&world);
+}
+
 static uint64_t moved_job(struct world *world, int64_t delay_ms, int64_t run_in_ms, int64_t move_delay_ms) /* into queue "there" */
 {
 	struct request *request = enqueue_request(world, "here", "", "");
@@ -676,6 +699,7 @@ int main(void)
 		cmocka_unit_test(a_restart_is_invisible_to_workers),
 		cmocka_unit_test(deliveries_leave_after_the_commit),
 		cmocka_unit_test(time_to_live_and_delays),
+		cmocka_unit_test(an_attempt_writes_only_so_many_lines),
 		cmocka_unit_test(a_moved_job_may_be_put_off),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),

@@ -66,6 +66,7 @@ struct lease {
 	int64_t lease_ms;
 	int64_t started_us;
 	uint32_t worker;          /* slot of struct name */
+	uint32_t log_lines;       /* written under it, since the last restart */
 	bool delivery;
 };
 
