@@ -56,6 +56,14 @@ static enum err null_nth(struct store *store, uint32_t queue, enum job_state sta
 	return E_OK;
 }
 
+static enum err null_far(struct store *store, struct far_page *page, struct arena *arena)
+{
+	(void)store, (void)arena;
+	page->count = 0;
+	page->more = false;
+	return E_OK;
+}
+
 static enum err null_scan(struct store *store, const struct scan_visitor *visitor)
 {
 	(void)store, (void)visitor;
@@ -67,6 +75,7 @@ static const struct store_verbs null_verbs = { .take = null_take,
 					       .poll = null_poll,
 					       .load = null_load,
 					       .nth_final = null_nth,
+					       .far = null_far,
 					       .scan = null_scan };
 
 static int64_t now_us;

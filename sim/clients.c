@@ -157,6 +157,8 @@ static void meddle_job(struct world *world)
 	op->job.priority = (int32_t)world_below(world, 3);
 	op->job.to.name = STR("plain");
 	op->job.wait_ms = (int64_t)world_below(world, 2000);
+	if ((op->kind == OP_RETRY || op->kind == OP_MOVE) && world_chance(world, 300))
+		op->job.delay_ms = (int64_t)world_below(world, 4000);
 	if (op->kind == OP_RETRY && world_chance(world, 300)) {
 		op->job.has_payload = true;
 		op->job.payload = STR("{\"edited\":true}");

@@ -1,6 +1,6 @@
-/* sim/points.c: a crash at every store call. One script of enqueue, claim, complete, fail, retry, cancel, delete and a bulk slice is run once for each
- * call that it makes of the store, dying just before and just after that call; then another engine starts over the same disk, and each job must be as
- * it was last acknowledged, or as the one request in doubt would have made it. */
+/* sim/points.c: a crash at every store call. One script of enqueue, claim, complete, fail, retry, cancel, delete, a bulk slice and a far delay is run
+ * once for each call that it makes of the store, dying just before and just after that call; then another engine starts over the same disk, and each
+ * job must be as it was last acknowledged, or as the one request in doubt would have made it. */
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -11,6 +11,7 @@
 
 #define WALL_US INT64_C(1800000000000000)
 #define JOBS    6
+#define HORIZON_MS 500
 
 struct ledger { /* what is known of a job */
 	uint64_t uid;
@@ -70,6 +71,7 @@ DYING(take, (struct store *store, struct store_meta *out), (trial->inner, out))
 DYING(load, (struct store *store, struct load *load, struct arena *arena), (trial->inner, load, arena))
 DYING(nth_final, (struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *us, uint64_t *uid, uint64_t *bytes),
       (trial->inner, queue, state, n, us, uid, bytes))
+DYING(far, (struct store *store, struct far_page *page, struct arena *arena), (trial->inner, page, arena))
 DYING(scan, (struct store *store, const struct scan_visitor *visitor), (trial->inner, visitor))
 DYING(reopen, (struct store *store, struct problem *problem), (trial->inner, problem))
 #undef DYING
@@ -80,6 +82,7 @@ static const struct store_verbs dying_verbs = {
 	.poll = dying_poll,
 	.load = dying_load,
 	.nth_final = dying_nth_final,
+	.far = dying_far,
 	.scan = dying_scan,
 	.reopen = dying_reopen,
 };
@@ -214,6 +217,27 @@ static void trial_slice(struct trial *trial, uint32_t job) /* a bulk retry of on
 	trial_do(trial, job, request, JOB_WAITING);
 }
 
+/* A job that is far leaves memory, is changed there, and comes back as time passes; it is not due in all this. */
+static void trial_far(struct trial *trial, uint32_t job)
+{
+	struct request *request = trial_request(trial, OP_ENQUEUE);
+	request->ops[0].enqueue = (struct op_enqueue){ .queue.name = STR("q"), .payload = STR("1"), .delay_ms = 2 * HORIZON_MS,
+		                                            .uid = uid_next(&trial->maker, WALL_US) };
+	trial->jobs[job].uid = request->ops[0].enqueue.uid;
+	trial_do(trial, job, request, JOB_DELAYED);
+	trial_hand(trial, job, OP_REPRIORITISE, JOB_DELAYED);
+	struct engine_stats stats;
+	engine_stats(trial->engine, &stats);
+	CHECK(trial->dead || stats.far_jobs == 1);
+	trial->now_us += (HORIZON_MS + 100) * 1000;
+	trial_hand(trial, job, OP_EXPLAIN, JOB_DELAYED);
+	engine_stats(trial->engine, &stats);
+	CHECK(trial->dead || stats.far_jobs == 0);
+	trial_hand(trial, job, OP_PROMOTE, JOB_WAITING);
+	trial_claim(trial, job);
+	trial_lease(trial, job, OP_COMPLETE, VERDICT_POLICY, JOB_COMPLETED);
+}
+
 static void trial_script(struct trial *trial)
 {
 	trial_enqueue(trial, 0, "first");
@@ -236,6 +260,7 @@ static void trial_script(struct trial *trial)
 	trial_claim(trial, 2);
 	trial_lease(trial, 2, OP_PROGRESS, VERDICT_POLICY, JOB_ACTIVE);
 	trial_lease(trial, 2, OP_COMPLETE, VERDICT_FILTERED, JOB_COMPLETED);
+	trial_far(trial, 3);
 }
 
 /* ---- a life and an afterlife ---- */
@@ -250,6 +275,7 @@ static void trial_begin(struct trial *trial, uint64_t die_at, bool after)
 	CHECK(!err);
 	trial->seen = (struct store){ .verbs = &dying_verbs, .in_flight_max = 2, .wake_context = trial };
 	engine_config_default(&config);
+	config.horizon_ms = HORIZON_MS;
 	trial->engine = engine_new(&config, &trial->seen);
 	CHECK(trial->engine);
 	err = engine_start(trial->engine, trial->now_us, WALL_US, NULL);
@@ -293,6 +319,7 @@ static void trial_judge(struct trial *trial)
 	enum err err = store_mem_share(store_mem_disk(trial->inner), &store);
 	CHECK(!err);
 	engine_config_default(&config);
+	config.horizon_ms = HORIZON_MS;
 	struct engine *engine = engine_new(&config, store);
 	CHECK(engine);
 	err = engine_start(engine, trial->now_us, WALL_US, NULL);

@@ -156,6 +156,7 @@ static uint32_t seen_poll(struct store *store, struct outcome *out, uint32_t max
 SEEN(load, (struct store *store, struct load *load, struct arena *arena), (world->inner, load, arena))
 SEEN(nth_final, (struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *us, uint64_t *uid, uint64_t *bytes),
      (world->inner, queue, state, n, us, uid, bytes))
+SEEN(far, (struct store *store, struct far_page *page, struct arena *arena), (world->inner, page, arena))
 SEEN(scan, (struct store *store, const struct scan_visitor *visitor), (world->inner, visitor))
 SEEN(reopen, (struct store *store, struct problem *problem), (world->inner, problem))
 #undef SEEN
@@ -172,7 +173,8 @@ static enum err seen_take(struct store *store, struct store_meta *out)
 }
 
 static const struct store_verbs seen_verbs = {
-	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .scan = seen_scan, .reopen = seen_reopen,
+	.take = seen_take, .submit = seen_submit, .poll = seen_poll, .load = seen_load, .nth_final = seen_nth_final, .far = seen_far,
+	.scan = seen_scan, .reopen = seen_reopen,
 };
 
 void world_disturb(struct world *world)
@@ -231,6 +233,7 @@ static void world_boot(struct world *world)
 	struct engine_config config;
 	engine_config_default(&config);
 	config.deliveries_max = 6;
+	config.horizon_ms = 1 << world_below(world, 13); /* so that many delays and back-offs are far */
 	enum err err = store_mem_share(world->disk, &world->inner);
 	CHECK(!err);
 	store_mem_set_automatic(world->inner, false);

@@ -32,7 +32,7 @@
 #define LIMIT_WAIT_MS             300000       /* a long poll */
 #define LIMIT_ERROR_BYTES         16384        /* a failure's type, message and stack together; longer is cut */
 #define LIMIT_LOG_LINE_BYTES      8192
-#define LIMIT_LOG_LINES           10000        /* log lines kept for a job */
+#define LIMIT_LOG_LINES           10000        /* log lines of one attempt */
 #define LIMIT_PROGRESS_BYTES      16384
 #define LIMIT_RESPONSE_BYTES      65536        /* kept of a third party's answer */
 #define LIMIT_PAGE                1000         /* rows of one list page */

@@ -196,7 +196,7 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 	static const char *const lines[][2] = {
 		{ "job", "uid" }, { "queue", "queue" }, { "id", "id" }, { "name", "name" }, { "group", "group" }, { "state", "state" },
 		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" },
-		{ "failed", "attempts_made" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
+		{ "made", "attempts_made" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
 		{ "started", "started_at" }, { "finished", "finished_at" }, { "worker", "worker" }, { "progress", "progress" },
 		{ "bytes", "payload_bytes" }, { "error", "error.message" },
 	};

@@ -113,6 +113,7 @@ static void telling_engine_metrics(const struct telling *telling, struct buf *ou
 	const struct engine_stats *stats = &telling->view.stats;
 	telling_gauge(out, "ruche_up", "Whether the engine works (1) or cannot (0).", telling->view.health == E_OK);
 	telling_gauge(out, "ruche_jobs_live", "Jobs that are not final.", stats->live_jobs);
+	telling_gauge(out, "ruche_jobs_far", "Of those, delayed ones whose time is far: on disk only.", stats->far_jobs);
 	telling_gauge(out, "ruche_queues", "Queues.", stats->queues);
 	telling_gauge(out, "ruche_groups", "Groups with live jobs.", stats->groups);
 	telling_gauge(out, "ruche_leases", "Jobs held by workers and deliveries.", stats->leases);

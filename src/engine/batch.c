@@ -91,6 +91,7 @@ static enum err batch_drop_bodies(struct batch *batch, const struct job *job, co
 static enum err batch_close_job(struct batch *batch, struct index *index, const struct dirty *dirty)
 {
 	struct job *job = job_at(index, dirty->slot);
+	job->flags = (uint16_t)(job_is_far(index, job) ? job->flags | ROW_FAR : job->flags & ~ROW_FAR);
 	bool deleted = job->flags & JOB_DELETED, final = job_state_is_final(job_state_of(job));
 	enum job_table after = deleted ? TABLE_NONE : final ? TABLE_DONE : TABLE_LIVE;
 	if (deleted && batch_drop_bodies(batch, job, dirty))
@@ -275,9 +276,10 @@ static void batch_settle_job(struct batch *batch, struct index *index, uint32_t 
 	const struct job *job = job_at(index, slot);
 	if (job->version != batch->cs.seq || job->dirty != DIRTY_NONE)
 		return; /* a later batch holds it */
-	if (!(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job)))
-		return;
-	job_destroy(index, slot);
+	if (job->flags & JOB_DELETED || job_state_is_final(job_state_of(job)))
+		job_destroy(index, slot);
+	else if (job->flags & ROW_FAR && job_is_far(index, job))
+		job_leave(index, slot);
 }
 
 /* Ended operations leave memory; the store remembers them. */
@@ -341,11 +343,15 @@ void batch_undo_all(struct batch *batch, struct index *index)
 	} else {
 		batch_undo(batch, index, (struct mark){ 0 });
 	}
-	/* Final jobs were in memory for this batch's sake only. */
+	/* Final and far jobs were in memory for this batch's sake only. */
 	for (uint32_t i = 0; i < dirty_count; i++) {
 		uint32_t slot = batch->dirty[i].slot;
 		const struct job *job = job_at(index, slot);
-		if (job_find(index, job->uid) == slot && job_state_is_final(job_state_of(job)) && job->version <= index->committed_seq)
+		if (job_find(index, job->uid) != slot || job->version > index->committed_seq)
+			continue;
+		if (job_state_is_final(job_state_of(job)))
 			job_destroy(index, slot);
+		else if (job->flags & ROW_FAR && job->dirty == DIRTY_NONE && job_is_far(index, job))
+			job_leave(index, slot);
 	}
 }

@@ -211,7 +211,7 @@ struct group_info {
 	struct str key;
 	struct str settings;      /* JSON overrides, or empty */
 	bool paused;
-	uint64_t waiting, active, delayed;
+	uint64_t waiting, active, delayed; /* in memory: those that are far are counted by the queue only */
 	enum explain_code code;   /* what holds it back, or READY / EMPTY */
 };
 

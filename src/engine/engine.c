@@ -13,6 +13,7 @@ void engine_config_default(struct engine_config *config)
 		.event_rows_max = 100000,
 		.event_age_ms = 86400000,
 		.idempotency_age_ms = 86400000,
+		.horizon_ms = 3600000,
 	};
 }
 
@@ -300,6 +301,7 @@ static void engine_forget_all(struct engine *engine, enum err err)
 	engine->index.now_us = was.now_us;
 	engine->index.wall_us = was.wall_us;
 	engine->index.text_version = was.text_version;
+	engine->index.horizon_us = was.horizon_us;
 }
 
 /* The open batch never was. What is in flight goes on. */
@@ -586,7 +588,8 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	if (!engine->resumed_seq && !engine_is_full(engine) && recover_resume(engine))
 		return engine->boot_us + 10000;
 	park_fire(engine);
-	bool more = timers_fire(engine);
+	bool more = far_round(engine);
+	more |= timers_fire(engine);
 	stage_round(engine);
 	engine_apply_pending(engine);
 	more |= serve_flagged(engine);
@@ -643,7 +646,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *out)
 {
 	*out = engine->stats;
 	out->commit_seq = engine->index.committed_seq;
-	out->live_jobs = engine->index.live_jobs;
+	out->live_jobs = engine->index.live_jobs + engine->index.far_jobs;
+	out->far_jobs = engine->index.far_jobs;
 	out->queues = engine->index.queues.live;
 	out->groups = engine->index.groups.live;
 	out->waiters = engine->parked.live;

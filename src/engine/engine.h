@@ -9,11 +9,12 @@ struct engine;
 
 struct engine_config {
 	uint32_t deliveries_max;    /* HTTP calls in flight, in all */
-	uint64_t backlog_max;       /* live jobs; above it enqueues get E_BACKLOG (0: no limit) */
+	uint64_t backlog_max;       /* live jobs in memory; above it enqueues get E_BACKLOG (0: no limit) */
 	uint64_t pending_bytes_max; /* of requests accepted and not yet applied; above it E_BACKLOG (0: 256 MiB) */
 	uint64_t event_rows_max;    /* kept event rows (100,000) */
 	int64_t event_age_ms;       /* 1 day */
 	int64_t idempotency_age_ms; /* 1 day */
+	int64_t horizon_ms;         /* delayed jobs that are due later are on disk only (1 hour) */
 };
 void engine_config_default(struct engine_config *config);
 
@@ -43,7 +44,7 @@ bool engine_is_idle(const struct engine *engine);
 void engine_abandon(struct engine *engine, enum err err);
 
 struct engine_stats {
-	uint64_t commit_seq, live_jobs, queues, groups, waiters, deliveries, leases;
+	uint64_t commit_seq, live_jobs, far_jobs /* of those: on disk only */, queues, groups, waiters, deliveries, leases;
 	uint64_t batches, requests, operations, rebuilds, refused_commits;
 	uint64_t pending_requests, in_flight;
 	uint64_t last_uid; /* the newest that it knows: makers start above it */

@@ -1,6 +1,6 @@
 /* src/engine/engine_priv.h: the engine's own parts. Files of this room include it, nobody else.
  *
- * One step:  settle outcomes → clock → timers → stage large bodies → plan, load, apply requests → serve waiters and deliveries →
+ * One step:  settle outcomes → clock → far jobs → timers → stage large bodies → plan, load, apply requests → serve waiters and deliveries →
  *            close and submit. engine.c has the step, each other file one of its parts. */
 #pragma once
 #include "engine/batch.h"
@@ -41,7 +41,7 @@ struct engine {
 	struct heap parked_by_deadline;
 	struct map parked_by_number, parked_by_uid;
 	uint32_t parked_waits, first_parked, last_parked;
-	uint32_t *loaded;           /* final jobs in memory for this step only */
+	uint32_t *loaded;           /* final and far jobs in memory for this step only */
 	uint32_t loaded_count, loaded_capacity;
 	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
 	uint32_t lost_count, lost_capacity;
@@ -55,6 +55,7 @@ struct engine {
 	int64_t full_until_us;      /* engine time; 0: there is room */
 	int64_t reopen_us;          /* boot time of the next try to reopen */
 	int64_t maintain_us;        /* engine time of the next maintenance */
+	int64_t far_pause_us;       /* engine time before which no far jobs are looked for: a look failed */
 	int64_t trim_us;
 	uint64_t trimmed_seq;       /* event rows up to here are gone or going */
 	struct { int64_t at_us; uint64_t seq; } samples[64]; /* one a minute or slower: which commit was when */
@@ -143,6 +144,11 @@ bool park_withdraw(struct engine *engine, uint64_t number);
 /* ---- timers.c ---- */
 bool timers_fire(struct engine *engine); /* true: more is due */
 int64_t timers_next_us(const struct engine *engine); /* engine time, INT64_MAX: none */
+
+/* ---- far.c ---- */
+bool far_round(struct engine *engine);                   /* true: more come near */
+int64_t far_next_look_us(const struct engine *engine); /* engine time, INT64_MAX: none */
+int64_t queue_next_due_us(struct engine *engine, uint32_t slot, bool wall); /* of its delayed jobs, wherever they are; INT64_MAX: none */
 
 /* ---- stage.c ---- */
 bool stage_needed(const struct request *request);

@@ -22,6 +22,50 @@ static void a_job_lives_and_completes(void **state)
 	world_close(&world);
 }
 
+static uint32_t attempts_made(struct world *world, uint64_t uid) /* as committed */
+{
+	struct load load = { .uids = &uid, .uid_count = 1 };
+	struct arena arena = { 0 };
+	assert_int_equal(world->store->verbs->load(world->store, &load, &arena), E_OK);
+	uint32_t made = load.rows[0].attempts_made;
+	arena_fini(&arena);
+	return made;
+}
+
+/* Ended, well or not. What is handed back, put off or lost did not end. */
+static void attempts_made_are_those_that_ended(void **state)
+{
+	struct world world;
+	uint64_t uids[4], uid;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "q", "{\"max_stalls\":5,\"lease_ms\":1000,\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":0,\"jitter\":\"none\"}}");
+	uid = world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_RELEASE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_SNOOZE, uid, "token-1", VERDICT_POLICY, 10), E_OK);
+	world_pass(&world, 10);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	world_pass(&world, 1001); /* lost */
+	assert_int_equal(attempts_made(&world, uid), 0);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 1);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_COMPLETE, uid, "token-1", VERDICT_POLICY, 0), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 2);
+	assert_int_equal(world_by_hand(&world, OP_RETRY, uid), E_OK);
+	assert_int_equal(attempts_made(&world, uid), 0);
+	for (int i = 0; i < 2; i++) { /* as many failures as ever */
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_TAIL, 0), E_OK);
+	}
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	assert_int_equal(attempts_made(&world, uid), 2);
+	world_close(&world);
+}
+
 static void jobs_go_first_in_first_out_by_priority(void **state)
 {
 	struct world world;
@@ -454,6 +498,69 @@ static void bulk_work_leaves_alone_what_changed_since(void **state)
 	world_close(&world);
 }
 
+static void an_attempt_writes_only_so_many_lines(void **state)
+{
+	struct world world;
+	uint64_t uids[1], uid;
+	(void)state;
+	world_open(&world);
+	uid = world_enqueue(&world, "q", "");
+	for (int attempt = 0; attempt < 2; attempt++) { /* each as many */
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		struct request *request = request_new(&world, LIMIT_LOG_LINES + 1);
+		for (uint32_t i = 0; i <= LIMIT_LOG_LINES; i++) {
+			request->ops[i].kind = OP_LOG;
+			request->ops[i].lease = (struct op_lease){ .uid = uid, .token = STR("token-1"), .body = STR("so far") };
+		}
+		assert_ptr_equal(world_ask(&world, request), request);
+		assert_int_equal(request->ops[LIMIT_LOG_LINES - 1].result.err, E_OK);
+		assert_int_equal(request->ops[LIMIT_LOG_LINES].result.err, E_TOO_LARGE);
+		request_drop(request);
+		assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_HEAD, 0), E_OK);
+	}
+	world_close(&world);
+}
+
+static uint64_t moved_job(struct world *world, int64_t delay_ms, int64_t run_in_ms, int64_t move_delay_ms) /* into queue "there" */
+{
+	struct request *request = enqueue_request(world, "here", "", "");
+	struct op_enqueue *enqueue = &request->ops[0].enqueue;
+	uint64_t uid = enqueue->uid;
+	enqueue->ttl_ms = 1000;
+	enqueue->delay_ms = delay_ms;
+	enqueue->run_at_us = run_in_ms ? world->wall_us + run_in_ms * 1000 : 0;
+	assert_int_equal(world_err(world, request), E_OK);
+	request = job_request(world, OP_MOVE, uid);
+	request->ops[0].job.to.name = STR("there");
+	request->ops[0].job.delay_ms = move_delay_ms;
+	assert_int_equal(world_err(world, request), E_OK);
+	return uid;
+}
+
+static void a_moved_job_may_be_put_off(void **state)
+{
+	struct world world;
+	uint64_t uids[8];
+	(void)state;
+	world_open(&world);
+	uint64_t waited = moved_job(&world, 0, 0, 5000), delayed = moved_job(&world, 60000, 0, 5000), timed = moved_job(&world, 0, 60000, 5000);
+	uint64_t kept = moved_job(&world, 3000, 0, 0);
+	world_pass(&world, 3000);
+	assert_int_equal(world_claim(&world, "there", 8, uids), 1);
+	assert_true(uids[0] == kept);
+	world_pass(&world, 1999);
+	assert_int_equal(world_claim(&world, "there", 8, uids), 0);
+	world_pass(&world, 1);
+	assert_int_equal(world_claim(&world, "there", 2, uids), 2);
+	assert_true(uids[0] == waited);
+	assert_true(uids[1] == delayed);
+	world_pass(&world, 999); /* a second to live from then on */
+	assert_int_equal(world_state(&world, timed), JOB_WAITING);
+	world_pass(&world, 1);
+	assert_int_equal(world_state(&world, timed), JOB_EXPIRED);
+	world_close(&world);
+}
+
 static void large_payloads_are_staged(void **state)
 {
 	struct world world;
@@ -799,10 +906,45 @@ static void new_groups_stand_behind_those_who_wait(void **state)
 	world_close(&world);
 }
 
+/* Made in no order, told in that of their keys, page by page, each once. */
+static void groups_are_told_in_pages(void **state)
+{
+	enum { GROUPS = 700, PAGE = 33 };
+	struct world world;
+	char key[24], after[24] = "";
+	uint32_t seen = 0;
+	bool more = true;
+	(void)state;
+	world_open(&world);
+	for (uint32_t i = 0; i < GROUPS; i++) {
+		snprintf(key, sizeof(key), "g%03u", i * 317 % GROUPS);
+		world_enqueue(&world, "q", key);
+	}
+	while (more) {
+		struct request *request = queue_request(&world, OP_GROUPS, "q", "", "");
+		request->ops[0].queue.after = str_of(after);
+		request->ops[0].queue.limit = PAGE;
+		assert_ptr_equal(world_ask(&world, request), request);
+		const struct op_result *result = &request->ops[0].result;
+		more = result->more;
+		assert_int_equal(result->count, more ? PAGE : GROUPS % PAGE);
+		for (uint32_t i = 0; i < result->count; i++) {
+			snprintf(key, sizeof(key), "g%03u", seen++);
+			assert_true(str_eq(result->groups[i].key, str_of(key)));
+			assert_int_equal(result->groups[i].waiting, 1);
+		}
+		snprintf(after, sizeof(after), "%s", key);
+		request_drop(request);
+	}
+	assert_int_equal(seen, GROUPS);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_lives_and_completes),
+		cmocka_unit_test(attempts_made_are_those_that_ended),
 		cmocka_unit_test(jobs_go_first_in_first_out_by_priority),
 		cmocka_unit_test(failures_back_off_and_end),
 		cmocka_unit_test(a_lost_lease_stalls_once_then_fails),
@@ -821,6 +963,8 @@ int main(void)
 		cmocka_unit_test(a_wait_hears_of_a_deletion),
 		cmocka_unit_test(a_policy_of_its_own_survives_a_restart),
 		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since),
+		cmocka_unit_test(an_attempt_writes_only_so_many_lines),
+		cmocka_unit_test(a_moved_job_may_be_put_off),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
 		cmocka_unit_test(retention_keeps_the_newest),
@@ -833,6 +977,7 @@ int main(void)
 		cmocka_unit_test(events_are_one_line_each),
 		cmocka_unit_test(the_oldest_is_known_whatever_happens),
 		cmocka_unit_test(new_groups_stand_behind_those_who_wait),
+		cmocka_unit_test(groups_are_told_in_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

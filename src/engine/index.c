@@ -13,6 +13,8 @@ PLACE(index_place_lease, struct job, jobs, heap_position)
 PLACE(index_place_expiring, struct job, jobs, expire_position)
 PLACE(index_place_due, struct queue, queues, due_position)
 PLACE(index_place_due_wall, struct queue, queues, due_wall_position)
+PLACE(index_place_far, struct queue, queues, far[FAR_ENGINE].position)
+PLACE(index_place_far_wall, struct queue, queues, far[FAR_WALL].position)
 PLACE(index_place_blocked_group, struct group, groups, position)
 PLACE(index_place_blocked_queue, struct queue, queues, blocked_position)
 #undef PLACE
@@ -69,6 +71,8 @@ void index_init(struct index *index)
 	heap_init(&index->due_wall, index_place_due_wall, index);
 	heap_init(&index->blocked_groups, index_place_blocked_group, index);
 	heap_init(&index->blocked_queues, index_place_blocked_queue, index);
+	heap_init(&index->far[FAR_ENGINE], index_place_far, index);
+	heap_init(&index->far[FAR_WALL], index_place_far_wall, index);
 }
 
 void index_fini(struct index *index)
@@ -93,7 +97,8 @@ void index_fini(struct index *index)
 		               &index->asides_by_uid, &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
-	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues };
+	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,
+		                 &index->blocked_queues, &index->far[FAR_ENGINE], &index->far[FAR_WALL] };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		heap_fini(heaps[i]);
 	mem_free(index->policies);

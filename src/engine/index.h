@@ -3,16 +3,16 @@
  * A job stands in exactly one place, told by its state, and job_attach / job_detach are the only ways in and out of it:
  *
  *   WAITING   its group's `ready` heap by (priority, rank), and its queue's list of waiting jobs by age
- *   DELAYED   its queue's `delayed` heap (engine time) or `delayed_wall` heap (run_at)
+ *   DELAYED   its queue's `delayed` heap (engine time) or `delayed_wall` heap (run_at); when it is far, only on disk (engine/far.c)
  *   ACTIVE    the engine's `leases` heap by deadline, with a struct lease
  *   final     nowhere: it is in memory only while a change-set in flight holds it, or for the step that loaded it
  *
- * and besides, while it has a time-to-live and never started, in the `expiring` heap. Counters (queue, priority, group) move with
+ * and besides, while it waits, has a time-to-live and never started, in the `expiring` heap. Counters (queue, priority, group) move with
  * attach and detach, so that undoing is: detach, put the old image back, attach.
  *
  * Derived places are recomputed by refresh functions after any change: a group stands in its queue's `turns` heap when it has a job that
  * may start, or in the engine's `blocked_groups` heap until its rate lets it; a queue stands in `due` and `due_wall` by its next
- * delayed job. Nothing here is asked for in the order of a hash. */
+ * delayed job, and in the two `far` heaps by the next one that is on disk only. Nothing here is asked for in the order of a hash. */
 #pragma once
 #include "base/heap.h"
 #include "base/map.h"
@@ -28,7 +28,7 @@
 #define JOB_DELETED 0x200u /* gone, kept until the commit that says so */
 #define JOB_LISTED  0x400u /* in its queue's list of waiting jobs */
 #define JOB_ASIDE   0x800u /* it has an aside */
-#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED)
+#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_FAR)
 
 struct job {
 	uint64_t uid;
@@ -48,7 +48,8 @@ struct job {
 	uint32_t older, newer;    /* WAITING: neighbours in its queue's list by age; later: the last ones */
 	int32_t priority;
 	uint32_t max_attempts;    /* 0: the policy's */
-	uint32_t attempts_started, attempts_made;
+	uint32_t attempts_started;
+	uint32_t attempts_made;   /* attempts that ended, well or not; not those that were given back, lost or cost nothing; anew after a retry by hand */
 	uint32_t bytes;
 	uint32_t dirty;           /* place in the open batch's list, or DIRTY_NONE */
 	uint16_t stalls;
@@ -65,6 +66,7 @@ struct lease {
 	int64_t lease_ms;
 	int64_t started_us;
 	uint32_t worker;          /* slot of struct name */
+	uint32_t log_lines;       /* written under it, since the last restart */
 	bool delivery;
 };
 
@@ -91,7 +93,7 @@ struct group {
 	struct str key;           /* empty: the jobs without a group */
 	uint64_t hash;
 	struct heap ready;        /* jobs by (priority, rank) */
-	uint32_t active, delayed, jobs;
+	uint32_t active, delayed, jobs; /* in memory: far ones are not counted by group */
 	uint64_t turn;            /* when it was served last, in the queue's own count */
 	enum group_place place;
 	uint32_t position;
@@ -108,7 +110,8 @@ struct priority_entry {
 	uint32_t next;            /* of the same queue */
 	uint32_t queue;
 	int32_t priority;
-	uint64_t live[JOB_STATE_COUNT];
+	uint64_t live[JOB_STATE_COUNT]; /* in memory */
+	uint64_t far;             /* delayed ones on disk only */
 };
 
 struct histogram;
@@ -136,6 +139,17 @@ struct kept_settings {
 	struct arena arena;
 };
 
+/* A queue's delayed jobs that are on disk only, by the clock of their due times. */
+enum far_clock { FAR_ENGINE, FAR_WALL, FAR_CLOCKS };
+struct queue_far {
+	uint64_t jobs;
+	int64_t next_us;          /* none of them is due before; INT64_MAX: none */
+	int64_t read_us;          /* the place up to which rows were read: they are in memory, and those due up to there do not leave it */
+	uint64_t read_uid;
+	uint32_t position;        /* in the index's heap */
+	bool stale;               /* next_us may be early: the one that it was is no longer among them */
+};
+
 struct queue {
 	uint32_t number;
 	struct str namespace_name, name;
@@ -148,6 +162,8 @@ struct queue {
 	struct heap turns;        /* groups that may start a job, by (priority of the first, turn) */
 	uint64_t turn;
 	struct heap delayed, delayed_wall;
+	uint32_t owed[FAR_CLOCKS]; /* entries of journals that may put a job back into them: whoever comes from disk leaves them room */
+	struct queue_far far[FAR_CLOCKS];
 	uint32_t due_position, due_wall_position, blocked_position;
 	uint32_t active;
 	struct rate_window window;
@@ -157,7 +173,7 @@ struct queue {
 	uint32_t groups;          /* slots in use */
 	uint32_t first_priority, last_priority; /* entries; the one used last */
 	struct queue_counts counts, sent; /* now; and as of the last change-set closed */
-	uint64_t live[JOB_STATE_COUNT];
+	uint64_t live[JOB_STATE_COUNT]; /* in memory; queue_far_jobs() more are delayed */
 	struct parked_link *first_waiter, *last_waiter;
 	uint32_t waiters;
 	uint32_t next_in[LINE_COUNT];
@@ -192,10 +208,11 @@ struct index {
 	struct map asides_by_uid, jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
-	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues;
+	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS];
 	uint32_t first_idle;      /* groups */
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
-	uint64_t live_jobs, deliveries;
+	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
+	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
 	uint32_t next_queue_number;
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */
 	uint64_t open_seq;        /* of the open change-set */
@@ -222,6 +239,8 @@ MUST_USE enum err job_reserve(struct index *index, const struct job *job);
 MUST_USE enum err job_attach(struct index *index, uint32_t slot); /* into the place of its state, and counted */
 void job_detach(struct index *index, uint32_t slot);
 void job_attach_sure(struct index *index, uint32_t slot);         /* where capacity was just left: putting back */
+/* Makes a job from its row, live or final, found by uid; attached nowhere yet. Opens its group. */
+MUST_USE enum err job_restore(struct index *index, const struct job_row *row, uint32_t *out_slot);
 MUST_USE enum err queue_sort_waiting(struct index *index, uint32_t queue); /* after a restart: its list by age */
 /* Final jobs that the store already counts. */
 void job_count_final(struct index *index, const struct job *job, int sign);
@@ -232,6 +251,16 @@ const struct aside *aside_of(const struct index *index, const struct job *job); 
 bool aside_is_nothing(const struct aside *aside);
 MUST_USE enum err aside_restore(struct index *index, uint32_t job, const struct aside *wanted); /* after a restart, without a journal */
 void aside_drop(struct index *index, const struct job *job); /* it leaves memory */
+
+/* ---- far jobs (far.c) ---- */
+int64_t far_limit_us(const struct index *index, bool wall);
+bool job_is_far(const struct index *index, const struct job *job); /* delayed beyond the horizon, and not read back before */
+void job_leave(struct index *index, uint32_t slot);               /* committed with ROW_FAR and far: from now on on disk only (job_place.c) */
+MUST_USE enum err job_return(struct index *index, uint32_t slot); /* restored: into its place, no longer among the far ones (job_place.c) */
+/* Counts one that is on disk only; removes it from the count. */
+void far_add(struct index *index, uint32_t queue, struct priority_entry *entry, uint32_t flags, int64_t due_us);
+void far_remove(struct index *index, uint32_t queue, struct priority_entry *entry, uint32_t flags, int64_t due_us);
+uint64_t queue_far_jobs(const struct queue *queue);
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

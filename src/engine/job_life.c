@@ -76,6 +76,8 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (err)
 		return err;
 	job_move(index, job, state);
+	if (state == JOB_COMPLETED)
+		job->attempts_made++;
 	job->expire_us = 0;
 	job->flags &= (uint16_t)~ROW_CANCEL;
 	dirty->outcome = ending->outcome;

@@ -32,6 +32,40 @@ enum err job_create(struct index *index, uint64_t uid, uint32_t *out_slot)
 	return E_OK;
 }
 
+enum err job_restore(struct index *index, const struct job_row *row, uint32_t *out_slot)
+{
+	uint32_t slot, group, queue = queue_find_number(index, row->queue);
+	if (queue == SLOT_NONE)
+		return E_STORE_CORRUPT;
+	enum err err = group_open(index, queue, row->group, &group);
+	err = err ? err : job_create(index, row->uid, &slot);
+	if (err)
+		return err;
+	struct job *job = job_at(index, slot);
+	job->queue = queue;
+	job->group = group;
+	job->state = (uint8_t)row->state;
+	job->table = job_state_is_final(row->state) ? TABLE_DONE : TABLE_LIVE;
+	job->flags = (uint16_t)(row->flags & JOB_ROW_FLAGS);
+	job->rank = row->rank;
+	job->due_us = row->due_us;
+	job->since_us = row->since_us;
+	job->expire_us = row->expire_us;
+	job->timeout_ms = row->timeout_ms;
+	job->version = row->version;
+	job->fence = row->fence;
+	job->edited_body = row->edited_body;
+	job->policy = row->policy <= index->policy_count ? row->policy : 0;
+	job->priority = row->priority;
+	job->max_attempts = row->max_attempts;
+	job->attempts_started = row->attempts_started;
+	job->attempts_made = row->attempts_made;
+	job->stalls = (uint16_t)(row->stalls > UINT16_MAX ? UINT16_MAX : row->stalls);
+	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
+	*out_slot = slot;
+	return E_OK;
+}
+
 void job_destroy(struct index *index, uint32_t slot)
 {
 	aside_drop(index, job_at(index, slot));
@@ -182,7 +216,7 @@ static struct heap *job_heap(struct index *index, const struct job *job)
 
 static bool job_expires(const struct job *job)
 {
-	return job->expire_us && (job->state == JOB_WAITING || job->state == JOB_DELAYED);
+	return job->expire_us && job->state == JOB_WAITING; /* time-to-live counts from the due time on */
 }
 
 enum err job_reserve(struct index *index, const struct job *job)
@@ -253,4 +287,41 @@ void job_detach(struct index *index, uint32_t slot)
 		queue_refresh(index, job->queue);
 	if (job->state == JOB_ACTIVE)
 		queue_flag(index, job->queue); /* its place in the queue may be another group's */
+}
+
+/* ---- far jobs: counted by their queue, in no place. Leaving and coming back change nothing that a journal would have to know. ---- */
+
+static struct priority_entry *job_priority(struct index *index, const struct job *job)
+{
+	struct priority_entry *entry = priority_open(index, job->queue, job->priority);
+	CHECK(entry); /* it was counted there before */
+	return entry;
+}
+
+void job_leave(struct index *index, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	struct group *group = group_at(index, job->group);
+	uint64_t touched = group->touched;
+	CHECK(job->flags & ROW_FAR);
+	job_detach(index, slot);
+	group->touched = touched;
+	far_add(index, job->queue, job_priority(index, job), job->flags, job->due_us);
+	job_destroy(index, slot);
+}
+
+enum err job_return(struct index *index, uint32_t slot)
+{
+	struct job *job = job_at(index, slot);
+	struct group *group = group_at(index, job->group);
+	uint64_t touched = group->touched;
+	uint32_t owed = queue_at(index, job->queue)->owed[job->flags & ROW_DUE_WALL ? FAR_WALL : FAR_ENGINE];
+	CHECK(job->state == JOB_DELAYED);
+	enum err err = heap_reserve(job_heap(index, job), owed + 1);
+	if (err)
+		return err;
+	far_remove(index, job->queue, job_priority(index, job), job->flags, job->due_us);
+	job_attach_sure(index, slot);
+	group->touched = touched;
+	return E_OK;
 }

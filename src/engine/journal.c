@@ -54,6 +54,15 @@ struct dirty *job_dirty(struct batch *batch, const struct job *job)
 
 /* ---- jobs ---- */
 
+/* Undoing puts a delayed job back without asking for memory. What it left must stay free of jobs that come from disk meanwhile. */
+static void journal_owe(struct index *index, const struct job *before, int sign)
+{
+	struct queue *queue = queue_at(index, before->queue);
+	if (before->state != JOB_DELAYED || queue_find_number(index, queue->number) != before->queue)
+		return; /* or its queue is gone */
+	queue->owed[before->flags & ROW_DUE_WALL ? FAR_WALL : FAR_ENGINE] += (uint32_t)sign;
+}
+
 enum err job_touch(struct batch *batch, struct index *index, uint32_t slot)
 {
 	struct job *job = job_at(index, slot);
@@ -61,6 +70,7 @@ enum err job_touch(struct batch *batch, struct index *index, uint32_t slot)
 	if (!undo)
 		return E_NOMEM;
 	undo->job.before = *job;
+	journal_owe(index, job, +1);
 	if (job->lease != SLOT_NONE) {
 		undo->job.lease = *lease_at(index, job->lease);
 		name_keep(index, undo->job.lease.worker);
@@ -137,6 +147,7 @@ static void undo_job(struct batch *batch, struct index *index, const struct undo
 		pool_give(&index->leases, job->lease);
 	}
 	*job = undo->job.before;
+	journal_owe(index, job, -1);
 	if (job->lease != SLOT_NONE) {
 		enum err err = pool_take(&index->leases, &job->lease);
 		CHECK(!err); /* its room was given back by whoever dropped it, or by us just now */
@@ -360,6 +371,8 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 		struct undo *undo = &batch->journal[--batch->journal_count];
 		if (undo->kind == UNDO_JOB && undo->job.before.lease != SLOT_NONE && index)
 			name_drop(index, undo->job.lease.worker);
+		if (undo->kind == UNDO_JOB && index)
+			journal_owe(index, &undo->job.before, -1);
 		if (undo->kind == UNDO_QUEUE)
 			kept_settings_drop(undo->queue.kept);
 		if (undo->kind == UNDO_ASIDE && index)

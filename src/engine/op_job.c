@@ -128,6 +128,20 @@ static enum err job_reprioritise(struct engine *engine, struct request *request,
 	return err ? err : batch_event(engine->open, EVENT_REPRIORITISED, job->queue, job->uid, (struct str){ 0 });
 }
 
+/* Not before so long has passed. Time-to-live goes on counting from the time at which it may start. */
+static void job_put_off(struct index *index, struct job *job, int64_t delay_ms)
+{
+	int64_t may_start_us = index->now_us, due_us = index->now_us + delay_ms * 1000;
+	if (job->state == JOB_DELAYED)
+		may_start_us = job->flags & ROW_DUE_WALL ? index->now_us + (job->due_us - index->wall_us) : job->due_us;
+	else
+		job_move(index, job, JOB_DELAYED);
+	if (job->expire_us)
+		job->expire_us += due_us - may_start_us;
+	job->due_us = due_us;
+	job->flags &= (uint16_t)~ROW_DUE_WALL;
+}
+
 /* The row changes its queue; the identity (queue, id) stays that of the queue it was enqueued into. */
 static enum err job_move_queue(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
@@ -143,7 +157,9 @@ static enum err job_move_queue(struct engine *engine, struct request *request, s
 		return err;
 	job->queue = queue;
 	job->group = group;
-	if (job->state == JOB_WAITING) {
+	if (op->job.delay_ms) {
+		job_put_off(index, job, op->job.delay_ms);
+	} else if (job->state == JOB_WAITING) {
 		job->rank = ++queue_at(index, queue)->rank_tail;
 		job->since_us = index->now_us; /* it waits there from now on */
 	}

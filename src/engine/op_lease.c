@@ -90,13 +90,18 @@ static enum err lease_progress(struct engine *engine, struct op *op, const struc
 	return details.ptr ? batch_event(engine->open, EVENT_PROGRESS, job->queue, job->uid, details) : E_NOMEM;
 }
 
-static enum err lease_log(struct engine *engine, struct op *op, const struct job *job)
+static enum err lease_log(struct engine *engine, struct request *request, struct op *op, const struct job *job)
 {
+	struct lease *lease = lease_at(&engine->index, job->lease);
+	if (lease->log_lines >= LIMIT_LOG_LINES)
+		return refuse(request, op, E_TOO_LARGE, "line", "This attempt has written %d lines, as many as are kept of one; write the rest elsewhere.",
+		              LIMIT_LOG_LINES);
 	struct log_row *row = change_add(&engine->open->cs, logs);
 	if (!row)
 		return E_NOMEM;
 	*row = (struct log_row){ .uid = job->uid, .attempt = job->attempts_started, .at_us = engine->index.wall_us, .line = op->lease.body };
 	engine->open->bytes += op->lease.body.len;
+	lease->log_lines++;
 	return E_OK;
 }
 
@@ -130,7 +135,7 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	case OP_RELEASE:
 	case OP_SNOOZE: err = lease_release(engine, op, slot); break;
 	case OP_PROGRESS: err = lease_progress(engine, op, job); break;
-	default: err = lease_log(engine, op, job); break;
+	default: err = lease_log(engine, request, op, job); break;
 	}
 	op->result.state = job_state_of(job_at(&engine->index, slot));
 	return err;

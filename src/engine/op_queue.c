@@ -30,7 +30,7 @@ static enum err queue_put(struct engine *engine, struct request *request, struct
 static enum err queue_remove(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	uint64_t jobs = 0;
+	uint64_t jobs = queue_far_jobs(queue);
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		jobs += queue->live[state] + queue->counts.final[state];
 	if (jobs)

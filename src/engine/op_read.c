@@ -224,9 +224,10 @@ static enum err read_priorities(struct engine *engine, struct request *request, 
 		uint64_t sum = 0;
 		for (int state = 0; state < JOB_STATE_COUNT; state++)
 			sum += entry->live[state];
-		if (sum) {
+		if (sum + entry->far) {
 			all[at].priority = entry->priority;
-			memcpy(all[at++].live, entry->live, sizeof(entry->live));
+			memcpy(all[at].live, entry->live, sizeof(entry->live));
+			all[at++].live[JOB_DELAYED] += entry->far;
 		}
 		slot = entry->next;
 	}
@@ -253,13 +254,14 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 		out->states[state] = queue->live[state] + queue->counts.final[state];
 		out->ended[state] = queue->counts.ended[state];
 	}
+	out->states[JOB_DELAYED] += queue_far_jobs(queue);
 	if (queue->oldest != SLOT_NONE)
 		out->oldest_waiting_us = read_wall_us(index, job_at(index, queue->oldest)->since_us);
-	const struct heap_entry *delayed = heap_peek(&queue->delayed), *wall = heap_peek(&queue->delayed_wall);
-	if (delayed)
-		out->next_due_us = read_wall_us(index, delayed->major);
-	if (wall && (!delayed || wall->major < out->next_due_us))
-		out->next_due_us = wall->major;
+	int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
+	if (delayed_us != INT64_MAX)
+		out->next_due_us = read_wall_us(index, delayed_us);
+	if (wall_us != INT64_MAX && (delayed_us == INT64_MAX || wall_us < out->next_due_us))
+		out->next_due_us = wall_us;
 	flow_report(&queue->flow, index->now_us, out);
 	return whole ? read_priorities(engine, request, queue, out) : E_OK;
 }
@@ -350,29 +352,55 @@ static enum err read_group(struct engine *engine, struct request *request, const
 	return out->key.ptr ? E_OK : E_NOMEM;
 }
 
+/* The first so many by key, out of perhaps 100,000: no more than twice as many are ever sorted at once. */
+struct group_page {
+	const struct group **groups; /* room for twice `wanted` */
+	uint32_t count, wanted;
+	const struct group *last;    /* once there are enough: whoever comes after it does not count */
+};
+
+static void group_page_cut(struct group_page *page)
+{
+	qsort(page->groups, page->count, sizeof(*page->groups), group_order_compare);
+	if (page->count < page->wanted)
+		return;
+	page->count = page->wanted;
+	page->last = page->groups[page->count - 1];
+}
+
+static void group_page_add(struct group_page *page, const struct group *group)
+{
+	if (page->last && str_cmp(group->key, page->last->key) > 0)
+		return;
+	page->groups[page->count++] = group;
+	if (page->count == 2 * page->wanted)
+		group_page_cut(page);
+}
+
 enum err op_groups_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct index *index = &engine->index;
-	uint32_t queue = queue_find(index, op->queue.queue), count = 0, limit = op->queue.limit ? op->queue.limit : 100;
+	uint32_t queue = queue_find(index, op->queue.queue), limit = op->queue.limit ? op->queue.limit : 100;
 	(void)park;
 	if (queue == SLOT_NONE || queue_at(index, queue)->deleted)
 		return E_QUEUE_NOT_FOUND;
-	const struct group **order = ARENA_ARRAY(&engine->scratch, const struct group *, queue_at(index, queue)->groups + 1);
-	if (!order)
+	struct group_page page = { .wanted = limit + 1 }; /* one more tells that there is more */
+	page.groups = ARENA_ARRAY(&engine->scratch, const struct group *, 2 * page.wanted);
+	if (!page.groups)
 		return E_NOMEM;
 	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
 		const struct group *group = group_at(index, slot);
 		if (!group->key.ptr || group->queue != queue || !group->key.len)
 			continue;
 		if (op->queue.group.len ? str_eq(group->key, op->queue.group) : str_cmp(group->key, op->queue.after) > 0)
-			order[count++] = group;
+			group_page_add(&page, group);
 	}
-	qsort(order, count, sizeof(*order), group_order_compare);
-	op->result.more = count > limit;
-	op->result.count = count < limit ? count : limit;
+	group_page_cut(&page);
+	op->result.more = page.count > limit;
+	op->result.count = page.count < limit ? page.count : limit;
 	op->result.groups = ARENA_ARRAY(&request->arena, struct group_info, op->result.count + 1);
 	enum err err = op->result.groups ? E_OK : E_NOMEM;
 	for (uint32_t i = 0; i < op->result.count && !err; i++)
-		err = read_group(engine, request, order[i], &op->result.groups[i]);
+		err = read_group(engine, request, page.groups[i], &op->result.groups[i]);
 	return err;
 }

@@ -158,9 +158,8 @@ void park_fire(struct engine *engine)
 		unpark(engine, slot);
 		if (kind == PARKED_WAIT) {
 			uint32_t job = job_find(&engine->index, uid);
-			CHECK(job != SLOT_NONE); /* it stays until those who wait for its end have heard of it */
-			op->result.uid = uid;
-			op->result.state = job_state_of(job_at(&engine->index, job));
+			op->result.uid = uid; /* those who wait for its end have not heard of it: it is live, and when it is not in memory far */
+			op->result.state = job == SLOT_NONE ? JOB_DELAYED : job_state_of(job_at(&engine->index, job));
 		} else {
 			struct mark mark = batch_mark(engine->open);
 			enum err err = serve_claim(engine, request, op); /* with the reason why nothing came */

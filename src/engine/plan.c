@@ -117,45 +117,36 @@ static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op
 			plan_uid(engine, plan, op->operation.uids[i]);
 }
 
-/* A final job of the store, in memory for this step: it stands in no place, and the queue's sums count it already. */
+static enum err plan_note(struct engine *engine)
+{
+	if (engine->loaded_count < engine->loaded_capacity)
+		return E_OK;
+	uint32_t capacity = engine->loaded_capacity ? engine->loaded_capacity * 2 : 256;
+	uint32_t *loaded = mem_realloc(engine->loaded, capacity * sizeof(*loaded));
+	if (!loaded)
+		return E_NOMEM;
+	engine->loaded = loaded;
+	engine->loaded_capacity = capacity;
+	return E_OK;
+}
+
+/* A job that is only in the store, in memory for this step: a final one stands in no place, and the queue's sums count it already; a far
+ * one stands among the delayed. */
 static enum err plan_admit(struct engine *engine, const struct job_row *row)
 {
 	struct index *index = &engine->index;
-	uint32_t slot, group, queue = queue_find_number(index, row->queue);
+	uint32_t slot;
 	if (row->uid == 0 || job_find(index, row->uid) != SLOT_NONE || range_covers(engine, row))
 		return E_OK;
-	CHECK(job_state_is_final(row->state)); /* every live job is in memory */
-	CHECK(queue != SLOT_NONE);
-	if (engine->loaded_count == engine->loaded_capacity) {
-		uint32_t capacity = engine->loaded_capacity ? engine->loaded_capacity * 2 : 256;
-		uint32_t *loaded = mem_realloc(engine->loaded, capacity * sizeof(*loaded));
-		if (!loaded)
-			return E_NOMEM;
-		engine->loaded = loaded;
-		engine->loaded_capacity = capacity;
-	}
-	enum err err = group_open(index, queue, row->group, &group);
-	if (!err)
-		err = job_create(index, row->uid, &slot);
+	CHECK(job_state_is_final(row->state) || row->flags & ROW_FAR); /* every other one is in memory */
+	enum err err = plan_note(engine);
+	err = err ? err : job_restore(index, row, &slot);
 	if (err)
 		return err;
-	struct job *job = job_at(index, slot);
-	job->queue = queue;
-	job->group = group;
-	job->state = (uint8_t)row->state;
-	job->table = TABLE_DONE;
-	job->flags = (uint16_t)(row->flags & JOB_ROW_FLAGS);
-	job->priority = row->priority;
-	job->policy = row->policy;
-	job->max_attempts = row->max_attempts;
-	job->attempts_started = row->attempts_started;
-	job->attempts_made = row->attempts_made;
-	job->timeout_ms = row->timeout_ms;
-	job->fence = row->fence;
-	job->version = row->version;
-	job->since_us = row->since_us;
-	job->edited_body = row->edited_body;
-	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
+	if (!job_state_is_final(row->state) && job_return(index, slot)) {
+		job_destroy(index, slot);
+		return E_NOMEM;
+	}
 	engine->loaded[engine->loaded_count++] = slot;
 	return E_OK;
 }
@@ -208,9 +199,12 @@ void plan_forget(struct engine *engine)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {
 		const struct job *job = job_at(index, engine->loaded[i]);
-		if (job->dirty != DIRTY_NONE || job->version > index->committed_seq || !job_state_is_final(job_state_of(job)) || job->flags & JOB_DELETED)
+		if (job->dirty != DIRTY_NONE || job->version > index->committed_seq || job->flags & JOB_DELETED)
 			continue; /* a batch holds it now, and lets go of it when it settles */
-		job_destroy(index, engine->loaded[i]);
+		if (job_state_is_final(job_state_of(job)))
+			job_destroy(index, engine->loaded[i]);
+		else if (job_is_far(index, job))
+			job_leave(index, engine->loaded[i]);
 	}
 	engine->loaded_count = 0;
 	index_free_idle(index, index->committed_seq);

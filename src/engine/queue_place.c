@@ -80,6 +80,8 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 	enum err err = heap_reserve(&index->due, queues - index->due.count);
 	err = err ? err : heap_reserve(&index->due_wall, queues - index->due_wall.count);
 	err = err ? err : heap_reserve(&index->blocked_queues, queues - index->blocked_queues.count);
+	for (int clock = 0; clock < FAR_CLOCKS && !err; clock++)
+		err = heap_reserve(&index->far[clock], queues - index->far[clock].count);
 	err = err ? err : map_reserve(&index->queues_by_name, 1);
 	err = err ? err : map_reserve(&index->queues_by_number, 1);
 	err = err ? err : pool_take(&index->queues, &slot);
@@ -92,6 +94,8 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 		.due_position = HEAP_NOWHERE, .due_wall_position = HEAP_NOWHERE, .blocked_position = HEAP_NOWHERE,
 		.oldest = SLOT_NONE, .newest = SLOT_NONE, .first_priority = SLOT_NONE, .last_priority = SLOT_NONE,
 	};
+	for (int clock = 0; clock < FAR_CLOCKS; clock++)
+		queue->far[clock] = (struct queue_far){ .next_us = INT64_MAX, .read_us = INT64_MIN, .position = HEAP_NOWHERE };
 	heap_init(&queue->turns, queue_place_group, index);
 	heap_init(&queue->delayed, queue_place_job, index);
 	heap_init(&queue->delayed_wall, queue_place_job, index);
@@ -176,6 +180,9 @@ void queue_destroy(struct index *index, uint32_t slot)
 		heap_remove(&index->due_wall, queue->due_wall_position);
 	if (queue->blocked_position != HEAP_NOWHERE)
 		heap_remove(&index->blocked_queues, queue->blocked_position);
+	for (int clock = 0; clock < FAR_CLOCKS; clock++)
+		if (queue->far[clock].position != HEAP_NOWHERE)
+			heap_remove(&index->far[clock], queue->far[clock].position);
 	for (uint32_t group = 0; queue->groups && group < index->groups.used; group++)
 		if (group_at(index, group)->key.ptr && group_at(index, group)->queue == slot)
 			group_destroy(index, group);

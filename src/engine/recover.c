@@ -112,37 +112,13 @@ static enum err recover_lease(struct index *index, struct job *job, const struct
 
 static enum err recover_job(void *context, const struct job_row *row)
 {
-	struct engine *engine = context;
-	struct index *index = &engine->index;
-	uint32_t slot, group, queue_slot = queue_find_number(index, row->queue);
-	if (queue_slot == SLOT_NONE)
-		return E_STORE_CORRUPT;
-	enum err err = group_open(index, queue_slot, row->group, &group);
-	err = err ? err : job_create(index, row->uid, &slot);
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t slot;
+	enum err err = job_restore(index, row, &slot);
 	if (err)
 		return err;
 	struct job *job = job_at(index, slot);
-	struct queue *queue = queue_at(index, queue_slot);
-	job->queue = queue_slot;
-	job->group = group;
-	job->state = (uint8_t)row->state;
-	job->table = TABLE_LIVE;
-	job->flags = (uint16_t)(row->flags & JOB_ROW_FLAGS);
-	job->rank = row->rank;
-	job->due_us = row->due_us;
-	job->since_us = row->since_us;
-	job->expire_us = row->expire_us;
-	job->timeout_ms = row->timeout_ms;
-	job->version = row->version;
-	job->fence = row->fence;
-	job->edited_body = row->edited_body;
-	job->policy = row->policy <= index->policy_count ? row->policy : 0;
-	job->priority = row->priority;
-	job->max_attempts = row->max_attempts;
-	job->attempts_started = row->attempts_started;
-	job->attempts_made = row->attempts_made;
-	job->stalls = (uint16_t)(row->stalls > UINT16_MAX ? UINT16_MAX : row->stalls);
-	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
+	struct queue *queue = queue_at(index, job->queue);
 	if (row->rank > queue->rank_tail)
 		queue->rank_tail = row->rank;
 	if (row->rank < queue->rank_head)
@@ -150,6 +126,20 @@ static enum err recover_job(void *context, const struct job_row *row)
 	if (job->state == JOB_ACTIVE)
 		err = recover_lease(index, job, row);
 	return err ? err : job_attach(index, slot);
+}
+
+/* Far ones are counted and stay on disk. Their ranks are past: each gets a new one when it begins to wait. */
+static enum err recover_far(void *context, const struct job_row *row, bool *whole)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t queue = queue_find_number(index, row->queue);
+	if (queue == SLOT_NONE)
+		return E_STORE_CORRUPT;
+	*whole = row->due_us <= far_limit_us(index, row->flags & ROW_DUE_WALL);
+	struct priority_entry *entry = *whole ? NULL : priority_open(index, queue, row->priority);
+	if (entry)
+		far_add(index, queue, entry, row->flags, row->due_us);
+	return entry || *whole ? E_OK : E_NOMEM;
 }
 
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
@@ -201,7 +191,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 {
 	*visitor = (struct scan_visitor){
 		.context = engine, .queue = recover_queue, .group = recover_group, .policy = recover_policy, .counts = recover_counts,
-		.token = recover_token, .operation = recover_operation, .job = recover_job,
+		.token = recover_token, .operation = recover_operation, .job = recover_job, .far = recover_far,
 	};
 	return visitor;
 }
@@ -221,6 +211,8 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->boot_base_us = engine->boot_us;
 	index->now_us = from_us;
 	index->caution_us = meta.engine_us;
+	index->horizon_us = engine->config.horizon_ms * 1000;
+	engine->far_pause_us = from_us;
 	index->committed_seq = meta.commit_seq;
 	engine->next_seq = index->open_seq = meta.commit_seq + 1;
 	engine->term = meta.term;

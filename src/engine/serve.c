@@ -143,11 +143,11 @@ static void serve_explain(struct engine *engine, const struct op_claim *claim, s
 			why = code;
 		if (until_us && until_us - index->now_us < due_us)
 			due_us = until_us - index->now_us;
-		const struct heap_entry *delayed = heap_peek(&queue->delayed), *wall = heap_peek(&queue->delayed_wall);
-		if (delayed && delayed->major - index->now_us < due_us)
-			due_us = delayed->major - index->now_us;
-		if (wall && wall->major - index->wall_us < due_us)
-			due_us = wall->major - index->wall_us;
+		int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
+		if (delayed_us != INT64_MAX && delayed_us - index->now_us < due_us)
+			due_us = delayed_us - index->now_us;
+		if (wall_us != INT64_MAX && wall_us - index->wall_us < due_us)
+			due_us = wall_us - index->wall_us;
 	}
 	result->nothing = explain_code_name(why);
 	result->next_due_ms = due_us == INT64_MAX ? -1 : due_us < 0 ? 0 : (due_us + 999) / 1000;

@@ -97,6 +97,9 @@ int64_t timers_next_us(const struct engine *engine)
 		if (index->now_us + wait_us < next_us)
 			next_us = index->now_us + wait_us;
 	}
+	int64_t far_us = far_next_look_us(engine);
+	if (far_us < next_us)
+		next_us = far_us;
 	if (engine_is_full(engine) && next_us < engine->full_until_us)
 		next_us = engine->full_until_us;
 	return next_us;

@@ -36,7 +36,7 @@ static void verify_job(const struct index *index, uint32_t slot)
 	CHECK(job->heap_position < heap->count);
 	CHECK(heap->entries[job->heap_position].item == slot);
 	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
-	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state != JOB_ACTIVE));
+	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state == JOB_WAITING));
 }
 
 static void verify_queue(const struct index *index, const struct queue *queue, const struct recount *counted)
@@ -44,7 +44,7 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		CHECK(queue->live[state] == counted->live[state]);
 	CHECK(queue->active == counted->live[JOB_ACTIVE]);
-	uint64_t linked = 0, by_priority[JOB_STATE_COUNT] = { 0 };
+	uint64_t linked = 0, far = 0, by_priority[JOB_STATE_COUNT] = { 0 };
 	int64_t since_us = INT64_MIN;
 	for (uint32_t slot = queue->oldest; slot != SLOT_NONE; slot = job_at(index, slot)->newer) {
 		CHECK(job_at(index, slot)->since_us >= since_us);
@@ -56,10 +56,17 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 		const struct priority_entry *entry = pool_at(&index->priorities, slot);
 		for (int state = 0; state < JOB_STATE_COUNT; state++)
 			by_priority[state] += entry->live[state];
+		far += entry->far;
 		slot = entry->next;
 	}
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		CHECK(by_priority[state] == queue->live[state]);
+	CHECK(far == queue_far_jobs(queue));
+	for (int clock = 0; clock < FAR_CLOCKS; clock++) {
+		const struct queue_far *place = &queue->far[clock];
+		CHECK((place->jobs > 0) == (place->position != HEAP_NOWHERE));
+		CHECK(!place->jobs || index->far[clock].entries[place->position].major == place->next_us);
+	}
 	verify_heap(&queue->turns);
 	verify_heap(&queue->delayed);
 	verify_heap(&queue->delayed_wall);
@@ -82,8 +89,97 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	}
 }
 
+/* ---- what is not in memory: far jobs, counted, and nothing else ---- */
+
+struct far_recount {
+	const struct engine *engine;
+	uint64_t *queues;     /* by slot * FAR_CLOCKS + clock */
+	uint64_t *priorities; /* by slot */
+};
+
+static void verify_far_row(struct far_recount *recount, uint32_t queue_slot, const struct job_row *row)
+{
+	const struct index *index = &recount->engine->index;
+	const struct queue *queue = queue_at(index, queue_slot);
+	enum far_clock clock = row->flags & ROW_DUE_WALL ? FAR_WALL : FAR_ENGINE;
+	const struct queue_far *far = &queue->far[clock];
+	CHECK(row->state == JOB_DELAYED);
+	CHECK(row->flags & ROW_FAR);
+	CHECK(row->due_us >= far->next_us);                                                                    /* it is looked for in time, */
+	CHECK(row->due_us > far->read_us || (row->due_us == far->read_us && row->uid > far->read_uid)); /* and found */
+	recount->queues[queue_slot * FAR_CLOCKS + clock]++;
+	for (uint32_t slot = queue->first_priority; slot != SLOT_NONE;) {
+		const struct priority_entry *entry = pool_at(&index->priorities, slot);
+		recount->priorities[slot] += entry->priority == row->priority;
+		slot = entry->next;
+	}
+}
+
+static enum err verify_row(void *context, const struct job_row *row)
+{
+	struct far_recount *recount = context;
+	const struct index *index = &recount->engine->index;
+	uint32_t queue = queue_find_number(index, row->queue);
+	if (job_find(index, row->uid) == SLOT_NONE) {
+		CHECK(queue != SLOT_NONE);
+		verify_far_row(recount, queue, row);
+	}
+	return E_OK;
+}
+
+#define IGNORED(name, type)                                         \
+	static enum err name(void *context, const type *row)        \
+	{                                                           \
+		(void)context, (void)row;                           \
+		return E_OK;                                        \
+	}
+IGNORED(verify_queue_row, struct queue_row)
+IGNORED(verify_group_row, struct group_row)
+IGNORED(verify_policy_row, struct policy_row)
+IGNORED(verify_counts_row, struct queue_counts)
+IGNORED(verify_token_row, struct token_row)
+IGNORED(verify_operation_row, struct operation_row)
+#undef IGNORED
+
+static void verify_far(const struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	struct far_recount recount = { .engine = engine };
+	struct scan_visitor visitor = { .context = &recount, .queue = verify_queue_row, .group = verify_group_row, .policy = verify_policy_row,
+		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row };
+	if (engine->health || !engine->started)
+		return; /* memory is not what the store has */
+	recount.queues = mem_zalloc_array((size_t)(index->queues.used + 1) * FAR_CLOCKS, sizeof(uint64_t));
+	recount.priorities = mem_zalloc_array(index->priorities.used + 1, sizeof(uint64_t));
+	CHECK(recount.queues);
+	CHECK(recount.priorities);
+	uint64_t far = 0;
+	if (engine->store->verbs->scan(engine->store, &visitor))
+		goto out; /* a store under test may refuse */
+	for (uint32_t slot = 0; slot < index->queues.used; slot++) {
+		const struct queue *queue = queue_at(index, slot);
+		if (queue_find_number(index, queue->number) != slot)
+			continue;
+		for (int clock = 0; clock < FAR_CLOCKS; clock++) {
+			CHECK(queue->far[clock].jobs == recount.queues[slot * FAR_CLOCKS + (uint32_t)clock]);
+			CHECK(!engine_is_idle(engine) || !queue->owed[clock]);
+			far += queue->far[clock].jobs;
+		}
+		for (uint32_t at = queue->first_priority; at != SLOT_NONE;) {
+			const struct priority_entry *entry = pool_at(&index->priorities, at);
+			CHECK(entry->far == recount.priorities[at]);
+			at = entry->next;
+		}
+	}
+	CHECK(far == index->far_jobs);
+out:
+	mem_free(recount.queues);
+	mem_free(recount.priorities);
+}
+
 void engine_verify(const struct engine *engine)
 {
+	verify_far(engine);
 	const struct index *index = &engine->index;
 	struct recount *queues = mem_zalloc_array(index->queues.used + 1, sizeof(*queues));
 	struct recount *groups = mem_zalloc_array(index->groups.used + 1, sizeof(*groups));
@@ -111,7 +207,8 @@ void engine_verify(const struct engine *engine)
 		if (group_at(index, slot)->key.ptr)
 			verify_group(index, slot, &groups[slot]);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
-				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues };
+				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues,
+				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		verify_heap(heaps[i]);
 	mem_free(queues);

@@ -293,6 +293,139 @@ static void rows_must_be_where_the_change_set_says(void **state)
 	assert_int_equal(suite->answer.seq, 1);
 }
 
+/* ---- far jobs ---- */
+
+static void add_far(struct suite *suite, enum job_table before, uint64_t uid, uint32_t queue, uint32_t flags, int64_t due_us)
+{
+	struct job_write *write = suite_job(suite, before, TABLE_LIVE, uid, queue);
+	if (before == TABLE_NONE)
+		suite_definition(suite, write, NULL);
+	write->row.state = JOB_DELAYED;
+	write->row.flags = flags;
+	write->row.due_us = due_us;
+	write->row.group = STR("g");
+	write->row.priority = (int32_t)uid;
+}
+
+/* The uids of a page as text, with a + when there may be more. */
+static void far_is(struct suite *suite, struct far_page page, const char *expected)
+{
+	char text[256];
+	size_t len = 0;
+	arena_reset(&suite->arena);
+	assert_ok(suite->store->verbs->far(suite->store, &page, &suite->arena));
+	for (uint32_t i = 0; i < page.count; i++) {
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%llu ", (unsigned long long)page.rows[i].uid);
+		assert_int_equal(page.rows[i].state, JOB_DELAYED);
+		assert_int_equal(page.rows[i].queue, page.queue);
+		assert_int_equal(page.rows[i].priority, page.rows[i].uid);
+		assert_text(page.rows[i].group, "g");
+	}
+	snprintf(text + len, sizeof(text) - len, "%s", page.more ? "+" : "");
+	assert_string_equal(text, expected);
+}
+
+static void far_jobs_come_in_order_and_pages(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_queue(suite, 2, "default", "other");
+	add_far(suite, TABLE_NONE, 1, 1, ROW_FAR, 300);
+	add_far(suite, TABLE_NONE, 2, 1, ROW_FAR | ROW_LIFO, 100);
+	add_far(suite, TABLE_NONE, 3, 1, ROW_FAR, 200);
+	add_far(suite, TABLE_NONE, 4, 1, ROW_FAR, 200);
+	add_far(suite, TABLE_NONE, 5, 1, ROW_FAR, 200);
+	add_far(suite, TABLE_NONE, 6, 1, 0, 150); /* near */
+	add_far(suite, TABLE_NONE, 7, 1, ROW_FAR | ROW_DUE_WALL, 120);
+	add_far(suite, TABLE_NONE, 8, 2, ROW_FAR, 110);
+	suite_commit(suite);
+	struct far_page page = { .queue = 1, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 10 };
+	far_is(suite, page, "2 3 4 5 1 ");
+	far_is(suite, (struct far_page){ .queue = 1, .wall = true, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 10 }, "7 ");
+	far_is(suite, (struct far_page){ .queue = 2, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 10 }, "8 ");
+	far_is(suite, (struct far_page){ .queue = 3, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 10 }, "");
+	page.max = 3;
+	far_is(suite, page, "2 3 4 +");
+	page.after_us = 200; /* among equals */
+	page.after_uid = 3;
+	far_is(suite, page, "4 5 1 ");
+	page.after_uid = 5;
+	far_is(suite, page, "1 ");
+	page.after_uid = INT64_MAX;
+	far_is(suite, page, "1 ");
+	page.after_us = INT64_MIN; /* the first that is due later is the last one */
+	page.up_to_us = 50;
+	page.max = 10;
+	far_is(suite, page, "2 +");
+	page.up_to_us = 100;
+	far_is(suite, page, "2 3 +");
+	page.up_to_us = 300;
+	far_is(suite, page, "2 3 4 5 1 ");
+
+	suite_begin(suite);
+	suite_job(suite, TABLE_LIVE, TABLE_LIVE, 2, 1);                     /* waits */
+	add_far(suite, TABLE_LIVE, 3, 2, ROW_FAR, 200);                    /* moved */
+	add_far(suite, TABLE_LIVE, 6, 1, ROW_FAR, 150);                    /* far now */
+	suite_job(suite, TABLE_LIVE, TABLE_NONE, 4, 1);                    /* deleted */
+	suite_result(suite, suite_job(suite, TABLE_LIVE, TABLE_DONE, 1, 1), "", ""); /* ended */
+	suite_commit(suite);
+	far_is(suite, page, "6 5 ");
+	far_is(suite, (struct far_page){ .queue = 2, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 10 }, "8 3 ");
+}
+
+struct far_seen {
+	char far[128], whole[128];
+};
+
+static enum err see_far(void *context, const struct job_row *row, bool *whole)
+{
+	struct far_seen *seen = context;
+	size_t len = strlen(seen->far);
+	assert_int_equal(row->state, JOB_DELAYED);
+	snprintf(seen->far + len, sizeof(seen->far) - len, "%llu/%u/%u/%d/%lld ", (unsigned long long)row->uid, row->queue, row->flags, row->priority,
+	         (long long)row->due_us);
+	*whole = row->due_us < 100;
+	return E_OK;
+}
+
+static enum err see_whole(void *context, const struct job_row *row)
+{
+	struct far_seen *seen = context;
+	size_t len = strlen(seen->whole);
+	assert_true(row->queue != 1 || row->state != JOB_DELAYED || str_eq(row->group, STR("g")));
+	snprintf(seen->whole + len, sizeof(seen->whole) - len, "%llu ", (unsigned long long)row->uid);
+	return E_OK;
+}
+
+static enum err see_queue(void *context, const struct queue_row *row)
+{
+	(void)context;
+	(void)row;
+	return E_OK;
+}
+
+static void a_scan_asks_before_it_tells_of_far_jobs(void **state)
+{
+	struct suite *suite = *state;
+	struct far_seen seen = { "", "" };
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	add_far(suite, TABLE_NONE, 2, 1, ROW_FAR | ROW_DUE_WALL, 200);
+	add_far(suite, TABLE_NONE, 3, 1, ROW_FAR, 50);
+	add_far(suite, TABLE_NONE, 4, 1, 0, 500);
+	suite_commit(suite);
+	struct scan_visitor visitor = { .context = &seen, .queue = see_queue, .job = see_whole, .far = see_far };
+	assert_ok(suite->store->verbs->scan(suite->store, &visitor));
+	assert_string_equal(seen.far, "2/1/129/2/200 3/1/128/3/50 ");
+	assert_string_equal(seen.whole, "1 3 4 ");
+	seen = (struct far_seen){ "", "" };
+	visitor.far = NULL;
+	assert_ok(suite->store->verbs->scan(suite->store, &visitor));
+	assert_string_equal(seen.whole, "1 2 3 4 ");
+}
+
 /* ---- bodies ---- */
 
 static void add_chunk(struct suite *suite, uint64_t number, uint32_t index, const char *bytes)
@@ -1101,6 +1234,8 @@ int conformance_run(struct factory *factory)
 		TEST(a_deleted_job_takes_all_with_it),
 		TEST(keys_are_unique_over_live_and_done),
 		TEST(rows_must_be_where_the_change_set_says),
+		TEST(far_jobs_come_in_order_and_pages),
+		TEST(a_scan_asks_before_it_tells_of_far_jobs),
 		TEST(large_payloads_are_staged_then_referenced),
 		TEST(bodies_that_nothing_references_are_swept),
 		TEST(bodies_go_with_their_job),

@@ -33,6 +33,7 @@ struct job_definition {
 #define ROW_CANCEL     2u /* cancel asked while active */
 #define ROW_LIFO       4u
 #define ROW_EDITED     8u /* the payload in force is the edited one (table body, see edited_body) */
+#define ROW_FAR        128u /* DELAYED, and far from its due time when it was written: an engine may let go of it, and finds it by store.h's far */
 
 struct job_row {
 	uint64_t uid;
@@ -43,7 +44,7 @@ struct job_row {
 	int32_t priority;
 	uint32_t policy;
 	uint32_t max_attempts;
-	uint32_t attempts_started, attempts_made, stalls;
+	uint32_t attempts_started, attempts_made, stalls; /* given out; ended, well or not, since the last retry by hand; lost */
 	int64_t rank;            /* order within (queue, group, priority) */
 	int64_t due_us;          /* DELAYED */
 	int64_t expire_us;       /* engine time before which it must have started; 0: none */

@@ -43,6 +43,21 @@ struct load {
 	struct idempotency_row *records;  /* key.len 0: not there */
 };
 
+/* Asks for delayed jobs with ROW_FAR of one queue and one clock (ROW_DUE_WALL or not), in the order of (due_us, uid): those after the place
+ * given, at most `max`, and none behind the first one that is due after up_to_us. */
+struct far_page {
+	uint32_t queue;
+	bool wall;
+	int64_t after_us;
+	uint64_t after_uid;
+	int64_t up_to_us;
+	uint32_t max;
+	/* answers, in the arena */
+	struct job_row *rows;
+	uint32_t count;
+	bool more;                    /* there may be more behind the last one */
+};
+
 /* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs. */
 struct scan_visitor {
 	void *context;
@@ -53,6 +68,8 @@ struct scan_visitor {
 	enum err (*token)(void *context, const struct token_row *row);
 	enum err (*operation)(void *context, const struct operation_row *row);
 	enum err (*job)(void *context, const struct job_row *row); /* live ones, by uid */
+	/* Of a row with ROW_FAR only uid, queue, state, flags, priority and due_us: *whole asks for the rest, by `job`. NULL: all come whole. */
+	enum err (*far)(void *context, const struct job_row *row, bool *whole);
 };
 
 struct store_verbs {
@@ -69,6 +86,8 @@ struct store_verbs {
 	 * there are fewer. For retention's slices (n at most LIMIT_SLICE_JOBS). */
 	enum err (*nth_final)(struct store *store, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us, uint64_t *out_uid,
 	                      uint64_t *out_bytes);
+	/* For jobs that come back into memory; of committed rows, as load. */
+	enum err (*far)(struct store *store, struct far_page *page, struct arena *arena);
 	enum err (*scan)(struct store *store, const struct scan_visitor *visitor);
 	/* After an unknown outcome: close everything, open again. Then take and scan. Readers go on by themselves. */
 	enum err (*reopen)(struct store *store, struct problem *problem);

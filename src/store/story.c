@@ -41,6 +41,14 @@ static const char *const errors[] = { "", "{\"message\":\"Connection refused\"}"
 
 /* ---- what happens to one job ---- */
 
+static void story_delay(struct story *story, struct job_row *row)
+{
+	static const uint32_t kinds[] = { 0, ROW_FAR, ROW_FAR | ROW_DUE_WALL };
+	row->state = JOB_DELAYED;
+	row->flags = kinds[roll(story, 3)];
+	row->due_us = story->now_us + 1000 * (int64_t)roll(story, 5);
+}
+
 static void story_enqueue(struct story *story)
 {
 	struct suite *suite = &story->suite;
@@ -64,8 +72,7 @@ static void story_enqueue(struct story *story)
 		write->row.finished_us = story->now_us;
 		suite_counts(suite, queue, write->row.state, 1, (int64_t)write->row.bytes);
 	} else if (roll(story, 3) == 0) {
-		write->row.state = JOB_DELAYED;
-		write->row.due_us = story->now_us + 1000;
+		story_delay(story, &write->row);
 	}
 	job->row = write->row;
 }
@@ -96,6 +103,9 @@ static void story_change(struct story *story, struct story_job *job)
 	row->fence += 1 + roll(story, 3);
 	if (after == TABLE_LIVE) {
 		row->state = (enum job_state)roll(story, JOB_PARKED + 1);
+		row->flags = 0;
+		if (row->state == JOB_DELAYED)
+			story_delay(story, row);
 		row->finished_us = 0;
 		row->worker = row->state == JOB_ACTIVE ? suite_text(suite, "worker %u", roll(story, 9)) : STR("");
 		if (roll(story, 20) == 0)
@@ -103,6 +113,7 @@ static void story_change(struct story *story, struct story_job *job)
 	} else {
 		bool fresh = was_live || roll(story, 2);
 		row->state = (enum job_state)(JOB_COMPLETED + roll(story, 4));
+		row->flags = 0;
 		row->finished_us = story->now_us + roll(story, 50);
 		row->bytes += roll(story, 100);
 		suite_counts(suite, row->queue, row->state, 1, (int64_t)row->bytes);
@@ -211,6 +222,24 @@ static void tell_list(struct story *story, struct query query, struct buf *out)
 	buf_addf(out, "\n");
 }
 
+static void tell_far(struct story *story, struct buf *out)
+{
+	struct suite *suite = &story->suite;
+	struct far_page page = { .queue = 1 + roll(story, STORY_QUEUES), .wall = roll(story, 2), .after_us = INT64_MIN, .max = 1 + roll(story, 7),
+		                 .up_to_us = roll(story, 2) ? INT64_MAX : story->now_us - roll(story, 100000) };
+	buf_addf(out, "far");
+	do {
+		arena_reset(&suite->arena);
+		CHECK(!suite->store->verbs->far(suite->store, &page, &suite->arena));
+		for (uint32_t i = 0; i < page.count; i++) {
+			buf_addf(out, " %llu@%lld", (unsigned long long)page.rows[i].uid, (long long)page.rows[i].due_us);
+			page.after_us = page.rows[i].due_us;
+			page.after_uid = page.rows[i].uid;
+		}
+		buf_addf(out, page.more ? " +" : " .\n");
+	} while (page.more);
+}
+
 static void story_ask(struct story *story, struct buf *out)
 {
 	static const char *const ids[] = { "order-1*", "or*", "or%*", "order-7", "nothing*" };
@@ -238,6 +267,7 @@ static void story_ask(struct story *story, struct buf *out)
 		filter->finished_before_us = story->now_us - roll(story, 50000);
 	buf_addf(out, "list");
 	tell_list(story, query, out);
+	tell_far(story, out);
 }
 
 static void story_look(struct story *story, struct buf *out)

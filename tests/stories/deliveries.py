@@ -24,7 +24,7 @@ def down_then_silent_then_well():
         target(ruche.api, "sheets", third.url, timeout_ms=400)
         uid = ruche.api.post("/v1/jobs", raw=b'{"queue":"sheets","payload":' + sheet + b"}")["uid"]
         job = ruche.api.wait(uid)
-        equal((job["state"], job["attempts_started"]), ("completed", 3), "state and attempts")
+        equal((job["state"], job["attempts_started"], job["attempts_made"]), ("completed", 3, 3), "state and attempts")
         equal([received.body for received in third.received], [sheet] * 3, "bodies received")
         attempts = ruche.api.get(f"/v1/jobs/{uid}/attempts")["attempts"]
         equal([attempt["exchange"]["class"] for attempt in attempts], ["status_5xx", "timeout", "ok"], "classes")

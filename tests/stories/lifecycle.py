@@ -121,5 +121,29 @@ def trace_context_is_kept(ruche):
     check(parent in json.dumps(api.job(uid)), "the traceparent is not in the job")
 
 
+@story
+def far_jobs_survive_on_disk(ruche):
+    """Jobs delayed by days are counted and listed like others, also after a crash, and can be named."""
+    api = ruche.api
+    for hours in (30, 2, 50):
+        api.enqueue("later", {"in": hours}, id=f"in-{hours}", delay_ms=hours * 3600000, priority=hours)
+    api.enqueue("later", id="at", run_at="2199-01-01T00:00:00.000Z")
+    for _ in range(2):
+        queue = api.get("/v1/queues/later")
+        equal(queue["states"]["delayed"], 4, "delayed jobs in the queue")
+        equal(sorted(each["priority"] for each in queue["priorities"]), [0, 2, 30, 50], "priorities in the queue")
+        equal(queue["next_due_at"][:13], api.get("/v1/queues/later/jobs/in-2")["due_at"][:13], "hour of the next one")
+        equal(len(api.get("/v1/jobs?queue=later&state=delayed")["jobs"]), 4, "delayed jobs listed")
+        ruche.restart()
+        api = ruche.api
+    uid = api.get("/v1/queues/later/jobs/in-50")["uid"]
+    equal(api.explain(uid)["code"], "delayed", "why it does not run")
+    api.post(f"/v1/jobs/{uid}/promote")
+    job, token = api.claim_one("later")
+    equal((job["uid"], job["payload"]), (uid, {"in": 50}), "job and payload")
+    api.complete(uid, token)
+    equal(api.states("later")["delayed"], 3, "delayed jobs in the end")
+
+
 if __name__ == "__main__":
     run()

@@ -144,6 +144,11 @@ static enum err hostile_nth_final(struct store *store, uint32_t queue, enum job_
 	return of(store)->inner->verbs->nth_final(of(store)->inner, queue, state, n, out_us, out_uid, out_bytes);
 }
 
+static enum err hostile_far(struct store *store, struct far_page *page, struct arena *arena)
+{
+	return of(store)->inner->verbs->far(of(store)->inner, page, arena);
+}
+
 static enum err hostile_scan(struct store *store, const struct scan_visitor *visitor)
 {
 	return of(store)->inner->verbs->scan(of(store)->inner, visitor);
@@ -184,6 +189,7 @@ static const struct store_verbs store_hostile_verbs = {
 	.poll = hostile_poll,
 	.load = hostile_load,
 	.nth_final = hostile_nth_final,
+	.far = hostile_far,
 	.scan = hostile_scan,
 	.reopen = hostile_reopen,
 	.reader_open = hostile_reader_open,

@@ -196,6 +196,48 @@ static enum err mem_nth_final(struct store *store, uint32_t queue, enum job_stat
 	return jobs ? E_OK : E_NOMEM;
 }
 
+static bool far_is_asked(void *context, const struct mem_job *job)
+{
+	const struct far_page *page = context;
+	const struct job_row *row = job->row;
+	return job->table == TABLE_LIVE && row->flags & ROW_FAR && row->queue == page->queue && !(row->flags & ROW_DUE_WALL) == !page->wall &&
+	       list_key_cmp((struct list_key){ row->due_us, row->uid }, (struct list_key){ page->after_us, page->after_uid }) > 0;
+}
+
+static int job_due_cmp(const void *a, const void *b)
+{
+	const struct job_row *x = (*(struct mem_job *const *)a)->row, *y = (*(struct mem_job *const *)b)->row;
+	return list_key_cmp((struct list_key){ x->due_us, x->uid }, (struct list_key){ y->due_us, y->uid });
+}
+
+static enum err far_rows(struct mem_disk *disk, struct far_page *page, struct arena *arena)
+{
+	uint32_t count;
+	struct mem_job **jobs = disk_jobs(disk, arena, far_is_asked, page, &count);
+	page->rows = jobs ? ARENA_ARRAY(arena, struct job_row, page->max) : NULL;
+	if (!page->rows)
+		return E_NOMEM;
+	qsort(jobs, count, sizeof(*jobs), job_due_cmp);
+	page->count = 0;
+	bool within = true;
+	for (; page->count < count && page->count < page->max && within; page->count++) {
+		if (mem_copy_row(arena, jobs[page->count]->row, &page->rows[page->count]))
+			return E_NOMEM;
+		within = jobs[page->count]->row->due_us <= page->up_to_us;
+	}
+	page->more = page->count < count || !within;
+	return E_OK;
+}
+
+static enum err mem_far(struct store *store, struct far_page *page, struct arena *arena)
+{
+	struct store_mem *mem = of(store);
+	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
+	enum err err = far_rows(mem->disk, page, arena);
+	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
+	return err;
+}
+
 static bool job_is_live(void *context, const struct mem_job *job)
 {
 	(void)context;
@@ -223,8 +265,15 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 	struct mem_job **jobs = disk_jobs(disk, arena, job_is_live, NULL, &count);
 	if (!jobs)
 		return E_NOMEM;
-	for (uint32_t i = 0; i < count && !err; i++)
-		err = visitor->job(visitor->context, jobs[i]->row);
+	for (uint32_t i = 0; i < count && !err; i++) {
+		const struct job_row *row = jobs[i]->row;
+		bool whole = true;
+		if (row->flags & ROW_FAR && visitor->far)
+			err = visitor->far(visitor->context, &(struct job_row){ .uid = row->uid, .queue = row->queue, .state = JOB_DELAYED, .flags = row->flags,
+			                                                        .priority = row->priority, .due_us = row->due_us }, &whole);
+		if (!err && whole)
+			err = visitor->job(visitor->context, row);
+	}
 	return err;
 }
 
@@ -282,6 +331,7 @@ static const struct store_verbs store_mem_verbs = {
 	.poll = mem_poll,
 	.load = mem_load,
 	.nth_final = mem_nth_final,
+	.far = mem_far,
 	.scan = mem_scan,
 	.reopen = mem_reopen,
 	.reader_open = mem_reader_open,

@@ -163,6 +163,57 @@ enum err loader_nth_final(struct loader *loader, uint32_t queue, enum job_state 
 	return err;
 }
 
+/* ---- far jobs ---- */
+
+_Static_assert(ROW_FAR == 128 && ROW_DUE_WALL == 1, "what the statements and the index live_far say");
+
+/* Adds to the page. *within: it goes on behind the last row. */
+static enum err far_rows(struct loader *loader, enum load_statement which, struct far_page *page, struct arena *arena, bool *within)
+{
+	enum err err;
+	bool found = false;
+	sqlite3_stmt *stmt = statement(loader, which, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, page->queue);
+	sql_bind_i64(stmt, 2, page->wall);
+	sql_bind_i64(stmt, 3, page->after_us);
+	if (which == LOAD_FAR_SAME)
+		sql_bind_u64(stmt, 4, page->after_uid);
+	sql_bind_i64(stmt, 5, (int64_t)page->max + 1 - page->count);
+	while (*within && !(err = sql_step(stmt, &found)) && found) {
+		page->more = page->count == page->max;
+		if (page->more)
+			break;
+		struct job_row *row = &page->rows[page->count++];
+		err = row_copy(stmt, 1, arena, row);
+		row->uid = sql_u64(stmt, 0);
+		*within = !err && row->due_us <= page->up_to_us;
+		page->more = !*within;
+	}
+	enum err reset = found ? sql_err(sqlite3_reset(stmt)) : E_OK;
+	*within &= !page->more;
+	return err ? err : reset;
+}
+
+enum err loader_far(struct loader *loader, struct far_page *page, struct arena *arena)
+{
+	bool within = true;
+	page->count = 0;
+	page->more = false;
+	page->rows = ARENA_ARRAY(arena, struct job_row, page->max);
+	if (!page->rows)
+		return E_NOMEM;
+	enum err err = loader_begin(loader);
+	if (err)
+		return err;
+	if (page->after_uid < INT64_MAX)
+		err = far_rows(loader, LOAD_FAR_SAME, page, arena, &within);
+	if (!err && within)
+		err = far_rows(loader, LOAD_FAR_LATER, page, arena, &within);
+	return loader_end(loader, err);
+}
+
 /* ---- scan: rows point into SQLite's memory while the visitor looks at them ---- */
 
 struct scan {
@@ -221,9 +272,21 @@ static enum err scan_operation(struct scan *scan, sqlite3_stmt *stmt)
 	return err ? err : scan->visitor->operation(scan->visitor->context, &row);
 }
 
+static enum err scan_far(struct scan *scan, sqlite3_stmt *stmt, uint32_t flags, bool *whole) /* there may be ten millions of them */
+{
+	struct job_row row = { .uid = sql_u64(stmt, 0), .queue = sql_u32(stmt, 1 + ROW_AT_queue), .state = JOB_DELAYED, .flags = flags,
+		               .priority = (int32_t)sql_i64(stmt, 1 + ROW_AT_priority), .due_us = sql_i64(stmt, 1 + ROW_AT_due_us) };
+	return scan->visitor->far(scan->visitor->context, &row, whole);
+}
+
 static enum err scan_job(struct scan *scan, sqlite3_stmt *stmt)
 {
 	struct job_row row;
+	bool whole = true;
+	uint32_t flags = sql_u32(stmt, 1 + ROW_AT_flags);
+	enum err err = flags & ROW_FAR && scan->visitor->far ? scan_far(scan, stmt, flags, &whole) : E_OK;
+	if (err || !whole)
+		return err;
 	row_read(stmt, 1, &row);
 	row.uid = sql_u64(stmt, 0);
 	return scan->visitor->job(scan->visitor->context, &row);

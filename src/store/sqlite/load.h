@@ -12,6 +12,11 @@
 	        " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                                  \
 	X(KEY, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                                   \
 	X(IDEMPOTENCY, "SELECT key, request_hash, at_us, answer FROM idempotency WHERE key = ?")                                   \
+	/* By the index live_far, whose last column is the uid, unnamed: first those due at the same instant, then the later ones. */               \
+	X(FAR_SAME, "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live"                                                             \
+	            " WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us = ?3 AND uid > ?4 ORDER BY uid LIMIT ?5")    \
+	X(FAR_LATER, "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live"                                                            \
+	             " WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us > ?3 ORDER BY due_us, uid LIMIT ?5")        \
 	X(FINAL, "SELECT finished_us, uid, bytes FROM done WHERE queue = ? AND state = ? ORDER BY finished_us, uid LIMIT ?")
 #define X(name, sql) LOAD_##name,
 enum load_statement { LOAD_STATEMENTS(X) LOAD_STATEMENT_COUNT };
@@ -28,4 +33,5 @@ void loader_fini(struct loader *loader); /* finalizes; the connection is the cal
 MUST_USE enum err loader_load(struct loader *loader, struct load *load, struct arena *arena);
 MUST_USE enum err loader_nth_final(struct loader *loader, uint32_t queue, enum job_state state, uint32_t n, int64_t *out_us,
                                    uint64_t *out_uid, uint64_t *out_bytes);
+MUST_USE enum err loader_far(struct loader *loader, struct far_page *page, struct arena *arena);
 MUST_USE enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor);

@@ -57,6 +57,8 @@
 #define COLUMN_OF_P(column, kind, field)         ", p." #column
 #define COLUMN_OF_J(column, kind, field)         ", j." #column
 #define COLUMN_ONE(column, kind, field)          + 1
+#define COLUMN_AT(column, kind, field)           ROW_AT_##column,
+enum { ROW_COLUMNS(COLUMN_AT) }; /* each one's place among them, from 0 */
 enum {
 	ROW_COLUMN_COUNT = 0 ROW_COLUMNS(COLUMN_ONE),
 	DEFINITION_COLUMN_COUNT = 0 DEFINITION_COLUMNS(COLUMN_ONE)

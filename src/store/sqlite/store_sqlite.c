@@ -146,6 +146,11 @@ static enum err sqlite_nth_final(struct store *store, uint32_t queue, enum job_s
 	return of(store)->open ? loader_nth_final(&of(store)->loader, queue, state, n, out_us, out_uid, out_bytes) : E_IO;
 }
 
+static enum err sqlite_far(struct store *store, struct far_page *page, struct arena *arena)
+{
+	return of(store)->open ? loader_far(&of(store)->loader, page, arena) : E_IO;
+}
+
 static enum err sqlite_scan(struct store *store, const struct scan_visitor *visitor)
 {
 	return of(store)->open ? loader_scan(&of(store)->loader, visitor) : E_IO;
@@ -200,6 +205,7 @@ static const struct store_verbs store_sqlite_verbs = {
 	.poll = sqlite_poll,
 	.load = sqlite_load,
 	.nth_final = sqlite_nth_final,
+	.far = sqlite_far,
 	.scan = sqlite_scan,
 	.reopen = sqlite_reopen,
 	.reader_open = sqlite_reader_open,

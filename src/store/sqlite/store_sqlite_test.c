@@ -133,6 +133,34 @@ static void a_newer_format_is_refused(void **state)
 	assert_int_equal(ask_sql(path, "PRAGMA user_version"), 99);
 }
 
+/* A store as format 1 left it, with a delayed job: the way forward marks it, so that the far index knows it. */
+static void an_older_format_is_brought_forward(void **state)
+{
+	struct store *store;
+	struct store_meta meta;
+	struct problem problem;
+	struct arena arena = { 0 };
+	char mark[128];
+	(void)state;
+	run_sql(path, schema_migrations[0]);
+	snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = 1; INSERT INTO meta VALUES (1, '', '')", SCHEMA_APPLICATION_ID);
+	run_sql(path, mark);
+	run_sql(path, "INSERT INTO queue VALUES (1, 'default', 'q', NULL, 0, 0, 1);"
+	              "INSERT INTO job (uid, queue) VALUES (1, 1), (2, 1);"
+	              "INSERT INTO live (uid, queue, state, flags, due_us) VALUES (1, 1, 1, 1, 500), (2, 1, 0, 0, 0)");
+	assert_ok(open_plain(&store, &problem));
+	assert_ok(store->verbs->take(store, &meta));
+	struct far_page page = { .queue = 1, .wall = true, .after_us = INT64_MIN, .up_to_us = INT64_MAX, .max = 5 };
+	assert_ok(store->verbs->far(store, &page, &arena));
+	assert_int_equal(page.count, 1);
+	assert_int_equal(page.rows[0].uid, 1);
+	assert_int_equal(page.rows[0].flags, ROW_DUE_WALL | ROW_FAR);
+	store->verbs->close(store);
+	arena_fini(&arena);
+	assert_int_equal(ask_sql(path, "PRAGMA user_version"), schema_migration_count);
+	assert_int_equal(ask_sql(path, "SELECT flags FROM live WHERE uid = 2"), 0);
+}
+
 static void missing_files_and_directories_are_named(void **state)
 {
 	struct store *store;
@@ -237,6 +265,10 @@ static void statements_use_their_indexes(void **state)
 		{ "SELECT uid FROM job WHERE name = ? AND uid >= ? AND uid < ? LIMIT 9", "COVERING INDEX job_name" },
 		{ "SELECT uid FROM job WHERE queue = ? AND id >= ? AND id < ? LIMIT 9", "COVERING INDEX job_id" },
 		{ "SELECT * FROM event WHERE seq > ? AND queue = ? ORDER BY seq", "event_queue" },
+		{ "SELECT * FROM live WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us = ?3 AND uid > ?4 ORDER BY uid LIMIT ?5",
+		  "live_far (queue=? AND <expr>=? AND due_us=? AND rowid>?)" },
+		{ "SELECT * FROM live WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us > ?3 ORDER BY due_us, uid LIMIT ?5",
+		  "live_far (queue=? AND <expr>=? AND due_us>?)" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(plans); i++) {
 		char sql[512];
@@ -428,6 +460,7 @@ int main(void)
 		TEST(a_store_has_one_process),
 		TEST(foreign_files_are_refused_and_left_alone),
 		TEST(a_newer_format_is_refused),
+		TEST(an_older_format_is_brought_forward),
 		TEST(missing_files_and_directories_are_named),
 		TEST(payloads_are_nobody_elses_business),
 		TEST(a_person_can_read_the_file),
