@@ -443,9 +443,8 @@ static void add_number(struct suite *suite, void *list, uint64_t number)
 	*item = number;
 }
 
-static void large_payloads_are_staged_then_referenced(void **state)
+static void stage_and_reference(struct suite *suite) /* job 1, whose payload is body 1, in two chunks */
 {
-	struct suite *suite = *state;
 	suite_begin(suite);
 	suite_queue(suite, 1, "default", "q");
 	add_chunk(suite, 1, 0, "[\"first ");
@@ -461,6 +460,20 @@ static void large_payloads_are_staged_then_referenced(void **state)
 	definition->payload_bytes = 16;
 	add_number(suite, &suite->cs.unstaged, 1);
 	suite_commit(suite);
+}
+
+static void large_payloads_are_staged_then_referenced(void **state)
+{
+	struct suite *suite = *state;
+	stage_and_reference(suite);
+	/* In doubt the suite takes the shard again, which sweeps what was staged: such a change-set is never tried again by an engine. */
+	for (uint64_t doubts = 0; suite->unknown > doubts;) {
+		doubts = suite->unknown;
+		suite_begin(suite);
+		suite_job(suite, TABLE_LIVE, TABLE_NONE, 1, 1);
+		suite_commit(suite);
+		stage_and_reference(suite);
+	}
 	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
 	suite_restart(suite); /* sweeps what is staged: not this one */
 	assert_text(suite_view(suite, 1)->definition.payload, "[\"first second\"]");
