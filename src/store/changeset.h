@@ -55,6 +55,8 @@ struct changeset {
 	CHANGE_LIST(uint32_t) dropped_queues; /* empty queues only: the engine made sure */
 	CHANGE_LIST(struct group_row) groups;       /* insert or replace */
 	CHANGE_LIST(struct group_row) dropped_groups;
+	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
+	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct event_row) events;

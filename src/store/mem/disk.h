@@ -12,6 +12,9 @@
 	X(QUEUES, queues, struct queue_row, queue_same, SLICE(struct queue_row, namespace_name) SLICE(struct queue_row, name)        \
 	  SLICE(struct queue_row, settings))                                                                                         \
 	X(GROUPS, groups, struct group_row, group_same, SLICE(struct group_row, key) SLICE(struct group_row, settings))              \
+	X(BUDGETS, budgets, struct budget_row, budget_same, SLICE(struct budget_row, namespace_name) SLICE(struct budget_row, name)  \
+	  SLICE(struct budget_row, settings))                                                                                        \
+	X(PERMITS, permits, struct permit_row, permit_same, )                                                                        \
 	X(POLICIES, policies, struct policy_row, policy_same, SLICE(struct policy_row, json))                                        \
 	X(TOKENS, tokens, struct token_row, token_same, SLICE(struct token_row, name) SLICE(struct token_row, hash)                  \
 	  SLICE(struct token_row, prefix) SLICE(struct token_row, scopes) SLICE(struct token_row, queues))                           \
