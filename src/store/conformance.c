@@ -696,10 +696,10 @@ static void small_rows_are_put_replaced_and_dropped(void **state)
 	buf_init(&text, 1 << 20);
 	suite_dump(suite, &text);
 	assert_text(buf_str(&text),
-	            "queue number=1 namespace_name='default' name='renamed' settings='{\"lease_ms\":1}' paused=1 created_us=2007 version=2\n"
-	            "queue number=2 namespace_name='other' name='one' settings='{\"lease_ms\":2}' paused=0 created_us=2007 version=2\n"
-	            "group queue=1 key='g'1' settings='{}' paused=0\n"
-	            "group queue=2 key='g'1' settings='' paused=1\n"
+	            "queue number=1 namespace_name='default' name='renamed' settings='{\"lease_ms\":1}' paused=1 created_us=2007 version=2 blocked_us=0\n"
+	            "queue number=2 namespace_name='other' name='one' settings='{\"lease_ms\":2}' paused=0 created_us=2007 version=2 blocked_us=0\n"
+	            "group queue=1 key='g'1' settings='{}' paused=0 blocked_us=0\n"
+	            "group queue=2 key='g'1' settings='' paused=1 blocked_us=0\n"
 	            "policy number=4 json='{\"b\":1}'\n"
 	            "token number=7 name='ci' hash='0123456789abcdef0123456789abcde' prefix='rch_ab12' scopes='enqueue read' queues='[\"one\"]'"
 	            " created_us=5 expires_us=6 revoked_us=1\n"
