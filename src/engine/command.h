@@ -35,6 +35,11 @@
 	X(GROUP_DELETE, "group_delete", OPERATE)              \
 	X(GROUP_PAUSE, "group_pause", OPERATE)                \
 	X(GROUP_RESUME, "group_resume", OPERATE)              \
+	X(BACK_OFF, "back_off", WORK)                         \
+	X(LIMIT_PUT, "limit_put", OPERATE)                    \
+	X(LIMIT_DELETE, "limit_delete", OPERATE)              \
+	X(LIMIT_ACQUIRE, "limit_acquire", WORK)               \
+	X(LIMIT_RELEASE, "limit_release", WORK)               \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -47,6 +52,8 @@
 	X(QUEUE_GET, "queue_get", READ)                       \
 	X(QUEUES, "queues", READ)                             \
 	X(GROUPS, "groups", READ)                             \
+	X(LIMIT_GET, "limit_get", READ)                       \
+	X(LIMITS, "limits", READ)                             \
 	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */
 
 #define X(name, text, scope) OP_##name,
@@ -123,6 +130,11 @@ enum verdict {
 	VERDICT_TAIL,    /* FAIL: again at once, last in line, if attempts are left */
 	VERDICT_FILTERED /* COMPLETE: there was nothing to do */
 };
+/* FAIL, RELEASE, SNOOZE: who shall not start anything for a while: "group" or "queue" of the job, or a limit of its namespace. */
+struct back_off {
+	struct str scope;
+	int64_t delay_ms;
+};
 struct op_lease {
 	uint64_t uid;             /* 0: by (queue, id) */
 	struct queue_name queue;
@@ -136,6 +148,9 @@ struct op_lease {
 	struct str error;         /* FAIL: JSON {type, message, stack, …} */
 	struct str exchange;      /* deliveries: attempt_row.exchange */
 	bool costs_nothing;       /* FAIL by the daemon's own fault: consumes no attempt */
+	bool busy;                /* FAIL of a delivery: the other side asked to wait; the queue's retry_after says who does */
+	int64_t busy_ms;          /* so long; 0: it did not say, as long as the policy lets the job wait */
+	const struct back_off *back_off; /* NULL: none */
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
@@ -160,7 +175,8 @@ struct op_job {
 	X(GROUP_CONCURRENCY, "group_concurrency") X(QUEUE_RATE, "queue_rate") X(GROUP_RATE, "group_rate") \
 	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
-	X(CHILDREN, "waiting_children") X(PARKED, "parked")
+	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
+	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X
@@ -172,7 +188,8 @@ struct explanation {
 	struct str text;          /* a sentence or two: why it is not running, what would change that */
 	int64_t until_us;         /* wall time when that is expected to end by itself; 0: unknown */
 	uint64_t ahead;           /* waiting jobs that go before it in its group, about */
-	uint32_t active, limit;   /* of the group or queue that blocks */
+	uint32_t active, limit;   /* of the group, queue or limit that blocks */
+	struct str limit_name;    /* of the limit that blocks; empty: none does */
 	struct str worker;        /* RUNNING */
 };
 
@@ -215,6 +232,30 @@ struct group_info {
 	enum explain_code code;   /* what holds it back, or READY / EMPTY */
 };
 
+struct op_back_off {          /* BACK_OFF */
+	struct queue_name queue;  /* name empty: a limit's, of this namespace */
+	struct str group, limit;
+	int64_t delay_ms;         /* nothing starts before that has passed; 0: open again */
+};
+struct op_limit {             /* LIMIT_*, LIMITS */
+	struct queue_name limit;
+	struct str settings;      /* PUT: as op_queue's */
+	bool replace;
+	struct str token;         /* ACQUIRE, RELEASE */
+	uint32_t units;           /* ACQUIRE */
+	int64_t lease_ms;         /* ACQUIRE: so long without another acquire of the same token */
+	uint32_t page;            /* LIMITS: page size */
+	struct str after;         /* LIMITS: "namespace/name" of the last one seen */
+};
+struct limit_info {
+	struct queue_name limit;
+	struct str settings;      /* JSON, whole */
+	uint64_t active, held;    /* jobs that run, units of permits */
+	uint32_t lanes;           /* in its line: of so many queues, or sets of groups of them */
+	enum explain_code code;   /* READY, or what stops a start now */
+	int64_t until_us;         /* wall time when that is over by itself; 0: unknown */
+};
+
 struct op_operation {         /* OPERATION_*, SLICE */
 	uint64_t number;          /* START: stamped; else which */
 	enum op_kind action;      /* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE */
@@ -233,19 +274,27 @@ struct op_result {
 	enum err err;             /* E_OK, or why it was refused */
 	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
 	uint64_t uid;             /* the job's (ENQUEUE: the first one's when duplicate) */
-	uint64_t fence;
+	union {
+		uint64_t fence;
+		uint64_t units;     /* LIMIT_RELEASE: given back */
+		uint64_t retry_ms;  /* LIMIT_ACQUIRE that is not granted: 1 + the wait; 0: unknown */
+	};
 	enum job_state state;     /* after */
-	bool duplicate;
+	union {
+		bool duplicate;
+		bool granted;       /* LIMIT_ACQUIRE */
+	};
 	bool cancel_requested;    /* HEARTBEAT, PROGRESS */
 	union {
 		struct claim_result *claim;
 		struct explanation *explanation;
 		struct queue_info *queues;      /* QUEUE_GET, QUEUE_PUT: one; QUEUES: count */
 		struct group_info *groups;
+		struct limit_info *limits;      /* LIMIT_GET, LIMIT_PUT: one; LIMITS: count */
 		struct operation_row *operation;
 	};
 	uint32_t count;
-	bool more;                /* QUEUES, GROUPS: another page exists */
+	bool more;                /* QUEUES, GROUPS, LIMITS: another page exists */
 };
 
 struct op {
@@ -256,6 +305,8 @@ struct op {
 		struct op_lease lease;
 		struct op_job job;
 		struct op_queue queue;
+		struct op_back_off back_off;
+		struct op_limit limit;
 		struct op_operation operation;
 		struct token_row token;
 		uint64_t withdraw;    /* number of the request */
@@ -324,7 +375,8 @@ void effect_free(struct effect *effect);
 	X(SNOOZED, "snoozed") X(CANCEL_REQUESTED, "cancel_requested") X(CANCELLED, "cancelled")     \
 	X(EXPIRED, "expired") X(RETRIED, "retried") X(PROMOTED, "promoted") X(REPRIORITISED, "reprioritised") \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
-	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed")
+	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
+	X(BACKED_OFF, "backed_off")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

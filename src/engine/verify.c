@@ -17,6 +17,59 @@ struct recount {
 	uint32_t active, delayed, jobs;
 };
 
+/* Lanes have the groups that say so, and stand in lines; whoever stands there and was not woken stands at a limit without room. Limits
+ * count the leases and permits under them. */
+static void verify_lane(struct index *index, uint32_t slot)
+{
+	const struct lane *lane = lane_at(index, slot);
+	uint32_t groups = 0, listed = 0;
+	for (uint32_t group = 0; group < index->groups.used; group++)
+		groups += group_at(index, group)->key.ptr && group_at(index, group)->lane == slot;
+	for (uint32_t other = queue_at(index, lane->queue)->lane; other != SLOT_NONE; other = lane_at(index, other)->next)
+		listed += other == slot;
+	CHECK(lane->groups == groups);
+	CHECK(listed == 1);
+	verify_heap(&lane->turns);
+	if (lane->at == SLOT_NONE)
+		return;
+	const struct limit *limit = limit_at(index, lane->at);
+	int64_t until_us = 0;
+	CHECK(lane->before == SLOT_NONE ? limit->first_lane == slot : lane_at(index, lane->before)->after == slot);
+	CHECK(lane->after == SLOT_NONE ? limit->last_lane == slot : lane_at(index, lane->after)->before == slot);
+	if (lane->woken)
+		return;
+	bool room = limit_blocker(index, limit, 1, &until_us) == EXPLAIN_READY;
+	CHECK(limit->position != HEAP_NOWHERE || (!room && !until_us)); /* time will wake it, or somebody who leaves */
+	CHECK(!room || index->blocked_limits.entries[limit->position].major <= index->now_us); /* it does so in the next step */
+}
+
+static void verify_limits(const struct engine *engine)
+{
+	struct index *index = (struct index *)(uintptr_t)&engine->index; /* windows may have to be fitted */
+	for (uint32_t slot = 0; slot < index->lanes.used; slot++)
+		if (lane_at(index, slot)->live)
+			verify_lane(index, slot);
+	for (uint32_t slot = 0; slot < index->limits.used; slot++) {
+		const struct limit *limit = limit_at(index, slot);
+		uint64_t active = 0, held = 0;
+		if (!limit->name.ptr)
+			continue;
+		for (uint32_t job = 0; job < index->jobs.used; job++) {
+			const struct lease *lease = job_find(index, job_at(index, job)->uid) == job && job_at(index, job)->lease != SLOT_NONE
+			                            ? lease_at(index, job_at(index, job)->lease) : NULL;
+			for (uint32_t i = 0; lease && i < lease->limit_count; i++)
+				active += lease->limits[i] == slot;
+		}
+		for (uint32_t permit = 0; permit < index->permits.used; permit++)
+			if (permit_at(index, permit)->touched != UINT64_MAX && permit_at(index, permit)->limit == slot)
+				held += permit_at(index, permit)->units;
+		CHECK(limit->active == active);
+		CHECK(limit->held == held);
+	}
+	verify_heap(&index->blocked_limits);
+	verify_heap(&index->permits_by_deadline);
+}
+
 static bool verify_is_live(const struct index *index, uint32_t slot)
 {
 	const struct job *job = job_at(index, slot);
@@ -67,7 +120,6 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 		CHECK((place->jobs > 0) == (place->position != HEAP_NOWHERE));
 		CHECK(!place->jobs || index->far[clock].entries[place->position].major == place->next_us);
 	}
-	verify_heap(&queue->turns);
 	verify_heap(&queue->delayed);
 	verify_heap(&queue->delayed_wall);
 }
@@ -81,7 +133,7 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	CHECK(group->idle == !group_is_needed(group));
 	verify_heap(&group->ready);
 	if (group->place == GROUP_IN_TURNS) {
-		const struct heap_entry *entry = &queue_at(index, group->queue)->turns.entries[group->position];
+		const struct heap_entry *entry = &lane_at(index, group->lane)->turns.entries[group->position];
 		CHECK(entry->item == slot);
 		CHECK(group->ready.count > 0);
 		CHECK(entry->major == heap_peek(&group->ready)->major);
@@ -211,6 +263,7 @@ void engine_verify(const struct engine *engine)
 				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		verify_heap(heaps[i]);
+	verify_limits(engine);
 	mem_free(queues);
 	mem_free(groups);
 }
