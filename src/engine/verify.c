@@ -185,6 +185,8 @@ static enum err verify_row(void *context, const struct job_row *row)
 		(void)context, (void)row;                           \
 		return E_OK;                                        \
 	}
+IGNORED(verify_budget_row, struct budget_row)
+IGNORED(verify_permit_row, struct permit_row)
 IGNORED(verify_queue_row, struct queue_row)
 IGNORED(verify_group_row, struct group_row)
 IGNORED(verify_policy_row, struct policy_row)
@@ -197,7 +199,8 @@ static void verify_far(const struct engine *engine)
 {
 	const struct index *index = &engine->index;
 	struct far_recount recount = { .engine = engine };
-	struct scan_visitor visitor = { .context = &recount, .queue = verify_queue_row, .group = verify_group_row, .policy = verify_policy_row,
+	struct scan_visitor visitor = { .context = &recount, .budget = verify_budget_row, .permit = verify_permit_row, .queue = verify_queue_row,
+		                        .group = verify_group_row, .policy = verify_policy_row,
 		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row };
 	if (engine->health || !engine->started)
 		return; /* memory is not what the store has */

@@ -362,7 +362,8 @@ void suite_dump(struct suite *suite, struct buf *out)
 {
 	struct buf text;
 	buf_init(&text, 64 << 20);
-	struct scan_visitor visitor = { &text, text_budget, text_permit, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job };
+	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
+		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);
