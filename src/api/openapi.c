@@ -113,6 +113,7 @@ static void put_schemas(struct buf *out)
 		{ "Release", OP_RELEASE, OP_ALONE }, { "Snooze", OP_SNOOZE, OP_ALONE }, { "Progress", OP_PROGRESS, OP_ALONE },
 		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
+		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
 		json_put_key(out, schemas[i].name);
@@ -236,10 +237,11 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
-	case E_INVALID: return body || route->params || queue;
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}");
 	case E_UNAUTHORIZED: case E_FORBIDDEN: case E_UNAVAILABLE: return !open;
 	case E_NOT_FOUND: case E_JOB_NOT_FOUND: return job || route->list;
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
+	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
 	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
 	case E_STATE: return changes || route->begin == jobs_result;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
