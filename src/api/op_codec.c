@@ -822,7 +822,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
-		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" }, { read_filter, "JobFilter" }, { read_cursor, "string" },
+		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" },
+		{ read_filter, "JobFilter" }, { read_cursor, "string" },
 		{ read_action, "Action" }, { read_arguments, "object" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)

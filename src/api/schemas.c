@@ -111,7 +111,8 @@ const struct schema schemas[] = {
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
 	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
-			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit") "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
+			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
+			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
 			 "," REF("Operation") "," REF("Explanation")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },

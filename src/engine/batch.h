@@ -89,8 +89,8 @@ struct batch {
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets, permits, policies, tokens,
-		operations, idempotency;
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets,
+		permits, policies, tokens, operations, idempotency;
 	size_t bytes;
 };
 

@@ -155,7 +155,8 @@ static enum err limit_delete(struct engine *engine, struct request *request, str
 	struct index *index = &engine->index;
 	for (uint32_t queue = 0; queue < index->queues.used; queue++)
 		if (queue_is_there(index, queue) && limit_is_used_by(index, queue, slot))
-			return refuse(request, op, E_CONFLICT, "", "Queue '" STR_FMT "' or a group of it takes from this limit: take it out of their settings first.",
+			return refuse(request, op, E_CONFLICT, "",
+			              "Queue '" STR_FMT "' or a group of it takes from this limit: take it out of their settings first.",
 			              STR_ARG(str_cut(queue_at(index, queue)->name, 60)));
 	enum err err = limit_touch(engine->open, index, slot);
 	if (err)

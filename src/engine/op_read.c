@@ -86,7 +86,8 @@ static struct str explain_limit_text(const struct engine *engine, const struct j
 		text = arena_printf(arena, "Limit '" STR_FMT "' has let %u start within %lld ms, as many as its rate allows.", STR_ARG(why->limit_name),
 		                    rate.max, (long long)rate.per_ms);
 	else if (why->limit_name.len)
-		text = arena_printf(arena, "Limit '" STR_FMT "' is backed off: somebody behind it asked for a pause ('ruche limits back-off " STR_FMT " 0' ends it).",
+		text = arena_printf(arena, "Limit '" STR_FMT "' is backed off: somebody behind it asked for a pause ('ruche limits back-off " STR_FMT
+		                    " 0' ends it).",
 		                    STR_ARG(why->limit_name), STR_ARG(why->limit_name));
 	else
 		text = arena_printf(arena, "Its queue or group is backed off: somebody behind it asked for a pause (a back_off of 0 ms ends it).");

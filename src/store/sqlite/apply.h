@@ -62,7 +62,7 @@
 	X(QUEUE_PUT, "INSERT INTO queue (number, namespace, name, settings, paused, created_us, version, blocked_us)"                      \
 	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
 	             " name = excluded.name, settings = excluded.settings, paused = excluded.paused, created_us = excluded.created_us,"    \
-	             " version = excluded.version, blocked_us = excluded.blocked_us")                                                                                        \
+	             " version = excluded.version, blocked_us = excluded.blocked_us")                                                      \
 	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
 	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
