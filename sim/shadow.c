@@ -86,7 +86,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue_settings_default(&settings);
 	json_init(&json, row->settings, &arena, &problem);
 	CHECK(queue_settings_read(&json, &settings));
-	queue->dropped = false; /* after a restart the highest number may be given again */
+	CHECK(!queue->dropped); /* numbers are never given twice */
 	snprintf(queue->name, sizeof(queue->name), STR_FMT, STR_ARG(row->name));
 	queue->allowance = shadow_allowance(queue->concurrency, queue->active);
 	for (uint32_t i = 0; i < shadow->group_count; i++)
@@ -511,7 +511,8 @@ static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
-void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engine *engine, bool (*has_left)(const struct engine *, uint64_t),
+                 struct buf *out)
 {
 	uint32_t highest = 0;
 	for (uint32_t i = 0; i < shadow->queue_count; i++)
@@ -527,7 +528,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
 	CHECK(uids);
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
-		if (job->exists && !job_state_is_final(job->row.state))
+		if (job->exists && !job_state_is_final(job->row.state) && !(job->row.flags & ROW_FAR && has_left(engine, job->row.uid)))
 			uids[count++] = job->row.uid;
 	}
 	qsort(uids, count, sizeof(*uids), shadow_compare_uids);

@@ -218,6 +218,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->term = meta.term;
 	engine->last_uid = meta.last_uid;
 	engine->next_body = meta.next_body ? meta.next_body : 1;
+	index->next_queue_number = meta.last_queue + 1;
 	engine->maintain_us = from_us;
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;

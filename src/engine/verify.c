@@ -215,6 +215,11 @@ void engine_verify(const struct engine *engine)
 	mem_free(groups);
 }
 
+bool engine_has_left(const struct engine *engine, uint64_t uid)
+{
+	return job_find(&engine->index, uid) == SLOT_NONE;
+}
+
 static int verify_compare_uids(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -55,9 +55,15 @@ static void take_tells_where_the_store_stands(void **state)
 	cs->engine_us = 123456789;
 	cs->last_uid = 77;
 	cs->next_body = 5;
+	suite_queue(suite, 9, "default", "short-lived");
+	suite_commit(suite);
+	cs = suite_begin(suite);
+	cs->engine_us = 123456789;
+	*change_add(cs, dropped_queues) = 9;
 	suite_commit(suite);
 	suite_restart(suite);
-	assert_int_equal(suite->meta.commit_seq, 1);
+	assert_int_equal(suite->meta.commit_seq, 2);
+	assert_int_equal(suite->meta.last_queue, 9);
 	assert_int_equal(suite->meta.engine_us, 123456789);
 	assert_int_equal(suite->meta.last_uid, 77);
 	assert_int_equal(suite->meta.next_body, 5);

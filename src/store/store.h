@@ -16,6 +16,7 @@ struct store_meta {
 	int64_t engine_us;     /* engine time of the last commit */
 	uint64_t last_uid;
 	uint64_t next_body;
+	uint32_t last_queue;  /* the highest number that a queue ever had */
 	int64_t created_us;
 };
 

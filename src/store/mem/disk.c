@@ -579,6 +579,9 @@ enum err disk_apply(struct mem_disk *disk, struct changeset *cs)
 		disk->meta.engine_us = cs->engine_us;
 		disk->meta.last_uid = cs->last_uid;
 		disk->meta.next_body = cs->next_body;
+		for (uint32_t i = 0; i < cs->queues.count; i++)
+			if (cs->queues.items[i].number > disk->meta.last_queue)
+				disk->meta.last_queue = cs->queues.items[i].number;
 		disk->wall_us = cs->wall_us;
 		if (!disk->meta.created_us)
 			disk->meta.created_us = cs->wall_us;

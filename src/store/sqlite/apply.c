@@ -324,7 +324,8 @@ static enum err apply_queue(struct apply *apply, const struct queue_row *row)
 	sql_bind_i64(stmt, 5, row->paused);
 	sql_bind_i64(stmt, 6, row->created_us);
 	sql_bind_u64(stmt, 7, row->version);
-	return sql_run(stmt);
+	err = sql_run(stmt);
+	return err ? err : apply_number(apply, APPLY_QUEUE_NUMBER, row->number);
 }
 
 static enum err apply_group(struct apply *apply, enum apply_statement which, const struct group_row *row)

@@ -62,6 +62,7 @@
 	X(QUEUE_PUT, "INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
 	             " name = excluded.name, settings = excluded.settings, paused = excluded.paused, created_us = excluded.created_us,"    \
 	             " version = excluded.version")                                                                                        \
+	X(QUEUE_NUMBER, "UPDATE shard SET last_queue = max(last_queue, ?) WHERE id = 1")                                                   \
 	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
 	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
