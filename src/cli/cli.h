@@ -32,6 +32,9 @@ struct cli_command {
 	int (*run)(int argc, char **argv);
 };
 
+/* What the variables that `ruche work` gives to its commands begin with. */
+#define WORK_VARIABLES "RUCHE_JOB_"
+
 /* The client's commands, ended by a NULL name. (commands.c) */
 extern const struct cli_command cli_commands[];
 /* Every command of this binary, as tables in the order of the help, ended by NULL. main.c sets it before anything else runs. */

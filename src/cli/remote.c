@@ -64,6 +64,8 @@ int remote_open(struct remote *remote, const struct args *args)
 		return code;
 	remote->where = url;
 	remote->space = args_get(args, "namespace") ? args_get(args, "namespace") : getenv("RUCHE_NAMESPACE");
+	if (remote->space && !*remote->space)
+		remote->space = NULL;
 	bool is_unix = strncmp(url, "unix:", 5) == 0;
 	if (!is_unix && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		return args_complain(args->command, "'%s' is not a daemon's address; write http://HOST:PORT or unix:/PATH", url);

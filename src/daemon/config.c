@@ -21,8 +21,9 @@
 const struct config_row config_rows[CONFIG_KEY_COUNT] = { CONFIG_KEYS(X) };
 #undef X
 
-/* Variables of the client's commands and of whoever starts us: known, though they are no keys. */
-static const char *const config_other_variables[] = { "RUCHE_CONFIG", "RUCHE_URL", "RUCHE_TOKEN", "RUCHE_TOKEN_FILE" };
+/* Variables of the client's commands and of whoever starts us: known, though they are no keys. A daemon may itself be started by a
+ * command of `ruche work`, which tells it about a job. */
+static const char *const config_other_variables[] = { "RUCHE_CONFIG", "RUCHE_URL", "RUCHE_TOKEN", "RUCHE_TOKEN_FILE", "RUCHE_NAMESPACE" };
 
 /* ---- names ---- */
 
@@ -382,6 +383,14 @@ static enum err config_read_environment(struct config *config, char *const *envi
 	return err;
 }
 
+/* "listen: '…' needs a port" of --listen: the flag's name says it already. */
+static void config_drop_key(struct problem *problem, const char *key)
+{
+	size_t len = strlen(key);
+	if (strncmp(problem->detail, key, len) == 0 && strncmp(problem->detail + len, ": ", 2) == 0)
+		memmove(problem->detail, problem->detail + len + 2, strlen(problem->detail + len + 2) + 1);
+}
+
 static enum err config_read_flags(struct config *config, const struct args *args, struct problem *problem)
 {
 	enum err err = E_OK;
@@ -407,6 +416,8 @@ static enum err config_read_flags(struct config *config, const struct args *args
 				texts[count++] = text;
 		if (count)
 			err = config_set(config, key, texts, count, origin, problem);
+		if (err)
+			config_drop_key(problem, config_rows[key].key);
 	}
 	return err;
 }
@@ -452,6 +463,8 @@ static bool config_variable_is_known(struct str name)
 		if (str_eq(name, str_of(config_other_variables[i])))
 			return true;
 	}
+	if (str_starts(name, STR(WORK_VARIABLES)))
+		return true;
 	for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
 		char known[64];
 		config_environment_name(key, known);
@@ -476,6 +489,8 @@ const char *config_strange_variable(char *const *environment, uint32_t n, const 
 			config_environment_name(at, known[at]);
 			suggest_offer(&suggest, known[at]);
 		}
+		for (size_t at = 0; at < ARRAY_COUNT(config_other_variables); at++)
+			suggest_offer(&suggest, config_other_variables[at]);
 		const char *best = suggest_best(&suggest);
 		snprintf(near, sizeof(near), "%s", best ? best : "");
 		snprintf(name, sizeof(name), STR_FMT, STR_ARG(str_cut(key, sizeof(name) - 1)));

@@ -137,6 +137,23 @@ def work_runs_a_command(ruche):
 
 
 @story
+def work_hands_on_where_the_daemon_is(ruche):
+    """A command that calls ruche reaches the daemon, token and namespace that `work` was told by options; what it is told of the job is no
+    strange variable to a daemon that it starts, and a job around it does not shine through."""
+    api = ruche.api
+    api.post("/v1/jobs", {"queue": "first", "namespace": "tenant", "id": "a", "payload": 1})
+    script = 'ruche enqueue second "$(cat)" --id "$RUCHE_JOB_NAMESPACE-$RUCHE_JOB_ID-$RUCHE_JOB_NAME$RUCHE_JOB_OF_ANOTHER" >&2 && ruche config check'
+    with tempfile.TemporaryDirectory() as directory:
+        os.symlink(harness.options.ruche, os.path.join(directory, "ruche"))
+        elsewhere = {"RUCHE_URL": "http://127.0.0.1:1", "RUCHE_TOKEN": "rch_of_nobody", "RUCHE_NAMESPACE": "elsewhere", "RUCHE_JOB_OF_ANOTHER": "x",
+                     "RUCHE_EPHEMERAL": "false", "PATH": directory + ":" + os.environ["PATH"]}
+        ruche.cli("work", "first", "--drain", "--url", f"unix:{ruche.socket_path}", "--token", ruche.token, "--namespace", "tenant", "--", "sh", "-c", script, env=elsewhere)
+    done = api.get("/v1/queues/first/jobs/a?namespace=tenant")
+    equal((done["state"], done["result"]), ("completed", "configuration: fine"), "the first job")
+    equal(api.get("/v1/queues/second/jobs/tenant-a-?namespace=tenant")["state"], "waiting", "the second job")
+
+
+@story
 def work_keeps_its_lease_and_hands_back(ruche):
     """A job longer than its lease is not lost; SIGTERM after the grace hands it back without an attempt; a cancelled one is ended."""
     api = ruche.api
