@@ -165,6 +165,7 @@ int remote_explain(const struct remote *remote, int status, struct str body)
 	struct str code = pluck_text(body, "code", &arena), field = pluck_text(body, "field", &arena);
 	struct str detail = pluck_text(body, "detail", &arena);
 	enum err err = err_of_code(code);
+	bar_wipe(remote->bar);
 	fprintf(stderr, "ruche %s: ", remote->command->name);
 	if (!code.len)
 		fprintf(stderr, "%s answered %d, which is not a ruche's answer; is it the right address?\n", remote->where, status);
@@ -180,6 +181,7 @@ int remote_explain(const struct remote *remote, int status, struct str body)
 static int remote_fault(const struct remote *remote, enum err err, const struct problem *problem)
 {
 	bool unreachable = err == E_NETWORK;
+	bar_wipe(remote->bar);
 	fprintf(stderr, "ruche %s: %s%s [%s]\n", remote->command->name, problem->detail[0] ? problem->detail : err_sentence(err),
 		unreachable ? " Is the daemon running? 'ruche serve' starts one; --url says where it is." : "", err_code(err));
 	return err_exit_code(err);
@@ -205,6 +207,13 @@ enum err remote_try(struct remote *remote, const char *method, int64_t timeout_m
 	return out->ptr ? E_OK : problem_set(problem, E_NOMEM, "", "No memory for the answer.");
 }
 
+/* Everything that a daemon answers is JSON; another server's 200 is a page, or nothing. */
+static bool remote_is_answer(int status, struct str body)
+{
+	struct str text = str_trim(body);
+	return text.len ? strchr("{[\"-0123456789tfn", text.ptr[0]) != NULL : status == 204;
+}
+
 int remote_call(struct remote *remote, const char *method, struct str *out)
 {
 	struct problem problem;
@@ -213,7 +222,7 @@ int remote_call(struct remote *remote, const char *method, struct str *out)
 	enum err err = remote_try(remote, method, REMOTE_TIMEOUT_MS, &status, &body, &problem);
 	if (err)
 		return remote->code = remote_fault(remote, err, &problem);
-	if (status / 100 != 2)
+	if (status / 100 != 2 || !remote_is_answer(status, body))
 		return remote->code = remote_explain(remote, status, body);
 	*out = body;
 	return 0;

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/arena.h"
 #include "cli/args.h"
+#include "cli/bar.h"
 #include "http/client.h"
 
 /* What every command that talks to a daemon takes; stands at the end of its options. */
@@ -21,6 +22,7 @@ struct remote {
 	struct arena arena;   /* of answers: long-running commands reset it in between */
 	struct buf path, body; /* of the next call: reset by remote_begin */
 	const volatile sig_atomic_t *stop;
+	struct bar *bar;      /* drawn meanwhile: wiped before anything is said; may be NULL */
 	int code;             /* of what went wrong last */
 };
 
