@@ -47,4 +47,6 @@ const struct cli_command *cli_find(int argc, char **argv, int *out_words);
 void cli_help_print(const struct cli_command *command, FILE *out); /* at most a screen: summary, usage, options, examples, exit codes */
 void cli_help_list(FILE *out);                                     /* `ruche help`: each command and its summary */
 /* "ruche: no command 'enqeue'; did you mean 'enqueue'?" and how to see all, on stderr. Answers the exit code. */
-int cli_unknown(const char *word);
+int cli_unknown(const char *words);
+/* The same for a command line of which no command is the beginning: "jobs shwo x". */
+int cli_unknown_words(int argc, char **argv);

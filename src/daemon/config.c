@@ -71,8 +71,11 @@ const struct cli_option *config_options(const struct cli_option *more)
 		if (!names[key][0])
 			continue;
 		bool choice = row->type == CONFIG_CHOICE;
+		char *help = choice ? mem_zalloc(strlen(row->doc) + strlen(row->words) + 3) : NULL;
+		if (help) /* "The least that is logged: debug info warn error" */
+			stpcpy(stpcpy(stpcpy(help, row->doc), strchr(row->doc, ':') ? "; " : ": "), row->words);
 		options[at++] = (struct cli_option){ .name = names[key], .value = row->type == CONFIG_BOOL ? NULL : choice ? "WORD" : row->words,
-						     .help = row->doc, .words = choice ? row->words : NULL, .repeats = row->type == CONFIG_LIST };
+						     .help = help ? help : row->doc, .words = choice ? row->words : NULL, .repeats = row->type == CONFIG_LIST };
 	}
 	return options;
 }
@@ -669,7 +672,7 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
 	if (*config->deliver_proxy && at++ == n)
 		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
-	if (config->ephemeral && at++ == n)
+	if (config->ephemeral && config->origins[CONFIG_EPHEMERAL].kind != CONFIG_BY_DEFAULT && at++ == n) /* `dev` says it by itself */
 		return "ephemeral: jobs may be lost when the machine or the container stops.";
 	if (config->store_reserve_bytes == 0 && at++ == n)
 		return "store.reserve_bytes is 0: on a full disk, running jobs cannot be completed either.";
