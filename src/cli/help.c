@@ -111,8 +111,8 @@ int cli_unknown(const char *words)
 	if (near)
 		fprintf(stderr, "ruche: no command '%s'; did you mean '%s'? 'ruche help' shows all\n", words, near);
 	else if (family.members.len)
-		fprintf(stderr, family.word.len == text.len ? "ruche: '%s' says too little; there are " STR_FMT "\n" : "ruche: no command '%s'; there are " STR_FMT "\n",
-			words, STR_ARG(buf_str(&family.members)));
+		fprintf(stderr, "ruche: %s'%s'%s; there are " STR_FMT "\n", family.word.len == text.len ? "" : "no command ", words,
+			family.word.len == text.len ? " says too little" : "", STR_ARG(buf_str(&family.members)));
 	else
 		fprintf(stderr, "ruche: no command '%s'; 'ruche help' shows all\n", words);
 	buf_fini(&family.members);

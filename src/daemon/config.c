@@ -71,9 +71,9 @@ const struct cli_option *config_options(const struct cli_option *more)
 		if (!names[key][0])
 			continue;
 		bool choice = row->type == CONFIG_CHOICE;
-		char *help = choice ? mem_zalloc(strlen(row->doc) + strlen(row->words) + 3) : NULL;
-		if (help) /* "The least that is logged: debug info warn error" */
-			stpcpy(stpcpy(stpcpy(help, row->doc), strchr(row->doc, ':') ? "; " : ": "), row->words);
+		char *help = choice ? mem_zalloc(strlen(row->doc) + strlen(row->words) + 4) : NULL;
+		if (help) /* "The least that is logged (debug info warn error)" */
+			sprintf(help, "%s (%s)", row->doc, row->words);
 		options[at++] = (struct cli_option){ .name = names[key], .value = row->type == CONFIG_BOOL ? NULL : choice ? "WORD" : row->words,
 						     .help = help ? help : row->doc, .words = choice ? row->words : NULL, .repeats = row->type == CONFIG_LIST };
 	}
