@@ -28,8 +28,6 @@ void bar_show(struct bar *bar, uint64_t done, uint64_t total)
 
 void bar_wipe(struct bar *bar)
 {
-	if (!bar)
-		return;
 	if (bar->drawn)
 		fputs("\r\033[K", stderr);
 	bar->drawn = false;

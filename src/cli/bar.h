@@ -12,4 +12,4 @@ struct bar {
 
 void bar_init(struct bar *bar, const char *unit, bool wanted); /* wanted: unless there is no terminal */
 void bar_show(struct bar *bar, uint64_t done, uint64_t total);
-void bar_wipe(struct bar *bar); /* before other text, and at the end; NULL is fine */
+void bar_wipe(struct bar *bar); /* before other text, and at the end */

@@ -118,7 +118,7 @@ static int enqueue_check(const struct enqueue *enqueue, struct str payload, uint
 	struct problem problem = { 0 };
 	if (!json_check(payload, &problem))
 		return 0;
-	bar_wipe(enqueue->remote->bar);
+	bar_wipe(&enqueue->remote->bar);
 	fprintf(stderr, "ruche enqueue: the payload");
 	if (line)
 		fprintf(stderr, " on line %llu", (unsigned long long)line);
@@ -194,13 +194,12 @@ static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t 
 
 static int enqueue_lines(struct enqueue *enqueue, struct str text)
 {
-	struct bar bar;
 	size_t all = text.len;
 	uint64_t sent = 0, line = 0;
 	uint32_t count = 0;
 	int code = 0;
-	bar_init(&bar, NULL, !args_has(enqueue->args, "json"));
-	enqueue->remote->bar = &bar;
+	struct bar *bar = &enqueue->remote->bar;
+	bar_init(bar, NULL, !args_has(enqueue->args, "json"));
 	while (!code && text.len) {
 		size_t end = str_index(text, '\n');
 		struct str payload = str_trim((struct str){ text.ptr, end });
@@ -218,14 +217,13 @@ static int enqueue_lines(struct enqueue *enqueue, struct str text)
 		enqueue_put_job(enqueue, payload);
 		if (!code && ++count == ENQUEUE_LINES_PER_CALL) {
 			code = enqueue_send_lines(enqueue, &sent, count);
-			bar_show(&bar, all - text.len, all);
+			bar_show(bar, all - text.len, all);
 			count = 0;
 		}
 	}
 	if (!code && count)
 		code = enqueue_send_lines(enqueue, &sent, count);
-	bar_wipe(&bar);
-	enqueue->remote->bar = NULL;
+	bar_wipe(bar);
 	if (code)
 		fprintf(stderr, "ruche enqueue: %llu job%s been enqueued before that\n", (unsigned long long)sent, sent == 1 ? " has" : "s have");
 	else if (!args_has(enqueue->args, "json"))

@@ -338,26 +338,21 @@ static int jobs_follow(struct remote *remote, const struct args *args, const str
 	struct arena *arena = &remote->arena;
 	struct str uid = pluck_text(operation, "uid", arena), state = pluck_text(operation, "state", arena);
 	uint64_t done = 0, skipped = 0, failed = 0;
-	struct bar bar;
-	bar_init(&bar, "jobs", !args_has(args, "json"));
-	remote->bar = &bar;
-	bar_show(&bar, 0, expected);
+	bar_init(&remote->bar, "jobs", !args_has(args, "json"));
+	bar_show(&remote->bar, 0, expected);
 	while (str_eq(state, STR("running"))) {
 		usleep(JOBS_POLL_US);
 		remote_begin(remote);
 		remote_path(remote, "/v1/operations/");
 		remote_piece(remote, uid);
 		int code = remote_call(remote, "GET", &operation);
-		if (code) {
-			remote->bar = NULL;
+		if (code)
 			return code; /* the operation goes on */
-		}
 		state = pluck_text(operation, "state", arena);
 		pluck_u64(operation, "done", arena, &done);
-		bar_show(&bar, done, expected);
+		bar_show(&remote->bar, done, expected);
 	}
-	bar_wipe(&bar);
-	remote->bar = NULL;
+	bar_wipe(&remote->bar);
 	pluck_u64(operation, "done", arena, &done);
 	pluck_u64(operation, "skipped", arena, &skipped);
 	pluck_u64(operation, "failed", arena, &failed);

@@ -159,13 +159,13 @@ static enum err err_of_code(struct str code)
 	return E_INTERNAL;
 }
 
-int remote_explain(const struct remote *remote, int status, struct str body)
+int remote_explain(struct remote *remote, int status, struct str body)
 {
 	struct arena arena = { 0 };
 	struct str code = pluck_text(body, "code", &arena), field = pluck_text(body, "field", &arena);
 	struct str detail = pluck_text(body, "detail", &arena);
 	enum err err = err_of_code(code);
-	bar_wipe(remote->bar);
+	bar_wipe(&remote->bar);
 	fprintf(stderr, "ruche %s: ", remote->command->name);
 	if (!code.len)
 		fprintf(stderr, "%s answered %d, which is not a ruche's answer; is it the right address?\n", remote->where, status);
@@ -178,10 +178,10 @@ int remote_explain(const struct remote *remote, int status, struct str body)
 	return exit_code;
 }
 
-static int remote_fault(const struct remote *remote, enum err err, const struct problem *problem)
+static int remote_fault(struct remote *remote, enum err err, const struct problem *problem)
 {
 	bool unreachable = err == E_NETWORK;
-	bar_wipe(remote->bar);
+	bar_wipe(&remote->bar);
 	fprintf(stderr, "ruche %s: %s%s [%s]\n", remote->command->name, problem->detail[0] ? problem->detail : err_sentence(err),
 		unreachable ? " Is the daemon running? 'ruche serve' starts one; --url says where it is." : "", err_code(err));
 	return err_exit_code(err);
@@ -217,7 +217,7 @@ static bool remote_is_answer(int status, struct str body)
 int remote_call(struct remote *remote, const char *method, struct str *out)
 {
 	struct problem problem;
-	struct str body;
+	struct str body = { 0 };
 	int status;
 	enum err err = remote_try(remote, method, REMOTE_TIMEOUT_MS, &status, &body, &problem);
 	if (err)
@@ -253,7 +253,7 @@ int remote_stream(struct remote *remote, const char *last_event_id, bool (*on_by
 int remote_job(struct remote *remote, const char *name, struct str *out_uid)
 {
 	uint64_t uid;
-	struct str text = str_of(name), body;
+	struct str text = str_of(name), body = { 0 };
 	size_t slash = str_index(text, '/');
 	if (slash == text.len) {
 		if (uid_parse(text, &uid))
