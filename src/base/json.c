@@ -357,7 +357,7 @@ static const char *json_shown_dots(struct str number)
 
 bool json_read_i64(struct json *json, int64_t min, int64_t max, int64_t *out)
 {
-	struct str number;
+	struct str number = { 0 };
 	int64_t n;
 	enum json_type found = json_peek(json);
 	if (found != JSON_NUMBER && found != JSON_INVALID)
@@ -413,8 +413,8 @@ static bool json_number_double(struct json *json, struct str number, double *out
 
 bool json_read_double(struct json *json, double min, double max, double *out)
 {
-	struct str number;
-	double n;
+	struct str number = { 0 };
+	double n = 0;
 	if (!json_expect(json, JSON_NUMBER, "a number") || !json_take_number(json, &number) ||
 	    !json_number_double(json, number, &n))
 		return false;

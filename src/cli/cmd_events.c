@@ -79,7 +79,7 @@ static void events_end(struct events *events)
 
 static void events_line(struct events *events, struct str line)
 {
-	if (line.len && line.ptr[line.len - 1] == '\r')
+	if (line.len && line.ptr[line.len - 1] == '\r') // NOLINT(clang-analyzer-core.NullDereference): what has a length is somewhere
 		line.len--;
 	if (line.len == 0) {
 		events_end(events);

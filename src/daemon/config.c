@@ -304,7 +304,7 @@ static enum err config_unknown_key(const char *key, const char *where, struct pr
 
 static enum err config_read_file(struct config *config, const char *path, const char *where, struct problem *problem)
 {
-	struct str text;
+	struct str text = { 0 };
 	enum err err = config_read_whole(path, &config->arena, where, &text, problem);
 	if (err)
 		return err;
@@ -349,7 +349,7 @@ static const char *config_getenv(char *const *environment, const char *name)
 static enum err config_set_content(struct config *config, enum config_key key, const char *path, struct config_origin origin,
 				   struct problem *problem)
 {
-	struct str text;
+	struct str text = { 0 };
 	enum err err = config_read_whole(path, &config->arena, origin.where, &text, problem);
 	if (err)
 		return err;
