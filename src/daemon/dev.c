@@ -134,7 +134,7 @@ static void dev_url(struct dev *dev, const struct wire *wire) /* "curl … URL" 
 static void dev_print_commands(const struct dev *dev)
 {
 	struct str url = str_of(dev->url), http = STR("http://");
-	const char *where = "";
+	const char *where = "", *ruche = program_invocation_name; /* as it was typed: it need not be in the path */
 	char text[320];
 	if (!str_starts(url, http)) { /* "--unix-socket PATH http://…" */
 		struct str path = str_from(url, str_index(url, ' ') + 1);
@@ -145,11 +145,11 @@ static void dev_print_commands(const struct dev *dev)
 		where = text;
 	}
 	printf("The same with ruche's own commands:\n\n"
-	       "  ruche enqueue hooks '{\"sheet\":419}' --wait%s\n"
-	       "  ruche jobs list%s\n"
-	       "  ruche queues%s\n\n"
+	       "  %s enqueue hooks '{\"sheet\":419}' --wait%s\n"
+	       "  %s jobs list%s\n"
+	       "  %s queues%s\n\n"
 	       "Ctrl-C ends it. What the receiver gets:\n\n",
-	       where, where, where);
+	       ruche, where, ruche, where, ruche, where);
 }
 
 static void dev_print(const struct dev *dev)

@@ -96,6 +96,22 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 	return E_OK;
 }
 
+/* With the port that was taken, where 0 was asked for. */
+static void serve_log_address(const struct serve *serve, uint32_t n)
+{
+	const char *text = serve->config->listen.items[n];
+	struct str whole = str_of(text);
+	char taken[128];
+	if (whole.len > 2 && strcmp(text + whole.len - 2, ":0") == 0) {
+		uint32_t ports = 0;
+		while (wire_port(serve->wire, ports))
+			ports++; /* ours is the newest */
+		snprintf(taken, sizeof(taken), "%.*s%u", (int)whole.len - 1, text, ports ? wire_port(serve->wire, ports - 1) : 0u);
+		text = taken;
+	}
+	log_event(LOG_INFO, "listen", "address", text, NULL);
+}
+
 static enum err serve_listen(struct serve *serve, struct problem *problem)
 {
 	const struct config_list *listen = &serve->config->listen;
@@ -109,7 +125,7 @@ static enum err serve_listen(struct serve *serve, struct problem *problem)
 	for (uint32_t n = 0; given == 0 && n < listen->count && !err; n++) {
 		err = wire_listen(serve->wire, str_of(listen->items[n]), problem);
 		if (!err)
-			log_event(LOG_INFO, "listen", "address", listen->items[n], NULL);
+			serve_log_address(serve, n);
 	}
 	if (!err && given == 0 && listen->count == 0)
 		err = problem_set(problem, E_CONFIG, "listen", "There is no address to listen on.");

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 
@@ -105,6 +106,15 @@ def start_fails(*arguments, code, says, store=None, env=None):
     equal(done.returncode, code, f"exit code ({text})")
     for word in says:
         check(word in text, f"{word!r} is not in: {text}")
+
+
+@story
+def a_port_of_its_own():
+    """Where port 0 was asked for, the log tells the port that was taken."""
+    with Daemon("--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0") as ruche:
+        ports = [int(line.rsplit(":", 1)[1]) for line in re.findall(r'"event":"listen","address":"([^"]*:\d+)"', ruche.log())]
+        check(len(ports) == 2 and 0 not in ports and len(set(ports)) == 2, f"ports: {ports}")
+        ruche.cli("queues", "--url", f"http://127.0.0.1:{ports[0]}")
 
 
 @story
