@@ -297,10 +297,18 @@ def completion_and_man_pages(ruche):
     api = ruche.api
     api.enqueue("live-queue")
     script = ruche.cli("completion", "bash")
-    probe = script + b"\nCOMP_WORDS=(ruche jobs list --queue liv); COMP_CWORD=4; _ruche; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
-    done = subprocess.run(["bash"], input=probe, capture_output=True, env=env, check=True, timeout=60)
-    equal(done.stdout.decode().split(), ["live-queue"], "completed")
+    for words, wanted in (("jobs list --queue liv", ["live-queue"]), ("jobs exp", ["explain"]), ("config ", ["check", "print"]), ("completion f", ["fish"]), ("help tok", ["token"]),
+                          ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
+                          ("config check --log-level w", ["warn"]), ("jobs list --state fa", ["failed"])):
+        count = len(words.split(" "))
+        probe = script.decode() + f"\nCOMP_WORDS=(ruche {words} \"\"); COMP_CWORD={count}; _ruche; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+        done = subprocess.run(["bash"], input=probe.encode(), capture_output=True, env=env, check=True, timeout=60)
+        equal(done.stdout.decode().split(), wanted, f"completions of 'ruche {words}'")
+    for shell in ("zsh", "fish"):
+        if shutil.which(shell):
+            done = subprocess.run([shell, "-n"], input=ruche.cli("completion", shell), capture_output=True, check=False, timeout=60)
+            equal((done.returncode, done.stderr), (0, b""), f"the script of {shell}")
     with tempfile.TemporaryDirectory() as directory:
         ruche.cli("help", "--man", directory)
         pages = sorted(os.listdir(directory))
