@@ -5,9 +5,10 @@ import os
 import re
 import sqlite3
 import subprocess
+import tempfile
 
 import harness
-from harness import Daemon, check, equal, run, story
+from harness import Daemon, Skip, check, equal, run, story
 
 DEEP = "[" * 200 + "]" * 200
 
@@ -109,6 +110,19 @@ def start_fails(*arguments, code, says, store=None, env=None):
 
 
 @story
+def a_store_in_memory():
+    """A tmpfs is refused, in one line that says what to do, and no file is left; with --ephemeral it is used."""
+    if subprocess.run(["stat", "-f", "-c", "%T", "/dev/shm"], capture_output=True, check=False).stdout.strip() != b"tmpfs":
+        raise Skip("/dev/shm is no tmpfs here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        store = os.path.join(directory, "ruche.db")
+        start_fails("--listen", "127.0.0.1:0", store=store, code=78, says=["tmpfs", "--ephemeral", store])
+        equal(os.listdir(directory), [], "files left behind")
+        with Daemon(store=store) as ruche:
+            ruche.api.enqueue("memory")
+
+
+@story
 def a_port_of_its_own():
     """Where port 0 was asked for, the log tells the port that was taken."""
     with Daemon("--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0") as ruche:
@@ -131,6 +145,8 @@ def a_daemon_that_cannot_start():
             start_fails("--listen", "127.0.0.1:0", store=fresh, code=78, says=["RUCHE_ADMIN_TOKEN", "43 letters"], env={"RUCHE_ADMIN_TOKEN": token})
         start_fails("--deliver-proxy", "proxy.example:3128", store=fresh, code=78, says=["--deliver-proxy", "http://proxy.example:3128"])
         check(not os.path.exists(fresh), "a daemon that could not start left a store behind")
+        start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_HTTP_BODY_BYTES", "'many'"], env={"RUCHE_HTTP_BODY_BYTES": "many"})
+        start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_CONFIG", "no.conf"], env={"RUCHE_CONFIG": "/no/such/no.conf"})
         config = os.path.join(ruche.directory, "ruche.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write('[http]\nbody_byte = "4MiB"\n')
