@@ -5,6 +5,8 @@
 #include "cli/args.h"
 #include "daemon/notify.h"
 #include "daemon/vitals.h"
+#include "net/address.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -58,6 +60,23 @@ static void serve_warn(const struct config *config)
 
 /* ---- the store ---- */
 
+/* A store that is not there yet is not made for a daemon that could not listen. Of one that is there, whoever has it open is worth
+ * more to know than who has the port. */
+static enum err serve_look_before(const struct config *config, struct problem *problem)
+{
+	if (access(config->store_path, F_OK) == 0 || getenv("LISTEN_FDS"))
+		return E_OK;
+	for (uint32_t n = 0; n < config->listen.count; n++) {
+		struct address address;
+		int error;
+		if (address_parse(str_of(config->listen.items[n]), &address, NULL) == E_OK && address.kind == ADDRESS_IP && address.port &&
+		    !address_binds(&address, &error))
+			return problem_set(problem, error == EADDRINUSE ? E_ADDRESS_IN_USE : E_CONFIG, "listen", "Cannot listen on %s: %s.",
+					   config->listen.items[n], strerror(error));
+	}
+	return E_OK;
+}
+
 static enum err serve_open_store(struct serve *serve, struct problem *problem)
 {
 	const struct config *config = serve->config;
@@ -68,6 +87,9 @@ static enum err serve_open_store(struct serve *serve, struct problem *problem)
 	if (kind == DISK_NETWORK)
 		log_event(LOG_WARN, "store.network", "path", config->store_path, "detail", "Locks and syncs of network file systems cannot be trusted.",
 			  NULL);
+	enum err err = serve_look_before(config, problem);
+	if (err)
+		return err;
 	const struct store_sqlite_options wanted = { .path = config->store_path, .reserve_bytes = (uint64_t)config->store_reserve_bytes,
 						     .create = true };
 	return store_sqlite_open(&wanted, &serve->store, problem);

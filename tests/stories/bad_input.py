@@ -137,7 +137,9 @@ def a_daemon_that_cannot_start():
     with Daemon(tcp=True) as ruche:
         start_fails("--listen", "127.0.0.1:0", store=ruche.store, code=75, says=["in use by process", ruche.store])
         other = os.path.join(ruche.directory, "other.db")
-        start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[str(ruche.tcp)])
+        start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[f"Cannot listen on 127.0.0.1:{ruche.tcp}: Address already in use."])
+        start_fails("--listen", "192.0.2.1:8420", store=other, code=78, says=["192.0.2.1:8420"])
+        equal([name for name in os.listdir(ruche.directory) if name.startswith("other")], [], "files of a daemon that could not listen")
         start_fails("--listn", "127.0.0.1:0", store=other, code=64, says=["listn", "listen"])
         start_fails("--http-body-bytes", "many", store=other, code=78, says=["http-body-bytes"])
         fresh = os.path.join(ruche.directory, "fresh.db")
