@@ -378,7 +378,7 @@ static bool json_exact_double(struct str number, double *out)
 {
 	static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 					 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
-	bool negative = number.ptr[0] == '-';
+	bool negative = number.ptr[0] == '-'; // NOLINT(clang-analyzer-core.NullDereference): a number has a digit
 	size_t decimals = 0, digits = 0;
 	bool point = false;
 	int64_t n = 0;
