@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/pluck.h"
 #include "base/time_text.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/text.h"
@@ -117,6 +118,7 @@ static int enqueue_check(const struct enqueue *enqueue, struct str payload, uint
 	struct problem problem = { 0 };
 	if (!json_check(payload, &problem))
 		return 0;
+	bar_wipe(&enqueue->remote->bar);
 	fprintf(stderr, "ruche enqueue: the payload");
 	if (line)
 		fprintf(stderr, " on line %llu", (unsigned long long)line);
@@ -181,10 +183,8 @@ static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t 
 	struct str body;
 	buf_add_lit(&enqueue->remote->body, "]}");
 	int code = remote_call(enqueue->remote, "POST", &body);
-	if (code) {
-		fprintf(stderr, "ruche enqueue: %llu jobs were enqueued before that\n", (unsigned long long)*sent);
+	if (code)
 		return code;
-	}
 	if (args_has(enqueue->args, "json"))
 		printf(STR_FMT "\n", STR_ARG(body));
 	*sent += count;
@@ -194,9 +194,12 @@ static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t 
 
 static int enqueue_lines(struct enqueue *enqueue, struct str text)
 {
+	size_t all = text.len;
 	uint64_t sent = 0, line = 0;
 	uint32_t count = 0;
 	int code = 0;
+	struct bar *bar = &enqueue->remote->bar;
+	bar_init(bar, NULL, !args_has(enqueue->args, "json"));
 	while (!code && text.len) {
 		size_t end = str_index(text, '\n');
 		struct str payload = str_trim((struct str){ text.ptr, end });
@@ -214,13 +217,17 @@ static int enqueue_lines(struct enqueue *enqueue, struct str text)
 		enqueue_put_job(enqueue, payload);
 		if (!code && ++count == ENQUEUE_LINES_PER_CALL) {
 			code = enqueue_send_lines(enqueue, &sent, count);
+			bar_show(bar, all - text.len, all);
 			count = 0;
 		}
 	}
 	if (!code && count)
 		code = enqueue_send_lines(enqueue, &sent, count);
-	if (!code && !args_has(enqueue->args, "json"))
-		printf("%llu jobs enqueued into %s\n", (unsigned long long)sent, enqueue->args->words[0]);
+	bar_wipe(bar);
+	if (code)
+		fprintf(stderr, "ruche enqueue: %llu job%s been enqueued before that\n", (unsigned long long)sent, sent == 1 ? " has" : "s have");
+	else if (!args_has(enqueue->args, "json"))
+		printf("%llu job%s enqueued into %s\n", (unsigned long long)sent, sent == 1 ? "" : "s", enqueue->args->words[0]);
 	return code;
 }
 

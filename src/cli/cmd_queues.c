@@ -74,21 +74,47 @@ static int queues_word(const struct args *args)
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one queue");
 }
 
-static void queues_print_members(struct remote *remote, struct str body, const char *prefix)
+/* Members as `settings.retry.delay_ms`, those of settings as `queues set` takes them. What is not set is a dash. */
+static void queues_add_members(struct table *table, struct str body, const char *prefix)
 {
 	struct json json;
 	struct problem problem;
 	struct str key = { 0 }, raw;
-	json_init(&json, body, &remote->arena, &problem);
+	json_init(&json, body, table->arena, &problem);
 	if (!json_enter_object(&json))
 		return;
 	while (json_next_key(&json, &key) && json_read_raw(&json, &raw)) {
-		const char *path = arena_printf(&remote->arena, "%s" STR_FMT, prefix, STR_ARG(key));
-		if (raw.ptr[0] == '{' && raw.len > 2)
-			queues_print_members(remote, raw, arena_printf(&remote->arena, "%s.", path));
-		else if (!str_eq(raw, STR("null")))
-			printf("%-28s " STR_FMT "\n", path, STR_ARG(text_plain(raw, &remote->arena)));
+		const char *path = arena_printf(table->arena, "%s" STR_FMT, prefix, STR_ARG(key));
+		bool is_object = raw.ptr[0] == '{' && raw.len > 2, is_list = raw.ptr[0] == '[' && raw.len > 2 && raw.ptr[1] == '{';
+		if (is_object) {
+			queues_add_members(table, raw, arena_printf(table->arena, "%s.", path));
+			continue;
+		}
+		struct str text = is_list ? raw : text_plain(raw, table->arena);
+		table_add(table, str_of(path));
+		table_add(table, text.len && !str_eq(text, STR("{}")) ? text : STR("-"));
 	}
+}
+
+static void queues_print(struct remote *remote, struct str queue)
+{
+	static const char *const heads[] = { "QUEUE", "", NULL }, *const set_heads[] = { "SETTING", "", NULL };
+	static const char *const parts[] = { "name", "namespace", "paused", "states", "oldest_waiting_at", "next_due_at", "groups", "groups_ready",
+					     "waiters", "enqueued", "started", "ended", "enqueued_per_s", "started_per_s", "completed_per_s",
+					     "failed_per_s", "wait_ms", "run_ms", "priorities", "created_at" };
+	struct table table;
+	struct str raw;
+	table_init(&table, &remote->arena, heads);
+	for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+		if (pluck_raw(queue, parts[i], &remote->arena, &raw)) /* one member again, to be told like the others */
+			queues_add_members(&table, str_of(arena_printf(&remote->arena, "{\"%s\":" STR_FMT "}", parts[i], STR_ARG(raw))), "");
+	}
+	table_print(&table, stdout, false);
+	puts("");
+	table_init(&table, &remote->arena, set_heads);
+	if (pluck_raw(queue, "settings", &remote->arena, &raw))
+		queues_add_members(&table, raw, "");
+	table_print(&table, stdout, false);
 }
 
 static int queues_show(struct remote *remote, const struct args *args)
@@ -104,7 +130,7 @@ static int queues_show(struct remote *remote, const struct args *args)
 	if (args_has(args, "json"))
 		printf(STR_FMT "\n", STR_ARG(body));
 	else
-		queues_print_members(remote, body, "");
+		queues_print(remote, body);
 	return 0;
 }
 
@@ -140,6 +166,9 @@ static int queues_groups(struct remote *remote, const struct args *args)
 		table_print(&table, stdout, remote_is_fancy(stdout));
 	else
 		puts("no group has a job now");
+	struct str cursor = pluck_text(body, "next_cursor", arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
 	return 0;
 }
 

@@ -66,8 +66,9 @@ const struct cli_command cli_commands[] = {
 	{ "queues groups", "List the groups of a queue that have jobs, and what holds each back", "[OPTION…] QUEUE", NULL, queues_groups_options,
 	  EXAMPLES("ruche queues groups sheets"), NULL, false, cmd_queues_groups },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
-	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAME, _GROUP, _ATTEMPT and _MAX_ATTEMPTS tell the rest. What\n"
-	  "the command prints is the result (JSON, or kept as a string). Exit code 0 completes the job, 100 fails it for good, any other\n"
+	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
+	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"
+	  "What the command prints is the result (JSON, or kept as a string). Exit code 0 completes the job, 100 fails it for good, any other\n"
 	  "fails the attempt with the last lines of standard error. SIGTERM takes no new jobs and lets the running ones end.",
 	  work_options,
 	  EXAMPLES("ruche work sheets --drain -- sh -c 'wc -c'", "ruche work sheets hooks --concurrency 4 --count 2 -- ./deliver.sh"), work_exits, false,

@@ -64,7 +64,7 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 	*definition = (struct job_definition){
 		.uid = enqueue->uid, .queue = queue->number, .id = enqueue->id, .name = enqueue->name,
 		.group = enqueue_group(engine, enqueue, queue, arena), .tags = enqueue->tags, .trace = enqueue->trace, .target = enqueue->target,
-		.created_us = engine->index.wall_us, .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
+		.created_us = uid_time_us(enqueue->uid), .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
 		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .payload_body = enqueue->payload_body,
 		.payload_bytes = enqueue->payload.len,
 	};
