@@ -9,6 +9,7 @@ import type { Wire } from './wire.js';
 const LOG_LINE_BYTES = 8_192;
 const PROGRESS_BYTES = 16_384;
 const TIMER_MAX_MS = 2_147_483_647;
+const HEAD_START_MS = 500;
 const ERROR_TEXT_MAX = 16_384; // characters; the daemon keeps 16 KiB
 
 /** What a handler gets beside the job. */
@@ -113,9 +114,10 @@ export class RunningJob<Payload> implements JobContext {
 		this.#wire.drop(this.job.uid, this.job.fence);
 	}
 
-	/** Has the daemon's own limit for the attempt passed? (Heartbeats may tell before our timer runs, when the loop was busy.) */
+	/** Did the daemon end the attempt for its time? Its clock began with the grant, a little before ours, and its heartbeat may tell before our timer. */
 	#late(): boolean {
-		return this.job.timeoutMs > 0 && performance.now() - this.#begun >= this.job.timeoutMs;
+		const { timeoutMs } = this.job;
+		return timeoutMs > 0 && performance.now() - this.#begun >= timeoutMs - Math.max(HEAD_START_MS, timeoutMs / 20);
 	}
 
 	#say(op: object): Promise<OpResult> {

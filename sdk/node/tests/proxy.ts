@@ -25,7 +25,7 @@ export class Proxy {
 		const server = net.createServer();
 		const proxy = new Proxy(server);
 		server.on('connection', (client) => proxy.#join(client, net.connect(Number(port), hostname)));
-		server.listen(0, '127.0.0.1');
+		server.listen(0, '127.0.0.1').unref();
 		await once(server, 'listening');
 		return proxy;
 	}
