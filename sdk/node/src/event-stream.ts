@@ -35,6 +35,8 @@ export interface EventOptions {
 	signal?: AbortSignal;
 }
 
+const EVER = '0'; // all that are kept, without telling a gap
+const NOT_YET_MS = 200;
 const SILENCE_MS = 45_000; // the daemon sends a comment every 15 s
 
 /**
@@ -77,6 +79,7 @@ export class EventStream implements AsyncIterable<RucheEvent> {
 		try {
 			await this.ready();
 			while (!this.#stop.signal.aborted) {
+				let pauseMs: number | undefined;
 				try {
 					for await (const event of this.#read()) {
 						backoff.reset();
@@ -85,10 +88,12 @@ export class EventStream implements AsyncIterable<RucheEvent> {
 				} catch (error) {
 					if (this.#stop.signal.aborted)
 						return;
-					if (error instanceof ProblemError && error.status < 500 && error.status !== 429)
+					if (notYet(error))
+						pauseMs = NOT_YET_MS;
+					else if (error instanceof ProblemError && error.status < 500 && error.status !== 429)
 						throw error;
 				}
-				await delay(backoff.next(), this.#stop.signal);
+				await delay(pauseMs ?? backoff.next(), this.#stop.signal);
 			}
 		} finally {
 			this.close();
@@ -99,8 +104,14 @@ export class EventStream implements AsyncIterable<RucheEvent> {
 	async #start(): Promise<void> {
 		if (this.#cursor !== undefined)
 			return;
-		const { cursor } = await this.#connection.call<{ cursor: string }>('GET', `/v1/events${queryText({ ...this.#where, wait_ms: 0, limit: 1 })}`);
-		this.#cursor = cursor;
+		try {
+			const query = queryText({ ...this.#where, wait_ms: 0, limit: 1 });
+			this.#cursor = (await this.#connection.call<{ cursor: string }>('GET', `/v1/events${query}`)).cursor;
+		} catch (error) {
+			if (!notYet(error))
+				throw error;
+			this.#cursor = EVER;
+		}
 	}
 
 	get #where(): Record<string, unknown> {
@@ -128,4 +139,9 @@ export class EventStream implements AsyncIterable<RucheEvent> {
 			body.destroy();
 		}
 	}
+}
+
+/** The queue is made by its first job: until then nothing happened in it. */
+function notYet(error: unknown): boolean {
+	return error instanceof ProblemError && error.code === 'queue_not_found';
 }

@@ -21,7 +21,8 @@ import { fromWire } from './wording.js';
 
 const WAIT_MS = 25_000; // of one long poll
 const CLAIM_MAX = 1_000;
-const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed
+const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed;
+const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
 const TELL_MS = 10_000; // the same trouble is told once in so long
 
 /** Runs one job; what it returns (any JSON) is the job's result. */
@@ -337,7 +338,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			this.#running.delete(key);
 			void this.#settle(running, { say: () => running.release() });
 		}
-		await this.#quiet(() => this.#settling === 0 && this.#reserved === 0 && !this.#outbox.busy, LAST_WORDS_MS);
+		await this.#quiet(() => this.#settling === 0 && this.#reserved === 0 && !this.#outbox.busy, this.#hurry.signal.aborted ? HURRIED_WORDS_MS : LAST_WORDS_MS);
 		await this.#recover().catch(() => undefined); // unreachable: the leases run out by themselves
 		this.#dead.abort(new ShuttingDown());
 		closeNoMore(this);

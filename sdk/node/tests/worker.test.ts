@@ -235,10 +235,10 @@ test('lease lost: the signal fires with LeaseLost, what the handler returns is d
 test('a busy event loop keeps its leases: blocked for three times the lease', async () => {
 	const queue = ruche.queue<number, string>('busy');
 	const worker = ruche.worker(queue, (job) => {
-		block(900);
+		block(1_200);
 		return `attempt ${job.attempt}`;
-	}, { leaseMs: 300, concurrency: 3 });
-	const jobs = await queue.enqueueMany([{ payload: 1 }, { payload: 2 }, { payload: 3 }, { payload: 4 }]);
+	}, { leaseMs: 400, concurrency: 2 });
+	const jobs = await queue.enqueueMany([{ payload: 1 }, { payload: 2 }, { payload: 3 }]);
 	for (const job of jobs) {
 		const view = await server.ended(job);
 		assert.deepEqual([view.result, view.stalls], ['attempt 1', 0]);
