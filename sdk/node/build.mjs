@@ -4,15 +4,17 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 process.chdir(import.meta.dirname ?? new URL('.', import.meta.url).pathname);
 
-function tsc(project) {
-	const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { stdio: 'inherit' });
+function tsc(project, ...options) {
+	const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project, ...options], { stdio: 'inherit' });
 	if (status !== 0)
 		process.exit(1);
 }
 
 rmSync('dist', { recursive: true, force: true });
-tsc('tsconfig.esm.json');
-tsc('tsconfig.cjs.json');
+for (const project of ['tsconfig.esm.json', 'tsconfig.cjs.json']) { // comments are for the types: editors show them
+	tsc(project, '--removeComments', '--declaration', 'false');
+	tsc(project, '--emitDeclarationOnly');
+}
 mkdirSync('dist/cjs', { recursive: true });
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 if (process.argv.includes('--tests')) {

@@ -101,10 +101,19 @@ export function wireThread(threads: typeof Threads, http: typeof Http, https: ty
 		return request;
 	}
 
+	/** What is no JSON says nothing: the main thread complains of it. */
+	function parsed<T extends object>(text: string): T {
+		try {
+			return Object(JSON.parse(text)) as T;
+		} catch {
+			return {} as T;
+		}
+	}
+
 	/** An answer may hold claims: its own, or those of a batch. Their leases are kept from now on. */
 	function hold(text: string, token: string): void {
-		const answer = JSON.parse(text) as Claim & { results?: Claim[] };
-		for (const claim of answer.results ?? [answer])
+		const answer = parsed<Claim & { results?: Claim[] }>(text);
+		for (const claim of Array.isArray(answer.results) ? answer.results : [answer])
 			if (claim?.jobs && claim.token === token)
 				for (const job of claim.jobs)
 					held.set(job.uid, { uid: job.uid, token, fence: job.fence, leaseMs: job.lease_ms, told: false });
@@ -140,7 +149,7 @@ export function wireThread(threads: typeof Threads, http: typeof Http, https: ty
 			const timeoutMs = Math.max(1_000, Math.min(10_000, intervalMs() * 2));
 			post('/v1/leases/heartbeat', body, undefined, timeoutMs, 1_800, (outcome) => {
 				if ('text' in outcome && outcome.status === 200)
-					heard(chunk, (JSON.parse(outcome.text) as { results: Beat[] }).results);
+					heard(chunk, parsed<{ results?: Beat[] }>(outcome.text).results ?? []);
 				else
 					broken = true; // whatever it is, the leases are worth another try
 				if (--left === 0) {

@@ -165,21 +165,24 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 
 	async #pollOnce(backoff: Backoff): Promise<void> {
 		const claim = this.#claim();
+		let granted: OpResult;
 		try {
 			await this.#recover();
 			const answer = await sendPatiently(this.#wire, {
 				method: 'POST', path: '/v1/claims', body: JSON.stringify({ ...claim, wait_ms: WAIT_MS }), claims: claim.token,
 				timeoutMs: WAIT_MS + 10_000, signal: this.#polling.signal,
 			}, this.#connection.address.text, { ms: 0, pauseMs: 0 });
-			this.#granted(claim, JSON.parse(answer.text) as OpResult);
-			backoff.reset();
+			granted = JSON.parse(answer.text) as OpResult;
 		} catch (error) {
 			this.#missed(claim, error);
 			if (this.#closing)
 				return;
 			this.#tell(error as Error);
 			await delay(backoff.next(), this.#polling.signal);
+			return;
 		}
+		backoff.reset();
+		this.#granted(claim, granted);
 	}
 
 	/** A claim for all free slots, which are reserved for it. */
@@ -232,6 +235,13 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			// The token may not read, or the queue is gone: the leases run out by themselves.
 		}
 		this.#orphaned = this.#orphaned.filter((token) => !tokens.includes(token));
+	}
+
+	/** As `#recover`, but not for long: who is out of reach keeps what was claimed until the leases run out. */
+	async #recoverSoon(): Promise<void> {
+		const over = new AbortController();
+		await Promise.race([this.#recover().catch(() => undefined), delay(LAST_WORDS_MS, over.signal)]);
+		over.abort();
 	}
 
 	// ---- doing it ----
@@ -339,7 +349,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			void this.#settle(running, { say: () => running.release() });
 		}
 		await this.#quiet(() => this.#settling === 0 && this.#reserved === 0 && !this.#outbox.busy, this.#hurry.signal.aborted ? HURRIED_WORDS_MS : LAST_WORDS_MS);
-		await this.#recover().catch(() => undefined); // unreachable: the leases run out by themselves
+		await this.#recoverSoon();
 		this.#dead.abort(new ShuttingDown());
 		closeNoMore(this);
 		await this.#connection.giveWire();

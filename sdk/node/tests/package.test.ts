@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -81,22 +81,4 @@ test('the types are right for every way of importing', () => {
 	execFileSync(process.execPath, [join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js'), join(directory, filename), '--profile', 'node16', '--no-emoji', '--no-color'],
 		{ cwd: directory, encoding: 'utf8', stdio: 'pipe' });
 	rmSync(directory, { recursive: true });
-});
-
-test('the snippets of the README compile and run', { timeout: 60_000 }, async () => {
-	const snippets = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts runnable\n(.*?)```/gs)].map(([, code]) => code!);
-	assert.ok(snippets.length >= 5);
-	const directory = join(root, '.tests', 'readme');
-	rmSync(directory, { recursive: true, force: true });
-	const { mkdirSync } = await import('node:fs');
-	mkdirSync(directory);
-	snippets.forEach((code, i) => writeFileSync(join(directory, `snippet-${i + 1}.ts`), `${code}\nexport {};\n`));
-	writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({
-		extends: '../../tsconfig.base.json', compilerOptions: { module: 'NodeNext', moduleResolution: 'NodeNext', declaration: false }, include: ['.'],
-	}));
-	execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory], { stdio: 'inherit' });
-	const server = await startRuche();
-	for (let i = 1; i <= snippets.length; i++)
-		execFileSync(process.execPath, [join(directory, `snippet-${i}.js`)], { env: { ...process.env, RUCHE_URL: server.url }, stdio: 'pipe', timeout: 30_000 });
-	await server.stop();
 });

@@ -267,3 +267,11 @@ test('what makes no sense is refused at once', () => {
 	assert.throws(() => new RetryAfterError(-1), RangeError);
 	assert.throws(() => new RetryAfterError(Number.NaN), RangeError);
 });
+
+test('a claim that is refused is told, and the worker asks again', async () => {
+	const told = new Gate<Error>();
+	const worker = ruche.worker('bad\u0001name', () => 1, { signals: false });
+	worker.on('error', told.open);
+	assert.equal((await told.passed as { code?: string }).code, 'invalid_field');
+	await worker.close();
+});
