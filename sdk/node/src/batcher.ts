@@ -197,6 +197,6 @@ function batchBody(ops: string[]): string {
 /** The refusal as if the operation had been sent alone: `payload`, not `ops[3].payload`. */
 function withoutPlace(error: ProblemError): ProblemError {
 	const { title, status, code, detail, field } = error;
-	const own = field?.replace(/^ops\[\d+\]\.?/, '');
+	const own = field?.replace(/^ops\[\d+\]\.?(op$)?/, '');
 	return problemError({ type: `urn:ruche:problem:${code}`, title, status, code, detail, ...(own ? { field: own } : {}) }, error.retryAfterMs);
 }

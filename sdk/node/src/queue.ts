@@ -4,6 +4,7 @@ import { queryText } from './connection.js';
 import { unlessAborted } from './delay.js';
 import { PartlyRefusedError, problemError, type Problem } from './errors.js';
 import { EventStream, type EventOptions } from './event-stream.js';
+import { Group, type GroupView } from './group.js';
 import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob } from './job.js';
 import { EnqueuedJob, JobHandle } from './job-handle.js';
 import { validated, type Schema } from './schema.js';
@@ -131,6 +132,16 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	/** Deletes an empty queue with its settings. Throws ConflictError while it has jobs. */
 	async delete(): Promise<void> {
 		await this.#connection.operate({ op: 'queue_delete', queue: this.name, namespace: this.namespace });
+	}
+
+	/** Groups that have jobs, settings or a pause. */
+	groups(): AsyncGenerator<GroupView, void, void> {
+		return this.#connection.pages(`/v1/queues/${encodeURIComponent(this.name)}/groups`, { namespace: this.namespace, limit: 500 }, 'groups');
+	}
+
+	/** A group by its key. */
+	group(key: string): Group {
+		return new Group(this.#connection, this.#where, key);
 	}
 
 	/** What happens in this queue, from now on or from `after` on; goes on by itself after a lost connection. */

@@ -20,6 +20,8 @@ export interface JobContext {
 	log(line: string): void;
 	/** Keeps how far the job is: any JSON up to 16 KiB, the last one counts. Returns at once. Throws RangeError when it is larger. */
 	progress(value: unknown): void;
+	/** There was nothing to do: if the handler returns, the job is completed with the outcome `filtered` instead of `success`. */
+	filtered(): void;
 }
 
 /** How an attempt ended, as it was told to the daemon. @internal */
@@ -36,6 +38,7 @@ export class RunningJob<Payload> implements JobContext {
 	readonly #onNote: (error: Error) => void;
 	readonly #begun = performance.now();
 	#ended = false;
+	#filtered = false;
 
 	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, onNote: (error: Error) => void) {
 		this.job = job;
@@ -45,6 +48,7 @@ export class RunningJob<Payload> implements JobContext {
 		this.#onNote = onNote;
 		this.log = this.log.bind(this);
 		this.progress = this.progress.bind(this);
+		this.filtered = this.filtered.bind(this);
 		wire.listen(job.uid, job.fence, {
 			cancelled: () => this.abort(new JobCancelled()),
 			lost: (detail) => this.abort(this.#late() ? new JobTimedOut(job.timeoutMs) : new LeaseLost(detail)),
@@ -87,9 +91,13 @@ export class RunningJob<Payload> implements JobContext {
 		});
 	}
 
+	filtered(): void {
+		this.#filtered = true;
+	}
+
 	/** Tells the daemon what the handler returned. Rejects with its refusal. */
 	async complete(result: unknown): Promise<Outcome> {
-		await this.#say({ op: 'complete', result: result ?? null });
+		await this.#say({ op: 'complete', result: result ?? null, ...(this.#filtered ? { filtered: true } : {}) });
 		return 'completed';
 	}
 

@@ -212,3 +212,19 @@ test('queues: configure, stats, pause and resume, jobs, count, delete', async ()
 	await assert.rejects(queue.stats(), (error: NotFoundError) => error.code === 'queue_not_found');
 	assert.match((await ruche.stats()).version, /^\d/);
 });
+
+test('groups: settings of their own, pause and resume', async () => {
+	const queue = ruche.queue<number>('grouped');
+	await queue.enqueueMany([{ payload: 1, group: 'site 1/a' }, { payload: 2, group: 'b' }]);
+	const group = queue.group('site 1/a');
+	await group.configure({ concurrency: 2, rate: { max: 5, perMs: 1_000 } });
+	await group.pause();
+	const view = await group.get();
+	assert.deepEqual([view.key, view.paused, view.waiting, view.code], ['site 1/a', true, 1, 'group_paused']);
+	assert.deepEqual([view.settings.concurrency, view.settings.rate], [2, { max: 5, perMs: 1_000 }]);
+	assert.deepEqual((await rows(queue.groups())).map(({ key }) => key).sort(), ['b', 'site 1/a']);
+	await group.resume();
+	await group.forget();
+	assert.equal((await group.get()).paused, false);
+	await assert.rejects(group.configure({ concurrency: -1 }), InvalidFieldError);
+});

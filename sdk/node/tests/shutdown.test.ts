@@ -75,6 +75,7 @@ test('SIGINT does the same; a second signal hurries', { timeout: 60_000 }, async
 	const program = new Program('hurry', 'patient');
 	await program.said('started deaf');
 	program.kill('SIGINT');
+	await program.said('closing');
 	await queue.enqueue('late'); // nobody takes it any more
 	program.kill('SIGINT');
 	assert.equal(await program.ended(), 'SIGINT');

@@ -22,6 +22,11 @@ const worker = ruche.worker<string>(queue, async (job, { signal }) => {
 		return new Promise(() => undefined); // deaf
 	}
 }, { concurrency: 10, leaseMs: 3_600_000, deadlineMs: how === 'patient' ? 3_600_000 : 50, graceMs: 200, signals: how !== 'no-signals' });
+const close = worker.close.bind(worker);
+worker.close = (options) => {
+	say('closing');
+	return close(options);
+};
 worker.on('closed', () => {
 	say('closed');
 	if (how === 'own-listener')

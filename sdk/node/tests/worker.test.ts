@@ -40,8 +40,9 @@ test('a handler gets the job, logs, tells progress, and returns the result', asy
 
 test('nothing returned is a null result; a result that is no JSON fails for good', async () => {
 	const queue = ruche.queue<string, unknown>('results');
-	const worker = ruche.worker(queue, (job) => job.payload === 'nothing' ? undefined : job.payload === 'large' ? 'x'.repeat(5_000_000) : 10n);
+	const worker = ruche.worker(queue, (job, { filtered }) => job.payload === 'filtered' ? filtered() : job.payload === 'nothing' ? undefined : job.payload === 'large' ? 'x'.repeat(5_000_000) : 10n);
 	assert.equal(await (await queue.enqueue('nothing')).result(), null);
+	assert.equal((await server.ended(await queue.enqueue('filtered'))).outcome, 'filtered');
 	for (const payload of ['bigint', 'large']) {
 		const view = await server.ended(await queue.enqueue(payload));
 		assert.deepEqual([view.state, view.outcome, view.error?.type], ['failed', 'final_error', 'NonRetryableError']);
