@@ -148,7 +148,7 @@ export class Batcher {
 					op.repeated = true;
 			return this.#send(ops);
 		}
-		const own = results.pop()!;
+		const own = results.pop() ?? {};
 		const problem = own['problem'] as Problem | undefined;
 		if (problem)
 			rider!.missed(claim, problemError(problem));

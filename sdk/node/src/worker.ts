@@ -20,6 +20,7 @@ import type { Wire } from './wire.js';
 import { fromWire } from './wording.js';
 
 const WAIT_MS = 25_000; // of one long poll
+const SOON_MS = 1_000; // nothing came, and nobody was made to wait for it
 const CLAIM_MAX = 1_000;
 const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed;
 const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
@@ -164,7 +165,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	}
 
 	async #pollOnce(backoff: Backoff): Promise<void> {
-		const claim = this.#claim();
+		const claim = this.#claim(), begun = performance.now();
 		let granted: OpResult;
 		try {
 			await this.#recover();
@@ -172,7 +173,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 				method: 'POST', path: '/v1/claims', body: JSON.stringify({ ...claim, wait_ms: WAIT_MS }), claims: claim.token,
 				timeoutMs: WAIT_MS + 10_000, signal: this.#polling.signal,
 			}, this.#connection.address.text, { ms: 0, pauseMs: 0 });
-			granted = JSON.parse(answer.text) as OpResult;
+			granted = Object(JSON.parse(answer.text)) as OpResult;
 		} catch (error) {
 			this.#missed(claim, error);
 			if (this.#closing)
@@ -181,8 +182,11 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			await delay(backoff.next(), this.#polling.signal);
 			return;
 		}
-		backoff.reset();
 		this.#granted(claim, granted);
+		if (performance.now() - begun < SOON_MS && !(granted['jobs'] as unknown[] | undefined)?.length)
+			await delay(backoff.next(), this.#polling.signal); // it shuts down and lets nobody wait
+		else
+			backoff.reset();
 	}
 
 	/** A claim for all free slots, which are reserved for it. */
@@ -199,7 +203,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 
 	#granted(claim: Claim, answer: OpResult): void {
 		this.#reserved -= claim.max;
-		const jobs = (answer['jobs'] as object[]).map((job) =>
+		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
 			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, (error) => this.#noteRefused(error)));
 		for (const running of jobs)
 			if (this.#closing)

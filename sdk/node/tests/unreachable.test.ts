@@ -137,3 +137,23 @@ test('tokens: from the options, the address, the environment or a file; without 
 	assert.deepEqual(heard, ['Bearer from-options', 'Bearer from-url', 'Bearer from-env', 'Bearer from-file', undefined]);
 	server.close();
 });
+
+test('a daemon that answers claims at once with nothing, as one that shuts down does, or with nonsense, is not asked in a rage', { timeout: 20_000 }, async () => {
+	const http = await import('node:http');
+	for (const answer of ['{"token":"x","jobs":[],"reason":"empty","next_due_ms":null}', '{}', 'null', '[]', 'no JSON']) {
+		let asked = 0;
+		const server = http.createServer((request, response) => {
+			asked++;
+			request.resume();
+			response.writeHead(200, { 'content-type': 'application/json' }).end(answer);
+		}).listen(0, '127.0.0.1').unref();
+		await once(server, 'listening');
+		const ruche = new Ruche({ url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, patienceMs: 1 });
+		const worker = ruche.worker('x', () => 1);
+		worker.on('error', () => undefined);
+		await new Promise((resolve) => setTimeout(resolve, 300));
+		assert.ok(asked > 0 && asked < 50, `${answer}: ${asked} times`);
+		await ruche.close({ deadlineMs: 0 });
+		server.close();
+	}
+});

@@ -1,6 +1,4 @@
-// Waiting in tests: for an event or a promise that something must settle, with a deadline that only a defect reaches.
-
-export const DEADLINE_MS = 30_000;
+// Waiting in tests: gates, signals, a busy loop, whole lists.
 
 /** A promise with its resolve at hand. */
 export class Gate<T = void> {
