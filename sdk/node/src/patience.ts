@@ -4,6 +4,7 @@ import { Backoff, delay } from './delay.js';
 import { problemError, RucheError, TimedOutError, UnreachableError, type Problem } from './errors.js';
 import { Broken, type Answer, type Request, type Sender } from './sender.js';
 
+const CONNECT_MS = 1_800;
 const REPEAT: ReadonlySet<number> = new Set([429, 502, 503, 504, 507]);
 
 /** How long to go on. @internal */
@@ -23,10 +24,10 @@ export async function sendPatiently(sender: Sender, request: Request, address: s
 	let since = 0; // when the trouble began; 0: none yet
 	for (;;) {
 		const begun = performance.now();
-		const leftMs = since ? patience.ms - (begun - since) : patience.ms || Infinity; // 0: one try, as long as any
+		const leftMs = since ? patience.ms - (begun - since) : CONNECT_MS; // the first try is as long as any
 		let error: RucheError, mayWait = Infinity;
 		try {
-			const answer = await sender.send({ ...request, connectMs: Math.min(leftMs, request.connectMs ?? Infinity, 1_800) });
+			const answer = await sender.send({ ...request, connectMs: Math.min(leftMs, request.connectMs ?? CONNECT_MS) });
 			if (answer.status < 400)
 				return answer;
 			error = refusal(answer);

@@ -1,6 +1,7 @@
 // A daemon for tests: a child process on a store that is thrown away.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,9 +98,12 @@ async function launch(directory: string, listen: string, options: StartOptions):
 	const binary = options.binary ?? process.env['RUCHE_BIN'] ?? 'ruche';
 	const args = ['dev', '--listen', listen, '--store', join(directory, 'ruche.db'), ...(options.args ?? [])];
 	const child = spawn(binary, args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], env: ownEnvironment() });
-	const orphaned = (): void => void child.kill('SIGKILL');
-	process.once('exit', orphaned);
-	child.once('exit', () => process.off('exit', orphaned));
+	const forgotten = (): void => { // by a test that failed before its `stop`
+		child.kill('SIGKILL');
+		rmSync(directory, { recursive: true, force: true });
+	};
+	process.once('exit', forgotten);
+	child.once('exit', () => process.off('exit', forgotten));
 	let said = '';
 	return new Promise((resolve, reject) => {
 		const fail = (what: string): void => {
@@ -113,6 +117,7 @@ async function launch(directory: string, listen: string, options: StartOptions):
 			const url = /^ruche \S+: (.*), store /m.exec(said)?.[1];
 			if (url) {
 				clearTimeout(timer);
+				hold(child, false);
 				resolve({ child, url });
 			}
 		};
@@ -131,7 +136,14 @@ function ownEnvironment(): NodeJS.ProcessEnv {
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 	if (child.exitCode !== null || child.signalCode !== null)
 		return;
+	hold(child, true);
 	const over = once(child, 'exit');
 	child.kill(signal);
 	await over;
+}
+
+/** Does the child keep this process alive? Only while somebody waits for it: a forgotten one must not make a test run hang. */
+function hold(child: ChildProcess, alive: boolean): void {
+	for (const handle of [child, child.stdout as unknown as NodeJS.RefCounted, child.stderr as unknown as NodeJS.RefCounted])
+		handle[alive ? 'ref' : 'unref']();
 }

@@ -75,9 +75,9 @@ test('namespaces keep queues apart', async () => {
 	await other.close();
 });
 
-test('enqueueMany: one request; atomic is all or none, otherwise each stands alone', async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('enqueueMany: one request; atomic is all or none, otherwise each stands alone', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number>('many');
 	const made = await queue.enqueueMany([1, 2, 3].map((payload) => ({ payload, id: `m${payload}` })), { atomic: true });
 	assert.deepEqual(made.map(({ id }) => id), ['m1', 'm2', 'm3']);
@@ -86,8 +86,6 @@ test('enqueueMany: one request; atomic is all or none, otherwise each stands alo
 		error instanceof InvalidFieldError && error.field === 'jobs[1].priority' && error.status === 422);
 	await assert.rejects(queue.get('m4'), NotFoundError);
 	assert.deepEqual(await queue.enqueueMany([]), []);
-	await client.close();
-	await proxy.stop();
 });
 
 test('enqueueMany without atomic tells what became of each', async () => {
@@ -98,9 +96,9 @@ test('enqueueMany without atomic tells what became of each', async () => {
 	await small.stop();
 });
 
-test('calls of one tick leave in one request, and one bad call harms nobody else', async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('calls of one tick leave in one request, and one bad call harms nobody else', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number>('tick');
 	const results = await Promise.allSettled([
 		queue.enqueue(1, { id: 't1' }), queue.enqueue(2, { priority: -3 }), queue.enqueue(3, { id: 't3' }), client.job('0000000000001').cancel(),
@@ -116,8 +114,6 @@ test('calls of one tick leave in one request, and one bad call harms nobody else
 	await Promise.all(Array.from({ length: 500 }, (_, i) => queue.enqueue(i)));
 	assert.equal(proxy.of('/v1/batch').length, 3);
 	assert.equal(await queue.count(), 502);
-	await client.close();
-	await proxy.stop();
 });
 
 test('large payloads are spread over requests that the daemon takes', async () => {
@@ -127,9 +123,9 @@ test('large payloads are spread over requests that the daemon takes', async () =
 	await assert.rejects(queue.enqueue('x'.repeat(5_000_000)), (error: RucheError) => error.code === 'too_large');
 });
 
-test('a lost answer makes no second job: the repeat carries the same key', async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('a lost answer makes no second job: the repeat carries the same key', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number>('lost');
 	proxy.cuts = 2;
 	const job = await queue.enqueue(7);
@@ -141,8 +137,6 @@ test('a lost answer makes no second job: the repeat carries the same key', async
 	proxy.cuts = 1;
 	assert.equal((await queue.enqueueMany([{ payload: 8 }, { payload: 9 }])).length, 2);
 	assert.equal(await queue.count(), 3);
-	await client.close();
-	await proxy.stop();
 });
 
 test('the caller\'s own idempotency key', async () => {
@@ -176,9 +170,10 @@ test('waiting for a result that does not come', async () => {
 	const job = await queue.enqueue(1);
 	await assert.rejects(job.result({ timeoutMs: 30 }), (error: TimedOutError) => error instanceof TimedOutError && /waiting/.test(error.message));
 	await assert.rejects(job.result({ signal: AbortSignal.timeout(30) }), { name: 'TimeoutError' });
-	const waiting = job.result();
+	const waiting = assert.rejects(job.result(), (error: JobEndedError) =>
+		error instanceof JobEndedError && error.code === 'job_cancelled' && error.outcome === 'by_hand');
 	await job.cancel();
-	await assert.rejects(waiting, (error: JobEndedError) => error instanceof JobEndedError && error.code === 'job_cancelled' && error.outcome === 'by_hand');
+	await waiting;
 });
 
 test('explain says why a job does not run', async () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Ruche } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { Gate } from './waiting.js';
@@ -66,9 +65,9 @@ test('a job that runs through a crash keeps its lease and its result', { timeout
 	await worker.close();
 });
 
-test('an answer of a claim that gets lost: what it brought is given back and run, at no cost', { timeout: 60_000 }, async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('an answer of a claim that gets lost: what it brought is given back and run, at no cost', { timeout: 60_000 }, async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number, number>('orphans');
 	await queue.enqueueMany([{ payload: 1 }, { payload: 2 }, { payload: 3 }]);
 	proxy.cuts = 1;
@@ -79,13 +78,11 @@ test('an answer of a claim that gets lost: what it brought is given back and run
 		const view = await server.ended(server.ruche.job<number, number>(job.uid));
 		assert.deepEqual([view.result, view.stalls, view.attemptsMade], [view.payload, 0, 0]);
 	}
-	await client.close();
-	await proxy.stop();
 });
 
-test('an outcome whose answer gets lost counts as told, and the claim that rode along is made up for', { timeout: 60_000 }, async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('an outcome whose answer gets lost counts as told, and the claim that rode along is made up for', { timeout: 60_000 }, async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number, number>('told-twice');
 	await queue.configure({ retry: { kind: 'fixed', delayMs: 3_600_000, maxAttempts: 2 } });
 	const ends: string[] = [];
@@ -105,6 +102,4 @@ test('an outcome whose answer gets lost counts as told, and the claim that rode 
 	await all.passed;
 	assert.deepEqual(ends, ['completed', 'failed', 'completed']);
 	assert.equal(proxy.cuts, 0);
-	await client.close();
-	await proxy.stop();
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { InvalidFieldError, Ruche, type RucheEvent } from 'ruche';
+import { InvalidFieldError, type RucheEvent } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
 
@@ -43,9 +43,9 @@ test('events of a queue, as they happen, with their details', async () => {
 	await worker.close();
 });
 
-test('cut connections and a killed daemon: nothing is missed, nothing comes twice, also before the first event', { timeout: 60_000 }, async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url, patienceMs: 30_000 });
+test('cut connections and a killed daemon: nothing is missed, nothing comes twice, also before the first event', { timeout: 60_000 }, async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client({ patienceMs: 30_000 });
 	const queue = server.ruche.queue<number>('resumed');
 	await queue.enqueue(-1);
 	const events = client.queue('resumed').events();
@@ -68,8 +68,6 @@ test('cut connections and a killed daemon: nothing is missed, nothing comes twic
 	assert.deepEqual(seen, made);
 	await iterator.return();
 	assert.equal((await iterator.next()).done, true);
-	await client.close();
-	await proxy.stop();
 });
 
 test('going on behind an event, from the beginning, and with a cursor that is gone', async () => {

@@ -1,6 +1,8 @@
 // A TCP proxy that stands between a client and the daemon: counts and keeps requests, and cuts connections when told to.
 import { once } from 'node:events';
 import * as net from 'node:net';
+import type { TestContext } from 'node:test';
+import { Ruche, type RucheOptions } from 'ruche';
 
 export interface Seen {
 	readonly line: string;
@@ -14,20 +16,30 @@ export class Proxy {
 	cuts = 0;
 	cutOn: (seen: Seen) => boolean = () => true;
 	readonly #server: net.Server;
+	readonly #clients: Ruche[] = [];
 	readonly #sockets = new Set<net.Socket>();
 
 	private constructor(server: net.Server) {
 		this.#server = server;
 	}
 
-	static async before(url: string): Promise<Proxy> {
+	/** A proxy before the daemon; it ends with the test. */
+	static async before(url: string, test: TestContext): Promise<Proxy> {
 		const { hostname, port } = new URL(url);
 		const server = net.createServer();
 		const proxy = new Proxy(server);
 		server.on('connection', (client) => proxy.#join(client, net.connect(Number(port), hostname)));
 		server.listen(0, '127.0.0.1').unref();
 		await once(server, 'listening');
+		test.after(() => proxy.stop());
 		return proxy;
+	}
+
+	/** A client that speaks through the proxy, and ends with it. */
+	client(options: RucheOptions = {}): Ruche {
+		const client = new Ruche({ url: this.url, ...options });
+		this.#clients.push(client);
+		return client;
 	}
 
 	get url(): string {
@@ -39,6 +51,7 @@ export class Proxy {
 	}
 
 	async stop(): Promise<void> {
+		await Promise.all(this.#clients.map((client) => client.close({ deadlineMs: 0 })));
 		this.cutAll();
 		this.#server.close();
 		await once(this.#server, 'close');

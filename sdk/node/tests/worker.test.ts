@@ -131,9 +131,9 @@ test('concurrency: as many at once as asked for, never more', async () => {
 	await worker.close();
 });
 
-test('claims are batched, finishing claims the next, and outcomes of one tick share a request', async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url });
+test('claims are batched, finishing claims the next, and outcomes of one tick share a request', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
 	const queue = client.queue<number, number>('batched');
 	await queue.enqueueMany(Array.from({ length: 200 }, (_, payload) => ({ payload })));
 	proxy.requests.length = 0;
@@ -148,8 +148,6 @@ test('claims are batched, finishing claims the next, and outcomes of one tick sh
 	assert.equal(batches.length, 4);
 	assert.deepEqual([batches[0]!.length, batches[0]!.at(-1)], [51, 'claim']);
 	assert.equal(proxy.of('/v1/claims').length <= 2, true);
-	await client.close();
-	await proxy.stop();
 });
 
 test('several queues: in the order listed', async () => {
@@ -204,9 +202,9 @@ test('time-out: the signal fires with JobTimedOut, the attempt counts as failed'
 	await worker.close();
 });
 
-test('lease lost: the signal fires with LeaseLost, what the handler returns is dropped', async () => {
-	const proxy = await Proxy.before(server.url);
-	const client = new Ruche({ url: proxy.url, heartbeatMs: 50 });
+test('lease lost: the signal fires with LeaseLost, what the handler returns is dropped', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client({ heartbeatMs: 50 });
 	const queue = client.queue<number, string>('stolen');
 	const started = new Gate(), reason = new Gate<unknown>(), lost = new Gate<unknown>();
 	const worker = client.worker(queue, async (job, { signal }) => {
@@ -229,8 +227,6 @@ test('lease lost: the signal fires with LeaseLost, what the handler returns is d
 	assert.ok(cause instanceof LeaseLost && cause.kind === 'lease_lost');
 	assert.ok(await lost.passed instanceof LeaseLost);
 	assert.equal(await job.result(), 'second');
-	await client.close();
-	await proxy.stop();
 });
 
 test('a busy event loop keeps its leases: blocked for three times the lease', async () => {
