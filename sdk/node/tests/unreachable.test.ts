@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Worker as Thread } from 'node:worker_threads';
 import { AccessError, BusyError, ProblemError, Ruche, TimedOutError, UnreachableError } from 'ruche';
 import { startRuche } from 'ruche/test';
+import { Gate } from './waiting.js';
 
 /** A port where nobody listens. */
 async function closedPort(): Promise<number> {
@@ -16,7 +17,7 @@ async function closedPort(): Promise<number> {
 	return port;
 }
 
-test('nobody listens: an error that says where and what to do', { timeout: 20_000 }, async () => {
+test('nobody listens: an error that says where and what to do', { timeout: 60_000 }, async () => {
 	const url = `http://127.0.0.1:${await closedPort()}`;
 	const ruche = new Ruche({ url });
 	const error = await ruche.queue('x').enqueue(1).catch((cause: unknown) => cause);
@@ -28,20 +29,21 @@ test('nobody listens: an error that says where and what to do', { timeout: 20_00
 	await assert.rejects(ruche.stats(), (closed: UnreachableError) => /closed/.test(closed.message));
 });
 
-test('no such socket', { timeout: 20_000 }, async () => {
+test('no such socket', { timeout: 60_000 }, async () => {
 	const ruche = new Ruche({ url: 'unix:/nowhere/ruche.sock' });
 	await assert.rejects(ruche.stats(), (error: UnreachableError) => error instanceof UnreachableError && /unix:\/nowhere\/ruche\.sock: there is no such socket/.test(error.message));
 	await ruche.close();
 });
 
-test('nobody accepts: the connection is given up', { timeout: 20_000 }, async () => {
+test('nobody accepts: the connection is given up', { timeout: 60_000 }, async (t) => {
 	// A listener whose thread sleeps: the kernel takes as many connections as fit into its backlog, then answers no more.
 	const thread = new Thread(`
 		const { parentPort } = require('node:worker_threads');
 		const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
 			parentPort.postMessage(server.address().port);
-			setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 		});`, { eval: true });
+	t.after(() => thread.terminate());
 	const [port] = await once(thread, 'message') as [number];
 	const fillers = Array.from({ length: 8 }, () => net.connect(port, '127.0.0.1').on('error', () => undefined));
 	await Promise.all(fillers.slice(0, 2).map((socket) => once(socket, 'connect')));
@@ -50,10 +52,9 @@ test('nobody accepts: the connection is given up', { timeout: 20_000 }, async ()
 	await ruche.close();
 	for (const socket of fillers)
 		socket.destroy();
-	await thread.terminate();
 });
 
-test('connected, but no answer: a time-out; something that is not Ruche; cut off again and again', { timeout: 20_000 }, async () => {
+test('connected, but no answer: a time-out; something that is not Ruche; cut off again and again', { timeout: 60_000 }, async () => {
 	let answer: string | null | undefined;
 	const server = net.createServer((socket) => socket.on('error', () => undefined).on('data', () => {
 		if (answer === undefined)
@@ -110,7 +111,7 @@ test('addresses and tokens: Unix sockets, the environment, the address itself', 
 		assert.throws(() => new Ruche({ url }), TypeError, url);
 });
 
-test('tokens: from the options, the address, the environment or a file; without one the error says so', { timeout: 20_000 }, async () => {
+test('tokens: from the options, the address, the environment or a file; without one the error says so', { timeout: 60_000 }, async () => {
 	const heard: (string | undefined)[] = [];
 	const http = await import('node:http');
 	const server = http.createServer((request, response) => {
@@ -138,22 +139,24 @@ test('tokens: from the options, the address, the environment or a file; without 
 	server.close();
 });
 
-test('a daemon that answers claims at once with nothing, as one that shuts down does, or with nonsense, is not asked in a rage', { timeout: 20_000 }, async () => {
+test('a daemon that answers claims at once with nothing, as one that shuts down does, or with nonsense, is not asked in a rage', { timeout: 60_000 }, async (t) => {
 	const http = await import('node:http');
 	for (const answer of ['{"token":"x","jobs":[],"reason":"empty","next_due_ms":null}', '{}', 'null', '[]', 'no JSON']) {
 		let asked = 0;
+		const first = new Gate();
 		const server = http.createServer((request, response) => {
 			asked++;
+			first.open();
 			request.resume();
 			response.writeHead(200, { 'content-type': 'application/json' }).end(answer);
 		}).listen(0, '127.0.0.1').unref();
 		await once(server, 'listening');
 		const ruche = new Ruche({ url: `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`, patienceMs: 1 });
-		const worker = ruche.worker('x', () => 1);
-		worker.on('error', () => undefined);
+		t.after(() => ruche.close({ deadlineMs: 0 }));
+		ruche.worker('x', () => 1).on('error', () => undefined);
+		await first.passed;
 		await new Promise((resolve) => setTimeout(resolve, 300));
-		assert.ok(asked > 0 && asked < 50, `${answer}: ${asked} times`);
-		await ruche.close({ deadlineMs: 0 });
+		assert.ok(asked < 50, `${answer}: ${asked} times`);
 		server.close();
 	}
 });
