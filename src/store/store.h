@@ -43,7 +43,7 @@ struct load {
 	struct idempotency_row *records;  /* key.len 0: not there */
 };
 
-/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs. */
+/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs, dedup keys. */
 struct scan_visitor {
 	void *context;
 	enum err (*queue)(void *context, const struct queue_row *row);
@@ -53,6 +53,7 @@ struct scan_visitor {
 	enum err (*token)(void *context, const struct token_row *row);
 	enum err (*operation)(void *context, const struct operation_row *row);
 	enum err (*job)(void *context, const struct job_row *row); /* live ones, by uid */
+	enum err (*dedup)(void *context, const struct dedup_row *row);
 };
 
 struct store_verbs {
