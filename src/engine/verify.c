@@ -30,13 +30,14 @@ static void verify_job(const struct index *index, uint32_t slot)
 	const struct group *group = group_at(index, job->group);
 	const struct heap *heap = job->state == JOB_WAITING ? &group->ready
 	                          : job->state == JOB_ACTIVE ? &index->leases_by_deadline
+	                          : job->state != JOB_DELAYED ? NULL
 	                          : job->flags & ROW_DUE_WALL ? &queue->delayed_wall : &queue->delayed;
 	CHECK(!(job->flags & JOB_LIFTED));
 	CHECK(group->queue == job->queue);
-	CHECK(job->heap_position < heap->count);
-	CHECK(heap->entries[job->heap_position].item == slot);
+	CHECK(!heap || job->heap_position < heap->count);
+	CHECK(heap ? heap->entries[job->heap_position].item == slot : job->heap_position == HEAP_NOWHERE);
 	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
-	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state != JOB_ACTIVE));
+	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us && (job->state == JOB_WAITING || job->state == JOB_DELAYED)));
 }
 
 static void verify_queue(const struct index *index, const struct queue *queue, const struct recount *counted)
@@ -82,6 +83,25 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	}
 }
 
+static void verify_dedup(const struct index *index, uint32_t slot)
+{
+	const struct dedup *dedup = pool_at(&index->dedups, slot);
+	if (!dedup->live || dedup->gone)
+		return;
+	CHECK(dedup_find(index, dedup->queue, name_text(index, dedup->key)) == slot);
+	CHECK(dedup_find_owner(index, dedup->owner) == slot);
+	CHECK((dedup->position != HEAP_NOWHERE) == (dedup->until_us != 0));
+	uint32_t owner = job_find(index, dedup->owner), next = dedup->next ? job_find(index, dedup->next) : SLOT_NONE;
+	if (!dedup->until_us)
+		CHECK(verify_is_live(index, owner));
+	if (!dedup->next)
+		return;
+	CHECK(dedup_find_next(index, dedup->next) == slot);
+	CHECK(job_at(index, owner)->state == JOB_ACTIVE || verify_is_live(index, owner));
+	CHECK(verify_is_live(index, next));
+	CHECK(job_at(index, next)->state == JOB_PARKED);
+}
+
 void engine_verify(const struct engine *engine)
 {
 	const struct index *index = &engine->index;
@@ -110,6 +130,9 @@ void engine_verify(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->groups.used; slot++)
 		if (group_at(index, slot)->key.ptr)
 			verify_group(index, slot, &groups[slot]);
+	for (uint32_t slot = 0; slot < index->dedups.used; slot++)
+		verify_dedup(index, slot);
+	verify_heap(&index->dedups_by_until);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
 				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)

@@ -97,8 +97,6 @@ struct group_row { /* only for groups with overrides or paused */
 	struct str settings;     /* JSON */
 	bool paused;
 };
-#define DEDUP_KEEP_LAST 1u /* an enqueue while the owner is active is kept as its successor */
-#define DEDUP_ENDED     2u /* the owner has ended; the key is its own until until_us */
 struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
 	uint32_t queue;
 	struct str key;
@@ -107,8 +105,7 @@ struct dedup_row { /* a key of a queue, and the job that owns it; apart from the
 	uint64_t next;           /* the parked successor, or 0 */
 	struct str next_id;
 	int64_t until_us;        /* engine time when the key is free; 0: when the owner ends */
-	int64_t since_us;        /* engine time of the first enqueue of this ownership */
-	uint32_t flags;
+	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
 	bool gone;               /* in a change-set: the row goes */
 };
 struct policy_row {

@@ -305,7 +305,7 @@ static enum err text_dedup(void *context, const struct dedup_row *row)
 {
 	struct buf *out = context;
 	buf_addf(out, "dedup");
-	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us), TEXT_N(flags);
+	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us);
 	buf_addf(out, "\n");
 	return E_OK;
 }

@@ -7,7 +7,6 @@ CREATE TABLE dedup (
 	next     INTEGER NOT NULL, -- uid of the parked successor, or 0
 	next_id  TEXT,
 	until_us INTEGER NOT NULL, -- engine time; 0: when the owner ends
-	since_us INTEGER NOT NULL, -- of the first enqueue of this ownership
-	flags    INTEGER NOT NULL, -- 1 an enqueue while the owner runs is kept, 2 the owner has ended
+	since_us INTEGER NOT NULL, -- of the first enqueue that is not worked off yet
 	PRIMARY KEY (queue, key)
 ) WITHOUT ROWID;

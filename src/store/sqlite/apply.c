@@ -399,7 +399,6 @@ static enum err apply_dedup(struct apply *apply, const struct dedup_row *row)
 		sql_bind_str(stmt, 6, row->next_id);
 		sql_bind_i64(stmt, 7, row->until_us);
 		sql_bind_i64(stmt, 8, row->since_us);
-		sql_bind_i64(stmt, 9, row->flags);
 	}
 	return sql_run(stmt);
 }
