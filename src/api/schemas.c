@@ -102,8 +102,8 @@ const struct schema schemas[] = {
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
 	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
-			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Operation") "," REF("Explanation") "," REF("DedupKey")
-			 "," REF("ProblemResult") "]}", NULL },
+			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Operation") "," REF("Explanation")
+			 "," REF("DedupKey") "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
 	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },

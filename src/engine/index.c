@@ -99,7 +99,8 @@ void index_fini(struct index *index)
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
-		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid, &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
+		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid,
+		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups, &index->blocked_queues,

@@ -203,7 +203,8 @@ struct running {
 
 struct index {
 	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups;
-	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
+	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid;
+	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, dedups_by_until;
