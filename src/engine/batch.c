@@ -110,7 +110,8 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 		         .flags = job->flags & JOB_ROW_FLAGS, .priority = job->priority, .policy = job->policy, .max_attempts = job->max_attempts,
 		         .attempts_started = job->attempts_started, .attempts_made = job->attempts_made, .stalls = job->stalls, .rank = job->rank,
 		         .due_us = job->state == JOB_DELAYED || job->state == JOB_PARKED ? job->due_us : 0, .expire_us = job->expire_us,
-		         .timeout_ms = job->timeout_ms, .fence = job->fence, .version = batch->cs.seq, .since_us = job->since_us, .started_us = dirty->started_us,
+		         .timeout_ms = job->timeout_ms,
+		         .fence = job->fence, .version = batch->cs.seq, .since_us = job->since_us, .started_us = dirty->started_us,
 		         .finished_us = dirty->finished_us, .edited_body = job->edited_body, .bytes = job->bytes, .worker = dirty->worker,
 		         .group = group->key },
 	};
