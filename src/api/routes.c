@@ -174,6 +174,12 @@ const struct route routes[] = {
 	  .flags = ROUTE_MAY_BODY | ROUTE_ONCE,
 	  .params = namespace_params, ALONE(OP_GROUP_RESUME), .tag = "groups", .takes = "Nothing", .gives = "GroupChanged", .doc = "Go on." },
 
+	{ GET("/v1/queues/{queue}/dedup/{key}", "getDedup"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, PATH(OP_DEDUP_GET),
+	  .tag = "queues", .gives = "DedupKey", .doc = "Who owns a dedup key: count 0 when nobody does." },
+	{ DELETE("/v1/queues/{queue}/dedup/{key}", "releaseDedup"), .status = 200, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  PATH(OP_DEDUP_RELEASE), .tag = "queues", .gives = "DedupKey",
+	  .doc = "Free a dedup key: the next enqueue under it is a job of its own. A parked successor begins to wait." },
+
 	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
 	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",
 	  .doc = "Do something with every job that matches a filter. Durable: it goes on after a restart; jobs that changed since are skipped." },

@@ -23,6 +23,11 @@ const struct cli_option enqueue_options[] = {
 	{ "ttl", 0, "SPAN", "not after", NULL, false },
 	{ "timeout", 0, "SPAN", "of one attempt", NULL, false },
 	{ "max-attempts", 'a', "N", "failed attempts before it fails for good", NULL, false },
+	{ "dedup", 0, "KEY", "a key that one job at a time owns: while it does, this enqueue answers that one", NULL, false },
+	{ "dedup-ttl", 0, "SPAN", "the key is free so long after the enqueue, instead of when its job has ended", NULL, false },
+	{ "debounce", 0, "SPAN", "runs after so long without another enqueue of the key: only the last one", NULL, false },
+	{ "max-wait", 0, "SPAN", "however often it is put off: something runs at most so long after the first", NULL, false },
+	{ "keep-last", 0, NULL, "while the key's job runs, the newest enqueue is kept and runs next", NULL, false },
 	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
 	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
 	{ "to", 0, "URL", "the daemon POSTs the payload there; the queue's target must be http", NULL, false },
@@ -70,6 +75,31 @@ static void enqueue_put_tags(struct enqueue *enqueue)
 	buf_add_byte(&enqueue->options, ']');
 }
 
+static int enqueue_put_dedup(struct enqueue *enqueue)
+{
+	static const char *const needs[] = { "dedup-ttl", "debounce", "max-wait", "keep-last" };
+	const struct args *args = enqueue->args;
+	for (size_t i = 0; i < ARRAY_COUNT(needs) && !args_has(args, "dedup"); i++)
+		if (args_has(args, needs[i]))
+			return args_complain(args->command, "--%s says what becomes of a key: give --dedup KEY too", needs[i]);
+	if (!args_has(args, "dedup"))
+		return 0;
+	if (args_has(args, "debounce") && args_has(args, "delay"))
+		return args_complain(args->command, "--debounce is the delay: leave --delay out");
+	json_put_key(&enqueue->options, "dedup");
+	buf_add_byte(&enqueue->options, '{');
+	json_put_field_str(&enqueue->options, "key", str_of(args_get(args, "dedup")));
+	int code = enqueue_put_span(enqueue, "dedup-ttl", "ttl_ms");
+	if (!code)
+		code = enqueue_put_span(enqueue, "max-wait", "max_wait_ms");
+	if (args_has(args, "debounce"))
+		json_put_field_bool(&enqueue->options, "replace", true);
+	if (args_has(args, "keep-last"))
+		json_put_field_bool(&enqueue->options, "keep_last", true);
+	buf_add_byte(&enqueue->options, '}');
+	return code ? code : enqueue_put_span(enqueue, "debounce", "delay_ms");
+}
+
 static int enqueue_put_options(struct enqueue *enqueue)
 {
 	static const char *const texts[][2] = { { "id", "id" }, { "name", "name" }, { "group", "group" }, { "at", "run_at" } };
@@ -97,7 +127,7 @@ static int enqueue_put_options(struct enqueue *enqueue)
 		code = enqueue_put_span(enqueue, "ttl", "ttl_ms");
 	if (!code)
 		code = enqueue_put_span(enqueue, "timeout", "timeout_ms");
-	return code;
+	return code ? code : enqueue_put_dedup(enqueue);
 }
 
 static void enqueue_put_job(struct enqueue *enqueue, struct str payload)

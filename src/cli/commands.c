@@ -14,6 +14,7 @@ const struct cli_command cli_commands[] = {
 	  enqueue_options,
 	  EXAMPLES("ruche enqueue sheets '{\"sheet\": 417, \"action\": \"cover the loom\"}'",
 		   "ruche enqueue sheets --file examples/fiche-action.json --id sheet-417 --max-attempts 8",
+		   "ruche enqueue export '{\"sheet\": 417}' --dedup sheet-417 --debounce 5m --max-wait 1h",
 		   "printf '{\"n\":1}\\n{\"n\":2}\\n' | ruche enqueue sheets --lines"),
 	  enqueue_exits, false, cmd_enqueue },
 	{ "jobs list", "List jobs, the newest first", "[OPTION…]", NULL, jobs_list_options,

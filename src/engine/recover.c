@@ -142,6 +142,13 @@ static enum err recover_far(void *context, const struct job_row *row, bool *whol
 	return entry || *whole ? E_OK : E_NOMEM;
 }
 
+static enum err recover_dedup(void *context, const struct dedup_row *row)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t queue = queue_find_number(index, row->queue);
+	return queue == SLOT_NONE ? E_STORE_CORRUPT : dedup_restore(index, queue, row);
+}
+
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
 static enum err recover_deliveries(struct engine *engine)
 {
@@ -191,7 +198,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 {
 	*visitor = (struct scan_visitor){
 		.context = engine, .queue = recover_queue, .group = recover_group, .policy = recover_policy, .counts = recover_counts,
-		.token = recover_token, .operation = recover_operation, .job = recover_job, .far = recover_far,
+		.token = recover_token, .operation = recover_operation, .job = recover_job, .far = recover_far, .dedup = recover_dedup,
 	};
 	return visitor;
 }

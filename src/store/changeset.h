@@ -55,6 +55,7 @@ struct changeset {
 	CHANGE_LIST(uint32_t) dropped_queues; /* empty queues only: the engine made sure */
 	CHANGE_LIST(struct group_row) groups;       /* insert or replace */
 	CHANGE_LIST(struct group_row) dropped_groups;
+	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct event_row) events;

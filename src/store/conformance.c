@@ -739,6 +739,40 @@ static void small_rows_are_put_replaced_and_dropped(void **state)
 	buf_fini(&text);
 }
 
+static void dedup_keys_are_put_replaced_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "one");
+	suite_queue(suite, 2, "default", "two");
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet'17"), 100, STR("a"), 0, STR(""), 50, 5 };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet-18"), 101, STR(""), 102, STR("c"), 0, 6 };
+	*change_add(cs, dedups) = (struct dedup_row){ 2, STR("sheet'17"), 103, STR(""), 0, STR(""), 60, 7 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* of one key the last counts, also after its going */
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("sheet'17"), .gone = true };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet'17"), 104, STR("b"), 0, STR(""), 70, 8 };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet-18"), 102, STR("c"), 0, STR(""), 0, 9 };
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("sheet-18"), .gone = true };
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("never"), .gone = true };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	struct str dedups = str_from(buf_str(&text), (size_t)((char *)memmem(text.ptr, text.len, "dedup", 5) - text.ptr));
+	assert_text(dedups, "dedup queue=1 key='sheet'17' owner=104 owner_id='b' next=0 next_id='' until_us=70 since_us=8\n"
+	                    "dedup queue=2 key='sheet'17' owner=103 owner_id='' next=0 next_id='' until_us=60 since_us=7\n");
+	cs = suite_begin(suite); /* they go with their queue */
+	*change_add(cs, dropped_queues) = 1;
+	suite_commit(suite);
+	buf_clear(&text);
+	suite_dump(suite, &text);
+	assert_null(memmem(text.ptr, text.len, "dedup queue=1", 13));
+	assert_non_null(memmem(text.ptr, text.len, "dedup queue=2", 13));
+	buf_fini(&text);
+}
+
 static void counts_are_sums_of_deltas(void **state)
 {
 	struct suite *suite = *state;
@@ -1260,6 +1294,7 @@ int conformance_run(struct factory *factory)
 		TEST(bodies_go_with_their_job),
 		TEST(ranges_remove_the_oldest_final_jobs),
 		TEST(small_rows_are_put_replaced_and_dropped),
+		TEST(dedup_keys_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),

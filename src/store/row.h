@@ -98,6 +98,17 @@ struct group_row { /* only for groups with overrides or paused */
 	struct str settings;     /* JSON */
 	bool paused;
 };
+struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
+	uint32_t queue;
+	struct str key;
+	uint64_t owner;
+	struct str owner_id;     /* the caller's, or empty */
+	uint64_t next;           /* the parked successor, or 0 */
+	struct str next_id;
+	int64_t until_us;        /* engine time when the key is free; 0: when the owner ends */
+	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
+	bool gone;               /* in a change-set: the row goes */
+};
 struct policy_row {
 	uint32_t number;         /* from 1 */
 	struct str json;         /* retry policy */

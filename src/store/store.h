@@ -59,7 +59,7 @@ struct far_page {
 	bool more;                    /* there may be more behind the last one */
 };
 
-/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs. */
+/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs, dedup keys. */
 struct scan_visitor {
 	void *context;
 	enum err (*queue)(void *context, const struct queue_row *row);
@@ -71,6 +71,7 @@ struct scan_visitor {
 	enum err (*job)(void *context, const struct job_row *row); /* live ones, by uid */
 	/* Of a row with ROW_FAR only uid, queue, state, flags, priority and due_us: *whole asks for the rest, by `job`. NULL: all come whole. */
 	enum err (*far)(void *context, const struct job_row *row, bool *whole);
+	enum err (*dedup)(void *context, const struct dedup_row *row);
 };
 
 struct store_verbs {

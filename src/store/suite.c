@@ -301,6 +301,14 @@ static enum err text_operation(void *context, const struct operation_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_dedup(void *context, const struct dedup_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "dedup");
+	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -345,7 +353,7 @@ void suite_dump(struct suite *suite, struct buf *out)
 {
 	struct buf text;
 	buf_init(&text, 64 << 20);
-	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job };
+	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

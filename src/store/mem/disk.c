@@ -59,6 +59,11 @@ static bool group_same(const void *a, const void *b)
 	const struct group_row *x = a, *y = b;
 	return x->queue == y->queue && str_eq(x->key, y->key);
 }
+static bool dedup_same(const void *a, const void *b)
+{
+	const struct dedup_row *x = a, *y = b;
+	return x->queue == y->queue && str_eq(x->key, y->key);
+}
 static bool policy_same(const void *a, const void *b)
 {
 	return ((const struct policy_row *)a)->number == ((const struct policy_row *)b)->number;
@@ -368,6 +373,15 @@ static bool group_is_of(const void *queue, const void *row)
 {
 	return ((const struct group_row *)row)->queue == *(const uint32_t *)queue;
 }
+static bool dedup_is_of(const void *queue, const void *row)
+{
+	return ((const struct dedup_row *)row)->queue == *(const uint32_t *)queue;
+}
+static bool dedup_is_gone(const void *context, const void *row)
+{
+	(void)context;
+	return ((const struct dedup_row *)row)->gone;
+}
 static bool queue_is(const void *queue, const void *row)
 {
 	return ((const struct queue_row *)row)->number == *(const uint32_t *)queue;
@@ -502,6 +516,7 @@ static void disk_drop_queue(struct mem_disk *disk, uint32_t queue)
 	rows_remove_if(&disk->tables[MEM_QUEUES], queue_is, &queue);
 	rows_remove_if(&disk->tables[MEM_GROUPS], group_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_COUNTS], counts_are_of, &queue);
+	rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_of, &queue);
 }
 
 static void disk_delete_range(struct mem_disk *disk, struct range_delete *range)
@@ -552,6 +567,8 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 			disk_write_job(disk, &cs->jobs.items[i], &prepared->jobs[i]);
 	for (enum mem_table table = 0; table < MEM_TABLE_COUNT; table++)
 		disk_put_rows(disk, table, &prepared->tables[table]);
+	if (cs->dedups.count)
+		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
 		disk_delete_range(disk, &cs->ranges.items[i]);
 	if (deletes) {

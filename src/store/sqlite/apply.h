@@ -68,6 +68,10 @@
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
 	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused) VALUES (?, ?, ?, ?)")                              \
 	X(GROUP_DELETE, "DELETE FROM queue_group WHERE queue = ? AND key = ?")                                                             \
+	X(QUEUE_DEDUPS_DELETE, "DELETE FROM dedup WHERE queue = ?")                                                                        \
+	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
+	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \
+	X(DEDUP_DELETE, "DELETE FROM dedup WHERE queue = ? AND key = ?")                                                                   \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
 	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
