@@ -61,7 +61,9 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly cancelRequested: boolean;
 	readonly priority: number;
 	readonly lifo: boolean;
+	/** Times given out. */
 	readonly attemptsStarted: number;
+	/** Attempts that ended, well or not, since the last retry by hand. */
 	readonly attemptsMade: number;
 	/** The job's own; 0: the queue's. */
 	readonly maxAttempts: number;
@@ -103,7 +105,7 @@ export interface Job<Payload = unknown> {
 	readonly createdAt: string;
 	/** 1 for the first. */
 	readonly attempt: number;
-	/** Attempts that failed before this one. */
+	/** Attempts that ended before this one. */
 	readonly attemptsMade: number;
 	readonly maxAttempts: number;
 	/** Leases lost before. */

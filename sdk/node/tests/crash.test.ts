@@ -76,7 +76,7 @@ test('an answer of a claim that gets lost: what it brought is given back and run
 	worker.on('error', () => undefined);
 	for await (const job of queue.jobs()) {
 		const view = await server.ended(server.ruche.job<number, number>(job.uid));
-		assert.deepEqual([view.result, view.stalls, view.attemptsMade], [view.payload, 0, 0]);
+		assert.deepEqual([view.result, view.stalls, view.attemptsMade, view.attemptsStarted], [view.payload, 0, 1, 2]);
 	}
 });
 

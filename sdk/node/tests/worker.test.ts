@@ -88,7 +88,7 @@ test('errors: by policy, for good, after a while, snoozed; strange things thrown
 	assert.equal(later.state, 'delayed');
 	assert.ok(Date.parse(later.dueAt!) - Date.now() > 7_000_000);
 	const slept = await server.ended(await queue.enqueue('snooze'));
-	assert.deepEqual([slept.result, slept.attemptsMade, slept.attemptsStarted], ['slept', 0, 2]);
+	assert.deepEqual([slept.result, slept.attemptsMade, slept.attemptsStarted], ['slept', 1, 2]);
 	for (const [payload, message] of [['text', /^only text$/], ['nothing', /^undefined$/], ['circular', /object Object/], ['odd', /^half . nul . yyy/]] as const) {
 		const view = await server.ended(await queue.enqueue(payload));
 		assert.match(view.error!.message!, message);
