@@ -300,7 +300,6 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	if (row->state == JOB_ACTIVE && row->max_attempts)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	CHECK(row->attempts_made <= row->attempts_started);
-	CHECK(row->state != JOB_COMPLETED || row->attempts_made > 0);
 	history_agree(job, row);
 	shadow_count(shadow, job, +1);
 	if (row->fence != fence_before) {
