@@ -242,8 +242,9 @@ __attribute__((noinline)) static void run(enum work work, uint32_t batch, uint32
 	wall = (double)clock_mono_us() - wall;
 	double cpu = cpu_s(CLOCK_PROCESS_CPUTIME_ID) - all - (cpu_s(CLOCK_THREAD_CPUTIME_ID) - own);
 	qsort(waits_us, wait_count, sizeof(*waits_us), i64_cmp);
+	size_t middle = wait_count / 2, late = wait_count * 99 / 100;
 	printf("%-8s %5u a change-set: %8.0f jobs/s, cpu %5.2f us/job, commit p50 %6.2f ms, p99 %6.2f ms, max %6.2f ms\n", work_names[work], batch,
-	       total / (wall / 1e6), cpu * 1e6 / total, (double)waits_us[wait_count / 2] / 1e3, (double)waits_us[wait_count * 99 / 100] / 1e3,
+	       total / (wall / 1e6), cpu * 1e6 / total, (double)waits_us[middle] / 1e3, (double)waits_us[late] / 1e3,
 	       (double)waits_us[wait_count - 1] / 1e3);
 	fflush(stdout);
 }

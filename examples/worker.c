@@ -60,7 +60,7 @@ static struct ruche_worker *worker;
 static void on_signal(int number)
 {
 	(void)number;
-	ruche_worker_stop(worker); /* may be called here */
+	ruche_worker_stop(worker); /* may be called here; NOLINT(bugprone-signal-handler) */
 }
 
 /* Just enough to read our own payloads; a real program would use its JSON library. */

@@ -82,7 +82,7 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 	job->last = type;
 	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));
 	job->started += type == EVENT_ACTIVE;
-	job->made += type == EVENT_RETRYING;
+	job->made += type == EVENT_RETRYING || type == EVENT_COMPLETED;
 	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_FAILED || type == EVENT_CANCELLED) {
 		job->tries = job->tries_seq == cs->seq ? job->tries + 1 : 1;
 		job->tries_seq = cs->seq;
@@ -158,7 +158,7 @@ void history_agree(struct shadow_job *job, const struct job_row *row)
 	CHECK(row->attempts_started == job->started);
 	if (job->ended_seq == row->version)
 		job->completed_fence = row->fence;
-	if (job_state_is_final(row->state)) { /* the last attempt may have counted */
+	if (row->state != JOB_COMPLETED && job_state_is_final(row->state)) { /* the last attempt may have counted */
 		CHECK(row->attempts_made - job->made <= 1);
 		CHECK(row->stalls - job->stalls <= 1);
 		job->made = row->attempts_made;

@@ -86,7 +86,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue_settings_default(&settings);
 	json_init(&json, row->settings, &arena, &problem);
 	CHECK(queue_settings_read(&json, &settings));
-	queue->dropped = false; /* after a restart the highest number may be given again */
+	CHECK(!queue->dropped); /* numbers are never given twice */
 	snprintf(queue->name, sizeof(queue->name), STR_FMT, STR_ARG(row->name));
 	queue->allowance = shadow_allowance(queue->concurrency, queue->active);
 	for (uint32_t i = 0; i < shadow->group_count; i++)
@@ -300,7 +300,6 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	if (row->state == JOB_ACTIVE && row->max_attempts)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	CHECK(row->attempts_made <= row->attempts_started);
-	CHECK(row->state != JOB_COMPLETED || row->attempts_made > 0);
 	history_agree(job, row);
 	shadow_count(shadow, job, +1);
 	if (row->fence != fence_before) {
@@ -511,7 +510,8 @@ static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
-void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engine *engine, bool (*has_left)(const struct engine *, uint64_t),
+                 struct buf *out)
 {
 	uint32_t highest = 0;
 	for (uint32_t i = 0; i < shadow->queue_count; i++)
@@ -527,7 +527,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out)
 	CHECK(uids);
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
-		if (job->exists && !job_state_is_final(job->row.state))
+		if (job->exists && !job_state_is_final(job->row.state) && !(job->row.flags & ROW_FAR && has_left(engine, job->row.uid)))
 			uids[count++] = job->row.uid;
 	}
 	qsort(uids, count, sizeof(*uids), shadow_compare_uids);

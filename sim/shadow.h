@@ -15,6 +15,7 @@
 #include "store/changeset.h"
 
 struct mem_disk;
+struct engine;
 
 struct shadow_job {
 	uint32_t reserved;
@@ -113,7 +114,9 @@ struct shadow_group *shadow_group(struct shadow *shadow, uint32_t queue, struct 
 uint32_t shadow_group_limit(const struct shadow_queue *queue, const struct shadow_group *group); /* 0: none */
 int64_t shadow_rate_open_us(const struct shadow_rate *rate); /* engine time from which one more may start */
 /* Memory and disk, against the rows that were committed. */
-void shadow_dump(struct shadow *shadow, struct mem_disk *disk, struct buf *out); /* as engine_dump writes it */
+/* As engine_dump writes it; far jobs of which has_left says that memory let go of them are not in it. */
+void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engine *engine, bool (*has_left)(const struct engine *, uint64_t uid),
+                 struct buf *out);
 void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest);
 void shadow_at_rest(struct shadow *shadow);                                 /* nothing live is left, nothing is kept beyond retention */
 void shadow_hash(struct shadow *shadow, uint64_t *hash);

@@ -347,7 +347,7 @@ static void world_compare(struct world *world)
 	buf_init(&memory, 16 << 20);
 	buf_init(&rows, 16 << 20);
 	engine_dump(world->engine, &memory);
-	shadow_dump(&world->shadow, world->disk, &rows);
+	shadow_dump(&world->shadow, world->disk, world->engine, engine_has_left, &rows);
 	CHECK(buf_ok(&memory) && buf_ok(&rows));
 	CHECK(str_eq(buf_str(&memory), buf_str(&rows)));
 	world->compared++;

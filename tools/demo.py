@@ -131,7 +131,7 @@ class Demo:
             outcome = f"HTTP {exchange['status']}" if exchange.get("status") else (attempt["error"] or {}).get("message", exchange.get("class"))
             after = f"next: {attempt['next']}" + (f", due {clock(attempt['retry_at'])}" if attempt.get("retry_at") else "")
             entries.append((seconds(attempt["started_at"]) - self.begun,
-                            f"{BOLD}attempt {attempt['number']}{PLAIN} at {clock(attempt['started_at'])}: {outcome} after {attempt['took_ms']} ms; {after}"))
+                            f"{BOLD}attempt {attempt['number']}{PLAIN} at {clock(attempt['started_at'])}, {attempt['took_ms']} ms: {outcome.rstrip('.')}; {after}"))
         print(f"\n{BOLD}the job's timeline{PLAIN}: {job['uid']}, {job['queue']}/{job['id']}")
         for at, text in sorted(entries):
             print(f"{DIM}{at:6.2f} s{PLAIN}  {text}")

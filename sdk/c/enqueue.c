@@ -66,7 +66,7 @@ int ruche_enqueue(struct ruche_client *client, const struct ruche_new_job *job, 
 static void put_job(struct call *call, const struct ruche_new_job *jobs, size_t index)
 {
 	struct ruche_new_job taken;
-	size_t bytes = jobs->size;
+	size_t bytes = jobs->size; // NOLINT(clang-analyzer-core.NullDereference): there is a list wherever there is a count
 	const struct ruche_new_job *job = (const void *)((const char *)jobs + index * bytes);
 	struct writer *writer = &call->writer;
 	snprintf(writer->prefix, sizeof(writer->prefix), "jobs[%zu].", index);

@@ -53,6 +53,10 @@ bool body_identify(struct call *call, struct op *op)
 		op->queue.queue = body_queue(call);
 		op->queue.group = call->pieces[1];
 		return true;
+	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:
+		op->dedup_key.queue = body_queue(call);
+		op->dedup_key.key = call->pieces[1];
+		return true;
 	default:
 		return true;
 	}

@@ -141,6 +141,49 @@ static bool read_retry(struct json *json, void *out, void *context)
 	return retry_policy_read(json, own);
 }
 
+#define AT(member) offsetof(struct op_dedup, member)
+static const struct json_field dedup_fields[] = {
+	{ "key", JSON_F_STR, AT(key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, .doc = "At most one job of the queue owns it." },
+	{ "ttl_ms", JSON_F_I64, AT(ttl_ms), 1, LIMIT_DURATION_MS, .doc = "The key is free so long after the enqueue; left out: when its owner ends." },
+	{ "extend", JSON_F_BOOL, AT(extend), .doc = "An ignored enqueue starts ttl_ms anew." },
+	{ "replace", JSON_F_BOOL, AT(replace), .doc = "A delayed owner is deleted, and this job owns the key: with delay_ms, a debounce." },
+	{ "reschedule", JSON_F_BOOL, AT(reschedule), .doc = "A delayed owner is due delay_ms from now." },
+	{ "max_wait_ms", JSON_F_I64, AT(max_wait_ms), 1, LIMIT_DURATION_MS,
+	  .doc = "However often it is put off: something starts at most so long after the first enqueue." },
+	{ "keep_last", JSON_F_BOOL, AT(keep_last), .doc = "While the owner runs, the newest enqueue is kept and starts when the owner has ended." },
+};
+#undef AT
+
+static bool dedup_check(struct json *json, const struct op_dedup *dedup)
+{
+	if (dedup->extend && !dedup->ttl_ms)
+		return json_refuse_field(json, E_INVALID, "extend", "There is no ttl_ms that could start anew.");
+	if (dedup->replace && dedup->reschedule)
+		return json_refuse_field(json, E_INVALID, "reschedule", "Say either replace or reschedule, not both.");
+	if (dedup->max_wait_ms && !dedup->replace && !dedup->reschedule)
+		return json_refuse_field(json, E_INVALID, "max_wait_ms", "It bounds what replace or reschedule put off; say one of them.");
+	if (dedup->keep_last && dedup->ttl_ms)
+		return json_refuse_field(json, E_INVALID, "ttl_ms", "With keep_last the key is free when its last job has ended; leave it out.");
+	return true;
+}
+
+static bool read_dedup(struct json *json, void *out, void *context)
+{
+	const struct op_dedup **dedup = out;
+	struct op_dedup *own = ARENA_NEW(json->arena, struct op_dedup);
+	(void)context;
+	if (!own)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	*dedup = own;
+	return json_read_fields(json, dedup_fields, ARRAY_COUNT(dedup_fields), own, NULL, NULL) && dedup_check(json, own);
+}
+
+const struct json_field *op_dedup_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(dedup_fields);
+	return dedup_fields;
+}
+
 static bool read_progress(struct json *json, void *out, void *context)
 {
 	(void)context;
@@ -519,6 +562,8 @@ static const struct json_field enqueue_fields[] = {
 	{ "retry", JSON_F_CUSTOM, AT(enqueue.retry), .read = read_retry, .doc = "Its own retry policy instead of the queue's." },
 	{ "timeout_ms", JSON_F_I64, AT(enqueue.timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
 	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
+	{ "dedup", JSON_F_CUSTOM, AT(enqueue.dedup), .read = read_dedup,
+	  .doc = "A key that one job at a time owns, apart from its id: this enqueue may then be no job of its own." },
 	{ "tags", JSON_F_CUSTOM, AT(enqueue.tags), .read = read_tags, .doc = "To find it by." },
 	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace,
 	  .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
@@ -628,6 +673,13 @@ static const struct json_field limits_fields[] = {
 	{ "limit", JSON_F_U32, AT(limit.page), 1, LIMIT_PAGE, 0, NULL, "How many at most." },
 	{ "cursor", JSON_F_CUSTOM, AT(limit.after), 0, 0, 0, read_cursor, "next_cursor of the page before." },
 };
+static const struct json_field dedup_key_fields[] = {
+	F_OP,
+	{ "namespace", JSON_F_CUSTOM, AT(dedup_key.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." },
+	{ "queue", JSON_F_CUSTOM, AT(dedup_key.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." },
+	{ "key", JSON_F_STR, AT(dedup_key.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The dedup key." },
+	{ "uid", JSON_F_CUSTOM, AT(dedup_key.uid), .read = read_uid, .doc = "Only if this job owns it." },
+};
 static const struct json_field operation_start_fields[] = {
 	F_OP,
 	{ "action", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_action, "What to do with each job." },
@@ -724,6 +776,8 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_CANCEL] = FORM(operation_fields, 2, 0, NULL),
+	[OP_DEDUP_GET] = FORM(dedup_key_fields, 4, 0, NULL),
+	[OP_DEDUP_RELEASE] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_EXPLAIN] = FORM(job_fields, 5, 0, job_finish),
 	[OP_QUEUE_GET] = FORM(queue_fields, 3, 0, NULL),
 	[OP_QUEUES] = FORM(queues_fields, 1, 0, NULL),
@@ -818,7 +872,7 @@ const char *op_field_type(const struct json_field *field)
 		const char *type;
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
-		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_retry, "RetryPolicy" },
+		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" }, { read_retry, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

@@ -43,18 +43,48 @@ static void put_rate(struct buf *out, const char *key, double per_s)
 static void enqueue_result_write(struct buf *out, const struct op *op, bool with_queue)
 {
 	char uid[UID_TEXT_BYTES];
+	struct str id = op->result.deduplicated ? op->result.id : op->enqueue.id;
 	uid_text(op->result.uid, uid);
 	buf_add_lit(out, "{\"uid\":\"");
 	buf_add(out, (struct str){ uid, UID_TEXT_BYTES - 1 });
 	buf_add_lit(out, "\",\"id\":");
-	json_put_str(out, op->enqueue.id.len ? op->enqueue.id : (struct str){ uid, UID_TEXT_BYTES - 1 });
+	json_put_str(out, id.len ? id : (struct str){ uid, UID_TEXT_BYTES - 1 });
 	if (with_queue) {
 		buf_add_lit(out, ",\"queue\":");
 		json_put_str(out, op->enqueue.queue.name);
 	}
+	if (op->result.deduplicated) {
+		if (op->result.state == JOB_STATE_COUNT) /* the owner was removed; the key outlives it */
+			json_put_field_null(out, "state");
+		else
+			put_state(out, op->result.state);
+		buf_add_lit(out, ",\"duplicate\":true,\"deduplicated\":true}");
+		return;
+	}
 	buf_add_lit(out, ",\"state\":\"");
 	buf_add(out, str_of(job_state_name(op->result.state)));
 	buf_add(out, op->result.duplicate ? STR("\",\"duplicate\":true}") : STR("\",\"duplicate\":false}"));
+}
+
+static void dedup_write(struct buf *out, const struct op *op)
+{
+	const struct op_result *result = &op->result;
+	char uid[UID_TEXT_BYTES];
+	uid_text(result->uid, uid);
+	struct str text = { uid, UID_TEXT_BYTES - 1 };
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "key", op->dedup_key.key);
+	json_put_field_u64(out, "count", result->count);
+	if (result->count) {
+		json_put_field_str(out, "uid", text);
+		json_put_field_str(out, "id", result->id.len ? result->id : text);
+		json_put_field_instant(out, "until_at", result->until_us);
+		if (result->next)
+			put_uid(out, "next_uid", result->next);
+		else
+			json_put_field_null(out, "next_uid");
+	}
+	buf_add_byte(out, '}');
 }
 
 /* ---- queues and groups ---- */
@@ -340,6 +370,9 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 			operation_write(out, op->result.operation);
 		else
 			buf_add_lit(out, "{}");
+		return;
+	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:
+		dedup_write(out, op);
 		return;
 	case OP_EXPLAIN:
 		explanation_write(out, op->result.explanation);

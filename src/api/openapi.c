@@ -123,6 +123,10 @@ static void put_schemas(struct buf *out)
 		put_form(out, forms[i].name, forms[i].kind, forms[i].place);
 	json_put_key(out, "JobFilter");
 	put_fields(out, filter_fields, filter_field_count, NULL);
+	json_put_key(out, "Dedup");
+	uint32_t count;
+	const struct json_field *fields = op_dedup_fields(&count);
+	put_fields(out, fields, count, NULL);
 	put_batch_op(out);
 }
 

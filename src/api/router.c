@@ -167,7 +167,7 @@ static enum err param_word(const struct param *param, struct str word, int64_t *
 
 static enum err param_words(const struct param *param, struct str text, int64_t *out, struct problem *problem)
 {
-	int64_t bits = 0, bit;
+	int64_t bits = 0, bit = 0;
 	while (text.len) {
 		size_t comma = str_index(text, ',');
 		enum err err = param_word(param, str_trim((struct str){ text.ptr, comma }), &bit, problem);

@@ -204,6 +204,11 @@ const struct route routes[] = {
 	{ POST("/v1/limits/{limit}/back_off", "backOffLimit"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE | ROUTE_WHOLE,
 	  .params = namespace_params, ALONE(OP_BACK_OFF), .tag = "limits", .takes = "BackOff", .gives = "BackedOff",
 	  .doc = "Start nothing under a limit for a while. A longer pause is never shortened; 0 ms ends it." },
+	{ GET("/v1/queues/{queue}/dedup/{key}", "getDedup"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, PATH(OP_DEDUP_GET),
+	  .tag = "queues", .gives = "DedupKey", .doc = "Who owns a dedup key: count 0 when nobody does." },
+	{ DELETE("/v1/queues/{queue}/dedup/{key}", "releaseDedup"), .status = 200, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  PATH(OP_DEDUP_RELEASE), .tag = "queues", .gives = "DedupKey",
+	  .doc = "Free a dedup key: the next enqueue under it is a job of its own. A parked successor begins to wait." },
 
 	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
 	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",

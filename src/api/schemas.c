@@ -45,8 +45,13 @@ const struct schema schemas[] = {
 	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null", "Overrides for one group; what is left out is the queue's." },
 
 	/* jobs */
-	{ "Enqueued", "uid:Uid id:string queue?:string state:State duplicate:boolean", "duplicate: the id was there already, and this is the first job." },
+	{ "Enqueued", "uid:Uid id:string queue?:string state:State|null duplicate:boolean deduplicated?:boolean",
+	  "duplicate: the id was there already, and this is the first job. deduplicated: the dedup key had an owner, and this is it (state is null when "
+	  "it was removed since)." },
 	{ "ProblemResult", "uid?:Uid problem:Problem", "A refused one of several." },
+	{ "DedupKey", "key:string count:count uid?:Uid id?:string until_at?:instant|null next_uid?:Uid|null",
+	  "count is 1 when a job owns the key (or owned it until it was released). until_at: when it is free; null: when its owner ends. next_uid: who "
+	  "starts then." },
 	{ "EnqueueResults", "results:EnqueueResult[]", NULL },
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
@@ -113,7 +118,7 @@ const struct schema schemas[] = {
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
-			 "," REF("Operation") "," REF("Explanation")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },

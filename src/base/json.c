@@ -357,7 +357,7 @@ static const char *json_shown_dots(struct str number)
 
 bool json_read_i64(struct json *json, int64_t min, int64_t max, int64_t *out)
 {
-	struct str number;
+	struct str number = { 0 };
 	int64_t n;
 	enum json_type found = json_peek(json);
 	if (found != JSON_NUMBER && found != JSON_INVALID)
@@ -378,7 +378,7 @@ static bool json_exact_double(struct str number, double *out)
 {
 	static const double powers[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 					 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
-	bool negative = number.ptr[0] == '-';
+	bool negative = number.ptr[0] == '-'; // NOLINT(clang-analyzer-core.NullDereference): a number has a digit
 	size_t decimals = 0, digits = 0;
 	bool point = false;
 	int64_t n = 0;
@@ -413,8 +413,8 @@ static bool json_number_double(struct json *json, struct str number, double *out
 
 bool json_read_double(struct json *json, double min, double max, double *out)
 {
-	struct str number;
-	double n;
+	struct str number = { 0 };
+	double n = 0;
 	if (!json_expect(json, JSON_NUMBER, "a number") || !json_take_number(json, &number) ||
 	    !json_number_double(json, number, &n))
 		return false;

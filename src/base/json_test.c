@@ -122,9 +122,8 @@ static bool walk(struct json *json)
 	case JSON_BOOL:
 		return json_read_bool(json, &yes);
 	case JSON_NULL:
+	case JSON_INVALID: /* refuses */
 		return json_read_null(json);
-	case JSON_INVALID:
-		return json_read_null(json); /* refuses */
 	}
 	return false;
 }

@@ -192,7 +192,7 @@ void duration_text(int64_t ms, char out[32])
 	if (++unit == ARRAY_COUNT(duration_units))
 		return;
 	/* Only the next unit: "1 h 5 s" would be an odd precision. */
-	uint64_t second = left / (uint64_t)duration_units[unit].ms;
+	uint64_t second = left / (uint64_t)duration_units[unit].ms; // cppcheck-suppress arrayIndexOutOfBoundsCond
 	if (second) {
 		*out++ = ' ';
 		duration_put(out, second, duration_units[unit].name);

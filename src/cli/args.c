@@ -141,6 +141,14 @@ const char *args_each(const struct args *args, const char *name, int *at)
 	return NULL;
 }
 
+const char *args_joined(const struct args *args, const char *name, struct arena *arena)
+{
+	const char *all = NULL, *value;
+	for (int at = 0; (value = args_each(args, name, &at)) != NULL;)
+		all = all ? arena_printf(arena, "%s,%s", all, value) : value;
+	return all;
+}
+
 int args_i64(const struct args *args, const char *name, int64_t min, int64_t max, int64_t *out)
 {
 	const char *text = args_get(args, name);

@@ -1,6 +1,7 @@
 /* src/cli/args.h: a command's words, taken apart by its table of options. `--name value`, `--name=value`, `-n value`, `-nvalue`;
  * a lone `--` ends the options: what stands behind it is `rest`. What does not fit is said on stderr with the nearest name. */
 #pragma once
+#include "base/arena.h"
 #include "base/str.h"
 #include "cli/cli.h"
 
@@ -22,6 +23,8 @@ int args_read(struct args *args, const struct cli_command *command, int argc, ch
 bool args_has(const struct args *args, const char *name);
 const char *args_get(const struct args *args, const char *name); /* the last one given, or NULL */
 const char *args_each(const struct args *args, const char *name, int *at); /* *at starts at 0; NULL at the end */
+/* All values of an option that repeats, "failed,active"; NULL when there is none. */
+const char *args_joined(const struct args *args, const char *name, struct arena *arena);
 /* Numbers and spans: 0 when well (or not given: *out stays), 64 after saying what was wrong. */
 int args_u64(const struct args *args, const char *name, uint64_t min, uint64_t max, uint64_t *out);
 int args_i64(const struct args *args, const char *name, int64_t min, int64_t max, int64_t *out);

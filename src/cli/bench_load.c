@@ -76,7 +76,7 @@ uint32_t bench_granted(struct str body, uint32_t max, char *out)
 		at += mark.len;
 		if (end - at < UID_TEXT_BYTES)
 			break;
-		memcpy(out + (size_t)count * (UID_TEXT_BYTES - 1), at, UID_TEXT_BYTES - 1);
+		memcpy(out + (size_t)count * (UID_TEXT_BYTES - 1), at, UID_TEXT_BYTES - 1); // cppcheck-suppress nullPointerRedundantCheck
 		count++;
 	}
 	return count;
@@ -135,7 +135,7 @@ enum err bench_count(struct bench *bench, struct swarm *swarm, const char *addre
 
 enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count)
 {
-	uint64_t found;
+	uint64_t found = 0;
 	enum err err = bench_count(bench, swarm, "/v1/queues/" BENCH_QUEUE, path, &found);
 	if (!err && found != count)
 		err = problem_set(&bench->problem, E_INTERNAL, "", "%s should be %llu, and is %llu: the figure means nothing.", path,

@@ -287,7 +287,8 @@ static enum err list_ask(struct bench *bench, struct swarm *swarm, uint64_t jobs
 	}
 	if (!err) {
 		qsort(spans_us, LIST_QUERIES, sizeof(spans_us[0]), list_compare);
-		bench->value[0] = (double)spans_us[LIST_QUERIES * 95 / 100] / 1000;
+		const size_t late = LIST_QUERIES * 95 / 100;
+		bench->value[0] = (double)spans_us[late] / 1000;
 	}
 	return err;
 }

@@ -139,8 +139,9 @@ enum err bench_latency(struct bench *bench)
 		err = timing_flow(&timing);
 	if (!err) {
 		qsort(timing.spans_us, timing.jobs, sizeof(*timing.spans_us), timing_compare);
-		bench->value[0] = (double)timing.spans_us[timing.jobs / 2] / 1000;
-		bench->value[1] = (double)timing.spans_us[timing.jobs * 99 / 100] / 1000;
+		size_t middle = timing.jobs / 2, late = timing.jobs * 99 / 100;
+		bench->value[0] = (double)timing.spans_us[middle] / 1000;
+		bench->value[1] = (double)timing.spans_us[late] / 1000;
 	}
 	swarm_close(timing.swarm);
 	mem_free(timing.spans_us);

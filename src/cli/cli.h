@@ -32,6 +32,9 @@ struct cli_command {
 	int (*run)(int argc, char **argv);
 };
 
+/* What the variables that `ruche work` gives to its commands begin with. */
+#define WORK_VARIABLES "RUCHE_JOB_"
+
 /* The client's commands, ended by a NULL name. (commands.c) */
 extern const struct cli_command cli_commands[];
 /* Every command of this binary, as tables in the order of the help, ended by NULL. main.c sets it before anything else runs. */
@@ -44,4 +47,6 @@ const struct cli_command *cli_find(int argc, char **argv, int *out_words);
 void cli_help_print(const struct cli_command *command, FILE *out); /* at most a screen: summary, usage, options, examples, exit codes */
 void cli_help_list(FILE *out);                                     /* `ruche help`: each command and its summary */
 /* "ruche: no command 'enqeue'; did you mean 'enqueue'?" and how to see all, on stderr. Answers the exit code. */
-int cli_unknown(const char *word);
+int cli_unknown(const char *words);
+/* The same for a command line of which no command is the beginning: "jobs shwo x". */
+int cli_unknown_words(int argc, char **argv);

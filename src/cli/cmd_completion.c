@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 /* Live names, by a command that says nothing when the daemon does not answer. */
+#define COMPLETION_SHELLS "bash zsh fish"
 #define COMPLETION_QUEUES "ruche queues list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4"
 
 static bool completion_has_options(const struct cli_command *command)
@@ -15,6 +16,41 @@ static bool completion_has_options(const struct cli_command *command)
 	for (const struct cli_command *const *table = cli_tables; *table; table++)              \
 		for (const struct cli_command *command = *table; command->name; command++)      \
 			if (!command->hidden)
+
+/* The first word of a name of two words, where it comes for the first time: "jobs", "queues", "config". */
+static size_t completion_family(const struct cli_command *command)
+{
+	size_t len = strcspn(command->name, " ");
+	if (!command->name[len])
+		return 0;
+	EACH_COMMAND(other) {
+		if (other == command)
+			return len;
+		if (strncmp(other->name, command->name, len + 1) == 0)
+			return 0;
+	}
+	return 0;
+}
+
+static void completion_members(const char *name, size_t len) /* second words of all that begin so: "list show explain " */
+{
+	EACH_COMMAND(command) {
+		if (strncmp(command->name, name, len) == 0)
+			printf("%s ", command->name + len);
+	}
+}
+
+static void completion_families(const char *between)
+{
+	const char *glue = "";
+	EACH_COMMAND(command) {
+		size_t len = completion_family(command);
+		if (len) {
+			printf("%s%.*s", glue, (int)len, command->name);
+			glue = between;
+		}
+	}
+}
 
 /* ---- bash, and zsh by its bashcompinit ---- */
 
@@ -51,8 +87,10 @@ static void completion_bash(void)
 	     "_ruche_queues() { " COMPLETION_QUEUES "; }\n"
 	     "_ruche() {\n"
 	     "\tlocal word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\" words=\"\" COMMANDS\n"
-	     "\tcase \"$command\" in jobs | queues | token) command=\"$command ${COMP_WORDS[2]}\" ;; esac\n"
 	     "\tCOMPREPLY=()");
+	fputs("\tcase \"$command\" in ", stdout);
+	completion_families(" | ");
+	puts(") command=\"$command ${COMP_WORDS[2]}\" ;; esac");
 	fputs("\tlocal firsts=\"", stdout);
 	const char *last = "";
 	EACH_COMMAND(command) {
@@ -63,16 +101,15 @@ static void completion_bash(void)
 	}
 	puts("\"\n\tif [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"$firsts\" -- \"$word\")); return; fi");
 	puts("\tif [ \"$COMP_CWORD\" = 2 ]; then\n\t\tcase \"${COMP_WORDS[1]}\" in");
-	for (size_t i = 0; i < 3; i++) {
-		const char *family = ((const char *const[]){ "jobs", "queues", "token" })[i];
-		printf("\t\t%s) words=\"", family);
-		EACH_COMMAND(command) {
-			size_t len = strlen(family);
-			if (strncmp(command->name, family, len) == 0 && command->name[len] == ' ')
-				printf("%s ", command->name + len + 1);
-		}
+	EACH_COMMAND(first) {
+		size_t len = completion_family(first);
+		if (!len)
+			continue;
+		printf("\t\t%.*s) words=\"", (int)len, first->name);
+		completion_members(first->name, len + 1);
 		puts("\" ;;");
 	}
+	puts("\t\tcompletion) words=\"" COMPLETION_SHELLS "\" ;;\n\t\thelp) words=\"$firsts exits\" ;;");
 	puts("\t\tesac\n\t\t[ -z \"$words\" ] || { COMPREPLY=($(compgen -W \"$words\" -- \"$word\")); return; }\n\tfi");
 	puts("\tcase \"$command $before\" in");
 	EACH_COMMAND(command)
@@ -141,6 +178,7 @@ static void completion_fish(void)
 			completion_fish_option(condition, option);
 	}
 	puts("complete -c ruche -n '__fish_seen_subcommand_from enqueue work queues' -a '(__ruche_queues)'");
+	puts("complete -c ruche -n '__fish_seen_subcommand_from completion' -a '" COMPLETION_SHELLS "'");
 }
 
 int cmd_completion(int argc, char **argv)

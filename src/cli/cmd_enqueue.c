@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/pluck.h"
 #include "base/time_text.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/text.h"
@@ -22,6 +23,11 @@ const struct cli_option enqueue_options[] = {
 	{ "ttl", 0, "SPAN", "not after", NULL, false },
 	{ "timeout", 0, "SPAN", "of one attempt", NULL, false },
 	{ "max-attempts", 'a', "N", "failed attempts before it fails for good", NULL, false },
+	{ "dedup", 0, "KEY", "a key that one job at a time owns: while it does, this enqueue answers that one", NULL, false },
+	{ "dedup-ttl", 0, "SPAN", "the key is free so long after the enqueue, instead of when its job has ended", NULL, false },
+	{ "debounce", 0, "SPAN", "runs after so long without another enqueue of the key: only the last one", NULL, false },
+	{ "max-wait", 0, "SPAN", "however often it is put off: something runs at most so long after the first", NULL, false },
+	{ "keep-last", 0, NULL, "while the key's job runs, the newest enqueue is kept and runs next", NULL, false },
 	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
 	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
 	{ "to", 0, "URL", "the daemon POSTs the payload there; the queue's target must be http", NULL, false },
@@ -69,6 +75,31 @@ static void enqueue_put_tags(struct enqueue *enqueue)
 	buf_add_byte(&enqueue->options, ']');
 }
 
+static int enqueue_put_dedup(struct enqueue *enqueue)
+{
+	static const char *const needs[] = { "dedup-ttl", "debounce", "max-wait", "keep-last" };
+	const struct args *args = enqueue->args;
+	for (size_t i = 0; i < ARRAY_COUNT(needs) && !args_has(args, "dedup"); i++)
+		if (args_has(args, needs[i]))
+			return args_complain(args->command, "--%s says what becomes of a key: give --dedup KEY too", needs[i]);
+	if (!args_has(args, "dedup"))
+		return 0;
+	if (args_has(args, "debounce") && args_has(args, "delay"))
+		return args_complain(args->command, "--debounce is the delay: leave --delay out");
+	json_put_key(&enqueue->options, "dedup");
+	buf_add_byte(&enqueue->options, '{');
+	json_put_field_str(&enqueue->options, "key", str_of(args_get(args, "dedup")));
+	int code = enqueue_put_span(enqueue, "dedup-ttl", "ttl_ms");
+	if (!code)
+		code = enqueue_put_span(enqueue, "max-wait", "max_wait_ms");
+	if (args_has(args, "debounce"))
+		json_put_field_bool(&enqueue->options, "replace", true);
+	if (args_has(args, "keep-last"))
+		json_put_field_bool(&enqueue->options, "keep_last", true);
+	buf_add_byte(&enqueue->options, '}');
+	return code ? code : enqueue_put_span(enqueue, "debounce", "delay_ms");
+}
+
 static int enqueue_put_options(struct enqueue *enqueue)
 {
 	static const char *const texts[][2] = { { "id", "id" }, { "name", "name" }, { "group", "group" }, { "at", "run_at" } };
@@ -96,7 +127,7 @@ static int enqueue_put_options(struct enqueue *enqueue)
 		code = enqueue_put_span(enqueue, "ttl", "ttl_ms");
 	if (!code)
 		code = enqueue_put_span(enqueue, "timeout", "timeout_ms");
-	return code;
+	return code ? code : enqueue_put_dedup(enqueue);
 }
 
 static void enqueue_put_job(struct enqueue *enqueue, struct str payload)
@@ -117,6 +148,7 @@ static int enqueue_check(const struct enqueue *enqueue, struct str payload, uint
 	struct problem problem = { 0 };
 	if (!json_check(payload, &problem))
 		return 0;
+	bar_wipe(&enqueue->remote->bar);
 	fprintf(stderr, "ruche enqueue: the payload");
 	if (line)
 		fprintf(stderr, " on line %llu", (unsigned long long)line);
@@ -181,10 +213,8 @@ static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t 
 	struct str body;
 	buf_add_lit(&enqueue->remote->body, "]}");
 	int code = remote_call(enqueue->remote, "POST", &body);
-	if (code) {
-		fprintf(stderr, "ruche enqueue: %llu jobs were enqueued before that\n", (unsigned long long)*sent);
+	if (code)
 		return code;
-	}
 	if (args_has(enqueue->args, "json"))
 		printf(STR_FMT "\n", STR_ARG(body));
 	*sent += count;
@@ -194,9 +224,12 @@ static int enqueue_send_lines(struct enqueue *enqueue, uint64_t *sent, uint32_t 
 
 static int enqueue_lines(struct enqueue *enqueue, struct str text)
 {
+	size_t all = text.len;
 	uint64_t sent = 0, line = 0;
 	uint32_t count = 0;
 	int code = 0;
+	struct bar *bar = &enqueue->remote->bar;
+	bar_init(bar, NULL, !args_has(enqueue->args, "json"));
 	while (!code && text.len) {
 		size_t end = str_index(text, '\n');
 		struct str payload = str_trim((struct str){ text.ptr, end });
@@ -214,13 +247,17 @@ static int enqueue_lines(struct enqueue *enqueue, struct str text)
 		enqueue_put_job(enqueue, payload);
 		if (!code && ++count == ENQUEUE_LINES_PER_CALL) {
 			code = enqueue_send_lines(enqueue, &sent, count);
+			bar_show(bar, all - text.len, all);
 			count = 0;
 		}
 	}
 	if (!code && count)
 		code = enqueue_send_lines(enqueue, &sent, count);
-	if (!code && !args_has(enqueue->args, "json"))
-		printf("%llu jobs enqueued into %s\n", (unsigned long long)sent, enqueue->args->words[0]);
+	bar_wipe(bar);
+	if (code)
+		fprintf(stderr, "ruche enqueue: %llu job%s been enqueued before that\n", (unsigned long long)sent, sent == 1 ? " has" : "s have");
+	else if (!args_has(enqueue->args, "json"))
+		printf("%llu job%s enqueued into %s\n", (unsigned long long)sent, sent == 1 ? "" : "s", enqueue->args->words[0]);
 	return code;
 }
 

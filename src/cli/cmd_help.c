@@ -213,8 +213,10 @@ int cmd_help(int argc, char **argv)
 	if (strcmp(args.words[0], "exits") == 0)
 		return help_exits();
 	const struct cli_command *command = cli_find(args.word_count, args.words, &words);
-	if (!command || (command->hidden && args.word_count == 1))
+	if ((!command || command->hidden) && args.word_count == 1)
 		return help_family(args.words[0]);
+	if (!command || words < args.word_count)
+		return cli_unknown_words(args.word_count, args.words);
 	cli_help_print(command, stdout);
 	return 0;
 }

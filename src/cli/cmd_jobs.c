@@ -3,16 +3,17 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/pluck.h"
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include <ctype.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define JOBS_POLL_US 100000
-#define JOBS_BAR     30
 #define STATE_WORDS  "waiting delayed active completed failed cancelled expired"
 
 /* What a job must be to be listed, or to be taken along by --all. The same words in the API's filter. */
@@ -71,15 +72,6 @@ static const char *const jobs_filters[][2] = {
 
 /* ---- looking ---- */
 
-/* "failed,active" */
-static const char *jobs_states(const struct args *args, struct arena *arena)
-{
-	const char *all = NULL, *state;
-	for (int at = 0; (state = args_each(args, "state", &at)) != NULL;)
-		all = all ? arena_printf(arena, "%s,%s", all, state) : state;
-	return all;
-}
-
 /* A path with the filter as its query. */
 static void jobs_address(struct remote *remote, const struct args *args, const char *path)
 {
@@ -87,7 +79,7 @@ static void jobs_address(struct remote *remote, const struct args *args, const c
 	remote_path(remote, path);
 	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
 		remote_query(remote, jobs_filters[i][1], args_get(args, jobs_filters[i][0]));
-	remote_query(remote, "state", jobs_states(args, &remote->arena));
+	remote_query(remote, "state", args_joined(args, "state", &remote->arena));
 	remote_query(remote, "namespace", remote->space);
 }
 
@@ -161,8 +153,22 @@ static int jobs_get(struct remote *remote, struct str uid, const char *tail, str
 static void jobs_print_line(struct remote *remote, const char *label, struct str job, const char *path)
 {
 	struct str raw, value = pluck_raw(job, path, &remote->arena, &raw) ? text_plain(raw, &remote->arena) : STR("");
-	if (value.len && !str_eq(value, STR("{}")))
-		printf("%-12s " STR_FMT "\n", label, STR_ARG(value));
+	bool is_size = strstr(path, "_bytes") != NULL;
+	if (value.len && !str_eq(value, STR("{}")) && !(is_size && str_eq(value, STR("0"))))
+		printf("%-12s " STR_FMT "%s\n", label, STR_ARG(value), is_size ? " bytes" : "");
+}
+
+static void jobs_print_sums(struct str job, struct arena *arena)
+{
+	uint64_t failed = 0, stalls = 0;
+	pluck_u64(job, "attempts_made", arena, &failed);
+	pluck_u64(job, "stalls", arena, &stalls);
+	printf("%-12s " STR_FMT, "attempts", STR_ARG(jobs_attempts(job, arena)));
+	if (failed)
+		printf(", %llu failed", (unsigned long long)failed);
+	if (stalls)
+		printf(", %llu lost with their worker", (unsigned long long)stalls);
+	puts("");
 }
 
 static void jobs_print_attempts(struct remote *remote, struct str body)
@@ -195,10 +201,9 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 {
 	static const char *const lines[][2] = {
 		{ "job", "uid" }, { "queue", "queue" }, { "id", "id" }, { "name", "name" }, { "group", "group" }, { "state", "state" },
-		{ "outcome", "outcome" }, { "priority", "priority" }, { "tags", "tags" },
-		{ "made", "attempts_made" }, { "stalls", "stalls" }, { "created", "created_at" }, { "due", "due_at" },
-		{ "started", "started_at" }, { "finished", "finished_at" }, { "worker", "worker" }, { "progress", "progress" },
-		{ "bytes", "payload_bytes" }, { "error", "error.message" },
+		{ "outcome", "outcome" }, { "error", "error.message" }, { "priority", "priority" }, { "tags", "tags" },
+		{ "created", "created_at" }, { "due", "due_at" }, { "started", "started_at" }, { "finished", "finished_at" },
+		{ "worker", "worker" }, { "progress", "progress" }, { "payload", "payload_bytes" }, { "result", "result_bytes" },
 	};
 	struct str job, attempts;
 	int code = jobs_get(remote, uid, "", &job);
@@ -210,7 +215,7 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
 		jobs_print_line(remote, lines[i][0], job, lines[i][1]);
-	printf("%-12s " STR_FMT "\n", "attempts", STR_ARG(jobs_attempts(job, &remote->arena)));
+	jobs_print_sums(job, &remote->arena);
 	code = jobs_get(remote, uid, "/attempts", &attempts);
 	if (!code)
 		jobs_print_attempts(remote, attempts);
@@ -243,6 +248,8 @@ static int jobs_show(struct remote *remote, const struct args *args)
 		jobs_print_logs(remote, body);
 	else
 		fwrite(body.ptr, 1, body.len, stdout);
+	if (!args_has(args, "logs") && isatty(STDOUT_FILENO)) /* byte for byte for programs, a line for people */
+		puts("");
 	return 0;
 }
 
@@ -325,21 +332,14 @@ static void jobs_put_filter(struct remote *remote, const struct args *args)
 	buf_add_byte(body, '}');
 }
 
-static void jobs_draw(uint64_t done, uint64_t expected, bool last)
-{
-	uint64_t filled = expected ? done * JOBS_BAR / expected : 0;
-	filled = last || filled > JOBS_BAR ? JOBS_BAR : filled;
-	fprintf(stderr, "\r[%.*s%*s] %llu jobs%s", (int)filled, "==============================", (int)(JOBS_BAR - filled), "",
-		(unsigned long long)done, last ? "\n" : "");
-}
-
 /* Follows a bulk operation to its end. Leaving with Ctrl-C leaves it running: it is the daemon's, not ours. */
 static int jobs_follow(struct remote *remote, const struct args *args, const struct jobs_change *change, uint64_t expected, struct str operation)
 {
 	struct arena *arena = &remote->arena;
 	struct str uid = pluck_text(operation, "uid", arena), state = pluck_text(operation, "state", arena);
 	uint64_t done = 0, skipped = 0, failed = 0;
-	bool bar = remote_is_fancy(stderr) && !args_has(args, "json");
+	bar_init(&remote->bar, "jobs", !args_has(args, "json"));
+	bar_show(&remote->bar, 0, expected);
 	while (str_eq(state, STR("running"))) {
 		usleep(JOBS_POLL_US);
 		remote_begin(remote);
@@ -347,12 +347,12 @@ static int jobs_follow(struct remote *remote, const struct args *args, const str
 		remote_piece(remote, uid);
 		int code = remote_call(remote, "GET", &operation);
 		if (code)
-			return code;
+			return code; /* the operation goes on */
 		state = pluck_text(operation, "state", arena);
 		pluck_u64(operation, "done", arena, &done);
-		if (bar)
-			jobs_draw(done, expected, !str_eq(state, STR("running")));
+		bar_show(&remote->bar, done, expected);
 	}
+	bar_wipe(&remote->bar);
 	pluck_u64(operation, "done", arena, &done);
 	pluck_u64(operation, "skipped", arena, &skipped);
 	pluck_u64(operation, "failed", arena, &failed);
@@ -384,7 +384,12 @@ static int jobs_change_all(struct remote *remote, const struct args *args, const
 	int code = jobs_count(remote, args, &expected);
 	if (code)
 		return code;
-	snprintf(question, sizeof(question), "%s %llu jobs?", change->action, (unsigned long long)expected);
+	snprintf(question, sizeof(question), "%c%s %llu job%s?", toupper((unsigned char)change->action[0]), change->action + 1,
+		 (unsigned long long)expected, expected == 1 ? "" : "s");
+	if (!args_has(args, "yes") && !expected) {
+		puts("no job matches");
+		return 0;
+	}
 	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
 		return EX_USAGE;
 	remote_begin(remote);

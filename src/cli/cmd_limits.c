@@ -78,6 +78,8 @@ static int limits_list(struct remote *remote, const struct args *args)
 
 static int limits_show(struct remote *remote, const struct args *args)
 {
+	static const char *const heads[] = { "LIMIT", "", NULL };
+	struct table table;
 	struct str body;
 	int code = limits_word(args);
 	if (code)
@@ -86,10 +88,13 @@ static int limits_show(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
+	if (args_has(args, "json")) {
 		printf(STR_FMT "\n", STR_ARG(body));
-	else
-		settings_print_members(&remote->arena, body, "");
+		return 0;
+	}
+	table_init(&table, &remote->arena, heads);
+	settings_add_members(&table, body, "");
+	table_print(&table, stdout, false);
 	return 0;
 }
 

@@ -73,6 +73,27 @@ static int queues_word(const struct args *args)
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one queue");
 }
 
+static void queues_print(struct remote *remote, struct str queue)
+{
+	static const char *const heads[] = { "QUEUE", "", NULL }, *const set_heads[] = { "SETTING", "", NULL };
+	static const char *const parts[] = { "name", "namespace", "paused", "states", "oldest_waiting_at", "next_due_at", "groups", "groups_ready",
+					     "waiters", "enqueued", "started", "ended", "enqueued_per_s", "started_per_s", "completed_per_s",
+					     "failed_per_s", "wait_ms", "run_ms", "priorities", "created_at" };
+	struct table table;
+	struct str raw;
+	table_init(&table, &remote->arena, heads);
+	for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+		if (pluck_raw(queue, parts[i], &remote->arena, &raw)) /* one member again, to be told like the others */
+			settings_add_members(&table, str_of(arena_printf(&remote->arena, "{\"%s\":" STR_FMT "}", parts[i], STR_ARG(raw))), "");
+	}
+	table_print(&table, stdout, false);
+	puts("");
+	table_init(&table, &remote->arena, set_heads);
+	if (pluck_raw(queue, "settings", &remote->arena, &raw))
+		settings_add_members(&table, raw, "");
+	table_print(&table, stdout, false);
+}
+
 static int queues_show(struct remote *remote, const struct args *args)
 {
 	struct str body;
@@ -86,7 +107,7 @@ static int queues_show(struct remote *remote, const struct args *args)
 	if (args_has(args, "json"))
 		printf(STR_FMT "\n", STR_ARG(body));
 	else
-		settings_print_members(&remote->arena, body, "");
+		queues_print(remote, body);
 	return 0;
 }
 
@@ -122,6 +143,9 @@ static int queues_groups(struct remote *remote, const struct args *args)
 		table_print(&table, stdout, remote_is_fancy(stdout));
 	else
 		puts("no group has a job now");
+	struct str cursor = pluck_text(body, "next_cursor", arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
 	return 0;
 }
 

@@ -142,29 +142,48 @@ static enum child_stop work_tick(void *context)
 
 /* ---- running ---- */
 
-/* The environment of a command: ours, and who the job is. Freed with free(). */
+/* Whether one of those, all complete, is the variable's new value; a variable of a job around us goes too. */
+static bool work_overrides(char *const *variables, size_t count, const char *variable)
+{
+	size_t len = strcspn(variable, "=") + 1;
+	for (size_t i = 0; i < count; i++) {
+		if (variables[i] && strncmp(variables[i], variable, len) == 0)
+			return true;
+	}
+	return strncmp(variable, WORK_VARIABLES, strlen(WORK_VARIABLES)) == 0;
+}
+
+/* The environment of a command: ours, who the job is, and where and who we are when options said so: what the command itself asks of
+ * ruche then goes to the same daemon. In the arena. */
 static char **work_environment(const struct work_job *job, struct arena *arena)
 {
 	extern char **environ;
 	static const char *const names[][2] = {
-		{ "RUCHE_JOB_UID", "uid" }, { "RUCHE_JOB_ID", "id" }, { "RUCHE_JOB_QUEUE", "queue" }, { "RUCHE_JOB_NAME", "name" },
-		{ "RUCHE_JOB_GROUP", "group" }, { "RUCHE_JOB_ATTEMPT", "attempt" }, { "RUCHE_JOB_MAX_ATTEMPTS", "max_attempts" },
+		{ "UID", "uid" }, { "ID", "id" }, { "QUEUE", "queue" }, { "NAMESPACE", "namespace" }, { "NAME", "name" }, { "GROUP", "group" },
+		{ "ATTEMPT", "attempt" }, { "MAX_ATTEMPTS", "max_attempts" },
 	};
+	static const char *const handed_on[][2] = { { "RUCHE_URL", "url" }, { "RUCHE_TOKEN", "token" }, { "RUCHE_NAMESPACE", "namespace" } };
 	size_t count = 0, kept = 0;
 	while (environ[count])
 		count++;
-	char **out = ARENA_ARRAY(arena, char *, count + ARRAY_COUNT(names) + 2);
+	char **out = ARENA_ARRAY(arena, char *, count + ARRAY_COUNT(names) + ARRAY_COUNT(handed_on) + 2);
 	if (!out)
 		return NULL;
-	for (size_t i = 0; i < count; i++) {
-		if (strncmp(environ[i], "RUCHE_JOB_", 10) != 0)
-			out[kept++] = environ[i];
+	for (size_t i = 0; i < ARRAY_COUNT(handed_on); i++) {
+		const char *value = args_get(job->work->args, handed_on[i][1]);
+		if (value)
+			out[kept++] = arena_printf(arena, "%s=%s", handed_on[i][0], value);
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
 		struct str value = pluck_text(job->raw, names[i][1], arena);
-		out[kept++] = arena_printf(arena, "%s=" STR_FMT, names[i][0], STR_ARG(value));
+		out[kept++] = arena_printf(arena, WORK_VARIABLES "%s=" STR_FMT, names[i][0], STR_ARG(value));
 	}
-	out[kept] = arena_printf(arena, "RUCHE_JOB_LEASE=" STR_FMT, STR_ARG(job->token));
+	out[kept++] = arena_printf(arena, WORK_VARIABLES "LEASE=" STR_FMT, STR_ARG(job->token));
+	size_t own = kept;
+	for (size_t i = 0; i < count; i++) {
+		if (!work_overrides(out, own, environ[i]))
+			out[kept++] = environ[i];
+	}
 	return out;
 }
 

@@ -14,6 +14,7 @@ const struct cli_command cli_commands[] = {
 	  enqueue_options,
 	  EXAMPLES("ruche enqueue sheets '{\"sheet\": 417, \"action\": \"cover the loom\"}'",
 		   "ruche enqueue sheets --file examples/fiche-action.json --id sheet-417 --max-attempts 8",
+		   "ruche enqueue export '{\"sheet\": 417}' --dedup sheet-417 --debounce 5m --max-wait 1h",
 		   "printf '{\"n\":1}\\n{\"n\":2}\\n' | ruche enqueue sheets --lines"),
 	  enqueue_exits, false, cmd_enqueue },
 	{ "jobs list", "List jobs, the newest first", "[OPTION…]", NULL, jobs_list_options,
@@ -82,8 +83,9 @@ const struct cli_command cli_commands[] = {
 	  "A longer pause is never shortened; 0 ends it.", limits_read_options,
 	  EXAMPLES("ruche limits back-off airtable 30000", "ruche limits back-off airtable 0"), NULL, false, cmd_limits_back_off },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
-	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAME, _GROUP, _ATTEMPT and _MAX_ATTEMPTS tell the rest. What\n"
-	  "the command prints is the result (JSON, or kept as a string). Exit code 0 completes the job, 100 fails it for good, any other\n"
+	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
+	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"
+	  "What the command prints is the result (JSON, or kept as a string). Exit code 0 completes the job, 100 fails it for good, any other\n"
 	  "fails the attempt with the last lines of standard error. SIGTERM takes no new jobs and lets the running ones end.",
 	  work_options,
 	  EXAMPLES("ruche work sheets --drain -- sh -c 'wc -c'", "ruche work sheets hooks --concurrency 4 --count 2 -- ./deliver.sh"), work_exits, false,

@@ -3,9 +3,10 @@
 #include "base/suggest.h"
 #include "cli/cli.h"
 #include "cli/table.h"
+#include <ctype.h>
 #include <sysexits.h>
 
-#define HELP_COLUMN 28 /* where the explanations of options begin */
+#define HELP_COLUMN 28 /* where the explanations of options begin, at least */
 
 const struct cli_command *const *cli_tables;
 
@@ -85,47 +86,74 @@ static bool help_suggest_visit(const struct cli_command *command, void *context)
 }
 
 struct help_family {
-	const char *word;
+	struct str word;
 	struct buf members;
 };
 
 static bool help_family_visit(const struct cli_command *command, void *context)
 {
 	struct help_family *family = context;
-	size_t len = strlen(family->word);
-	if (!command->hidden && strncmp(command->name, family->word, len) == 0 && command->name[len] == ' ')
+	struct str name = str_of(command->name);
+	if (!command->hidden && str_starts(name, family->word) && name.len > family->word.len && name.ptr[family->word.len] == ' ')
 		buf_addf(&family->members, "%s%s", family->members.len ? ", " : "", command->name);
 	return true;
 }
 
-int cli_unknown(const char *word)
+int cli_unknown(const char *words)
 {
 	struct suggest suggest;
-	struct help_family family = { .word = word, .members = { .max_bytes = 1024 } };
-	suggest_init(&suggest, str_of(word));
+	struct str text = str_of(words);
+	struct help_family family = { .word = { words, str_index(text, ' ') }, .members = { .max_bytes = 1024 } };
+	suggest_init(&suggest, text);
 	help_walk(help_suggest_visit, &suggest);
 	help_walk(help_family_visit, &family);
 	const char *near = suggest_best(&suggest);
-	if (family.members.len)
-		fprintf(stderr, "ruche: '%s' says too little; there are " STR_FMT "\n", word, STR_ARG(buf_str(&family.members)));
-	else if (near)
-		fprintf(stderr, "ruche: no command '%s'; did you mean '%s'? 'ruche help' shows all\n", word, near);
+	if (near)
+		fprintf(stderr, "ruche: no command '%s'; did you mean '%s'? 'ruche help' shows all\n", words, near);
+	else if (family.members.len)
+		fprintf(stderr, "ruche: %s'%s'%s; there are " STR_FMT "\n", family.word.len == text.len ? "" : "no command ", words,
+			family.word.len == text.len ? " says too little" : "", STR_ARG(buf_str(&family.members)));
 	else
-		fprintf(stderr, "ruche: no command '%s'; 'ruche help' shows all\n", word);
+		fprintf(stderr, "ruche: no command '%s'; 'ruche help' shows all\n", words);
 	buf_fini(&family.members);
 	return EX_USAGE;
 }
 
+int cli_unknown_words(int argc, char **argv)
+{
+	char both[256];
+	struct help_family family = { .word = str_of(argv[0]), .members = { .max_bytes = 1024 } };
+	help_walk(help_family_visit, &family);
+	snprintf(both, sizeof(both), argc > 1 && argv[1][0] != '-' && family.members.len ? "%s %s" : "%s", argv[0], argc > 1 ? argv[1] : "");
+	buf_fini(&family.members);
+	return cli_unknown(both);
+}
+
 /* ---- printing ---- */
 
-static void help_print_option(const struct cli_option *option, FILE *out)
+static size_t help_option_left(const struct cli_option *option, char *out, size_t bytes) /* "  -c, --config FILE"; its width */
 {
-	char letter[8] = "    ", left[128];
+	char letter[8] = "    ";
 	if (option->letter)
 		snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-	snprintf(left, sizeof(left), "  %s--%s%s%s", letter, option->name, option->value ? " " : "", option->value ? option->value : "");
-	size_t width = table_width(str_of(left));
-	fprintf(out, "%s%*s%s\n", left, width < HELP_COLUMN ? (int)(HELP_COLUMN - width) : 1, "", option->help);
+	snprintf(out, bytes, "  %s--%s%s%s", letter, option->name, option->value ? " " : "", option->value ? option->value : "");
+	return table_width(str_of(out));
+}
+
+static void help_print_options(const struct cli_option *options, FILE *out)
+{
+	char left[128];
+	size_t column = HELP_COLUMN;
+	for (const struct cli_option *option = options; option && option->name; option++) {
+		size_t width = help_option_left(option, left, sizeof(left)) + 2;
+		column = width > column ? width : column;
+	}
+	if (options && options->name)
+		fputs("\noptions:\n", out);
+	for (const struct cli_option *option = options; option && option->name; option++) {
+		size_t width = help_option_left(option, left, sizeof(left));
+		fprintf(out, "%s%*s%c%s\n", left, (int)(column - width), "", toupper((unsigned char)option->help[0]), option->help + 1);
+	}
 }
 
 void cli_help_print(const struct cli_command *command, FILE *out)
@@ -133,17 +161,14 @@ void cli_help_print(const struct cli_command *command, FILE *out)
 	fprintf(out, "%s\n\nusage: ruche %s%s%s\n", command->summary, command->name, command->usage[0] ? " " : "", command->usage);
 	if (command->about)
 		fprintf(out, "\n%s\n", command->about);
-	if (command->options && command->options->name)
-		fputs("\noptions:\n", out);
-	for (const struct cli_option *option = command->options; option && option->name; option++)
-		help_print_option(option, out);
+	help_print_options(command->options, out);
 	fputs("\nexamples:\n", out);
 	for (const char *const *example = command->examples; *example; example++)
 		fprintf(out, "  %s\n", *example);
-	fputs("\nexit codes: 0 when all is well", out);
+	fputs("\nexit codes:\n  0   when all is well\n", out);
 	for (const struct cli_exit *exit = command->exits; exit && exit->when; exit++)
-		fprintf(out, "; %d %s", exit->code, exit->when);
-	fputs("; 64 and up: 'ruche help exits'\n", out);
+		fprintf(out, "  %-3d %s\n", exit->code, exit->when);
+	fputs("  64 and up: 'ruche help exits'\n", out);
 }
 
 static bool help_list_visit(const struct cli_command *command, void *context)

@@ -64,6 +64,8 @@ int remote_open(struct remote *remote, const struct args *args)
 		return code;
 	remote->where = url;
 	remote->space = args_get(args, "namespace") ? args_get(args, "namespace") : getenv("RUCHE_NAMESPACE");
+	if (remote->space && !*remote->space)
+		remote->space = NULL;
 	bool is_unix = strncmp(url, "unix:", 5) == 0;
 	if (!is_unix && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		return args_complain(args->command, "'%s' is not a daemon's address; write http://HOST:PORT or unix:/PATH", url);
@@ -157,12 +159,13 @@ static enum err err_of_code(struct str code)
 	return E_INTERNAL;
 }
 
-int remote_explain(const struct remote *remote, int status, struct str body)
+int remote_explain(struct remote *remote, int status, struct str body)
 {
 	struct arena arena = { 0 };
 	struct str code = pluck_text(body, "code", &arena), field = pluck_text(body, "field", &arena);
 	struct str detail = pluck_text(body, "detail", &arena);
 	enum err err = err_of_code(code);
+	bar_wipe(&remote->bar);
 	fprintf(stderr, "ruche %s: ", remote->command->name);
 	if (!code.len)
 		fprintf(stderr, "%s answered %d, which is not a ruche's answer; is it the right address?\n", remote->where, status);
@@ -175,9 +178,10 @@ int remote_explain(const struct remote *remote, int status, struct str body)
 	return exit_code;
 }
 
-static int remote_fault(const struct remote *remote, enum err err, const struct problem *problem)
+static int remote_fault(struct remote *remote, enum err err, const struct problem *problem)
 {
 	bool unreachable = err == E_NETWORK;
+	bar_wipe(&remote->bar);
 	fprintf(stderr, "ruche %s: %s%s [%s]\n", remote->command->name, problem->detail[0] ? problem->detail : err_sentence(err),
 		unreachable ? " Is the daemon running? 'ruche serve' starts one; --url says where it is." : "", err_code(err));
 	return err_exit_code(err);
@@ -203,15 +207,22 @@ enum err remote_try(struct remote *remote, const char *method, int64_t timeout_m
 	return out->ptr ? E_OK : problem_set(problem, E_NOMEM, "", "No memory for the answer.");
 }
 
+/* Everything that a daemon answers is JSON; another server's 200 is a page, or nothing. */
+static bool remote_is_answer(int status, struct str body)
+{
+	struct str text = str_trim(body);
+	return text.len ? strchr("{[\"-0123456789tfn", text.ptr[0]) != NULL : status == 204;
+}
+
 int remote_call(struct remote *remote, const char *method, struct str *out)
 {
 	struct problem problem;
-	struct str body;
+	struct str body = { 0 };
 	int status;
 	enum err err = remote_try(remote, method, REMOTE_TIMEOUT_MS, &status, &body, &problem);
 	if (err)
 		return remote->code = remote_fault(remote, err, &problem);
-	if (status / 100 != 2)
+	if (status / 100 != 2 || !remote_is_answer(status, body))
 		return remote->code = remote_explain(remote, status, body);
 	*out = body;
 	return 0;
@@ -242,7 +253,7 @@ int remote_stream(struct remote *remote, const char *last_event_id, bool (*on_by
 int remote_job(struct remote *remote, const char *name, struct str *out_uid)
 {
 	uint64_t uid;
-	struct str text = str_of(name), body;
+	struct str text = str_of(name), body = { 0 };
 	size_t slash = str_index(text, '/');
 	if (slash == text.len) {
 		if (uid_parse(text, &uid))

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/arena.h"
 #include "cli/args.h"
+#include "cli/bar.h"
 #include "http/client.h"
 
 /* What every command that talks to a daemon takes; stands at the end of its options. */
@@ -21,6 +22,7 @@ struct remote {
 	struct arena arena;   /* of answers: long-running commands reset it in between */
 	struct buf path, body; /* of the next call: reset by remote_begin */
 	const volatile sig_atomic_t *stop;
+	struct bar bar;       /* of long work; wiped before anything is said */
 	int code;             /* of what went wrong last */
 };
 
@@ -42,7 +44,7 @@ int remote_call(struct remote *remote, const char *method, struct str *out);
 /* The same without a word on stderr: *status is 0 when nothing answered, and the problem says why. For commands that go on. */
 enum err remote_try(struct remote *remote, const char *method, int64_t timeout_ms, int *status, struct str *out, struct problem *problem);
 /* Says on stderr what a problem+json answer, or a fault, means. Answers the exit code. */
-int remote_explain(const struct remote *remote, int status, struct str body);
+int remote_explain(struct remote *remote, int status, struct str body);
 /* Streams a GET (events) to on_bytes until it answers false. */
 int remote_stream(struct remote *remote, const char *last_event_id, bool (*on_bytes)(void *context, struct str bytes), void *context);
 

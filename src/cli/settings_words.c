@@ -1,7 +1,6 @@
 #include "cli/settings_words.h"
 #include "base/json.h"
 #include "cli/text.h"
-#include <stdio.h>
 
 /* A value as JSON when it is JSON ("10", "true", "{…}"), as text otherwise ("http"). */
 static void settings_put_value(struct buf *out, struct str value)
@@ -60,19 +59,23 @@ int settings_put_words(const struct args *args, struct arena *arena, struct buf 
 	return 0;
 }
 
-void settings_print_members(struct arena *arena, struct str object, const char *prefix)
+void settings_add_members(struct table *table, struct str body, const char *prefix)
 {
 	struct json json;
 	struct problem problem;
 	struct str key = { 0 }, raw;
-	json_init(&json, object, arena, &problem);
+	json_init(&json, body, table->arena, &problem);
 	if (!json_enter_object(&json))
 		return;
 	while (json_next_key(&json, &key) && json_read_raw(&json, &raw)) {
-		const char *path = arena_printf(arena, "%s" STR_FMT, prefix, STR_ARG(key));
-		if (raw.ptr[0] == '{' && raw.len > 2)
-			settings_print_members(arena, raw, arena_printf(arena, "%s.", path));
-		else if (!str_eq(raw, STR("null")))
-			printf("%-28s " STR_FMT "\n", path, STR_ARG(text_plain(raw, arena)));
+		const char *path = arena_printf(table->arena, "%s" STR_FMT, prefix, STR_ARG(key));
+		bool is_object = raw.ptr[0] == '{' && raw.len > 2, is_list = raw.ptr[0] == '[' && raw.len > 2 && raw.ptr[1] == '{';
+		if (is_object) {
+			settings_add_members(table, raw, arena_printf(table->arena, "%s.", path));
+			continue;
+		}
+		struct str text = is_list ? raw : text_plain(raw, table->arena);
+		table_add(table, str_of(path));
+		table_add(table, text.len && !str_eq(text, STR("{}")) ? text : STR("-"));
 	}
 }

@@ -44,6 +44,9 @@ struct str text_ago(struct str instant, int64_t now_us, struct arena *arena)
 		return instant;
 	bool past = at_us <= now_us;
 	duration_text((past ? now_us - at_us : at_us - now_us) / 1000, span);
+	char *more = strchr(strchr(span, ' ') + 1, ' '); /* "10 min 14 s": in a list, the minutes are enough */
+	if (more)
+		*more = '\0';
 	return str_of(past ? arena_printf(arena, "%s ago", span) : arena_printf(arena, "in %s", span));
 }
 

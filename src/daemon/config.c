@@ -21,8 +21,9 @@
 const struct config_row config_rows[CONFIG_KEY_COUNT] = { CONFIG_KEYS(X) };
 #undef X
 
-/* Variables of the client's commands and of whoever starts us: known, though they are no keys. */
-static const char *const config_other_variables[] = { "RUCHE_CONFIG", "RUCHE_URL", "RUCHE_TOKEN", "RUCHE_TOKEN_FILE" };
+/* Variables of the client's commands and of whoever starts us: known, though they are no keys. A daemon may itself be started by a
+ * command of `ruche work`, which tells it about a job. */
+static const char *const config_other_variables[] = { "RUCHE_CONFIG", "RUCHE_URL", "RUCHE_TOKEN", "RUCHE_TOKEN_FILE", "RUCHE_NAMESPACE" };
 
 /* ---- names ---- */
 
@@ -70,8 +71,11 @@ const struct cli_option *config_options(const struct cli_option *more)
 		if (!names[key][0])
 			continue;
 		bool choice = row->type == CONFIG_CHOICE;
+		char *help = choice ? mem_zalloc(strlen(row->doc) + strlen(row->words) + 4) : NULL;
+		if (help) /* "The least that is logged (debug info warn error)" */
+			sprintf(help, "%s (%s)", row->doc, row->words);
 		options[at++] = (struct cli_option){ .name = names[key], .value = row->type == CONFIG_BOOL ? NULL : choice ? "WORD" : row->words,
-						     .help = row->doc, .words = choice ? row->words : NULL, .repeats = row->type == CONFIG_LIST };
+						     .help = help ? help : row->doc, .words = choice ? row->words : NULL, .repeats = row->type == CONFIG_LIST };
 	}
 	return options;
 }
@@ -300,7 +304,7 @@ static enum err config_unknown_key(const char *key, const char *where, struct pr
 
 static enum err config_read_file(struct config *config, const char *path, const char *where, struct problem *problem)
 {
-	struct str text;
+	struct str text = { 0 };
 	enum err err = config_read_whole(path, &config->arena, where, &text, problem);
 	if (err)
 		return err;
@@ -345,7 +349,7 @@ static const char *config_getenv(char *const *environment, const char *name)
 static enum err config_set_content(struct config *config, enum config_key key, const char *path, struct config_origin origin,
 				   struct problem *problem)
 {
-	struct str text;
+	struct str text = { 0 };
 	enum err err = config_read_whole(path, &config->arena, origin.where, &text, problem);
 	if (err)
 		return err;
@@ -382,6 +386,14 @@ static enum err config_read_environment(struct config *config, char *const *envi
 	return err;
 }
 
+/* "listen: '…' needs a port" of --listen: the flag's name says it already. */
+static void config_drop_key(struct problem *problem, const char *key)
+{
+	size_t len = strlen(key);
+	if (strncmp(problem->detail, key, len) == 0 && strncmp(problem->detail + len, ": ", 2) == 0)
+		memmove(problem->detail, problem->detail + len + 2, strlen(problem->detail + len + 2) + 1);
+}
+
 static enum err config_read_flags(struct config *config, const struct args *args, struct problem *problem)
 {
 	enum err err = E_OK;
@@ -407,6 +419,8 @@ static enum err config_read_flags(struct config *config, const struct args *args
 				texts[count++] = text;
 		if (count)
 			err = config_set(config, key, texts, count, origin, problem);
+		if (err)
+			config_drop_key(problem, config_rows[key].key);
 	}
 	return err;
 }
@@ -452,6 +466,8 @@ static bool config_variable_is_known(struct str name)
 		if (str_eq(name, str_of(config_other_variables[i])))
 			return true;
 	}
+	if (str_starts(name, STR(WORK_VARIABLES)))
+		return true;
 	for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
 		char known[64];
 		config_environment_name(key, known);
@@ -476,6 +492,8 @@ const char *config_strange_variable(char *const *environment, uint32_t n, const 
 			config_environment_name(at, known[at]);
 			suggest_offer(&suggest, known[at]);
 		}
+		for (size_t at = 0; at < ARRAY_COUNT(config_other_variables); at++)
+			suggest_offer(&suggest, config_other_variables[at]);
 		const char *best = suggest_best(&suggest);
 		snprintf(near, sizeof(near), "%s", best ? best : "");
 		snprintf(name, sizeof(name), STR_FMT, STR_ARG(str_cut(key, sizeof(name) - 1)));
@@ -654,7 +672,7 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
 	if (*config->deliver_proxy && at++ == n)
 		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
-	if (config->ephemeral && at++ == n)
+	if (config->ephemeral && config->origins[CONFIG_EPHEMERAL].kind != CONFIG_BY_DEFAULT && at++ == n) /* `dev` says it by itself */
 		return "ephemeral: jobs may be lost when the machine or the container stops.";
 	if (config->store_reserve_bytes == 0 && at++ == n)
 		return "store.reserve_bytes is 0: on a full disk, running jobs cannot be completed either.";

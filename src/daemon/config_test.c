@@ -198,13 +198,16 @@ static void test_print(void **state)
 static void test_strange(void **state)
 {
 	(void)state;
-	char *environment[] = { "PATH=/bin", "RUCHE_URL=x", "RUCHE_STORE_PAHT=x", "RUCHE_LISTEN=y", "RUCHE_ADMIN_TOKEN_FILE=z", "RUCHE_BEE=1", NULL };
+	char *environment[] = { "PATH=/bin", "RUCHE_URL=x", "RUCHE_STORE_PAHT=x", "RUCHE_LISTEN=y", "RUCHE_ADMIN_TOKEN_FILE=z", "RUCHE_BEE=1",
+				"RUCHE_NAMESPACE=n", "RUCHE_JOB_UID=u", "RUCHE_JOB_MAX_ATTEMPTS=3", "RUCHE_NAMSPACE=n", NULL };
 	const char *near = NULL;
 	assert_string_equal(config_strange_variable(environment, 0, &near), "RUCHE_STORE_PAHT");
 	assert_string_equal(near, "RUCHE_STORE_PATH");
 	assert_string_equal(config_strange_variable(environment, 1, &near), "RUCHE_BEE");
 	assert_null(near);
-	assert_null(config_strange_variable(environment, 2, &near));
+	assert_string_equal(config_strange_variable(environment, 2, &near), "RUCHE_NAMSPACE");
+	assert_string_equal(near, "RUCHE_NAMESPACE");
+	assert_null(config_strange_variable(environment, 3, &near));
 }
 
 /* No RUCHE_X_FILE may be the variable of another key; every default is its own key's valid value. */

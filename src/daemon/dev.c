@@ -130,6 +130,28 @@ static void dev_url(struct dev *dev, const struct wire *wire) /* "curl … URL" 
 	}
 }
 
+/* The same by our own commands, which find the daemon's usual address by themselves. */
+static void dev_print_commands(const struct dev *dev)
+{
+	struct str url = str_of(dev->url), http = STR("http://");
+	const char *where = "", *ruche = program_invocation_name; /* as it was typed: it need not be in the path */
+	char text[320];
+	if (!str_starts(url, http)) { /* "--unix-socket PATH http://…" */
+		struct str path = str_from(url, str_index(url, ' ') + 1);
+		snprintf(text, sizeof(text), " --url unix:" STR_FMT, (int)str_index(path, ' '), path.ptr);
+		where = text;
+	} else if (strcmp(dev->url, "http://127.0.0.1:8420") != 0) {
+		snprintf(text, sizeof(text), " --url %s", dev->url);
+		where = text;
+	}
+	printf("The same with ruche's own commands:\n\n"
+	       "  %s enqueue hooks '{\"sheet\":419}' --wait%s\n"
+	       "  %s jobs list%s\n"
+	       "  %s queues%s\n\n"
+	       "Ctrl-C ends it. What the receiver gets:\n\n",
+	       ruche, where, ruche, where, ruche, where);
+}
+
 static void dev_print(const struct dev *dev)
 {
 	const char *url = dev->url;
@@ -147,6 +169,7 @@ static void dev_print(const struct dev *dev)
 	       "  curl -s %s/v1/queues/sheets/jobs/first\n\n",
 	       url, url, url, url);
 	printf("What happens, as it happens:\n\n  curl -sN %s/v1/events\n\n", url);
+	dev_print_commands(dev);
 	fflush(stdout);
 }
 

@@ -17,7 +17,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -207,20 +206,6 @@ static void doctor_files(struct doctor *doctor)
 		    "up to %llu descriptors, one a connection", (unsigned long long)files.rlim_max);
 }
 
-static bool doctor_binds(const struct address *address, int *out_error)
-{
-	struct sockaddr_storage storage;
-	int one = 1;
-	socklen_t len = ip_to_sockaddr(&address->ip, address->port, &storage);
-	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
-		     bind(fd, (struct sockaddr *)&storage, len) == 0 && listen(fd, 1) == 0;
-	*out_error = errno;
-	if (fd >= 0)
-		close(fd);
-	return bound;
-}
-
 static void doctor_listen(struct doctor *doctor)
 {
 	for (uint32_t n = 0; n < doctor->config.listen.count; n++) {
@@ -229,7 +214,7 @@ static void doctor_listen(struct doctor *doctor)
 		int error;
 		if (address_parse(str_of(text), &address, NULL) || address.kind != ADDRESS_IP)
 			continue;
-		if (doctor_binds(&address, &error))
+		if (address_binds(&address, &error))
 			doctor_note(doctor, "listen", doctor->daemon_runs ? FINDING_WARN : FINDING_OK,
 				    doctor->daemon_runs ? "The daemon that has the store open listens elsewhere." : "", "%s is free", text);
 		else if (error == EADDRINUSE && doctor->daemon_runs)

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	}
 	const struct cli_command *command = cli_find(argc - 1, argv + 1, &words);
 	if (!command)
-		return cli_unknown(argv[1]);
+		return cli_unknown_words(argc - 1, argv + 1);
 	argc -= words;
 	argv += words;
 	if (main_wants_help(argc, argv)) {

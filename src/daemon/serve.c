@@ -5,6 +5,8 @@
 #include "cli/args.h"
 #include "daemon/notify.h"
 #include "daemon/vitals.h"
+#include "net/address.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -58,6 +60,23 @@ static void serve_warn(const struct config *config)
 
 /* ---- the store ---- */
 
+/* A store that is not there yet is not made for a daemon that could not listen. Of one that is there, whoever has it open is worth
+ * more to know than who has the port. */
+static enum err serve_look_before(const struct config *config, struct problem *problem)
+{
+	if (access(config->store_path, F_OK) == 0 || getenv("LISTEN_FDS"))
+		return E_OK;
+	for (uint32_t n = 0; n < config->listen.count; n++) {
+		struct address address;
+		int error;
+		if (address_parse(str_of(config->listen.items[n]), &address, NULL) == E_OK && address.kind == ADDRESS_IP && address.port &&
+		    !address_binds(&address, &error))
+			return problem_set(problem, error == EADDRINUSE ? E_ADDRESS_IN_USE : E_CONFIG, "listen", "Cannot listen on %s: %s.",
+					   config->listen.items[n], strerror(error));
+	}
+	return E_OK;
+}
+
 static enum err serve_open_store(struct serve *serve, struct problem *problem)
 {
 	const struct config *config = serve->config;
@@ -68,6 +87,9 @@ static enum err serve_open_store(struct serve *serve, struct problem *problem)
 	if (kind == DISK_NETWORK)
 		log_event(LOG_WARN, "store.network", "path", config->store_path, "detail", "Locks and syncs of network file systems cannot be trusted.",
 			  NULL);
+	enum err err = serve_look_before(config, problem);
+	if (err)
+		return err;
 	const struct store_sqlite_options wanted = { .path = config->store_path, .reserve_bytes = (uint64_t)config->store_reserve_bytes,
 						     .create = true };
 	return store_sqlite_open(&wanted, &serve->store, problem);
@@ -96,6 +118,22 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 	return E_OK;
 }
 
+/* With the port that was taken, where 0 was asked for. */
+static void serve_log_address(const struct serve *serve, uint32_t n)
+{
+	const char *text = serve->config->listen.items[n];
+	struct str whole = str_of(text);
+	char taken[128];
+	if (whole.len > 2 && strcmp(text + whole.len - 2, ":0") == 0) {
+		uint32_t ports = 0;
+		while (wire_port(serve->wire, ports))
+			ports++; /* ours is the newest */
+		snprintf(taken, sizeof(taken), "%.*s%u", (int)whole.len - 1, text, ports ? wire_port(serve->wire, ports - 1) : 0u);
+		text = taken;
+	}
+	log_event(LOG_INFO, "listen", "address", text, NULL);
+}
+
 static enum err serve_listen(struct serve *serve, struct problem *problem)
 {
 	const struct config_list *listen = &serve->config->listen;
@@ -109,7 +147,7 @@ static enum err serve_listen(struct serve *serve, struct problem *problem)
 	for (uint32_t n = 0; given == 0 && n < listen->count && !err; n++) {
 		err = wire_listen(serve->wire, str_of(listen->items[n]), problem);
 		if (!err)
-			log_event(LOG_INFO, "listen", "address", listen->items[n], NULL);
+			serve_log_address(serve, n);
 	}
 	if (!err && given == 0 && listen->count == 0)
 		err = problem_set(problem, E_CONFIG, "listen", "There is no address to listen on.");

@@ -168,7 +168,7 @@ def bulk(house):
 def around(house):
     copy = os.path.join(house.directory, "copy.db")
     house.run("backup", "--store", house.store, "--to", copy)
-    assert "path" in house.run("backup", "--store", house.store, "--to", copy, status=65)
+    assert "--to: " in house.run("backup", "--store", house.store, "--to", copy, status=65)
     house.run("doctor", "--store", house.store, "--listen", f"unix:{house.socket}", "--ephemeral", "--url", f"unix:{house.socket}")
     house.run("serve", "--store", house.store, "--listen", "127.0.0.1:0", "--ephemeral", status=75)
     assert "did you mean 'store.path'" in house.run("config", "check", "--config", spoil(house), status=78)

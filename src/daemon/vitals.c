@@ -1,11 +1,14 @@
 #include "daemon/vitals.h"
 #include "base/clock.h"
+#include "net/address.h"
 #include <dirent.h>
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -83,4 +86,18 @@ const char *disk_kind_name(enum disk_kind kind)
 {
 	static const char *const names[] = { "a disk", "memory (tmpfs)", "a container's overlay", "a network file system" };
 	return names[kind];
+}
+
+bool address_binds(const struct address *address, int *out_error)
+{
+	struct sockaddr_storage storage;
+	int one = 1;
+	socklen_t len = ip_to_sockaddr(&address->ip, address->port, &storage);
+	int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+		     bind(fd, (struct sockaddr *)&storage, len) == 0 && listen(fd, 1) == 0;
+	*out_error = errno;
+	if (fd >= 0)
+		close(fd);
+	return bound;
 }

@@ -14,3 +14,7 @@ void vitals_read(const char *store_path, struct vitals *out); /* some 50 µs: no
 enum disk_kind { DISK_KEEPS, DISK_MEMORY /* tmpfs, ramfs */, DISK_OVERLAY /* a container's own layer */, DISK_NETWORK };
 enum disk_kind disk_kind(const char *path);
 const char *disk_kind_name(enum disk_kind kind);
+
+/* Whether that address, an ADDRESS_IP, can be listened on now; if not, why (an errno). */
+struct address;
+bool address_binds(const struct address *address, int *out_error);

@@ -341,7 +341,7 @@ static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
 	TAILQ_FOREACH(delivery, &deliver->queued, link) {
 		if (count == count_max)
 			break;
-		some[count] = delivery;
+		some[count] = delivery; // cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it
 		uids[count++] = delivery->effect->uid;
 	}
 	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = count };

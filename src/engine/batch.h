@@ -20,7 +20,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
-	UNDO_ASIDE, UNDO_VALUE, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW
+	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -60,6 +60,7 @@ struct undo {
 		struct {
 			uint64_t *place, before;
 		} value;
+		struct dedup dedup;
 	};
 };
 
@@ -90,7 +91,7 @@ struct batch {
 struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets,
-		permits, policies, tokens, operations, idempotency;
+		permits, policies, dedups, tokens, operations, idempotency;
 	size_t bytes;
 };
 

@@ -48,6 +48,8 @@
 	X(TOKEN_PUT, NULL, ADMIN)                             \
 	X(BARRIER, NULL, READ)       /* answers when everything before it is on disk: what a point read waits for */ \
 	X(WAIT, NULL, READ)          /* answers when the job is final, or at the time-out */                         \
+	X(DEDUP_GET, "dedup_get", READ)                       \
+	X(DEDUP_RELEASE, "dedup_release", OPERATE)            \
 	X(EXPLAIN, "explain", READ)                           \
 	X(QUEUE_GET, "queue_get", READ)                       \
 	X(QUEUES, "queues", READ)                             \
@@ -69,6 +71,18 @@ struct queue_name {
 	struct str name;
 };
 
+/* Apart from the id: at most one job owns a key. An enqueue under a key that is owned is refused a job of its own and answers the owner,
+ * unless the mode says otherwise. The key is free when its owner ends, or ttl_ms after the enqueue. */
+struct op_dedup {
+	struct str key;
+	int64_t ttl_ms;           /* 0: until the owner ends; with keep_last it means nothing */
+	int64_t max_wait_ms;      /* replace, reschedule: the key's job starts to wait at most so long after the first enqueue; 0: no bound */
+	bool extend;              /* an ignored enqueue starts ttl_ms anew */
+	bool replace;             /* a delayed owner is deleted, and the new job owns the key */
+	bool reschedule;          /* a delayed owner is due delay_ms from now */
+	bool keep_last;           /* while the owner is active the newest enqueue is kept, parked, and starts when the owner has ended */
+};
+
 /* ENQUEUE. Makes the queue if there is none. A kept (queue, id) answers the first job with `duplicate`. */
 struct op_enqueue {
 	struct queue_name queue;
@@ -85,6 +99,7 @@ struct op_enqueue {
 	int64_t delay_ms;       /* 0: none; not with run_at */
 	int64_t timeout_ms, ttl_ms; /* 0: the queue's */
 	bool lifo;
+	const struct op_dedup *dedup; /* NULL: none */
 	uint64_t payload_body;  /* the engine's: where a large payload was staged */
 };
 
@@ -270,6 +285,12 @@ struct op_operation {         /* OPERATION_*, SLICE */
 	bool last;
 };
 
+struct op_dedup_key {         /* DEDUP_GET, DEDUP_RELEASE */
+	struct queue_name queue;
+	struct str key;
+	uint64_t uid;             /* only if this job owns it; 0: whoever does */
+};
+
 struct op_result {
 	enum err err;             /* E_OK, or why it was refused */
 	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
@@ -284,6 +305,10 @@ struct op_result {
 		bool duplicate;
 		bool granted;       /* LIMIT_ACQUIRE */
 	};
+	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
+	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text */
+	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
+	int64_t until_us;         /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
 	bool cancel_requested;    /* HEARTBEAT, PROGRESS */
 	union {
 		struct claim_result *claim;
@@ -309,6 +334,7 @@ struct op {
 		struct op_limit limit;
 		struct op_operation operation;
 		struct token_row token;
+		struct op_dedup_key dedup_key;
 		uint64_t withdraw;    /* number of the request */
 	};
 	struct op_result result;
@@ -374,6 +400,7 @@ void effect_free(struct effect *effect);
 	X(FAILED, "failed") X(RETRYING, "retrying") X(STALLED, "stalled") X(RELEASED, "released")   \
 	X(SNOOZED, "snoozed") X(CANCEL_REQUESTED, "cancel_requested") X(CANCELLED, "cancelled")     \
 	X(EXPIRED, "expired") X(RETRIED, "retried") X(PROMOTED, "promoted") X(REPRIORITISED, "reprioritised") \
+	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
 	X(BACKED_OFF, "backed_off")

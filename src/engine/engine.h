@@ -53,6 +53,8 @@ struct engine_stats {
 void engine_stats(const struct engine *engine, struct engine_stats *out);
 /* CHECKs every invariant that can be seen from inside (counts equal recounts, heaps ordered, limits kept). Slow: for tests. */
 void engine_verify(const struct engine *engine);
+/* Whether this job is not in memory. For tests. */
+bool engine_has_left(const struct engine *engine, uint64_t uid);
 /* Queues with their sums and settings, groups, operations, and a line for each job, sorted by uid: what memory knows of rows, so that equal states
  * give equal text. For tests. */
 void engine_dump(const struct engine *engine, struct buf *out);

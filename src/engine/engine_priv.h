@@ -88,7 +88,8 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_barrier_apply, op_withdraw_apply;
+	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_barrier_apply,
+	op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -116,8 +117,20 @@ MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct f
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot);   /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
+MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot); /* a parked successor begins to wait, or its delay does */
 MUST_USE enum err life_delete(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us);
+
+/* ---- dedup.c ---- */
+struct dedup_meeting { /* an enqueue under a key */
+	enum { DEDUP_FREE, DEDUP_IGNORED, DEDUP_REPLACES, DEDUP_SUCCEEDS } kind; /* SUCCEEDS: it parks until the owner ends */
+	uint32_t slot;
+	int64_t since_us; /* engine time since when the key waits to be worked off */
+};
+MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out); /* IGNORED: op->result is whole */
+MUST_USE enum err dedup_take(struct engine *engine, struct op *op, uint32_t queue, const struct dedup_meeting *meeting); /* the job is there now */
+MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
+MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
 /* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
 MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);

@@ -410,6 +410,23 @@ static void a_jump_of_the_wall_clock_is_noticed(void **state)
 	world_close(&world);
 }
 
+/* Events and moved jobs name queues by number. */
+static void a_queues_number_is_never_given_twice(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_settings(&world, "first", "{}");
+	world_settings(&world, "second", "{}");
+	uint32_t second = queue_at(&world.engine->index, queue_find(&world.engine->index, (struct queue_name){ .name = STR("second") }))->number;
+	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_DELETE, "second", "", "")), E_OK);
+	world_crash(&world);
+	world_settings(&world, "third", "{}");
+	uint32_t third = queue_at(&world.engine->index, queue_find(&world.engine->index, (struct queue_name){ .name = STR("third") }))->number;
+	assert_true(third > second);
+	world_close(&world);
+}
+
 static void a_wait_hears_of_a_deletion(void **state)
 {
 	struct world world;
@@ -960,6 +977,7 @@ int main(void)
 		cmocka_unit_test(deliveries_leave_after_the_commit),
 		cmocka_unit_test(time_to_live_and_delays),
 		cmocka_unit_test(a_jump_of_the_wall_clock_is_noticed),
+		cmocka_unit_test(a_queues_number_is_never_given_twice),
 		cmocka_unit_test(a_wait_hears_of_a_deletion),
 		cmocka_unit_test(a_policy_of_its_own_survives_a_restart),
 		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since),

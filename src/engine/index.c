@@ -16,6 +16,7 @@ PLACE(index_place_due_wall, struct queue, queues, due_wall_position)
 PLACE(index_place_far, struct queue, queues, far[FAR_ENGINE].position)
 PLACE(index_place_far_wall, struct queue, queues, far[FAR_WALL].position)
 PLACE(index_place_blocked_group, struct group, groups, position)
+PLACE(index_place_dedup, struct dedup, dedups, position)
 PLACE(index_place_blocked_queue, struct queue, queues, blocked_position)
 PLACE(index_place_blocked_limit, struct limit, limits, position)
 PLACE(index_place_permit, struct permit, permits, position)
@@ -33,6 +34,9 @@ HASH_OF(index_hash_queue, queue_at(index, item)->hash)
 HASH_OF(index_hash_number, map_mix(queue_at(index, item)->number))
 HASH_OF(index_hash_name, ((struct name *)pool_at(&index->names, item))->hash)
 HASH_OF(index_hash_policy, index->policies[item].hash)
+HASH_OF(index_hash_dedup, ((struct dedup *)pool_at(&index->dedups, item))->hash)
+HASH_OF(index_hash_dedup_owner, map_mix(((struct dedup *)pool_at(&index->dedups, item))->owner))
+HASH_OF(index_hash_dedup_next, map_mix(((struct dedup *)pool_at(&index->dedups, item))->next))
 HASH_OF(index_hash_aside, map_mix(((struct aside *)pool_at(&index->asides, item))->uid))
 HASH_OF(index_hash_limit, limit_at(index, item)->hash)
 HASH_OF(index_hash_limit_number, map_mix(limit_at(index, item)->number))
@@ -67,6 +71,11 @@ void index_init(struct index *index)
 	map_init(&index->limits_by_name, index_hash_limit, index);
 	map_init(&index->limits_by_number, index_hash_limit_number, index);
 	map_init(&index->permits_by_token, index_hash_permit, index);
+	pool_init(&index->dedups, sizeof(struct dedup));
+	map_init(&index->dedups_by_key, index_hash_dedup, index);
+	map_init(&index->dedups_by_owner, index_hash_dedup_owner, index);
+	map_init(&index->dedups_by_next, index_hash_dedup_next, index);
+	heap_init(&index->dedups_by_until, index_place_dedup, index);
 	map_init(&index->asides_by_uid, index_hash_aside, index);
 	map_init(&index->jobs_by_uid, index_hash_job, index);
 	map_init(&index->groups_by_key, index_hash_group, index);
@@ -106,18 +115,19 @@ void index_fini(struct index *index)
 		if (((struct running *)pool_at(&index->operations, slot))->live)
 			operation_remove(index, slot);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
-				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides,
+				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
 				 &index->lanes,      &index->limits,     &index->permits };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
-		               &index->asides_by_uid, &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
+		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid,
+		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
 		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,
-				 &index->blocked_queues, &index->blocked_limits, &index->permits_by_deadline, &index->far[FAR_ENGINE],
-				 &index->far[FAR_WALL] };
+		                 &index->blocked_queues, &index->far[FAR_ENGINE], &index->far[FAR_WALL], &index->dedups_by_until,
+		                 &index->blocked_limits, &index->permits_by_deadline };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		heap_fini(heaps[i]);
 	mem_free(index->policies);

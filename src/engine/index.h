@@ -90,6 +90,20 @@ struct aside {
 };
 #define ASIDE_NOTHING { .dedup = SLOT_NONE, .chain = SLOT_NONE, .first_parent = SLOT_NONE, .deferred = SLOT_NONE }
 
+/* A key of dedup, apart from the jobs' ids (dedup.c): at most one job of the queue owns it. */
+struct dedup {
+	uint32_t reserved;        /* the pool's while the slot is free */
+	bool live, gone;          /* gone: free again, kept until the commit that says so */
+	uint32_t queue;           /* slot */
+	uint32_t key;             /* slot of a name, held */
+	uint32_t owner_id, next_id; /* likewise; SLOT_NONE: they have no id of the caller's */
+	uint32_t position;        /* in dedups_by_until */
+	uint64_t hash;
+	uint64_t owner, next;     /* uids; next: the parked successor, or 0 */
+	int64_t until_us, since_us;
+	uint64_t version;         /* seq of the change-set that changed it last */
+};
+
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
 struct group {
 	uint32_t queue;
@@ -220,7 +234,7 @@ struct queue {
 	uint32_t window_shape;
 	int64_t rank_head, rank_tail; /* last used; the next ones are one further */
 	uint32_t oldest, newest;  /* waiting jobs by age */
-	uint32_t groups;          /* slots in use */
+	uint32_t groups, dedups;  /* slots in use */
 	uint32_t first_priority, last_priority; /* entries; the one used last */
 	struct queue_counts counts, sent; /* now; and as of the last change-set closed */
 	uint64_t live[JOB_STATE_COUNT]; /* in memory; queue_far_jobs() more are delayed */
@@ -254,12 +268,13 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, lanes, limits, permits;
-	struct map asides_by_uid, jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, lanes, limits, permits;
+	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid;
+	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct map limits_by_name, limits_by_number, permits_by_token;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
-	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS];
+	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS], dedups_by_until;
 	struct heap blocked_limits, permits_by_deadline;
 	uint32_t first_idle;      /* groups */
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
@@ -314,6 +329,15 @@ MUST_USE enum err job_return(struct index *index, uint32_t slot); /* restored: i
 void far_add(struct index *index, uint32_t queue, struct priority_entry *entry, uint32_t flags, int64_t due_us);
 void far_remove(struct index *index, uint32_t queue, struct priority_entry *entry, uint32_t flags, int64_t due_us);
 uint64_t queue_far_jobs(const struct queue *queue);
+
+/* ---- keys of dedup (dedup.c) ---- */
+uint32_t dedup_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
+uint32_t dedup_find_owner(const struct index *index, uint64_t uid);             /* of the key that this job owns */
+uint32_t dedup_find_next(const struct index *index, uint64_t uid);              /* of the key whose successor it is */
+struct str dedup_owner_id(const struct index *index, uint32_t slot);
+MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
+void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
+void dedup_drop_queue(struct index *index, uint32_t queue);
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

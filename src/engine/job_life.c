@@ -96,7 +96,8 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (life_retention(queue_at(index, job->queue), state)->none)
 		job->flags |= JOB_DELETED;
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
+	err = err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
+	return err ? err : dedup_ended(engine, job->uid, false);
 }
 
 static int64_t life_rank(struct queue *queue, bool head)
@@ -131,6 +132,29 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
 	err = job_place(index, slot);
 	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
+}
+
+enum err life_unpark(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	if (slot == SLOT_NONE || job_at(index, slot)->state != JOB_PARKED)
+		return E_OK;
+	struct job *job = job_at(index, slot);
+	enum err err = job_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	struct queue *queue = queue_at(index, job->queue);
+	bool wall = job->flags & ROW_DUE_WALL;
+	int64_t delay_us = wall ? job->due_us - index->wall_us : job->due_us;
+	job_move(index, job, delay_us > 0 ? JOB_DELAYED : JOB_WAITING);
+	if (job->expire_us)
+		job->expire_us += index->now_us + (delay_us > 0 ? delay_us : 0);
+	if (delay_us > 0 && !wall)
+		job->due_us = index->now_us + delay_us;
+	else if (delay_us <= 0)
+		job->rank = life_rank(queue, job->flags & ROW_LIFO);
+	err = job_place(index, slot);
+	return err ? err : batch_event(engine->open, EVENT_ENQUEUED, job->queue, job->uid, (struct str){ 0 });
 }
 
 enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us)
@@ -262,5 +286,6 @@ enum err life_delete(struct engine *engine, uint32_t slot)
 	if (err)
 		return err;
 	job->flags |= JOB_DELETED;
-	return batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
+	err = batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
+	return err ? err : dedup_ended(engine, job->uid, true);
 }

@@ -226,7 +226,7 @@ enum err job_reserve(struct index *index, const struct job *job)
 	enum err err = heap ? heap_reserve(heap, 1) : E_OK;
 	if (!err && job_expires(job))
 		err = heap_reserve(&index->expiring, 1);
-	if (!err && heap && !priority_open(index, job->queue, job->priority))
+	if (!err && !job_state_is_final(job_state_of(job)) && !priority_open(index, job->queue, job->priority))
 		err = E_NOMEM;
 	return err;
 }
@@ -253,7 +253,7 @@ void job_attach_sure(struct index *index, uint32_t slot)
 		err = heap_push(&index->expiring, job->expire_us, (int64_t)job->uid, slot);
 	CHECK(!err);
 	job_count(index, job, +1);
-	if (!heap)
+	if (job_state_is_final(job_state_of(job)))
 		return;
 	group_refresh(index, job->group);
 	if (job->state == JOB_DELAYED)
@@ -281,7 +281,7 @@ void job_detach(struct index *index, uint32_t slot)
 	if (job->expire_position != HEAP_NOWHERE)
 		heap_remove(&index->expiring, job->expire_position);
 	job_count(index, job, -1);
-	if (!heap)
+	if (job_state_is_final(job_state_of(job)))
 		return;
 	group_refresh(index, job->group);
 	if (job->state == JOB_DELAYED)

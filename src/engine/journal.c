@@ -446,6 +446,8 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_OPERATION_NEW: operation_remove(index, undo->slot); break;
 		case UNDO_POLICY: index->policies[undo->slot].saved = false; break;
 		case UNDO_ASIDE: aside_undo(index, undo); break;
+		case UNDO_DEDUP:
+		case UNDO_DEDUP_NEW: dedup_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
 		case UNDO_LIMIT: undo_limit(index, undo); break;
 		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;
@@ -467,5 +469,7 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 			kept_settings_drop(undo->queue.kept);
 		if (undo->kind == UNDO_ASIDE && index)
 			aside_forget(index, undo);
+		if (undo->kind == UNDO_DEDUP && index)
+			dedup_forget(index, undo);
 	}
 }

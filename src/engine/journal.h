@@ -6,6 +6,8 @@ struct undo *journal_add(struct batch *batch, enum undo_kind kind, uint32_t slot
 void journal_take_back(struct batch *batch); /* the entry just added: what it was for did not happen */
 void aside_undo(struct index *index, const struct undo *undo);
 void aside_forget(struct index *index, const struct undo *undo);
+void dedup_undo(struct index *index, const struct undo *undo); /* UNDO_DEDUP, UNDO_DEDUP_NEW */
+void dedup_forget(struct index *index, const struct undo *undo); /* UNDO_DEDUP */
 /* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */
 void journal_undo(struct batch *batch, struct index *index, uint32_t count);
 /* Lets go of what entries from `count` on hold, without undoing. */

@@ -64,7 +64,7 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 	*definition = (struct job_definition){
 		.uid = enqueue->uid, .queue = queue->number, .id = enqueue->id, .name = enqueue->name,
 		.group = enqueue_group(engine, enqueue, queue, arena), .tags = enqueue->tags, .trace = enqueue->trace, .target = enqueue->target,
-		.created_us = engine->index.wall_us, .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
+		.created_us = uid_time_us(enqueue->uid), .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
 		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .payload_body = enqueue->payload_body,
 		.payload_bytes = enqueue->payload.len,
 	};
@@ -73,8 +73,30 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 	return definition;
 }
 
+/* Until it is due, from now on; a key's job is not put off for ever. */
+static int64_t enqueue_delay_us(const struct engine *engine, const struct op_enqueue *enqueue, const struct dedup_meeting *meeting, bool *wall)
+{
+	const struct index *index = &engine->index;
+	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
+	*wall = enqueue->run_at_us != 0;
+	if (!enqueue->dedup || !enqueue->dedup->max_wait_ms)
+		return delay_us;
+	int64_t most_us = meeting->since_us + enqueue->dedup->max_wait_ms * 1000 - index->now_us;
+	*wall &= delay_us <= most_us;
+	return delay_us <= most_us ? delay_us : most_us;
+}
+
+/* It follows the owner of its key: its delay and its time to live begin when it is its turn (life_unpark). */
+static void enqueue_park(struct job *job, const struct op_enqueue *enqueue, int64_t ttl_ms)
+{
+	job->state = JOB_PARKED;
+	job->due_us = enqueue->run_at_us ? enqueue->run_at_us : enqueue->delay_ms * 1000;
+	job->flags |= enqueue->run_at_us ? ROW_DUE_WALL : 0;
+	job->expire_us = ttl_ms * 1000;
+}
+
 static enum err enqueue_place(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue_slot,
-			      const struct job_definition *definition, uint32_t slot)
+			      const struct job_definition *definition, const struct dedup_meeting *meeting, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, queue_slot);
@@ -83,7 +105,8 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	enum err err = group_open(index, queue_slot, definition->group, &group);
 	if (err)
 		return err;
-	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
+	bool wall;
+	int64_t delay_us = enqueue_delay_us(engine, enqueue, meeting, &wall);
 	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
 	job->queue = queue_slot;
 	job->group = group;
@@ -95,10 +118,12 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	job->since_us = index->now_us;
 	if (ttl_ms)
 		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
-	if (delay_us > 0) {
+	if (meeting->kind == DEDUP_SUCCEEDS) {
+		enqueue_park(job, enqueue, ttl_ms);
+	} else if (delay_us > 0) {
 		job->state = JOB_DELAYED;
-		job->due_us = enqueue->run_at_us ? enqueue->run_at_us : index->now_us + delay_us;
-		job->flags |= enqueue->run_at_us ? ROW_DUE_WALL : 0;
+		job->due_us = wall ? enqueue->run_at_us : index->now_us + delay_us;
+		job->flags |= wall ? ROW_DUE_WALL : 0;
 	} else {
 		job->state = JOB_WAITING;
 		job->rank = enqueue->lifo ? --queue->rank_head : ++queue->rank_tail;
@@ -111,6 +136,7 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 {
 	struct index *index = &engine->index;
 	struct op_enqueue *enqueue = &op->enqueue;
+	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
 	uint32_t queue, slot, policy = 0;
 	(void)park;
 	enum err err = enqueue_check(engine, request, op);
@@ -120,7 +146,11 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	if (enqueue_is_duplicate(engine, op, queue))
 		return batch_event(engine->open, EVENT_DUPLICATE, queue, op->result.uid, (struct str){ 0 });
 	err = enqueue_check_target(request, op, queue_at(index, queue));
-	if (!err && enqueue->retry)
+	if (!err && enqueue->dedup)
+		err = dedup_meet(engine, op, queue, &meeting);
+	if (err || meeting.kind == DEDUP_IGNORED)
+		return err;
+	if (enqueue->retry)
 		err = batch_policy(engine->open, index, enqueue->retry, &policy);
 	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
 	if (!definition)
@@ -128,10 +158,13 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	if (enqueue->uid > engine->last_uid)
 		engine->last_uid = enqueue->uid;
 	err = job_begin(engine->open, index, enqueue->uid, definition, &slot);
-	err = err ? err : enqueue_place(engine, enqueue, queue, definition, slot);
+	err = err ? err : enqueue_place(engine, enqueue, queue, definition, &meeting, slot);
 	if (!err && enqueue->id.len)
 		err = batch_key(engine->open, index, queue, enqueue->id, enqueue->uid);
-	err = err ? err : batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+	if (!err && meeting.kind != DEDUP_SUCCEEDS) /* told when it is its turn */
+		err = batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+	if (!err && enqueue->dedup)
+		err = dedup_take(engine, op, queue, &meeting);
 	if (err)
 		return err;
 	engine->open->bytes += definition->payload.len;

@@ -202,7 +202,11 @@ static struct str explain_text(struct request *request, const struct engine *eng
 	case EXPLAIN_EMPTY: text = "Its group has nothing to run."; break;
 	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
 	case EXPLAIN_CHILDREN: text = "It waits for its children to end."; break;
-	case EXPLAIN_PARKED: text = "Its workflow waits for an event."; break;
+	case EXPLAIN_PARKED:
+		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE
+			       ? "Its workflow waits for an event."
+			       : "It follows the job that owns its dedup key, and starts when that one has ended.";
+		break;
 	case EXPLAIN_CODE_COUNT: break;
 	}
 	return str_of(text);

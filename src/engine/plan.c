@@ -104,10 +104,20 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 		plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
 }
 
+static void plan_enqueue(struct engine *engine, struct plan *plan, const struct op *op) /* its first one, and the owner of its key */
+{
+	const struct index *index = &engine->index;
+	plan_uid(engine, plan, op->result.uid);
+	uint32_t queue = op->enqueue.dedup ? queue_find(index, op->enqueue.queue) : SLOT_NONE;
+	uint32_t dedup = queue == SLOT_NONE ? SLOT_NONE : dedup_find(index, queue, op->enqueue.dedup->key);
+	if (dedup != SLOT_NONE)
+		plan_uid(engine, plan, ((const struct dedup *)pool_at(&index->dedups, dedup))->owner);
+}
+
 static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op)
 {
 	if (op->kind == OP_ENQUEUE)
-		plan_uid(engine, plan, op->result.uid);
+		plan_enqueue(engine, plan, op);
 	else if (op_names_job(op->kind))
 		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);
 	else if (op_holds_lease(op->kind))

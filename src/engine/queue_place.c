@@ -180,6 +180,8 @@ void queue_destroy(struct index *index, uint32_t slot)
 	for (uint32_t group = 0; queue->groups && group < index->groups.used; group++)
 		if (group_at(index, group)->key.ptr && group_at(index, group)->queue == slot)
 			group_destroy(index, group);
+	if (queue->dedups)
+		dedup_drop_queue(index, slot);
 	for (int line = 0; line < LINE_COUNT; line++)
 		line_remove(index, (enum line)line, slot);
 	lanes_destroy(index, slot);

@@ -194,6 +194,13 @@ static enum err recover_far(void *context, const struct job_row *row, bool *whol
 	return entry || *whole ? E_OK : E_NOMEM;
 }
 
+static enum err recover_dedup(void *context, const struct dedup_row *row)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t queue = queue_find_number(index, row->queue);
+	return queue == SLOT_NONE ? E_STORE_CORRUPT : dedup_restore(index, queue, row);
+}
+
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
 static enum err recover_deliveries(struct engine *engine)
 {
@@ -244,7 +251,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 	*visitor = (struct scan_visitor){
 		.context = engine, .budget = recover_budget, .permit = recover_permit, .queue = recover_queue, .group = recover_group,
 		.policy = recover_policy, .counts = recover_counts, .token = recover_token, .operation = recover_operation, .job = recover_job,
-		.far = recover_far,
+		.far = recover_far, .dedup = recover_dedup,
 	};
 	return visitor;
 }
@@ -271,6 +278,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->term = meta.term;
 	engine->last_uid = meta.last_uid;
 	engine->next_body = meta.next_body ? meta.next_body : 1;
+	index->next_queue_number = meta.last_queue + 1;
 	engine->maintain_us = from_us;
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;

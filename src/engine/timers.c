@@ -39,7 +39,7 @@ static uint32_t timers_due(struct engine *engine, const struct heap *due, int64_
 	return budget;
 }
 
-static uint32_t timers_jobs(struct engine *engine, const struct heap *heap, timer_change *change, uint32_t budget)
+static uint32_t timers_of(struct engine *engine, const struct heap *heap, timer_change *change, uint32_t budget)
 {
 	const struct heap_entry *first;
 	while (budget && (first = heap_peek(heap)) && first->major <= engine->index.now_us) {
@@ -95,8 +95,9 @@ bool timers_fire(struct engine *engine)
 	budget = timers_permits(engine, budget);
 	budget = timers_due(engine, &index->due, index->now_us, false, budget);
 	budget = timers_due(engine, &index->due_wall, index->wall_us, true, budget);
-	budget = timers_jobs(engine, &index->leases_by_deadline, timer_lease, budget);
-	budget = timers_jobs(engine, &index->expiring, life_expire, budget);
+	budget = timers_of(engine, &index->leases_by_deadline, timer_lease, budget);
+	budget = timers_of(engine, &index->expiring, life_expire, budget);
+	budget = timers_of(engine, &index->dedups_by_until, dedup_due, budget);
 	return budget == 0;
 }
 
@@ -105,7 +106,8 @@ int64_t timers_next_us(const struct engine *engine)
 	const struct index *index = &engine->index;
 	int64_t next_us = engine->maintain_us;
 	const struct heap *heaps[] = { &index->due, &index->leases_by_deadline, &index->expiring, &index->blocked_groups,
-		                       &index->blocked_queues, &index->blocked_limits, &index->permits_by_deadline, &engine->parked_by_deadline };
+		                       &index->blocked_queues, &index->blocked_limits, &index->permits_by_deadline, &index->dedups_by_until,
+		                       &engine->parked_by_deadline };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++) {
 		const struct heap_entry *first = heap_peek(heaps[i]);
 		if (first && first->major < next_us)

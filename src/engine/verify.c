@@ -83,11 +83,12 @@ static void verify_job(const struct index *index, uint32_t slot)
 	const struct group *group = group_at(index, job->group);
 	const struct heap *heap = job->state == JOB_WAITING ? &group->ready
 	                          : job->state == JOB_ACTIVE ? &index->leases_by_deadline
+	                          : job->state != JOB_DELAYED ? NULL
 	                          : job->flags & ROW_DUE_WALL ? &queue->delayed_wall : &queue->delayed;
 	CHECK(!(job->flags & JOB_LIFTED));
 	CHECK(group->queue == job->queue);
-	CHECK(job->heap_position < heap->count);
-	CHECK(heap->entries[job->heap_position].item == slot);
+	CHECK(!heap || job->heap_position < heap->count);
+	CHECK(heap ? heap->entries[job->heap_position].item == slot : job->heap_position == HEAP_NOWHERE);
 	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
 	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state == JOB_WAITING));
 }
@@ -193,6 +194,7 @@ IGNORED(verify_policy_row, struct policy_row)
 IGNORED(verify_counts_row, struct queue_counts)
 IGNORED(verify_token_row, struct token_row)
 IGNORED(verify_operation_row, struct operation_row)
+IGNORED(verify_dedup_row, struct dedup_row)
 #undef IGNORED
 
 static void verify_far(const struct engine *engine)
@@ -201,7 +203,8 @@ static void verify_far(const struct engine *engine)
 	struct far_recount recount = { .engine = engine };
 	struct scan_visitor visitor = { .context = &recount, .budget = verify_budget_row, .permit = verify_permit_row, .queue = verify_queue_row,
 		                        .group = verify_group_row, .policy = verify_policy_row,
-		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row };
+		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row,
+		                        .dedup = verify_dedup_row };
 	if (engine->health || !engine->started)
 		return; /* memory is not what the store has */
 	recount.queues = mem_zalloc_array((size_t)(index->queues.used + 1) * FAR_CLOCKS, sizeof(uint64_t));
@@ -230,6 +233,25 @@ static void verify_far(const struct engine *engine)
 out:
 	mem_free(recount.queues);
 	mem_free(recount.priorities);
+}
+
+static void verify_dedup(const struct index *index, uint32_t slot)
+{
+	const struct dedup *dedup = pool_at(&index->dedups, slot);
+	if (!dedup->live || dedup->gone)
+		return;
+	CHECK(dedup_find(index, dedup->queue, name_text(index, dedup->key)) == slot);
+	CHECK(dedup_find_owner(index, dedup->owner) == slot);
+	CHECK((dedup->position != HEAP_NOWHERE) == (dedup->until_us != 0));
+	uint32_t owner = job_find(index, dedup->owner), next = dedup->next ? job_find(index, dedup->next) : SLOT_NONE;
+	if (!dedup->until_us)
+		CHECK(owner == SLOT_NONE || verify_is_live(index, owner)); /* far ones are on disk only */
+	if (!dedup->next)
+		return;
+	CHECK(dedup_find_next(index, dedup->next) == slot);
+	CHECK(owner != SLOT_NONE && verify_is_live(index, owner));
+	CHECK(verify_is_live(index, next));
+	CHECK(job_at(index, next)->state == JOB_PARKED);
 }
 
 void engine_verify(const struct engine *engine)
@@ -261,6 +283,9 @@ void engine_verify(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->groups.used; slot++)
 		if (group_at(index, slot)->key.ptr)
 			verify_group(index, slot, &groups[slot]);
+	for (uint32_t slot = 0; slot < index->dedups.used; slot++)
+		verify_dedup(index, slot);
+	verify_heap(&index->dedups_by_until);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
 				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues,
 				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
@@ -269,6 +294,11 @@ void engine_verify(const struct engine *engine)
 	verify_limits(engine);
 	mem_free(queues);
 	mem_free(groups);
+}
+
+bool engine_has_left(const struct engine *engine, uint64_t uid)
+{
+	return job_find(&engine->index, uid) == SLOT_NONE;
 }
 
 static int verify_compare_uids(const void *a, const void *b)

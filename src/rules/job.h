@@ -8,7 +8,7 @@
 	X(DELAYED, "delayed", TO(WAITING) | TO(CANCELLED) | TO(EXPIRED))                                                  \
 	X(ACTIVE, "active", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN) | TO(PARKED) | TO(COMPLETED) | TO(FAILED) | TO(CANCELLED)) \
 	X(WAITING_CHILDREN, "waiting_children", TO(WAITING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED))                   \
-	X(PARKED, "parked", TO(WAITING) | TO(FAILED) | TO(CANCELLED))                                                     \
+	X(PARKED, "parked", TO(WAITING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED))                                                     \
 	X(COMPLETED, "completed", TO(WAITING) | TO(DELAYED)) /* only by a retry that someone asked for */                 \
 	X(FAILED, "failed", TO(WAITING) | TO(DELAYED))                                                                    \
 	X(CANCELLED, "cancelled", TO(WAITING) | TO(DELAYED))                                                              \

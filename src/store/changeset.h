@@ -57,6 +57,7 @@ struct changeset {
 	CHANGE_LIST(struct group_row) dropped_groups;
 	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
 	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
+	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct event_row) events;

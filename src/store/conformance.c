@@ -55,9 +55,15 @@ static void take_tells_where_the_store_stands(void **state)
 	cs->engine_us = 123456789;
 	cs->last_uid = 77;
 	cs->next_body = 5;
+	suite_queue(suite, 9, "default", "short-lived");
+	suite_commit(suite);
+	cs = suite_begin(suite);
+	cs->engine_us = 123456789;
+	*change_add(cs, dropped_queues) = 9;
 	suite_commit(suite);
 	suite_restart(suite);
-	assert_int_equal(suite->meta.commit_seq, 1);
+	assert_int_equal(suite->meta.commit_seq, 2);
+	assert_int_equal(suite->meta.last_queue, 9);
 	assert_int_equal(suite->meta.engine_us, 123456789);
 	assert_int_equal(suite->meta.last_uid, 77);
 	assert_int_equal(suite->meta.next_body, 5);
@@ -790,6 +796,40 @@ static void penalties_stand_with_queues_and_groups(void **state)
 	buf_fini(&text);
 }
 
+static void dedup_keys_are_put_replaced_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "one");
+	suite_queue(suite, 2, "default", "two");
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet'17"), 100, STR("a"), 0, STR(""), 50, 5 };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet-18"), 101, STR(""), 102, STR("c"), 0, 6 };
+	*change_add(cs, dedups) = (struct dedup_row){ 2, STR("sheet'17"), 103, STR(""), 0, STR(""), 60, 7 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* of one key the last counts, also after its going */
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("sheet'17"), .gone = true };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet'17"), 104, STR("b"), 0, STR(""), 70, 8 };
+	*change_add(cs, dedups) = (struct dedup_row){ 1, STR("sheet-18"), 102, STR("c"), 0, STR(""), 0, 9 };
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("sheet-18"), .gone = true };
+	*change_add(cs, dedups) = (struct dedup_row){ .queue = 1, .key = STR("never"), .gone = true };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	struct str dedups = str_from(buf_str(&text), (size_t)((char *)memmem(text.ptr, text.len, "dedup", 5) - text.ptr));
+	assert_text(dedups, "dedup queue=1 key='sheet'17' owner=104 owner_id='b' next=0 next_id='' until_us=70 since_us=8\n"
+	                    "dedup queue=2 key='sheet'17' owner=103 owner_id='' next=0 next_id='' until_us=60 since_us=7\n");
+	cs = suite_begin(suite); /* they go with their queue */
+	*change_add(cs, dropped_queues) = 1;
+	suite_commit(suite);
+	buf_clear(&text);
+	suite_dump(suite, &text);
+	assert_null(memmem(text.ptr, text.len, "dedup queue=1", 13));
+	assert_non_null(memmem(text.ptr, text.len, "dedup queue=2", 13));
+	buf_fini(&text);
+}
+
 static void counts_are_sums_of_deltas(void **state)
 {
 	struct suite *suite = *state;
@@ -1313,6 +1353,7 @@ int conformance_run(struct factory *factory)
 		TEST(small_rows_are_put_replaced_and_dropped),
 		TEST(limits_are_put_replaced_and_dropped_with_their_permits),
 		TEST(penalties_stand_with_queues_and_groups),
+		TEST(dedup_keys_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),

@@ -115,6 +115,17 @@ struct permit_row { /* units of a limit that a holder outside has */
 	int64_t lease_ms;
 	bool gone;
 };
+struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
+	uint32_t queue;
+	struct str key;
+	uint64_t owner;
+	struct str owner_id;     /* the caller's, or empty */
+	uint64_t next;           /* the parked successor, or 0 */
+	struct str next_id;
+	int64_t until_us;        /* engine time when the key is free; 0: when the owner ends */
+	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
+	bool gone;               /* in a change-set: the row goes */
+};
 struct policy_row {
 	uint32_t number;         /* from 1 */
 	struct str json;         /* retry policy */

@@ -16,6 +16,7 @@ struct store_meta {
 	int64_t engine_us;     /* engine time of the last commit */
 	uint64_t last_uid;
 	uint64_t next_body;
+	uint32_t last_queue;  /* the highest number that a queue ever had */
 	int64_t created_us;
 };
 
@@ -58,8 +59,8 @@ struct far_page {
 	bool more;                    /* there may be more behind the last one */
 };
 
-/* Everything a restart needs, in this order: limits, permits, queues, groups, policies, counts, tokens, running operations, live
- * jobs. */
+/* Everything a restart needs, in this order: limits, permits, queues, groups, policies, counts, tokens, running operations, live jobs,
+ * dedup keys. */
 struct scan_visitor {
 	void *context;
 	enum err (*budget)(void *context, const struct budget_row *row);
@@ -73,6 +74,7 @@ struct scan_visitor {
 	enum err (*job)(void *context, const struct job_row *row); /* live ones, by uid */
 	/* Of a row with ROW_FAR only uid, queue, state, flags, priority and due_us: *whole asks for the rest, by `job`. NULL: all come whole. */
 	enum err (*far)(void *context, const struct job_row *row, bool *whole);
+	enum err (*dedup)(void *context, const struct dedup_row *row);
 };
 
 struct store_verbs {

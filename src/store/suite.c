@@ -318,6 +318,14 @@ static enum err text_operation(void *context, const struct operation_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_dedup(void *context, const struct dedup_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "dedup");
+	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -363,7 +371,8 @@ void suite_dump(struct suite *suite, struct buf *out)
 	struct buf text;
 	buf_init(&text, 64 << 20);
 	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
-		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job };
+		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job,
+		                        .dedup = text_dedup };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
+import tempfile
 
 import harness
-from harness import Daemon, check, equal, run, story
+from harness import Daemon, Skip, check, equal, run, story
 
 DEEP = "[" * 200 + "]" * 200
 
@@ -108,12 +110,36 @@ def start_fails(*arguments, code, says, store=None, env=None):
 
 
 @story
+def a_store_in_memory():
+    """A tmpfs is refused, in one line that says what to do, and no file is left; with --ephemeral it is used."""
+    if subprocess.run(["stat", "-f", "-c", "%T", "/dev/shm"], capture_output=True, check=False).stdout.strip() != b"tmpfs":
+        raise Skip("/dev/shm is no tmpfs here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        store = os.path.join(directory, "ruche.db")
+        start_fails("--listen", "127.0.0.1:0", store=store, code=78, says=["tmpfs", "--ephemeral", store])
+        equal(os.listdir(directory), [], "files left behind")
+        with Daemon(store=store) as ruche:
+            ruche.api.enqueue("memory")
+
+
+@story
+def a_port_of_its_own():
+    """Where port 0 was asked for, the log tells the port that was taken."""
+    with Daemon("--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0") as ruche:
+        ports = [int(line.rsplit(":", 1)[1]) for line in re.findall(r'"event":"listen","address":"([^"]*:\d+)"', ruche.log())]
+        check(len(ports) == 2 and 0 not in ports and len(set(ports)) == 2, f"ports: {ports}")
+        ruche.cli("queues", "--url", f"http://127.0.0.1:{ports[0]}")
+
+
+@story
 def a_daemon_that_cannot_start():
     """A locked store, a port in use, a newer store, a damaged one, typos in configuration: one line and an exit code."""
     with Daemon(tcp=True) as ruche:
         start_fails("--listen", "127.0.0.1:0", store=ruche.store, code=75, says=["in use by process", ruche.store])
         other = os.path.join(ruche.directory, "other.db")
-        start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[str(ruche.tcp)])
+        start_fails("--listen", f"127.0.0.1:{ruche.tcp}", store=other, code=71, says=[f"Cannot listen on 127.0.0.1:{ruche.tcp}: Address already in use."])
+        start_fails("--listen", "192.0.2.1:8420", store=other, code=78, says=["192.0.2.1:8420"])
+        equal([name for name in os.listdir(ruche.directory) if name.startswith("other")], [], "files of a daemon that could not listen")
         start_fails("--listn", "127.0.0.1:0", store=other, code=64, says=["listn", "listen"])
         start_fails("--http-body-bytes", "many", store=other, code=78, says=["http-body-bytes"])
         fresh = os.path.join(ruche.directory, "fresh.db")
@@ -121,6 +147,8 @@ def a_daemon_that_cannot_start():
             start_fails("--listen", "127.0.0.1:0", store=fresh, code=78, says=["RUCHE_ADMIN_TOKEN", "43 letters"], env={"RUCHE_ADMIN_TOKEN": token})
         start_fails("--deliver-proxy", "proxy.example:3128", store=fresh, code=78, says=["--deliver-proxy", "http://proxy.example:3128"])
         check(not os.path.exists(fresh), "a daemon that could not start left a store behind")
+        start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_HTTP_BODY_BYTES", "'many'"], env={"RUCHE_HTTP_BODY_BYTES": "many"})
+        start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_CONFIG", "no.conf"], env={"RUCHE_CONFIG": "/no/such/no.conf"})
         config = os.path.join(ruche.directory, "ruche.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write('[http]\nbody_byte = "4MiB"\n')

@@ -139,6 +139,23 @@ def work_runs_a_command(ruche):
 
 
 @story
+def work_hands_on_where_the_daemon_is(ruche):
+    """A command that calls ruche reaches the daemon, token and namespace that `work` was told by options; what it is told of the job is no
+    strange variable to a daemon that it starts, and a job around it does not shine through."""
+    api = ruche.api
+    api.post("/v1/jobs", {"queue": "first", "namespace": "tenant", "id": "a", "payload": 1})
+    script = 'ruche enqueue second "$(cat)" --id "$RUCHE_JOB_NAMESPACE-$RUCHE_JOB_ID-$RUCHE_JOB_NAME$RUCHE_JOB_OF_ANOTHER" >&2 && ruche config check'
+    with tempfile.TemporaryDirectory() as directory:
+        os.symlink(harness.options.ruche, os.path.join(directory, "ruche"))
+        elsewhere = {"RUCHE_URL": "http://127.0.0.1:1", "RUCHE_TOKEN": "rch_of_nobody", "RUCHE_NAMESPACE": "elsewhere", "RUCHE_JOB_OF_ANOTHER": "x",
+                     "RUCHE_EPHEMERAL": "false", "PATH": directory + ":" + os.environ["PATH"]}
+        ruche.cli("work", "first", "--drain", "--url", f"unix:{ruche.socket_path}", "--token", ruche.token, "--namespace", "tenant", "--", "sh", "-c", script, env=elsewhere)
+    done = api.get("/v1/queues/first/jobs/a?namespace=tenant")
+    equal((done["state"], done["result"]), ("completed", "configuration: fine"), "the first job")
+    equal(api.get("/v1/queues/second/jobs/tenant-a-?namespace=tenant")["state"], "waiting", "the second job")
+
+
+@story
 def work_keeps_its_lease_and_hands_back(ruche):
     """A job longer than its lease is not lost; SIGTERM after the grace hands it back without an attempt; a cancelled one is ended."""
     api = ruche.api
@@ -177,6 +194,98 @@ def errors_are_one_line(ruche):
 
 
 @story
+def words_that_are_nearly_right(ruche):
+    """A word too many, a misspelt second word, a type, a server that is no ruche: each is told with what was meant, and nothing hangs."""
+    with Receiver((200, {"Content-Type": "text/html"}, b"<html></html>")) as page:
+        for words, code, says in ((["jobs", "shwo", "x"], 64, "did you mean 'jobs show'?"), (["jobs", "frobnicate"], 64, "there are jobs list, "),
+                                  (["help", "queues", "sett"], 64, "did you mean 'queues set'?"), (["help", "jobs", "list", "x"], 64, "no command"),
+                                  (["events", "--type", "finished", "--count", "1"], 65, "types"), (["backup"], 64, "--to FILE is needed"),
+                                  (["jobs", "list", "--url", page.url], 76, "is it the right address?"), (["serve", "--listen", "nowhere"], 78, "--listen: 'nowhere'")):
+            ruche.cli(*words, status=code)
+            check(says in ruche.cli_errors, f"{words}: {says!r} is not in {ruche.cli_errors!r}")
+            equal(ruche.cli_errors.count("\n"), 1, f"lines of {words}")
+    store = os.path.join(ruche.directory, "copy.db")
+    ruche.cli("backup", "--store", ruche.store, "--to", store)
+    ruche.cli("backup", "--store", ruche.store, "--to", store, status=65)
+    check(f"ruche backup: --to: {store} exists" in ruche.cli_errors, ruche.cli_errors)
+    equal(ruche.cli("jobs", "retry", "--all", "--state", "failed"), b"no job matches\n", "a bulk change of nothing")
+
+
+@story
+def lists_go_on_where_they_ended(ruche):
+    """--cursor, as the page before said, brings the next page of jobs and of groups."""
+    for number in range(3):
+        ruche.api.enqueue("paged", number, id=f"p-{number}", group=f"g-{number}")
+    for words, row in ((["jobs", "list", "--queue", "paged", "--oldest"], r"p-\d"), (["queues", "groups", "paged"], r"g-\d")):
+        found, more = [], []
+        for _ in range(3):
+            found += re.findall(row, ruche.cli(*words, "--limit", "1", *more).decode())
+            more = re.findall(r"(--cursor) (\S+)", ruche.cli_errors)
+            more = list(more[0]) if more else []
+        equal([name[-1] for name in found], ["0", "1", "2"], f"rows of {words}")
+    api = ruche.api
+    equal(api.get("/v1/queues/paged/groups?limit=1&cursor=" + json.loads(ruche.cli("queues", "groups", "paged", "--limit", "1", "--json"))["next_cursor"])["groups"][0]["key"],
+          "g-1", "the API's own next page")
+
+
+@story
+def queues_show_the_keys_of_set(ruche):
+    """Each setting that `queues show` prints can be given back to `queues set`."""
+    ruche.cli("queues", "set", "shown", "concurrency=3", 'rate={"max":5,"per_ms":1000}')
+    text = ruche.cli("queues", "show", "shown").decode()
+    check("\nconcurrency " in text and "\nrate.max " in text, text)
+    before = ruche.api.get("/v1/queues/shown")["settings"]
+    settings = [f"{key}={value}" for key, value in re.findall(r"^(\S+) +(.*)$", text.split("SETTING")[1], re.MULTILINE) if value != "-"]
+    check(len(settings) > 15, f"settings: {settings}")
+    ruche.cli("queues", "set", "shown", *settings)
+    equal(ruche.api.get("/v1/queues/shown")["settings"], before, "settings that were given back")
+
+
+def on_a_terminal(ruche, *words):
+    """What a command writes to a terminal, both streams."""
+    try:
+        here, there = os.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal can be made here: {error}") from None
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    process = subprocess.Popen([harness.options.ruche, *words], stdin=there, stdout=there, stderr=there, close_fds=True,
+                               env={**env, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "TERM": "xterm"})
+    os.close(there)
+    text = b""
+    while True:
+        try:
+            piece = os.read(here, 65536)
+        except OSError:  # the other end is closed
+            piece = b""
+        if not piece:
+            break
+        text += piece
+    os.close(here)
+    equal(process.wait(60), 0, f"exit code of {words}: {text.decode(errors='replace')}")
+    return text.decode()
+
+
+@story
+def long_work_has_a_bar_on_a_terminal(ruche):
+    """Bulk changes, many lines and a backup draw a bar on a terminal and wipe it; elsewhere there is none. Results end with a line there."""
+    with tempfile.TemporaryDirectory() as directory:
+        lines = os.path.join(directory, "lines")
+        with open(lines, "w", encoding="utf-8") as file:
+            file.writelines(f'{{"n":{number}}}\n' for number in range(5000))
+        for words, says in ((["enqueue", "many", "--lines", "--file", lines], "5000 jobs enqueued into many"),
+                            (["jobs", "cancel", "--all", "--yes", "--queue", "many"], "cancelled 5000 jobs"),
+                            (["backup", "--store", ruche.store, "--to", os.path.join(directory, "copy.db")], "a copy of ")):
+            text = on_a_terminal(ruche, *words)
+            check(re.search(r"\r\x1b\[K\[=* *\] +\d+%", text), f"{words}: no bar in {text!r}")
+            check(re.search(r"\r\x1b\[K(?:\S+: )?" + says, text), f"{words}: the bar is not wiped: {text!r}")
+    ruche.cli("jobs", "retry", "--all", "--yes", "--queue", "many", "--id", "none")
+    equal(ruche.cli_errors, "", "a bar without a terminal")
+    uid = ruche.api.enqueue("one", {"a": 1})["uid"]
+    equal(on_a_terminal(ruche, "jobs", "show", uid, "--payload"), '{"a": 1}\r\n', "a payload on a terminal")
+    equal(ruche.cli("jobs", "show", uid, "--payload"), b'{"a": 1}', "a payload elsewhere")
+
+
+@story
 def bulk_from_the_command_line(ruche):
     """jobs retry --all follows the operation and says what it did."""
     api = ruche.api
@@ -193,10 +302,18 @@ def completion_and_man_pages(ruche):
     api = ruche.api
     api.enqueue("live-queue")
     script = ruche.cli("completion", "bash")
-    probe = script + b"\nCOMP_WORDS=(ruche jobs list --queue liv); COMP_CWORD=4; _ruche; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
-    done = subprocess.run(["bash"], input=probe, capture_output=True, env=env, check=True, timeout=60)
-    equal(done.stdout.decode().split(), ["live-queue"], "completed")
+    for words, wanted in (("jobs list --queue liv", ["live-queue"]), ("jobs exp", ["explain"]), ("config ", ["check", "print"]), ("completion f", ["fish"]), ("help tok", ["token"]),
+                          ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
+                          ("config check --log-level w", ["warn"]), ("jobs list --state fa", ["failed"])):
+        count = len(words.split(" "))
+        probe = script.decode() + f"\nCOMP_WORDS=(ruche {words} \"\"); COMP_CWORD={count}; _ruche; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+        done = subprocess.run(["bash"], input=probe.encode(), capture_output=True, env=env, check=True, timeout=60)
+        equal(done.stdout.decode().split(), wanted, f"completions of 'ruche {words}'")
+    for shell in ("zsh", "fish"):
+        if shutil.which(shell):
+            done = subprocess.run([shell, "-n"], input=ruche.cli("completion", shell), capture_output=True, check=False, timeout=60)
+            equal((done.returncode, done.stderr), (0, b""), f"the script of {shell}")
     with tempfile.TemporaryDirectory() as directory:
         ruche.cli("help", "--man", directory)
         pages = sorted(os.listdir(directory))
@@ -240,6 +357,17 @@ def events_can_be_followed(ruche):
     ruche.api.enqueue("ev", 1)
     lines = ruche.cli("events", "--after", "0", "--count", "1", "--json").splitlines()
     equal(json.loads(lines[0])["type"], "enqueued", "type")
+    job, token = ruche.api.claim_one("ev")
+    ruche.api.post(f"/v1/leases/{job['uid']}/progress", {"token": token, "progress": {"done": 3}})
+    ruche.api.fail(job["uid"], token, "the roof leaks")
+    words = ["events", "--queue", "ev", "--type", "progress", "--type", "retrying", "--after", "0", "--count", "2"]
+    text = ruche.cli(*words).decode().splitlines()
+    for line, kind, detail in zip(text, ("progress", "retrying"), ('"progress":{"done": 3}', "the roof leaks")):
+        check(re.match(rf"20\S+Z  {kind} +{job['uid']}  ev  ", line) and detail in line, f"the line of {kind}: {line!r}")
+        check(not line.endswith("}}"), f"a brace too many: {line!r}")
+    told = [json.loads(line) for line in ruche.cli(*words, "--json").splitlines()]
+    equal([event["type"] for event in told], ["progress", "retrying"], "types")
+    equal(told[0]["data"]["progress"], {"done": 3}, "the progress")
 
 
 if __name__ == "__main__":

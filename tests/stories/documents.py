@@ -2,6 +2,7 @@
 guide leave nothing out."""
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -52,6 +53,33 @@ def the_api_page_is_whole(ruche):
                for parameter in method.get("parameters", []) if parameter.get("in") == "query"}
     words = set(re.findall(r"[A-Za-z_0-9]+", page))
     equal(sorted(fields - words), [], "fields that docs/api.md does not name")
+
+
+@story
+def the_guide_knows_the_defaults(ruche):
+    """What docs/guide.md says of a queue's defaults is what a fresh queue has."""
+    with open(os.path.join(ROOT, "docs", "guide.md"), encoding="utf-8") as file:
+        page = file.read()
+    settings = ruche.api.put("/v1/queues/fresh", {})["settings"]
+    retry, http = settings["retry"], settings["http"]
+
+    def row(name, of, *values):
+        found = [line for line in re.findall(rf"^\| `{name}` .*$", page, re.MULTILINE) if any(value in line.split("|")[-2] for value in values)]
+        check(found, f"docs/guide.md: no row of `{name}` says that {of} is {' or '.join(values)} by default")
+
+    row("keep_completed", "it", json.dumps(settings["keep_completed"]))
+    equal({**settings["keep_completed"], "age_ms": 30 * 86400000}, settings["keep_failed"], "the same with 30 days")
+    row("max_attempts", "it", str(retry["max_attempts"]))
+    row("kind", "it", retry["kind"])
+    row("delay_ms", "it", f"{retry['delay_ms']:,}")
+    row("factor", "it", str(retry["factor"]))
+    row("max_delay_ms", "it", f"{retry['max_delay_ms']:,}")
+    row("jitter", "it", f"`{retry['jitter']}`, {retry['jitter_ratio']}")
+    row("method", "it", http["method"])
+    row("timeout_ms", "http.timeout_ms", f"{http['timeout_ms']:,}")
+    row("concurrency", "it", f"{settings['concurrency']}: no limit")
+    check(f"for `lease_ms` (the queue's {settings['lease_ms'] // 1000} s by default)" in page, "the lease")
+    check(f"more than `max_stalls` ({settings['max_stalls']})" in page, "stalls")
 
 
 @story

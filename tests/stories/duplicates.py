@@ -63,5 +63,40 @@ def keys_belong_to_their_token(ruche):
     equal(mine.states("keyed")["waiting"], 2, "waiting")
 
 
+@story
+def dedup_key_has_one_owner(ruche):
+    """A dedup key answers its owner until that one has ended; a kill in between changes nothing."""
+    api = ruche.api
+    first = api.enqueue("export", 1, dedup={"key": "sheet-1"}, id="first")
+    again = api.enqueue("export", 2, dedup={"key": "sheet-1"})
+    equal((again["uid"], again["id"], again["deduplicated"], again["state"]), (first["uid"], "first", True, "waiting"), "the owner")
+    key = {"Idempotency-Key": "dedup-1"}
+    body = {"queue": "export", "payload": 3, "dedup": {"key": "sheet-1"}}
+    equal(api.post("/v1/jobs", body, headers=key)["id"], "first", "id")
+    ruche.restart()
+    api = ruche.api
+    equal(api.post("/v1/jobs", body, headers=key)["id"], "first", "id of the replay")
+    equal(api.get("/v1/queues/export/dedup/sheet-1")["uid"], first["uid"], "owner")
+    job, token = api.claim_one("export")
+    kept = api.enqueue("export", 4, dedup={"key": "sheet-1", "keep_last": True})
+    equal(kept["state"], "parked", "state of the one that is kept")
+    api.complete(job["uid"], token)
+    equal(api.claim_one("export")[0]["payload"], 4, "payload of the one that was kept")
+    released = api.delete("/v1/queues/export/dedup/sheet-1").json
+    equal((released["count"], released["uid"]), (1, kept["uid"]), "released")
+    equal(api.get("/v1/queues/export/dedup/sheet-1"), {"key": "sheet-1", "count": 0}, "free")
+
+
+@story
+def dedup_is_refused_by_field(ruche):
+    """What makes no sense together is refused, with the field, and changes nothing."""
+    api = ruche.api
+    for dedup, field in [({"key": ""}, "dedup.key"), ({}, "dedup.key"), ({"key": "a", "extend": True}, "dedup.extend"),
+                         ({"key": "a", "replace": True, "reschedule": True}, "dedup.reschedule"),
+                         ({"key": "a", "max_wait_ms": 5}, "dedup.max_wait_ms"), ({"key": "a", "keep_last": True, "ttl_ms": 5}, "dedup.ttl_ms"),
+                         ({"key": "a", "ttl_ms": 0}, "dedup.ttl_ms")]:
+        api.refused("POST", "/v1/jobs", {"queue": "export", "dedup": dedup}, status=422, code="invalid_field", field=field)
+
+
 if __name__ == "__main__":
     run()

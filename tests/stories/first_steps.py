@@ -22,7 +22,7 @@ class Dev:
         self.process = subprocess.Popen([harness.options.ruche, "dev", "--listen", "127.0.0.1:0", *arguments], cwd=directory, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"})
         self.page, deadline = "", time.monotonic() + DEADLINE_S
-        while "/v1/events" not in self.page:
+        while "What the receiver gets:" not in self.page:
             check(time.monotonic() < deadline and self.process.poll() is None, f"it did not come up: {self.page}")
             if select.select([self.process.stdout], [], [], 1)[0]:
                 self.page += os.read(self.process.stdout.fileno(), 65536).decode()
@@ -38,17 +38,19 @@ def lines_to_paste():
     """Each curl line of `ruche dev`, one after the other, in a shell."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         dev = Dev(directory)
-        lines = re.findall(r"^  (curl .*)$", dev.page, re.MULTILINE)
-        check(len(lines) >= 8, f"lines to paste: {lines}")
-        answers = []
+        lines = re.findall(r"^  ((?:curl|\S*ruche) .*)$", dev.page, re.MULTILINE)
+        check(len(lines) >= 11, f"lines to paste: {lines}")
+        answers, env = [], {**os.environ, "NO_COLOR": "1"}
         for line in lines:
             if "/v1/events" in line:
                 line = line.replace("-sN", "-sN -m 1")
-            done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=60, check=False)
+            done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=60, check=False, env=env)
             check(done.returncode in ((0, 28) if "/v1/events" in line else (0,)), f"{line}: {done.stderr.decode()}")
             text = done.stdout.decode()
             check('"problem"' not in text and '"type":"urn:' not in text, f"{line}: {text}")
             answers.append(text)
+        check("warn" not in dev.page, f"`dev` warns of what it does itself: {dev.page}")
+        check('completed {"status":200' in answers[lines.index(next(line for line in lines if " enqueue hooks " in line))], "the job of `ruche enqueue --wait`")
         first = json.loads(next(answer for line, answer in zip(lines, answers) if line.endswith("/jobs/first")))
         equal(first["state"], "completed", "the job that curl worked on")
         url = re.search(r"http://127\.0\.0\.1:\d+", lines[0].split()[-1]).group(0)

@@ -26,6 +26,18 @@ def filters_and_pages(ruche):
 
 
 @story
+def created_is_one_instant(ruche):
+    """A claim, the job itself and the filters agree on when a job was created, to the millisecond."""
+    api = ruche.api
+    uids = [api.enqueue("instants", number)["uid"] for number in range(20)]
+    for uid, grant in zip(uids, api.claim("instants", max=20)["jobs"]):
+        created = api.job(uid)["created_at"]
+        equal(grant["created_at"], created, "of the claim")
+        check(uid in [job["uid"] for job in api.get(f"/v1/jobs?queue=instants&created_after={created}&limit=100")["jobs"]], "a job created at that instant")
+        check(uid not in [job["uid"] for job in api.get(f"/v1/jobs?queue=instants&created_before={created}&limit=100")["jobs"]], "a job not created before it")
+
+
+@story
 def search_in_errors(ruche):
     """Failed jobs are found by what their error says."""
     api = ruche.api

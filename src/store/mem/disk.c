@@ -68,6 +68,11 @@ static bool permit_same(const void *a, const void *b)
 	const struct permit_row *x = a, *y = b;
 	return x->budget == y->budget && x->token == y->token;
 }
+static bool dedup_same(const void *a, const void *b)
+{
+	const struct dedup_row *x = a, *y = b;
+	return x->queue == y->queue && str_eq(x->key, y->key);
+}
 static bool policy_same(const void *a, const void *b)
 {
 	return ((const struct policy_row *)a)->number == ((const struct policy_row *)b)->number;
@@ -391,6 +396,15 @@ static bool permit_is_of(const void *budget, const void *row)
 {
 	return ((const struct permit_row *)row)->budget == *(const uint32_t *)budget;
 }
+static bool dedup_is_of(const void *queue, const void *row)
+{
+	return ((const struct dedup_row *)row)->queue == *(const uint32_t *)queue;
+}
+static bool dedup_is_gone(const void *context, const void *row)
+{
+	(void)context;
+	return ((const struct dedup_row *)row)->gone;
+}
 static bool queue_is(const void *queue, const void *row)
 {
 	return ((const struct queue_row *)row)->number == *(const uint32_t *)queue;
@@ -525,6 +539,7 @@ static void disk_drop_queue(struct mem_disk *disk, uint32_t queue)
 	rows_remove_if(&disk->tables[MEM_QUEUES], queue_is, &queue);
 	rows_remove_if(&disk->tables[MEM_GROUPS], group_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_COUNTS], counts_are_of, &queue);
+	rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_of, &queue);
 }
 
 /* A limit that goes takes the permits of before; those that go with it by name, and those of a limit that came back, stand in their list. */
@@ -586,6 +601,8 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		disk_put_rows(disk, table, &prepared->tables[table]);
 	rows_remove_if(&disk->tables[MEM_BUDGETS], budget_is_gone, NULL);
 	rows_remove_if(&disk->tables[MEM_PERMITS], permit_is_gone, NULL);
+	if (cs->dedups.count)
+		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
 		disk_delete_range(disk, &cs->ranges.items[i]);
 	if (deletes) {
@@ -613,6 +630,9 @@ enum err disk_apply(struct mem_disk *disk, struct changeset *cs)
 		disk->meta.engine_us = cs->engine_us;
 		disk->meta.last_uid = cs->last_uid;
 		disk->meta.next_body = cs->next_body;
+		for (uint32_t i = 0; i < cs->queues.count; i++)
+			if (cs->queues.items[i].number > disk->meta.last_queue)
+				disk->meta.last_queue = cs->queues.items[i].number;
 		disk->wall_us = cs->wall_us;
 		if (!disk->meta.created_us)
 			disk->meta.created_us = cs->wall_us;

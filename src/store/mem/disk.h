@@ -15,6 +15,8 @@
 	X(BUDGETS, budgets, struct budget_row, budget_same, SLICE(struct budget_row, namespace_name) SLICE(struct budget_row, name)  \
 	  SLICE(struct budget_row, settings))                                                                                        \
 	X(PERMITS, permits, struct permit_row, permit_same, )                                                                        \
+	X(DEDUPS, dedups, struct dedup_row, dedup_same, SLICE(struct dedup_row, key) SLICE(struct dedup_row, owner_id)               \
+	  SLICE(struct dedup_row, next_id))                                                                                          \
 	X(POLICIES, policies, struct policy_row, policy_same, SLICE(struct policy_row, json))                                        \
 	X(TOKENS, tokens, struct token_row, token_same, SLICE(struct token_row, name) SLICE(struct token_row, hash)                  \
 	  SLICE(struct token_row, prefix) SLICE(struct token_row, scopes) SLICE(struct token_row, queues))                           \

@@ -257,7 +257,6 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 	SCAN(MEM_POLICIES, policy);
 	SCAN(MEM_COUNTS, counts);
 	SCAN(MEM_TOKENS, token);
-#undef SCAN
 	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count && !err; i++) {
 		const struct operation_row *row = disk_row(disk, MEM_OPERATIONS, i);
 		if (row->state == OPERATION_RUNNING || row->state == OPERATION_PAUSED)
@@ -276,6 +275,8 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 		if (!err && whole)
 			err = visitor->job(visitor->context, row);
 	}
+	SCAN(MEM_DEDUPS, dedup);
+#undef SCAN
 	return err;
 }
 

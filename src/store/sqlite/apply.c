@@ -325,7 +325,8 @@ static enum err apply_queue(struct apply *apply, const struct queue_row *row)
 	sql_bind_i64(stmt, 6, row->created_us);
 	sql_bind_u64(stmt, 7, row->version);
 	sql_bind_i64(stmt, 8, row->blocked_us);
-	return sql_run(stmt);
+	err = sql_run(stmt);
+	return err ? err : apply_number(apply, APPLY_QUEUE_NUMBER, row->number);
 }
 
 static enum err apply_group(struct apply *apply, enum apply_statement which, const struct group_row *row)
@@ -349,6 +350,8 @@ static enum err apply_drop_queue(struct apply *apply, uint32_t queue)
 	enum err err = apply_number(apply, APPLY_QUEUE_DELETE, queue);
 	if (!err)
 		err = apply_number(apply, APPLY_QUEUE_GROUPS_DELETE, queue);
+	if (!err)
+		err = apply_number(apply, APPLY_QUEUE_DEDUPS_DELETE, queue);
 	return err ? err : apply_number(apply, APPLY_QUEUE_COUNTS_DELETE, queue);
 }
 
@@ -429,6 +432,25 @@ static enum err apply_policies(struct apply *apply, const struct changeset *cs)
 		err = sql_run(stmt);
 	}
 	return err;
+}
+
+static enum err apply_dedup(struct apply *apply, const struct dedup_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, row->gone ? APPLY_DEDUP_DELETE : APPLY_DEDUP_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->queue);
+	sql_bind_text(stmt, 2, row->key);
+	if (!row->gone) {
+		sql_bind_u64(stmt, 3, row->owner);
+		sql_bind_str(stmt, 4, row->owner_id);
+		sql_bind_u64(stmt, 5, row->next);
+		sql_bind_str(stmt, 6, row->next_id);
+		sql_bind_i64(stmt, 7, row->until_us);
+		sql_bind_i64(stmt, 8, row->since_us);
+	}
+	return sql_run(stmt);
 }
 
 static enum err apply_events(struct apply *apply, const struct changeset *cs)
@@ -623,6 +645,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_jobs(apply, cs);
 	if (!err)
 		err = apply_events(apply, cs);
+	for (uint32_t i = 0; i < cs->dedups.count && !err; i++)
+		err = apply_dedup(apply, &cs->dedups.items[i]);
 	for (uint32_t i = 0; i < cs->tokens.count && !err; i++)
 		err = apply_token(apply, &cs->tokens.items[i]);
 	for (uint32_t i = 0; i < cs->operations.count && !err; i++)

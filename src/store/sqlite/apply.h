@@ -63,6 +63,7 @@
 	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
 	             " name = excluded.name, settings = excluded.settings, paused = excluded.paused, created_us = excluded.created_us,"    \
 	             " version = excluded.version, blocked_us = excluded.blocked_us")                                                      \
+	X(QUEUE_NUMBER, "UPDATE shard SET last_queue = max(last_queue, ?) WHERE id = 1")                                                   \
 	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
 	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
@@ -73,6 +74,10 @@
 	X(BUDGET_PERMITS_DELETE, "DELETE FROM permit WHERE budget = ?")                                                                    \
 	X(PERMIT_PUT, "INSERT OR REPLACE INTO permit (budget, token, units, lease_ms) VALUES (?, ?, ?, ?)")                                \
 	X(PERMIT_DELETE, "DELETE FROM permit WHERE budget = ? AND token = ?")                                                              \
+	X(QUEUE_DEDUPS_DELETE, "DELETE FROM dedup WHERE queue = ?")                                                                        \
+	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
+	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \
+	X(DEDUP_DELETE, "DELETE FROM dedup WHERE queue = ? AND key = ?")                                                                   \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
 	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")

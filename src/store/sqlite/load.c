@@ -310,6 +310,15 @@ static enum err scan_job(struct scan *scan, sqlite3_stmt *stmt)
 	return scan->visitor->job(scan->visitor->context, &row);
 }
 
+static enum err scan_dedup(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct dedup_row row = {
+		.queue = sql_u32(stmt, 0), .key = sql_str(stmt, 1), .owner = sql_u64(stmt, 2), .owner_id = sql_str(stmt, 3), .next = sql_u64(stmt, 4),
+		.next_id = sql_str(stmt, 5), .until_us = sql_i64(stmt, 6), .since_us = sql_i64(stmt, 7),
+	};
+	return scan->visitor->dedup(scan->visitor->context, &row);
+}
+
 static enum err scan_table(struct loader *loader, struct scan *scan, const char *sql, enum err (*visit)(struct scan *, sqlite3_stmt *))
 {
 	struct sql_statement statement = { sql, NULL };
@@ -338,6 +347,7 @@ enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
 		{ "SELECT * FROM token ORDER BY number", scan_token },
 		{ "SELECT * FROM operation WHERE state < 2 ORDER BY number", scan_operation },
 		{ "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live ORDER BY uid", scan_job },
+		{ "SELECT queue, key, owner, owner_id, next, next_id, until_us, since_us FROM dedup ORDER BY queue, key", scan_dedup },
 	};
 	_Static_assert(OPERATION_RUNNING == 0 && OPERATION_PAUSED == 1, "state < 2 is running or paused");
 	struct scan scan = { .visitor = visitor };

@@ -1,0 +1,202 @@
+// Operations of one tick become one POST /v1/batch. While batches are on their way, further operations gather: the slower the answers, the larger the
+// batches.
+import { randomUUID } from 'node:crypto';
+import { ProblemError, problemError, UnreachableError, type Problem } from './errors.js';
+import { sendPatiently, type Patience } from './patience.js';
+import type { Sender } from './sender.js';
+
+const OPS_MAX = 10_000;
+const BYTES_MAX = 1_000_000; // of UTF-16 units: a daemon takes bodies of 4 MiB unless told otherwise
+
+interface Pending {
+	readonly json: string;
+	readonly settle: (result: OpResult) => void;
+	readonly refuse: (error: Error) => void;
+	/** Sent before without hearing the outcome, and without a key: it may have been done. */
+	repeated: boolean;
+}
+
+/** One operation's answer, as it comes over the wire. @internal */
+export type OpResult = Record<string, unknown>;
+
+/** A claim that rides along with what is sent. @internal */
+export interface Rider {
+	/** The claim to add to a batch that is about to leave, or nothing. */
+	take(): RidingClaim | undefined;
+	/** What the claim brought. */
+	brought(claim: RidingClaim, answer: OpResult): void;
+	/** It was refused, or nobody knows. */
+	missed(claim: RidingClaim, error: unknown): void;
+}
+
+/** @internal */
+export interface RidingClaim {
+	readonly token: string;
+}
+
+/** @internal */
+export interface BatcherOptions {
+	readonly sender: Sender;
+	readonly address: string;
+	readonly timeoutMs: number;
+	readonly patience: Patience;
+	/** Batches on their way at once; 1 keeps all operations in order. */
+	readonly flights: number;
+	readonly rider?: Rider;
+	readonly signal?: AbortSignal;
+}
+
+/** An operation was refused after a try whose outcome nobody knows. @internal */
+export const REPEATED = Symbol('repeated');
+
+/** @internal */
+export class Batcher {
+	readonly #options: BatcherOptions;
+	#pending: Pending[] = [];
+	#flying = 0;
+	#scheduled = false;
+	#idle: (() => void)[] = [];
+
+	constructor(options: BatcherOptions) {
+		this.#options = options;
+	}
+
+	/** True while operations wait or are on their way. */
+	get busy(): boolean {
+		return this.#pending.length > 0 || this.#flying > 0;
+	}
+
+	/** Adds an operation. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
+	add(op: object): Promise<OpResult> {
+		return new Promise((settle, refuse) => {
+			this.#pending.push({ json: JSON.stringify(op), settle, refuse, repeated: false });
+			this.#schedule();
+		});
+	}
+
+	/** Resolves when nothing waits and nothing is on its way. */
+	idle(): Promise<void> {
+		return this.busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
+	}
+
+	#schedule(): void {
+		if (this.#scheduled || !this.#pending.length || this.#flying >= this.#options.flights)
+			return;
+		this.#scheduled = true;
+		setImmediate(() => {
+			this.#scheduled = false;
+			while (this.#pending.length && this.#flying < this.#options.flights)
+				void this.#fly(this.#next());
+		});
+	}
+
+	/** As many of the pending operations as one request takes. */
+	#next(): Pending[] {
+		let count = 0;
+		for (let bytes = 0; count < this.#pending.length && count < OPS_MAX; count++) {
+			bytes += this.#pending[count]!.json.length;
+			if (count && bytes > BYTES_MAX)
+				break;
+		}
+		return this.#pending.splice(0, count);
+	}
+
+	async #fly(ops: Pending[]): Promise<void> {
+		this.#flying++;
+		await this.#carry(ops, this.#options.rider?.take());
+		this.#flying--;
+		this.#schedule();
+		if (!this.busy)
+			for (const resolve of this.#idle.splice(0))
+				resolve();
+	}
+
+	/** Sends, and tells everybody the outcome. Never rejects. */
+	async #carry(ops: Pending[], claim?: RidingClaim): Promise<void> {
+		let results: OpResult[];
+		try {
+			results = claim ? await this.#sendWithClaim(ops, claim) : await this.#send(ops);
+		} catch (error) {
+			await this.#divide(ops, error as Error);
+			return;
+		}
+		ops.forEach((op, i) => {
+			const result = results[i] ?? {};
+			const problem = result['problem'] as Problem | undefined;
+			if (!problem)
+				op.settle(result);
+			else
+				op.refuse(Object.assign(problemError(problem), op.repeated ? { [REPEATED]: true } : {}));
+		});
+	}
+
+	/** A claim must not be repeated unseen, so a batch with one has no key and is tried once; then the rest goes by itself. */
+	async #sendWithClaim(ops: Pending[], claim: RidingClaim): Promise<OpResult[]> {
+		const { rider, sender, address, timeoutMs, signal } = this.#options;
+		const body = batchBody([...ops.map((op) => op.json), JSON.stringify(claim)]);
+		let results: OpResult[];
+		try {
+			const request = { method: 'POST' as const, path: '/v1/batch', body, claims: claim.token, timeoutMs, signal };
+			const answer = await sendPatiently(sender, request, address, { ms: 0, pauseMs: 0 });
+			results = (JSON.parse(answer.text) as { results: OpResult[] }).results;
+		} catch (error) {
+			rider!.missed(claim, error);
+			if (error instanceof ProblemError && error.status < 500)
+				throw error;
+			if (!(error instanceof UnreachableError && !error.mayHaveArrived))
+				for (const op of ops)
+					op.repeated = true;
+			return this.#send(ops);
+		}
+		const own = results.pop() ?? {};
+		const problem = own['problem'] as Problem | undefined;
+		if (problem)
+			rider!.missed(claim, problemError(problem));
+		else
+			rider!.brought(claim, own);
+		return results;
+	}
+
+	async #send(ops: Pending[]): Promise<OpResult[]> {
+		const { sender, address, timeoutMs, patience, signal } = this.#options;
+		const request = {
+			method: 'POST' as const, path: '/v1/batch', body: batchBody(ops.map((op) => op.json)), idempotencyKey: randomUUID(), timeoutMs, signal,
+		};
+		const answer = await sendPatiently(sender, request, address, patience);
+		return (JSON.parse(answer.text) as { results: OpResult[] }).results;
+	}
+
+	/** One bad operation makes the daemon refuse the whole body: nobody else shall suffer from it. */
+	async #divide(ops: Pending[], error: Error): Promise<void> {
+		const ours = error instanceof ProblemError && error.status < 500 && error.status !== 401 && error.status !== 429;
+		if (!ours || (ops.length === 1 && !/^ops\[1\]/.test(error.field ?? ''))) {
+			for (const op of ops)
+				op.refuse(ours ? withoutPlace(error) : error);
+			return;
+		}
+		const at = Number(/^ops\[(\d+)\]/.exec(error.field ?? '')?.[1] ?? NaN);
+		if (at < ops.length) {
+			ops[at]!.refuse(withoutPlace(error));
+			await this.#carry(ops.filter((_, i) => i !== at));
+			return;
+		}
+		if (at === ops.length) { // it was the claim that rode along
+			await this.#carry(ops);
+			return;
+		}
+		const half = ops.length >> 1;
+		await this.#carry(ops.slice(0, half));
+		await this.#carry(ops.slice(half));
+	}
+}
+
+function batchBody(ops: string[]): string {
+	return `{"ops":[${ops.join(',')}]}`;
+}
+
+/** The refusal as if the operation had been sent alone: `payload`, not `ops[3].payload`. */
+function withoutPlace(error: ProblemError): ProblemError {
+	const { title, status, code, detail, field } = error;
+	const own = field?.replace(/^ops\[\d+\]\.?(op$)?/, '');
+	return problemError({ type: `urn:ruche:problem:${code}`, title, status, code, detail, ...(own ? { field: own } : {}) }, error.retryAfterMs);
+}

@@ -1,0 +1,20 @@
+// The package: a client, a worker, and what they speak of.
+export { Ruche, type Stats } from './ruche.js';
+export type { RucheOptions } from './connection.js';
+export { Queue, type CallOptions, type QueueOptions } from './queue.js';
+export { EnqueuedJob, JobHandle, type JobChanged, type WaitOptions } from './job-handle.js';
+export type { Attempt, EnqueueOptions, Explanation, Job, JobFailure, JobFilter, JobState, JobView, NewJob } from './job.js';
+export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
+export { Group, type GroupSettings, type GroupView } from './group.js';
+export { EventStream, type EventOptions, type EventType, type RucheEvent } from './event-stream.js';
+export { Operation, type Action, type ActionArguments, type OperationView } from './operation.js';
+export { Worker, type Handler, type Handlers, type WorkerEvents, type WorkerOptions } from './worker.js';
+export type { JobContext } from './running-job.js';
+export { JobAbort, JobCancelled, JobTimedOut, LeaseLost, ShuttingDown } from './abort.js';
+export { NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError } from './verdict.js';
+export {
+	AccessError, BusyError, ConflictError, InvalidFieldError, InvalidPayloadError, JobEndedError, NotFoundError, PartlyRefusedError, ProblemError,
+	RucheError, StaleLeaseError, TimedOutError, UnreachableError, type Problem,
+} from './errors.js';
+export type { Schema, SchemaInput, SchemaIssue, SchemaOutput, SchemaResult } from './schema.js';
+export { currentTrace, withTrace, type Trace } from './trace.js';

@@ -1,0 +1,153 @@
+// One job, by its uid or by its id within a queue: to look at it, wait for it, change it.
+import type { Connection } from './connection.js';
+import { queryText } from './connection.js';
+import { JobEndedError, TimedOutError } from './errors.js';
+import type { Attempt, Explanation, JobState, JobView } from './job.js';
+import { fromWire } from './wording.js';
+
+const WAIT_MS = 60_000; // of one request that waits
+
+/** Names a job: its uid, or its id with the queue and the namespace. */
+export type JobName = { readonly uid: string } | { readonly queue: string; readonly namespace: string; readonly id: string };
+
+/** What a change made of a job. */
+export interface JobChanged {
+	readonly uid: string;
+	readonly state: JobState;
+}
+
+/** How long to wait, and what ends the wait early. */
+export interface WaitOptions {
+	/** Longest wait in milliseconds; without it there is none. */
+	timeoutMs?: number;
+	signal?: AbortSignal;
+}
+
+const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'expired']);
+
+/** A job to act on. Making one asks nothing of the daemon; every method does, and throws NotFoundError when there is no such job. */
+export class JobHandle<Payload = unknown, Result = unknown> {
+	readonly #connection: Connection;
+	readonly #name: JobName;
+
+	/** @internal */
+	constructor(connection: Connection, name: JobName) {
+		this.#connection = connection;
+		this.#name = name;
+	}
+
+	/** The job as it is now; with its payload and its result unless told otherwise. */
+	async get(options: { payload?: boolean; result?: boolean } = {}): Promise<JobView<Payload, Result>> {
+		const { payload = true, result = true } = options;
+		return fromWire(await this.#connection.call('GET', this.#path({ payload, result })));
+	}
+
+	/** Waits until the job has ended, however it ended. Throws TimedOutError. */
+	async ended(options: WaitOptions = {}): Promise<JobView<Payload, Result>> {
+		const until = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
+		for (;;) {
+			const waitMs = Math.max(0, Math.min(WAIT_MS, Math.ceil(until - performance.now())));
+			const wire = await this.#connection.call<{ state: string }>('GET', this.#path({ wait_ms: waitMs, payload: true, result: true }), {
+				waits: true, timeoutMs: waitMs + this.#connection.timeoutMs, ...(options.signal ? { signal: options.signal } : {}),
+			});
+			const job = fromWire<JobView<Payload, Result>>(wire);
+			if (FINAL.has(job.state))
+				return job;
+			if (performance.now() >= until)
+				throw new TimedOutError(`job '${job.id}' of queue '${job.queue}' has not ended within ${options.timeoutMs} ms: it is ${job.state}`);
+		}
+	}
+
+	/** Waits for the job's result. Throws JobEndedError when it ended without one, and TimedOutError. */
+	async result(options: WaitOptions = {}): Promise<Result> {
+		const job = await this.ended(options);
+		if (job.state !== 'completed')
+			throw new JobEndedError(job);
+		return job.result as Result;
+	}
+
+	/** Why is it not running? */
+	async explain(): Promise<Explanation> {
+		return fromWire(await this.#connection.call('GET', `/v1/jobs/${await this.#uid()}/explain`));
+	}
+
+	/** What was tried, oldest first. */
+	async* attempts(): AsyncGenerator<Attempt, void, void> {
+		yield* this.#connection.pages<Attempt>(`/v1/jobs/${await this.#uid()}/attempts`, {}, 'attempts');
+	}
+
+	/** What its handlers logged, oldest first. */
+	async* logs(): AsyncGenerator<{ readonly at: string; readonly line: string; readonly attempt: number }, void, void> {
+		yield* this.#connection.pages(`/v1/jobs/${await this.#uid()}/logs`, {}, 'logs');
+	}
+
+	/** Cancels it; a running one is asked to stop. Throws ConflictError when it has ended. */
+	cancel(reason?: string): Promise<JobChanged> {
+		return this.#change({ op: 'cancel', ...(reason === undefined ? {} : { reason }) });
+	}
+
+	/** Runs a job that has ended again, its attempts counted from zero; with another payload if one is given. */
+	retry(options: { payload?: Payload; delayMs?: number } = {}): Promise<JobChanged> {
+		const { payload, delayMs } = options;
+		return this.#change({ op: 'retry', ...(payload === undefined ? {} : { payload }), ...(delayMs === undefined ? {} : { delay_ms: delayMs }) });
+	}
+
+	/** A delayed job runs now. */
+	promote(): Promise<JobChanged> {
+		return this.#change({ op: 'promote' });
+	}
+
+	/** 0 runs first, up to 2,097,151. Of a waiting or delayed job. */
+	reprioritise(priority: number): Promise<JobChanged> {
+		return this.#change({ op: 'reprioritise', priority });
+	}
+
+	/** Into another queue, of the same namespace unless told otherwise. Its id stays that of the first queue. */
+	async move(queue: string, options: { namespace?: string; delayMs?: number } = {}): Promise<JobChanged> {
+		const namespace = options.namespace ?? ('namespace' in this.#name ? this.#name.namespace : this.#connection.namespace);
+		const delay = options.delayMs === undefined ? {} : { delay_ms: options.delayMs };
+		return this.#connection.operate({ op: 'move', uid: await this.#uid(), queue, namespace, ...delay });
+	}
+
+	/** Deletes it with all that is kept of it. Throws ConflictError while it runs. */
+	async delete(): Promise<void> {
+		await this.#change({ op: 'delete' });
+	}
+
+	#change(op: object): Promise<JobChanged> {
+		return this.#connection.operate({ ...op, ...this.#name });
+	}
+
+	#path(query: Record<string, unknown>): string {
+		const name = this.#name;
+		if ('uid' in name)
+			return `/v1/jobs/${name.uid}${queryText(query)}`;
+		return `/v1/queues/${encodeURIComponent(name.queue)}/jobs/${encodeURIComponent(name.id)}${queryText({ ...query, namespace: name.namespace })}`;
+	}
+
+	async #uid(): Promise<string> {
+		return 'uid' in this.#name ? this.#name.uid : (await this.#connection.call<{ uid: string }>('GET', this.#path({}))).uid;
+	}
+}
+
+/** A job that was just enqueued. */
+export class EnqueuedJob<Payload = unknown, Result = unknown> extends JobHandle<Payload, Result> {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string;
+	/** The state at that moment. */
+	readonly state: JobState;
+	/** The id was there: this is the first job, nothing was added. */
+	readonly duplicate: boolean;
+
+	/** @internal */
+	constructor(connection: Connection, queue: string, wire: { uid: string; id: string; state: JobState; duplicate: boolean }) {
+		super(connection, { uid: wire.uid });
+		this.uid = wire.uid;
+		this.id = wire.id;
+		this.queue = queue;
+		this.state = wire.state;
+		this.duplicate = wire.duplicate;
+	}
+}
+

@@ -1,0 +1,168 @@
+// What is known of a job: what a producer says of it, what the daemon answers, what a handler gets.
+import type { HttpTarget, RetryPolicy } from './settings.js';
+import type { Trace } from './trace.js';
+
+export type JobState = 'waiting' | 'delayed' | 'active' | 'waiting_children' | 'parked' | 'completed' | 'failed' | 'cancelled' | 'expired';
+
+/** How a job is to be run. All of it may be left out. */
+export interface EnqueueOptions {
+	/** Your own id, unique within the queue while the job is kept (1 to 512 bytes): enqueueing it again answers the first job. */
+	id?: string;
+	/** What kind of job: to filter by, and to choose a handler by. */
+	name?: string;
+	/** Jobs of a group share limits and are served in turn with other groups. */
+	group?: string;
+	/** 0 runs first (default), up to 2,097,151. */
+	priority?: number;
+	/** Not before so many milliseconds from now. Not with `runAt`. */
+	delayMs?: number;
+	/** Not before this instant of the wall clock: a Date, or RFC 3339. */
+	runAt?: Date | string;
+	/** First in line of its priority instead of last. */
+	lifo?: boolean;
+	/** Attempts in all; the policy's when left out. */
+	maxAttempts?: number;
+	retry?: RetryPolicy;
+	/** Longest run of one attempt, in milliseconds. */
+	timeoutMs?: number;
+	/** Not started within so many milliseconds after it could: it ends as `expired`. */
+	ttlMs?: number;
+	/** At most 32, to find it by. */
+	tags?: string[];
+	/** Trace context; taken from where the caller is when left out (see `Trace`). null: none. */
+	trace?: Trace | null;
+	/** Its own HTTP target; only in a queue whose target is http. */
+	http?: HttpTarget;
+}
+
+/** A job for `enqueueMany`: its options and its payload. */
+export interface NewJob<Payload> extends EnqueueOptions {
+	payload: Payload;
+}
+
+/** What went wrong in an attempt. */
+export interface JobFailure {
+	readonly type?: string;
+	readonly message?: string;
+	readonly stack?: string;
+}
+
+/** A job as the daemon knows it. Instants are RFC 3339 in UTC with milliseconds. */
+export interface JobView<Payload = unknown, Result = unknown> {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string;
+	readonly namespace: string;
+	readonly name: string | null;
+	readonly group: string | null;
+	readonly state: JobState;
+	/** Why an ended job is as it is: `success`, `filtered`, `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`. */
+	readonly outcome: string | null;
+	readonly cancelRequested: boolean;
+	readonly priority: number;
+	readonly lifo: boolean;
+	/** Times given out. */
+	readonly attemptsStarted: number;
+	/** Attempts that ended, well or not, since the last retry by hand. */
+	readonly attemptsMade: number;
+	/** The job's own; 0: the queue's. */
+	readonly maxAttempts: number;
+	readonly stalls: number;
+	readonly fence: number;
+	readonly timeoutMs: number;
+	readonly ttlMs: number;
+	readonly createdAt: string;
+	readonly dueAt: string | null;
+	readonly startedAt: string | null;
+	readonly finishedAt: string | null;
+	readonly worker: string | null;
+	readonly tags: readonly string[];
+	readonly trace: Trace | null;
+	readonly http: HttpTarget | null;
+	readonly progress: unknown;
+	readonly error: JobFailure | null;
+	readonly payloadBytes: number;
+	readonly payloadEdited: boolean;
+	readonly resultBytes: number;
+	/** Where asked for. */
+	readonly payload?: Payload;
+	readonly originalPayload?: Payload;
+	readonly result?: Result;
+}
+
+/** What a handler gets: the job under its lease. Spans are in milliseconds. */
+export interface Job<Payload = unknown> {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string;
+	readonly namespace: string;
+	readonly name: string | null;
+	readonly group: string | null;
+	/** As the schema made it, if there is one. */
+	readonly payload: Payload;
+	readonly tags: readonly string[];
+	readonly trace: Trace | null;
+	readonly createdAt: string;
+	/** 1 for the first. */
+	readonly attempt: number;
+	/** Attempts that ended before this one. */
+	readonly attemptsMade: number;
+	readonly maxAttempts: number;
+	/** Leases lost before. */
+	readonly stalls: number;
+	readonly priority: number;
+	/** Grows with every grant of the job: hand it on, so that other systems can refuse late writers. */
+	readonly fence: number;
+	readonly leaseMs: number;
+	/** 0: none. */
+	readonly timeoutMs: number;
+}
+
+/** Why a job is not running. */
+export interface Explanation {
+	readonly uid: string;
+	readonly state: JobState;
+	/** `ready`, `no_worker`, `queue_paused`, `group_rate`, … */
+	readonly code: string;
+	/** In words. */
+	readonly text: string;
+	/** When that ends by itself. */
+	readonly untilAt: string | null;
+	/** Jobs of its group before it, about. */
+	readonly ahead: number;
+	readonly active: number;
+	readonly limit: number;
+	readonly worker: string | null;
+}
+
+/** One attempt at a job. */
+export interface Attempt {
+	readonly number: number;
+	readonly fence: number;
+	readonly startedAt: string;
+	readonly finishedAt: string | null;
+	readonly tookMs: number | null;
+	/** The state that the job took. */
+	readonly next: JobState | null;
+	readonly retryAt: string | null;
+	readonly worker: string | null;
+	readonly error: JobFailure | null;
+	readonly exchange: unknown;
+}
+
+/** Which jobs of a queue. */
+export interface JobFilter {
+	state?: JobState | JobState[];
+	name?: string;
+	group?: string;
+	tag?: string;
+	/** The caller's id, or its beginning followed by `*`. */
+	id?: string;
+	/** Text in the error. */
+	error?: string;
+	createdAfter?: Date | string;
+	createdBefore?: Date | string;
+	finishedAfter?: Date | string;
+	finishedBefore?: Date | string;
+	order?: 'newest' | 'oldest';
+}

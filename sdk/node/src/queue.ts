@@ -1,0 +1,172 @@
+// A queue as its producers and operators see it.
+import type { Connection } from './connection.js';
+import { queryText } from './connection.js';
+import { unlessAborted } from './delay.js';
+import { PartlyRefusedError, problemError, type Problem } from './errors.js';
+import { EventStream, type EventOptions } from './event-stream.js';
+import { Group, type GroupView } from './group.js';
+import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob } from './job.js';
+import { EnqueuedJob, JobHandle } from './job-handle.js';
+import { validated, type Schema } from './schema.js';
+import type { QueueSettings, QueueStats } from './settings.js';
+import { producing, type Trace } from './trace.js';
+import { fromWire, toWire } from './wording.js';
+
+/** How this program uses a queue. */
+export interface QueueOptions<Payload = any, Parsed = any> {
+	/** Default: the client's. */
+	namespace?: string;
+	/** Any Standard Schema (zod, valibot, arktype, …). `enqueue` checks payloads by it and sends them as given; the worker's handler gets what it makes of them. */
+	schema?: Schema<Payload, Parsed>;
+	/** For every job that says nothing else. */
+	defaults?: Omit<EnqueueOptions, 'id' | 'trace' | 'runAt'>;
+}
+
+/** What concerns one call of `enqueue`. */
+export interface CallOptions {
+	/** The same key on each repeat makes one job; kept for a day. The SDK repeats by itself with a key of its own: this is for programs that repeat. */
+	idempotencyKey?: string;
+	/** Stops waiting for the answer; the job may have been made. */
+	signal?: AbortSignal;
+}
+
+type Enqueued = { uid: string; id: string; state: JobState; duplicate: boolean };
+
+/** A queue. Making one asks nothing of the daemon: the queue itself is made by its first job. `Parsed`: what handlers get, with a schema. */
+export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
+	readonly name: string;
+	readonly namespace: string;
+	readonly schema: Schema<Payload, Parsed> | undefined;
+	readonly #connection: Connection;
+	readonly #defaults: EnqueueOptions;
+	/** Only for the compiler: what jobs of this queue result in. */
+	declare readonly '~result'?: Result;
+
+	/** @internal */
+	constructor(connection: Connection, name: string, options: QueueOptions<Payload, Parsed> = {}) {
+		this.name = name;
+		this.namespace = options.namespace ?? connection.namespace;
+		this.schema = options.schema;
+		this.#connection = connection;
+		this.#defaults = options.defaults ?? {};
+	}
+
+	/**
+	 * Adds a job: resolves when it is on disk. Calls of one tick leave in one request, and a repeat after a lost connection makes no second job.
+	 * Throws InvalidPayloadError, InvalidFieldError, AccessError, BusyError, UnreachableError (within 2 s unless `patienceMs` says otherwise).
+	 */
+	async enqueue(payload: Payload, options: EnqueueOptions & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>> {
+		const { idempotencyKey, signal, ...own } = options;
+		signal?.throwIfAborted();
+		this.#connection.check();
+		if (this.schema)
+			await validated(this.schema, payload, this.name);
+		const made = await producing(this.name, (trace) => {
+			const job = this.#wireJob({ ...own, payload }, trace);
+			const sent = idempotencyKey === undefined
+				? this.#connection.operate<Enqueued>({ op: 'enqueue', ...job })
+				: this.#connection.call<Enqueued>('POST', '/v1/jobs', { body: job, idempotencyKey });
+			return unlessAborted(sent, signal);
+		});
+		return new EnqueuedJob(this.#connection, this.name, made);
+	}
+
+	/**
+	 * Adds many jobs (at most 20,000) in one request. With `atomic`, all or none: throws the first refusal, whose `field` says which job. Otherwise each
+	 * stands alone, and PartlyRefusedError tells what became of each when some were refused.
+	 */
+	async enqueueMany(jobs: readonly NewJob<Payload>[], options: { atomic?: boolean } & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>[]> {
+		const { atomic = false, idempotencyKey = crypto.randomUUID(), signal } = options;
+		if (!jobs.length)
+			return [];
+		if (this.schema)
+			await Promise.all(jobs.map((job) => validated(this.schema!, job.payload, this.name)));
+		const { results } = await producing(this.name, (trace) => this.#connection.call<{ results: (Enqueued & { problem?: Problem })[] }>('POST', '/v1/jobs', {
+			body: { jobs: jobs.map((job) => this.#wireJob(job, trace)), atomic }, idempotencyKey, ...(signal ? { signal } : {}),
+		}));
+		const made = results.map((result) => result.problem ? problemError(result.problem) : new EnqueuedJob<Payload, Result>(this.#connection, this.name, result));
+		if (made.some((one) => one instanceof Error))
+			throw new PartlyRefusedError(made as never);
+		return made as EnqueuedJob<Payload, Result>[];
+	}
+
+	/** A job by its id (the caller's, or the uid when it had none). */
+	job(id: string): JobHandle<Payload, Result> {
+		return new JobHandle(this.#connection, { queue: this.name, namespace: this.namespace, id });
+	}
+
+	/** A job as it is now, with payload and result. Throws NotFoundError. */
+	get(id: string): Promise<JobView<Payload, Result>> {
+		return this.job(id).get();
+	}
+
+	/** Jobs that match, page after page as they are read. */
+	jobs(filter: JobFilter = {}): AsyncGenerator<JobView<Payload, Result>, void, void> {
+		return this.#connection.pages('/v1/jobs', { ...this.#where, ...filter, limit: 500 }, 'jobs');
+	}
+
+	/** How many jobs match. */
+	async count(filter: JobFilter = {}): Promise<number> {
+		return (await this.#connection.call<{ count: number }>('GET', `/v1/jobs/count${queryText({ ...this.#where, ...filter })}`)).count;
+	}
+
+	/** Counts, rates, percentiles, settings. Throws NotFoundError when there is no such queue yet. */
+	async stats(): Promise<QueueStats> {
+		return fromWire(await this.#connection.call('GET', this.#path('/stats')));
+	}
+
+	/** Changes what is said and leaves the rest; makes the queue if there is none. */
+	async configure(settings: QueueSettings): Promise<QueueStats> {
+		return fromWire(await this.#connection.call('PATCH', this.#path(''), { body: toWire(settings) }));
+	}
+
+	/** Starts no more jobs; those that run go on. */
+	async pause(): Promise<void> {
+		await this.#connection.operate({ op: 'queue_pause', queue: this.name, namespace: this.namespace });
+	}
+
+	async resume(): Promise<void> {
+		await this.#connection.operate({ op: 'queue_resume', queue: this.name, namespace: this.namespace });
+	}
+
+	/** Deletes an empty queue with its settings. Throws ConflictError while it has jobs. */
+	async delete(): Promise<void> {
+		await this.#connection.operate({ op: 'queue_delete', queue: this.name, namespace: this.namespace });
+	}
+
+	/** Groups that have jobs, settings or a pause. */
+	groups(): AsyncGenerator<GroupView, void, void> {
+		return this.#connection.pages(`/v1/queues/${encodeURIComponent(this.name)}/groups`, { namespace: this.namespace, limit: 500 }, 'groups');
+	}
+
+	/** A group by its key. */
+	group(key: string): Group {
+		return new Group(this.#connection, this.#where, key);
+	}
+
+	/** What happens in this queue, from now on or from `after` on; goes on by itself after a lost connection. */
+	events(options: Omit<EventOptions, 'queue' | 'namespace'> = {}): EventStream {
+		return new EventStream(this.#connection, { ...options, queue: this.name, namespace: this.namespace });
+	}
+
+	get #where(): { queue: string; namespace: string } {
+		return { queue: this.name, namespace: this.namespace };
+	}
+
+	#path(rest: string): string {
+		return `/v1/queues/${encodeURIComponent(this.name)}${rest}${queryText({ namespace: this.namespace })}`;
+	}
+
+	#wireJob(job: NewJob<Payload>, found: Trace | undefined): Record<string, unknown> {
+		const { payload, trace = this.#connection.trace?.() ?? found, ...options } = job;
+		const wire = toWire({ ...this.#defaults, ...options }) as Record<string, unknown>;
+		wire['queue'] = this.name;
+		if (this.namespace !== 'default')
+			wire['namespace'] = this.namespace;
+		if (payload !== undefined)
+			wire['payload'] = payload;
+		if (trace)
+			wire['trace'] = trace;
+		return wire;
+	}
+}

@@ -1,0 +1,178 @@
+// One job in a worker's hands, from its grant until its outcome is on disk.
+import { JobCancelled, JobTimedOut, LeaseLost, type JobAbort } from './abort.js';
+import type { Batcher, OpResult } from './batcher.js';
+import { RucheError } from './errors.js';
+import type { Job, JobFailure } from './job.js';
+import { NonRetryableError, RetryAfterError, SnoozeError } from './verdict.js';
+import type { Wire } from './wire.js';
+
+const LOG_LINE_BYTES = 8_192;
+const PROGRESS_BYTES = 16_384;
+const TIMER_MAX_MS = 2_147_483_647;
+const HEAD_START_MS = 500;
+const ERROR_TEXT_MAX = 16_384; // characters; the daemon keeps 16 KiB
+
+/** What a handler gets beside the job. */
+export interface JobContext {
+	/** Fires when the work is in vain or must end: `signal.reason` is a JobCancelled, JobTimedOut, LeaseLost or ShuttingDown. Hand it to `fetch` and the like. */
+	readonly signal: AbortSignal;
+	/** Keeps a line (at most 8 KiB, cut beyond) with the job. Returns at once; the lines are on disk before the job's outcome is. */
+	log(line: string): void;
+	/** Keeps how far the job is: any JSON up to 16 KiB, the last one counts. Returns at once. Throws RangeError when it is larger. */
+	progress(value: unknown): void;
+	/** There was nothing to do: if the handler returns, the job is completed with the outcome `filtered` instead of `success`. */
+	filtered(): void;
+}
+
+/** How an attempt ended, as it was told to the daemon. @internal */
+export type Outcome = 'completed' | 'failed' | 'snoozed' | 'released';
+
+/** @internal */
+export class RunningJob<Payload> implements JobContext {
+	readonly job: Job<Payload>;
+	readonly #controller = new AbortController();
+	readonly #token: string;
+	readonly #outbox: Batcher;
+	readonly #wire: Wire;
+	readonly #timer: NodeJS.Timeout | undefined;
+	readonly #onNote: (error: Error) => void;
+	readonly #begun = performance.now();
+	#ended = false;
+	#filtered = false;
+
+	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, onNote: (error: Error) => void) {
+		this.job = job;
+		this.#token = token;
+		this.#outbox = outbox;
+		this.#wire = wire;
+		this.#onNote = onNote;
+		this.log = this.log.bind(this);
+		this.progress = this.progress.bind(this);
+		this.filtered = this.filtered.bind(this);
+		wire.listen(job.uid, job.fence, {
+			cancelled: () => this.abort(new JobCancelled()),
+			lost: (detail) => this.abort(this.#late() ? new JobTimedOut(job.timeoutMs) : new LeaseLost(detail)),
+		});
+		if (job.timeoutMs > 0)
+			this.#timer = setTimeout(() => this.abort(new JobTimedOut(job.timeoutMs)), Math.min(job.timeoutMs, TIMER_MAX_MS)).unref();
+	}
+
+	get signal(): AbortSignal {
+		return this.#controller.signal;
+	}
+
+	/** Why the signal fired, if it did. */
+	get aborted(): JobAbort | undefined {
+		return this.signal.reason as JobAbort | undefined;
+	}
+
+	abort(reason: JobAbort): void {
+		if (!this.#ended)
+			this.#controller.abort(reason);
+	}
+
+	/** The handler is through, or nobody listens to it any more: the signal stays as it is, notes are dropped. */
+	end(): void {
+		this.#ended = true;
+		clearTimeout(this.#timer);
+	}
+
+	log(line: string): void {
+		this.#note({ op: 'log', line: cutBytes(String(line), LOG_LINE_BYTES) });
+	}
+
+	progress(value: unknown): void {
+		const bytes = Buffer.byteLength(JSON.stringify(value) ?? 'null');
+		if (bytes > PROGRESS_BYTES)
+			throw new RangeError(`progress is at most ${PROGRESS_BYTES} bytes of JSON, not ${bytes}`);
+		this.#note({ op: 'progress', progress: value ?? null }, (answer) => {
+			if (answer['cancel_requested'])
+				this.abort(new JobCancelled());
+		});
+	}
+
+	filtered(): void {
+		this.#filtered = true;
+	}
+
+	/** Tells the daemon what the handler returned. Rejects with its refusal. */
+	async complete(result: unknown): Promise<Outcome> {
+		await this.#say({ op: 'complete', result: result ?? null, ...(this.#filtered ? { filtered: true } : {}) });
+		return 'completed';
+	}
+
+	/** Tells the daemon what the handler threw. Rejects with its refusal. */
+	async fail(error: unknown): Promise<Outcome> {
+		if (error instanceof SnoozeError) {
+			await this.#say({ op: 'snooze', delay_ms: error.ms });
+			return 'snoozed';
+		}
+		await this.#say({ op: 'fail', error: failure(error), verdict: verdict(error) });
+		return 'failed';
+	}
+
+	/** Hands the job back: it costs nothing. */
+	async release(): Promise<Outcome> {
+		await this.#say({ op: 'release' });
+		return 'released';
+	}
+
+	/** No more heartbeats. */
+	drop(): void {
+		this.#wire.drop(this.job.uid, this.job.fence);
+	}
+
+	/** Did the daemon end the attempt for its time? Its clock began with the grant, a little before ours, and its heartbeat may tell before our timer. */
+	#late(): boolean {
+		const { timeoutMs } = this.job;
+		return timeoutMs > 0 && performance.now() - this.#begun >= timeoutMs - Math.max(HEAD_START_MS, timeoutMs / 20);
+	}
+
+	#say(op: object): Promise<OpResult> {
+		return this.#outbox.add({ ...op, uid: this.job.uid, token: this.#token, fence: this.job.fence });
+	}
+
+	#note(op: object, answered?: (answer: OpResult) => void): void {
+		if (!this.#ended && this.aborted?.kind !== 'lease_lost')
+			this.#say(op).then(answered, this.#onNote);
+	}
+}
+
+function verdict(error: unknown): string | { delay_ms: number } {
+	if (error instanceof NonRetryableError || (error instanceof RucheError && error.code === 'invalid_payload'))
+		return 'final';
+	return error instanceof RetryAfterError ? { delay_ms: error.ms } : 'policy';
+}
+
+/** What is told of an error: never so much that the telling fails. */
+function failure(error: unknown): JobFailure {
+	if (!(error instanceof Error))
+		return { type: 'Error', message: text(error) };
+	return {
+		type: cutBytes(text(error.name || 'Error'), 255), message: text(error.message).slice(0, ERROR_TEXT_MAX),
+		...(error.stack ? { stack: text(error.stack).slice(0, ERROR_TEXT_MAX) } : {}),
+	};
+}
+
+function text(value: unknown): string {
+	try {
+		return wellFormed(typeof value === 'string' ? value : typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
+	} catch {
+		return Object.prototype.toString.call(value);
+	}
+}
+
+/** Halves of characters are no UTF-8, and NUL is refused: both become U+FFFD. */
+function wellFormed(value: string): string {
+	return Buffer.from(value, 'utf8').toString('utf8').replaceAll('\0', '\uFFFD');
+}
+
+function cutBytes(value: string, max: number): string {
+	const whole = wellFormed(value);
+	if (Buffer.byteLength(whole) <= max)
+		return whole;
+	let end = Math.min(whole.length, max);
+	while (Buffer.byteLength(whole.slice(0, end)) > max - 3)
+		end -= Math.max(1, (Buffer.byteLength(whole.slice(0, end)) - max + 3) >> 2);
+	return `${wellFormed(whole.slice(0, end)).replace(/\uFFFD$/, '')}…`;
+}

@@ -1,0 +1,112 @@
+// The worker thread of a client, seen from the main thread: carries the workers' requests, keeps their leases alive while the main thread is busy,
+// and tells of cancelled jobs and lost leases.
+import { Worker as Thread } from 'node:worker_threads';
+import type { Address } from './address.js';
+import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
+import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
+
+/** What a worker wants to hear of its leases. @internal */
+export interface LeaseListener {
+	cancelled(): void;
+	lost(detail: string): void;
+}
+
+interface Waiting {
+	readonly resolve: (answer: Answer) => void;
+	readonly reject: (error: Error) => void;
+	readonly unhook: () => void;
+}
+
+/** @internal */
+export class Wire implements Sender {
+	readonly #thread: Thread;
+	readonly #waiting = new Map<number, Waiting>();
+	readonly #leases = new Map<string, LeaseListener>();
+	#numbers = 0;
+	#closed = false;
+
+	constructor(address: Address, headers: Record<string, string>, heartbeatMs: number) {
+		const { secure, hostname, port, socketPath, prefix } = address;
+		const where = socketPath ? { socketPath } : { hostname: hostname!, port: port! };
+		const workerData: WireData = { secure, where, prefix, headers, heartbeatMs };
+		// `__name`: some bundlers wrap functions in it
+		const source = `const __name = (f) => f; (${wireThread.toString()})(require('node:worker_threads'), require('node:http'), require('node:https'));`;
+		this.#thread = new Thread(source, { eval: true, workerData, name: 'ruche-wire', execArgv: [], stdin: false });
+		this.#thread.on('message', (report: WireReport) => this.#heard(report));
+		this.#thread.on('error', (error) => this.#ended(error));
+		this.#thread.on('exit', () => this.#ended(new Error('the thread has ended')));
+	}
+
+	/** Sends a POST. With `claims`, the leases of the jobs in the answer are kept until they are dropped. */
+	send(request: Request): Promise<Answer> {
+		return new Promise((resolve, reject) => {
+			const { signal } = request;
+			if (this.#closed || signal?.aborted) {
+				reject(signal?.aborted ? signal.reason as Error : new Broken('refused', 'the client is closed'));
+				return;
+			}
+			const number = ++this.#numbers;
+			// An answer may be on its way from the thread, with leases in it: what the thread says next decides.
+			const abort = (): void => this.#order({ kind: 'abort', number });
+			signal?.addEventListener('abort', abort, { once: true });
+			this.#waiting.set(number, {
+				resolve,
+				reject: (error) => reject(signal?.aborted ? signal.reason as Error : error),
+				unhook: () => signal?.removeEventListener('abort', abort),
+			});
+			this.#order({
+				kind: 'post', number, path: request.path, body: request.body ?? '{}', key: request.idempotencyKey, token: request.claims,
+				timeoutMs: request.timeoutMs, connectMs: request.connectMs ?? 1_800,
+			});
+		});
+	}
+
+	/** Who hears of this lease, from now on. */
+	listen(uid: string, fence: number, listener: LeaseListener): void {
+		this.#leases.set(leaseKey(uid, fence), listener);
+	}
+
+	/** The lease is done with: no more heartbeats. */
+	drop(uid: string, fence: number): void {
+		this.#leases.delete(leaseKey(uid, fence));
+		this.#order({ kind: 'drop', uid, fence });
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		await this.#thread.terminate();
+	}
+
+	#order(order: WireOrder): void {
+		if (!this.#closed)
+			this.#thread.postMessage(order);
+	}
+
+	#take(number: number): Waiting | undefined {
+		const waiting = this.#waiting.get(number);
+		this.#waiting.delete(number);
+		waiting?.unhook();
+		return waiting;
+	}
+
+	#heard(report: WireReport): void {
+		if (report.kind === 'answer')
+			this.#take(report.number)?.resolve(report);
+		else if (report.kind === 'broken')
+			this.#take(report.number)?.reject(new Broken(report.how, words(report)));
+		else if (report.kind === 'cancel')
+			this.#leases.get(leaseKey(report.uid, report.fence))?.cancelled();
+		else
+			this.#leases.get(leaseKey(report.uid, report.fence))?.lost(report.detail);
+	}
+
+	#ended(error: Error): void {
+		this.#closed = true;
+		for (const number of [...this.#waiting.keys()])
+			this.#take(number)?.reject(new Broken('lost', error.message, error));
+	}
+}
+
+function leaseKey(uid: string, fence: number): string {
+	return `${uid}:${fence}`;
+}
