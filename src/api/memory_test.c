@@ -98,6 +98,8 @@ static const struct request_case cases[] = {
 	{ "deleteGroup", "/v1/queues/q/groups/g", NULL, NULL, 204 },
 	{ "pauseGroup", "/v1/queues/q/groups/g/pause", NULL, NULL, 200 },
 	{ "resumeGroup", "/v1/queues/q/groups/g/resume", NULL, NULL, 200 },
+	{ "getDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
+	{ "releaseDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
 	{ "backOffQueue", "/v1/queues/q/back_off", ONCE, "{\"delay_ms\":5}", 200 },
 	{ "backOffGroup", "/v1/queues/q/groups/g/back_off", NULL, "{\"delay_ms\":5}", 200 },
 	{ "listLimits", "/v1/limits?limit=1&cursor=YS9i", NULL, NULL, 200 },
