@@ -346,6 +346,31 @@ static void dump_operations(const struct index *index, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+static void dump_limits(const struct index *index, struct buf *out)
+{
+	uint64_t sum = 0;
+	uint32_t limits = 0, permits = 0;
+	for (uint32_t slot = 0; slot < index->limits.used; slot++) {
+		const struct limit *limit = limit_at(index, slot);
+		struct buf text;
+		if (!limit->name.ptr || limit->gone)
+			continue;
+		buf_init(&text, 4096);
+		limit_settings_write(&limit->settings, &text);
+		sum += str_hash(buf_str(&text), str_hash(limit->name, limit->number)) + (uint64_t)limit->blocked_us;
+		buf_fini(&text);
+		limits++;
+	}
+	for (uint32_t slot = 0; slot < index->permits.used; slot++) {
+		const struct permit *permit = permit_at(index, slot);
+		if (permit->touched == UINT64_MAX || !permit->units)
+			continue;
+		sum += map_mix(permit->token + limit_at(index, permit->limit)->number) * permit->units + (uint64_t)permit->lease_ms;
+		permits++;
+	}
+	buf_addf(out, "limits %u permits %u %llx\n", limits, permits, (unsigned long long)sum);
+}
+
 void engine_dump(const struct engine *engine, struct buf *out)
 {
 	const struct index *index = &engine->index;
@@ -357,6 +382,7 @@ void engine_dump(const struct engine *engine, struct buf *out)
 		dump_groups(index, slot, out);
 	}
 	dump_operations(index, out);
+	dump_limits(index, out);
 	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);
