@@ -7,13 +7,16 @@ static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept" 
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
-	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,\"limits\":[\"shared\"],"
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
+	"\"limits\":[\"shared\"],"
 	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":500,\"jitter\":\"none\"}}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\",\"timeout_ms\":2000},"
-	"\"group_concurrency\":2,\"limits\":[\"paced\",\"shared\"],\"retry_after\":\"group\",\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
+	"\"group_concurrency\":2,\"limits\":[\"paced\",\"shared\"],\"retry_after\":\"group\","
+	"\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
 	"{\"keep_completed\":{\"count\":12,\"age_ms\":0,\"bytes\":0},\"keep_failed\":{\"count\":0,\"age_ms\":600000,\"bytes\":0},"
-	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"limits\":[\"paced\"],\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
+	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"limits\":[\"paced\"],"
+	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
 };
 /* A queue that comes and goes, and keeps nothing. */
 static const char brief_settings[] = "{\"keep_completed\":\"none\",\"keep_failed\":\"none\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}";
