@@ -56,6 +56,32 @@ static struct str client_text(struct request *request, const char *format, uint6
 	return str_of(text);
 }
 
+/* Every mode there is, under few keys. */
+static const struct op_dedup *client_dedup(struct world *world, struct request *request)
+{
+	struct op_dedup *dedup = ARENA_NEW(&request->arena, struct op_dedup);
+	CHECK(dedup);
+	dedup->key = client_text(request, "key-%llu", world_below(world, 8));
+	switch (world_below(world, 6)) {
+	case 0: break;
+	case 1: dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000); break;
+	case 2:
+		dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000);
+		dedup->extend = dedup->replace = true;
+		break;
+	case 3:
+		dedup->replace = true;
+		dedup->max_wait_ms = 1 + (int64_t)world_below(world, 3000);
+		break;
+	case 4:
+		dedup->reschedule = true;
+		dedup->max_wait_ms = (int64_t)world_below(world, 3000);
+		break;
+	default: dedup->keep_last = true; break;
+	}
+	return dedup;
+}
+
 static void client_enqueue_op(struct world *world, struct request *request, struct op *op)
 {
 	static const struct retry_policy quick = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 50 };
@@ -79,6 +105,8 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 	if (world_chance(world, 50))
 		enqueue->ttl_ms = 1 + (int64_t)world_below(world, 3000);
 	enqueue->lifo = world_chance(world, 100);
+	if (world_chance(world, 120))
+		enqueue->dedup = client_dedup(world, request);
 	if (world_chance(world, 100))
 		enqueue->retry = &quick;
 	if (world_chance(world, 100))
