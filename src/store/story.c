@@ -270,6 +270,26 @@ static void story_ask(struct story *story, struct buf *out)
 	tell_far(story, out);
 }
 
+static void story_ask_range(struct story *story, struct buf *out)
+{
+	char name[8];
+	snprintf(name, sizeof(name), "q%u", 1 + roll(story, STORY_QUEUES - 1));
+	struct query query = { .kind = QUERY_RANGE, .queue = str_of(name), .with_history = roll(story, 2) };
+	query.range = (struct range){ .order = (enum range_order)roll(story, RANGE_ORDER_COUNT), .what = (enum range_what)roll(story, 3),
+		                      .descending = roll(story, 2), .from = (int64_t)roll(story, 20) - 10, .to = (int64_t)roll(story, 30) - 5 };
+	if (roll(story, 3) == 0)
+		query.range.before_us = story->now_us - roll(story, 50000);
+	CHECK(!suite_ask(&story->suite, &query));
+	buf_addf(out, "range of %llu:", (unsigned long long)story->suite.answer.count);
+	for (uint32_t i = 0; i < story->suite.answer.job_count; i++) {
+		const struct job_view *view = &story->suite.answer.jobs[i];
+		buf_addf(out, " %llu '" STR_FMT "'", (unsigned long long)view->row.uid, STR_ARG(view->definition.id));
+		for (uint32_t n = 0; n < view->error_count; n++)
+			buf_addf(out, " " STR_FMT, STR_ARG(view->errors[n]));
+	}
+	buf_addf(out, "\n");
+}
+
 static void story_look(struct story *story, struct buf *out)
 {
 	struct suite *suite = &story->suite;
@@ -311,6 +331,9 @@ void conformance_tell(struct factory *factory, uint64_t seed, uint32_t steps, st
 		if (step % 10 == 0)
 			for (int i = 0; i < 5; i++)
 				story_ask(story, out);
+		if (step % 5 == 0)
+			for (int i = 0; i < 8; i++)
+				story_ask_range(story, out);
 		if (step % 25 == 0)
 			suite_restart(&story->suite);
 	}

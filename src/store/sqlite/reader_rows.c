@@ -1,7 +1,7 @@
 /* src/store/sqlite/reader_rows.c: pages of attempts, log lines, events, operations and tokens. */
 #include "store/sqlite/reader.h"
 
-/* One more than the page is asked for: whether it is there tells whether a cursor is needed. */
+/* One more than the page is asked for: whether it is there tells whether a cursor is needed. From the newest on, a cursor of 0 is the end. */
 static sqlite3_stmt *page_of_job(struct sqlite_reader *reader, enum reader_statement which, const struct query *query, uint64_t *out_uid,
                                  enum err *err)
 {
@@ -13,7 +13,7 @@ static sqlite3_stmt *page_of_job(struct sqlite_reader *reader, enum reader_state
 	if (*err)
 		return NULL;
 	sql_bind_u64(stmt, 1, *out_uid);
-	sql_bind_u64(stmt, 2, after);
+	sql_bind_u64(stmt, 2, which == READER_LOGS_NEWEST && !after ? INT64_MAX : after);
 	sql_bind_i64(stmt, 3, (int64_t)reader_limit(query) + 1);
 	return stmt;
 }
@@ -53,14 +53,32 @@ enum err reader_attempts(struct sqlite_reader *reader, const struct query *query
 	return err;
 }
 
+static enum err count_logs(struct sqlite_reader *reader, uint64_t uid, uint64_t *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_LOG_COUNT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_u64(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
 enum err reader_logs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
 {
 	enum err err;
 	bool found;
 	uint64_t uid, last = 0;
-	sqlite3_stmt *stmt = page_of_job(reader, READER_LOGS, query, &uid, &err);
+	sqlite3_stmt *stmt = page_of_job(reader, query->newest_first ? READER_LOGS_NEWEST : READER_LOGS, query, &uid, &err);
+	if (!err)
+		err = count_logs(reader, uid, &out->count);
 	if (err)
 		return err;
+	sql_bind_u64(stmt, 4, query->cursor.len ? 0 : query->skip > INT64_MAX ? INT64_MAX : query->skip);
 	out->logs = ARENA_ARRAY(arena, struct log_row, reader_limit(query));
 	if (!out->logs)
 		return E_NOMEM;
