@@ -148,6 +148,7 @@ void queue_info_write(struct buf *out, const struct queue_info *info, bool whole
 	json_put_field_str(out, "namespace", namespace_of(info->queue.namespace_name));
 	json_put_field_bool(out, "paused", info->paused);
 	put_states(out, "states", info->states);
+	json_put_field_u64(out, "prioritised", info->prioritised);
 	json_put_field_instant(out, "oldest_waiting_at", info->oldest_waiting_us);
 	json_put_field_instant(out, "next_due_at", info->next_due_us);
 	json_put_field_u64(out, "groups", info->groups);

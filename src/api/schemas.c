@@ -56,15 +56,21 @@ const struct schema schemas[] = {
 		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
-		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any",
-	  "A job. payload, original_payload and result only where asked for." },
+		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any "
+		 "errors?:object[]",
+	  "A job. payload, original_payload, result and errors (of its attempts, the newest last, at most 100) only where asked for." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
+	{ "JobName", "uid:Uid id:string", NULL },
+	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
+	{ "JobsRead", "ids?:string[] uids?:UidGiven[] parts?:=payload,result,progress,errors[]", "ids or uids, at most 1,000." },
+	{ "JobsFound", "jobs:JobFound[]", NULL },
+	{ "JobFound", "{'anyOf':[" REF("Job") ",{'type':'null'}]}", NULL },
 	{ "JobCount", "count:count at_least:boolean", "at_least: there are more; counting stopped." },
 	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
 		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
 	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
 	{ "LogLine", "attempt:count at:instant|null line:string", NULL },
-	{ "LogList", "logs:LogLine[] next_cursor:string|null", NULL },
+	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count worker:string|null",
@@ -88,8 +94,9 @@ const struct schema schemas[] = {
 	{ "EndedCounts", "completed:count failed:count cancelled:count expired:count", NULL },
 	{ "PriorityCounts", "priority:integer waiting:count delayed:count active:count waiting_children:count parked:count", NULL },
 	{ "Percentiles", "p50:number|null p95:number|null p99:number|null", "Milliseconds, over the last minutes." },
-	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts oldest_waiting_at:instant|null next_due_at:instant|null groups:count "
-		   "groups_ready:count waiters:count " FLOW " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
+	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts prioritised:count oldest_waiting_at:instant|null next_due_at:instant|null "
+		   "groups:count groups_ready:count waiters:count " FLOW
+		   " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
 		   "version:count created_at:instant|null", NULL },
 	{ "QueueList", "queues:Queue[] next_cursor:string|null", NULL },
 	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean", NULL },
@@ -125,6 +132,7 @@ const struct schema schemas[] = {
 	{ "TokenList", "tokens:Token[] next_cursor:string|null", NULL },
 	{ "Stats", "version:string at:instant|null uptime_ms:count queues:count paused:count groups:count waiters:count states:StateCounts "
 		   "oldest_waiting_at:instant|null " FLOW, NULL },
+	{ "Hello", "version:string api:integer[] features:string[]", "api: the oldest and the newest version of the API." },
 	{ "Live", "ok:boolean", NULL },
 	{ "Ready", "ok:boolean checks?:object", NULL },
 };

@@ -199,6 +199,8 @@ struct op_queue {             /* QUEUE_*, GROUP_* */
 	uint32_t limit;           /* QUEUES, GROUPS: page size */
 	struct str after;         /* QUEUES: "namespace/name" of the last one seen; GROUPS: key */
 	bool paused_too;          /* QUEUE_PUT: has_paused */
+	const int32_t *priorities; /* QUEUE_GET: the counts of these, in this order; none: of all that have jobs */
+	uint32_t priority_count;
 };
 struct priority_count {
 	int32_t priority;
@@ -212,7 +214,8 @@ struct queue_info {
 	uint64_t version;
 	int64_t created_us;
 	uint64_t states[JOB_STATE_COUNT]; /* jobs now in each state, final ones as kept */
-	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; at most 1,000, lowest first */
+	uint64_t prioritised;     /* of those that wait: with a priority above 0 */
+	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; as asked, or at most 1,000, lowest first */
 	uint32_t priority_count;
 	uint32_t groups, groups_ready, waiters;
 	int64_t oldest_waiting_us;        /* wall time since when the oldest waiting job waits; 0: none */

@@ -334,6 +334,7 @@ const struct key *key_find(const struct index *index, uint32_t queue, struct str
 uint32_t operation_find(const struct index *index, uint64_t number);
 MUST_USE enum err operation_add(struct index *index, const struct operation_row *row, uint32_t *out_slot); /* copies the strings */
 void operation_remove(struct index *index, uint32_t slot);
+const struct priority_entry *priority_find(const struct index *index, uint32_t queue, int32_t priority); /* NULL: no job had it yet */
 struct priority_entry *priority_open(struct index *index, uint32_t queue, int32_t priority); /* NULL: no memory */
 
 /* ---- what happened lately (flow.c) ---- */

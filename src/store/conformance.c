@@ -1048,7 +1048,8 @@ static void many_jobs_are_read_in_the_order_asked(void **state)
 	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 3, 2), "one");
 	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 4, 1), NULL);
 	for (uint32_t n = 1; n <= QUERY_ERRORS_MAX + 5; n++)
-		*change_add(&suite->cs, attempts) = (struct attempt_row){ .uid = 2, .number = n, .error = n == 7 ? STR("") : suite_text(suite, "{\"n\":%u}", n) };
+		*change_add(&suite->cs, attempts) = (struct attempt_row){ .uid = 2, .number = n,
+			                                                  .error = n == 7 ? STR("") : suite_text(suite, "{\"n\":%u}", n) };
 	suite_commit(suite);
 	suite_begin(suite); /* moved: read from where it was enqueued, and from where it is */
 	suite_job(suite, TABLE_LIVE, TABLE_LIVE, 4, 2);
