@@ -1152,6 +1152,146 @@ static void events_are_paged_by_change_set_and_trimmed(void **state)
 	assert_int_equal(suite->answer.first_event_seq, 4);
 }
 
+/* What is told of events after `after_seq`: the first commit of which all are kept, and the commits. */
+static void assert_events(struct suite *suite, struct query query, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	query.kind = QUERY_EVENTS;
+	assert_ok(suite_ask(suite, &query));
+	buf_addf(&got, "%llu:", (unsigned long long)suite->answer.first_event_seq);
+	for (uint32_t i = 0; i < suite->answer.event_count; i++)
+		buf_addf(&got, " %llu/%u", (unsigned long long)suite->answer.events[i].seq, suite->answer.events[i].queue);
+	assert_text(buf_str(&got), expected);
+	buf_fini(&got);
+}
+
+static void trim_events(struct suite *suite, uint32_t queue, uint64_t keep, uint64_t removed)
+{
+	struct changeset *cs = suite_begin(suite);
+	*change_add(cs, event_trims) = (struct event_trim){ .queue = queue, .keep = keep };
+	if (cs->seq == 7)
+		*change_add(cs, events) = (struct event_row){ cs->seq, queue, cs->wall_us, 1, STR("deleted x\n") };
+	suite_commit(suite);
+	assert_int_equal(suite->cs.event_trims.items[0].removed, removed);
+	assert_false(suite->cs.event_trims.items[0].more);
+}
+
+static void events_of_one_queue_are_trimmed(void **state)
+{
+	struct suite *suite = *state;
+	const struct query all = { 0 }, a = { .queue = STR("a") }, b = { .queue = STR("b") }, other = { .namespace_name = STR("other") };
+	for (uint32_t n = 1; n <= 5; n++) { /* queue 1: n events in commit n; queue 2: one each */
+		struct changeset *cs = suite_begin(suite);
+		if (n == 1) {
+			suite_queue(suite, 1, "default", "a");
+			suite_queue(suite, 2, "default", "b");
+			suite_queue(suite, 3, "other", "a");
+		}
+		*change_add(cs, events) = (struct event_row){ cs->seq, 1, cs->wall_us, n, STR("enqueued x\n") };
+		*change_add(cs, events) = (struct event_row){ cs->seq, 2, cs->wall_us, 1, STR("enqueued x\n") };
+		suite_commit(suite);
+	}
+	trim_events(suite, 1, 15, 0); /* as many as there are */
+	assert_events(suite, a, "1: 1/1 2/1 3/1 4/1 5/1");
+	trim_events(suite, 1, 8, 1 + 2 + 3); /* commits 4 and 5 have 9: at least 8 stay. What comes with the trim stays, too */
+	assert_events(suite, a, "4: 4/1 5/1 7/1");
+	assert_events(suite, b, "1: 1/2 2/2 3/2 4/2 5/2");
+	assert_events(suite, all, "4: 1/2 2/2 3/2 4/1 4/2 5/1 5/2 7/1");
+	assert_events(suite, (struct query){ .namespace_name = STR("default"), .after_seq = 4 }, "4: 5/1 5/2 7/1");
+	assert_events(suite, other, "1:");
+	trim_events(suite, 1, 100, 0);
+	assert_events(suite, a, "4: 4/1 5/1 7/1"); /* what was trimmed before is not forgotten */
+	trim_events(suite, 2, 0, 5);
+	assert_events(suite, b, "6:");
+	suite_restart(suite);
+	assert_events(suite, a, "4: 4/1 5/1 7/1");
+	suite_begin(suite)->events_up_to = 6;
+	suite_commit(suite);
+	assert_events(suite, a, "7: 7/1");
+	suite_begin(suite);
+	*change_add(&suite->cs, dropped_queues) = 1;
+	*change_add(&suite->cs, dropped_queues) = 2;
+	suite_commit(suite);
+	suite_begin(suite); /* the number's next owner has nothing of it */
+	suite_queue(suite, 2, "default", "b");
+	suite_commit(suite);
+	assert_events(suite, b, "7:");
+	assert_events(suite, all, "7: 7/1");
+}
+
+static void events_are_trimmed_in_slices(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	for (uint64_t n = 1; n <= LIMIT_TRIM_ROWS + 7; n++) /* no engine writes those of many commits at once: it saves the time */
+		*change_add(cs, events) = (struct event_row){ n, 1, cs->wall_us, 2, STR("enqueued x\n") };
+	suite_commit(suite);
+	for (int round = 0; round < 2; round++) {
+		cs = suite_begin(suite);
+		*change_add(cs, event_trims) = (struct event_trim){ .queue = 1, .keep = 3 };
+		suite_commit(suite);
+		assert_int_equal(suite->cs.event_trims.items[0].removed, round ? 2 * 5 : 2 * LIMIT_TRIM_ROWS);
+		assert_int_equal(suite->cs.event_trims.items[0].up_to_seq, LIMIT_TRIM_ROWS + (round ? 5 : 0));
+		assert_int_equal(suite->cs.event_trims.items[0].more, !round);
+	}
+}
+
+/* ---- metrics ---- */
+
+static void assert_metrics(struct suite *suite, const char *queue, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = str_of(queue) }));
+	buf_addf(&got, "%llu/%llu:", (unsigned long long)suite->answer.ended[JOB_COMPLETED], (unsigned long long)suite->answer.ended[JOB_FAILED]);
+	for (uint32_t i = 0; i < suite->answer.metric_count; i++) {
+		const struct metric_row *row = &suite->answer.metrics[i];
+		buf_addf(&got, " %lld=%llu/%llu", (long long)row->minute, (unsigned long long)row->completed, (unsigned long long)row->failed);
+	}
+	assert_text(buf_str(&got), expected);
+	buf_fini(&got);
+}
+
+static void metrics_are_added_up_by_the_minute(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 100, 3, 0 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 2, 100, 1, 1 }, 0 };
+	suite_counts(suite, 1, JOB_COMPLETED, 3, 3);
+	suite_commit(suite);
+	assert_metrics(suite, "a", "3/0: 100=3/0");
+	cs = suite_begin(suite);
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 102, 1, 1 }, 0 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* the clock went back, and a minute comes twice in one change-set */
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 100, 2, 4 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 99, 1, 0 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 99, 1, 0 }, 0 };
+	suite_counts(suite, 1, JOB_FAILED, 5, 5);
+	suite_commit(suite);
+	assert_metrics(suite, "a", "3/5: 99=2/0 100=5/4 102=1/1");
+	cs = suite_begin(suite);
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 103, 1, 0 }, 101 };
+	suite_commit(suite);
+	suite_restart(suite);
+	assert_metrics(suite, "a", "3/5: 102=1/1 103=1/0");
+	assert_metrics(suite, "b", "0/0: 100=1/1");
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = STR("c") }), E_QUEUE_NOT_FOUND);
+	cs = suite_begin(suite); /* a queue goes with them, also with those of this change-set */
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 104, 1, 0 }, 0 };
+	*change_add(cs, dropped_queues) = 1;
+	suite_commit(suite);
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_commit(suite);
+	assert_metrics(suite, "a", "0/0:");
+}
+
 /* ---- lists ---- */
 
 static uint64_t uid_at(int64_t hour, uint64_t n)
@@ -1526,6 +1666,9 @@ int conformance_run(struct factory *factory)
 		TEST(ranges_tell_jobs_by_their_place),
 		TEST(many_jobs_are_read_in_the_order_asked),
 		TEST(events_are_paged_by_change_set_and_trimmed),
+		TEST(events_of_one_queue_are_trimmed),
+		TEST(events_are_trimmed_in_slices),
+		TEST(metrics_are_added_up_by_the_minute),
 		TEST(lists_filter_sort_and_page),
 		TEST(lists_show_names_errors_and_progress),
 		TEST(a_moved_job_is_listed_where_it_is),

@@ -47,6 +47,7 @@ enum query_kind {
 	QUERY_OPERATIONS,  /* newest first */
 	QUERY_TOKENS,      /* oldest first */
 	QUERY_RANGE,       /* jobs by their place; count: how many there are in all */
+	QUERY_METRICS,     /* ends of a queue's jobs by the minute, oldest first, and ever */
 	QUERY_READ,        /* jobs of a queue by uids or ids, whole, in the order asked (row.uid 0: not there) */
 };
 
@@ -57,7 +58,7 @@ struct query {
 	const struct str *ids;     /* READ, when uid_count is 0 */
 	uint32_t id_count;
 	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
-	                                       * namespace, or, when that is empty too, of all); RANGE, READ: queue */
+	                                       * namespace, or, when that is empty too, of all); RANGE, READ, METRICS: queue */
 	bool with_payload, with_result;       /* JOB, READ, RANGE: bodies too (DEFINITIONS always brings payloads) */
 	bool with_history;                    /* READ, RANGE: errors of attempts too */
 	struct range range;        /* RANGE */
@@ -95,6 +96,8 @@ struct answer {
 	struct event_row *events;       uint32_t event_count;
 	struct operation_row *operations; uint32_t operation_count;
 	struct token_row *tokens;       uint32_t token_count;
+	struct metric_row *metrics;     uint32_t metric_count;
+	uint64_t ended[JOB_STATE_COUNT]; /* METRICS: how often a job ended completed or failed, ever */
 	struct str next_cursor;         /* empty: that was the last page */
 	uint64_t next_uid;              /* MATCHES: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
 	uint32_t next_phase;
@@ -102,7 +105,7 @@ struct answer {
 	bool count_is_least;            /* COUNT stopped at count_max (0: none), or at the bound of its scan */
 	bool scanned_short;             /* JOBS: the bounded scan ended before the page was full: go on with next_cursor */
 	uint64_t seq;                   /* commit_seq that the answer saw */
-	uint64_t first_event_seq;       /* EVENTS: the oldest kept; after_seq below it minus one is a gap */
+	uint64_t first_event_seq;       /* EVENTS: all asked for are kept from here on; after_seq below it minus one is a gap */
 };
 
 /* Which of `total` items are meant by places from..to, both included, where negative ones count from the end? How many, at most `max`, and

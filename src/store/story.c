@@ -156,7 +156,7 @@ static void story_besides(struct story *story)
 	uint32_t queue = 1 + roll(story, STORY_QUEUES);
 	char name[8];
 	snprintf(name, sizeof(name), "q%u", queue);
-	switch (roll(story, 7)) {
+	switch (roll(story, 9)) {
 	case 0: suite_queue(suite, queue, "default", name); break;
 	case 1: *change_add(cs, groups) = (struct group_row){ queue, str_of(groups[1 + roll(story, 2)]), STR("{}"), roll(story, 2) }; break;
 	case 2: *change_add(cs, dropped_groups) = (struct group_row){ .queue = queue, .key = STR("g1") }; break;
@@ -164,6 +164,8 @@ static void story_besides(struct story *story)
 	case 4: *change_add(cs, idempotency) = (struct idempotency_row){ suite_text(suite, "k%u", roll(story, 9)), 1, story->now_us, STR("a") }; break;
 	case 5: *change_add(cs, operations) = (struct operation_row){ .number = 1 + roll(story, 5), .action = STR("retry"), .done = roll(story, 9),
 			                                              .state = (enum operation_state)roll(story, 4) }; break;
+	case 7: *change_add(cs, event_trims) = (struct event_trim){ .queue = queue, .keep = roll(story, 9) }; break;
+	case 8: *change_add(cs, metrics) = (struct metric_add){ { queue, roll(story, 5), roll(story, 3), roll(story, 3) }, roll(story, 4) }; break;
 	case 6: cs->events_up_to = cs->seq > 20 ? cs->seq - 20 : 0; break;
 	}
 }
@@ -312,6 +314,12 @@ static void story_look(struct story *story, struct buf *out)
 		for (uint32_t k = 0; k < suite->answer.log_count; k++)
 			buf_addf(out, "log " STR_FMT "\n", STR_ARG(suite->answer.logs[k].line));
 	}
+	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = STR("q1") }));
+	buf_addf(out, "metrics of %llu, %llu:", (unsigned long long)suite->answer.ended[JOB_COMPLETED],
+	         (unsigned long long)suite->answer.ended[JOB_FAILED]);
+	for (uint32_t i = 0; i < suite->answer.metric_count; i++)
+		buf_addf(out, " %lld=%llu", (long long)suite->answer.metrics[i].minute, (unsigned long long)suite->answer.metrics[i].completed);
+	buf_addf(out, "\n");
 	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS }));
 	buf_addf(out, "events from %llu:", (unsigned long long)suite->answer.first_event_seq);
 	for (uint32_t i = 0; i < suite->answer.event_count; i++)

@@ -424,6 +424,14 @@ static enum err answer_events(const struct mem_disk *disk, const struct query *q
 		queue = row->number;
 	}
 	out->first_event_seq = disk->first_event_seq;
+	for (uint32_t i = 0; i < disk->tables[MEM_EVENT_TRIMS].count; i++) {
+		const struct event_trim *trim = disk_row(disk, MEM_EVENT_TRIMS, i);
+		const struct queue_row *trimmed = find_queue_number(disk, trim->queue);
+		bool asked = queue ? queue == trim->queue
+			           : !query->namespace_name.len || (trimmed && str_eq(trimmed->namespace_name, query->namespace_name));
+		if (asked && trim->up_to_seq >= out->first_event_seq)
+			out->first_event_seq = trim->up_to_seq + 1;
+	}
 	out->events = ARENA_ARRAY(arena, struct event_row, disk->tables[MEM_EVENTS].count + 1);
 	if (!out->events)
 		return E_NOMEM;
@@ -440,6 +448,37 @@ static enum err answer_events(const struct mem_disk *disk, const struct query *q
 		if (copy_str(arena, &row->lines))
 			return E_NOMEM;
 		out->event_count++;
+	}
+	return E_OK;
+}
+
+static int metric_cmp(const void *a, const void *b)
+{
+	const struct metric_row *x = a, *y = b;
+	return x->minute == y->minute ? 0 : x->minute < y->minute ? -1 : 1;
+}
+
+static enum err answer_metrics(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out)
+{
+	const struct queue_row *queue = mem_queue(disk, query->namespace_name, query->queue);
+	uint32_t count = disk->tables[MEM_METRICS].count;
+	if (!queue)
+		return E_QUEUE_NOT_FOUND;
+	out->metrics = ARENA_ARRAY(arena, struct metric_row, count + 1);
+	if (!out->metrics)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct metric_add *add = disk_row(disk, MEM_METRICS, i);
+		if (add->row.queue == queue->number)
+			out->metrics[out->metric_count++] = add->row;
+	}
+	qsort(out->metrics, out->metric_count, sizeof(*out->metrics), metric_cmp);
+	for (uint32_t i = 0; i < disk->tables[MEM_COUNTS].count; i++) {
+		const struct queue_counts *counts = disk_row(disk, MEM_COUNTS, i);
+		if (counts->queue != queue->number)
+			continue;
+		out->ended[JOB_COMPLETED] = counts->ended[JOB_COMPLETED];
+		out->ended[JOB_FAILED] = counts->ended[JOB_FAILED];
 	}
 	return E_OK;
 }
@@ -529,6 +568,7 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_EVENTS: return answer_events(disk, query, arena, out);
 	case QUERY_OPERATIONS: return answer_operations(disk, query, arena, out);
 	case QUERY_TOKENS: return answer_tokens(disk, query, arena, out);
+	case QUERY_METRICS: return answer_metrics(disk, query, arena, out);
 	case QUERY_RANGE: return mem_range(disk, query, arena, out);
 	case QUERY_READ: return mem_read(disk, query, arena, out);
 	}

@@ -64,6 +64,11 @@
 	X(EVENTS_OF_QUEUE, "SELECT seq, queue, at_us, count, lines FROM event WHERE seq > ? AND queue = ? ORDER BY seq")             \
 	X(EVENTS_OF_NAMESPACE, "SELECT seq, queue, at_us, count, lines FROM event"                                                   \
 	                       " WHERE seq > ? AND queue IN (SELECT number FROM queue WHERE namespace = ?) ORDER BY seq, +queue")    \
+	X(TRIM_OF_QUEUE, "SELECT up_to_seq FROM event_trim WHERE queue = ?")                                                         \
+	X(TRIM_OF_NAMESPACE, "SELECT max(up_to_seq) FROM event_trim WHERE queue IN (SELECT number FROM queue WHERE namespace = ?)")  \
+	X(TRIM_OF_ALL, "SELECT max(up_to_seq) FROM event_trim")                                                                      \
+	X(METRICS, "SELECT minute, completed, failed FROM metric WHERE queue = ? ORDER BY minute")                                   \
+	X(ENDED, "SELECT ended_completed, ended_failed FROM counts WHERE queue = ?")                                                 \
 	X(OPERATIONS, "SELECT * FROM operation WHERE number < ? ORDER BY number DESC LIMIT ?")                                       \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
@@ -125,6 +130,7 @@ MUST_USE enum err reader_operations(struct sqlite_reader *reader, const struct q
 MUST_USE enum err reader_tokens(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_jobs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_matches(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_metrics(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_range(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_read(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_count(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
