@@ -398,6 +398,15 @@ static bool read_queue_settings(struct json *json, void *out, void *context)
 	return queue_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
 }
 
+static bool read_details(struct json *json, void *out, void *context)
+{
+	(void)context;
+	if (json_peek(json) != JSON_OBJECT)
+		return json_enter_object(json); /* says what was wanted */
+	const char *begin = json->next;
+	return json_skip(json) && read_verbatim(json, begin, LIMIT_EVENT_BYTES, out);
+}
+
 static bool read_priorities(struct json *json, void *out, void *context)
 {
 	struct op_queue *queue = out;
@@ -648,6 +657,18 @@ static const struct json_field dedup_key_fields[] = {
 	{ "key", JSON_F_STR, AT(dedup_key.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The dedup key." },
 	{ "uid", JSON_F_CUSTOM, AT(dedup_key.uid), .read = read_uid, .doc = "Only if this job owns it." },
 };
+#define F_EVENT_QUEUE                                                                                                 \
+	{ "namespace", JSON_F_CUSTOM, AT(event.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(event.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
+static const struct json_field event_fields[] = {
+	F_OP, F_EVENT_QUEUE,
+	{ "name", JSON_F_CUSTOM, AT(event.name), 0, 0, JSON_F_REQUIRED, read_name, "What happened, in the caller's own word." },
+	{ "details", JSON_F_CUSTOM, AT(event.details), .read = read_details, .doc = "A JSON object of at most 16 KiB, told with it." },
+};
+static const struct json_field events_trim_fields[] = {
+	F_OP, F_EVENT_QUEUE,
+	{ "keep", JSON_F_I64, AT(event.keep), 0, INT64_MAX, JSON_F_REQUIRED, NULL, "So many of the newest events stay, at least." },
+};
 static const struct json_field operation_start_fields[] = {
 	F_OP,
 	{ "action", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_action, "What to do with each job." },
@@ -723,6 +744,8 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_GROUP_DELETE] = FORM(group_fields, 4, 0, NULL),
 	[OP_GROUP_PAUSE] = FORM(group_fields, 4, 0, NULL),
 	[OP_GROUP_RESUME] = FORM(group_fields, 4, 0, NULL),
+	[OP_EVENT] = FORM(event_fields, 3, 0, NULL),
+	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
@@ -824,7 +847,7 @@ const char *op_field_type(const struct json_field *field)
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
 		{ read_group_settings, "GroupSettings" }, { read_filter, "JobFilter" }, { read_cursor, "string" },
-		{ read_priorities, "integer[]" }, { read_action, "Action" }, { read_arguments, "object" },
+		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)
 		if (types[i].read == field->read)

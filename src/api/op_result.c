@@ -190,6 +190,22 @@ static void queue_answer_write(struct buf *out, const struct op *op)
 	buf_add_byte(out, '}');
 }
 
+/* A repeat knows no more how many went. */
+static void event_answer_write(struct buf *out, const struct op *op, bool replayed)
+{
+	buf_add_byte(out, '{');
+	put_queue(out, op->event.queue);
+	if (op->kind == OP_EVENT)
+		json_put_field_str(out, "event", op->event.name);
+	else if (replayed)
+		json_put_field_null(out, "count");
+	else
+		json_put_field_u64(out, "count", op->result.count);
+	if (op->kind == OP_EVENTS_TRIM)
+		json_put_field_bool(out, "more", op->result.more);
+	buf_add_byte(out, '}');
+}
+
 static void group_answer_write(struct buf *out, const struct op *op)
 {
 	buf_add_byte(out, '{');
@@ -358,6 +374,9 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 		return;
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME:
 		group_answer_write(out, op);
+		return;
+	case OP_EVENT: case OP_EVENTS_TRIM:
+		event_answer_write(out, op, call->request.replayed);
 		return;
 	case OP_OPERATION_START: case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:
 		if (op->result.operation)

@@ -40,6 +40,15 @@ static const struct param range_params[] = {
 	{ "parts", PARAM_WORDS, 0, 0, part_words, "Of whole jobs: these parts too, separated by commas." },
 	{ 0 },
 };
+static const struct param metric_params[] = {
+	P_NAMESPACE,
+	{ "from", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the first point (0); negative: from the end, -1 is the oldest." },
+	{ "to", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the last point, included (-1)." },
+	{ 0 },
+};
+static const struct param worker_params[] = {
+	{ "queue", PARAM_NAME, 1, 255, NULL, "Only those of this queue." }, P_NAMESPACE, { 0 },
+};
 static const struct param payload_params[] = {
 	{ "original", PARAM_FLAG, 0, 0, NULL, "The one it was enqueued with, even if a retry edited it." }, { 0 },
 };
@@ -47,7 +56,7 @@ static const struct param event_params[] = {
 	{ "queue", PARAM_NAME, 1, 255, NULL, "Only events of this queue." },
 	P_NAMESPACE,
 	{ "types", PARAM_WORDS, 0, 0, event_type_words, "Only events of these types, separated by commas." },
-	{ "after", PARAM_TEXT, 1, 64, NULL, "The last event's id that was seen; or send Last-Event-ID. Without: from now on." },
+	{ "after", PARAM_TEXT, 1, 64, NULL, "The last event's id that was seen; or send Last-Event-ID. Without, or $: from now on." },
 	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "One JSON answer instead of a stream, waiting so long for an event." },
 	{ "limit", PARAM_NUMBER, 1, 1000, NULL, "Of a JSON answer (100)." },
 	{ 0 },
@@ -175,6 +184,9 @@ const struct route routes[] = {
 	{ GET("/v1/queues/{queue}/range", "getRange"), .status = 200, .scope = SCOPE_READ, .params = range_params, .begin = ranges_get,
 	  .encode = ranges_encode, .tag = "queues", .gives = "Range",
 	  .doc = "A queue's jobs in one state, by their places in the order in which they go, and how many there are in all." },
+	{ GET("/v1/queues/{queue}/metrics", "getMetrics"), .status = 200, .scope = SCOPE_READ, .params = metric_params, .begin = metrics_get,
+	  .encode = metrics_encode, .tag = "queues", .gives = "Metrics",
+	  .doc = "How many of a queue's jobs completed and failed, ever and by the minute, newest first." },
 	{ POST("/v1/queues/{queue}/jobs/read", "readJobs"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_BODY, .params = namespace_params,
 	  .decode = read_many_decode, .begin = read_many_begin, .encode = read_many_encode, .tag = "queues", .takes = "JobsRead", .gives = "JobsFound",
 	  .doc = "Many jobs of a queue in one answer, in the order asked; null where there is none." },
@@ -228,6 +240,13 @@ const struct route routes[] = {
 	  .gives = "EventList",
 	  .doc = "What happens, as it happens. "
 		 "A stream of server-sent events, resumable with Last-Event-ID; one JSON answer with Accept: application/json, wait_ms or limit." },
+	{ GET("/v1/workers", "listWorkers"), .status = 200, .scope = SCOPE_READ, .params = worker_params, .begin = workers_list, .tag = "workers",
+	  .gives = "WorkerList", .doc = "Who told that it works or listens, and was heard of since." },
+	{ PUT("/v1/workers/{id}", "putWorker"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY, .decode = workers_decode,
+	  .begin = workers_put, .tag = "workers", .takes = "NewWorker", .gives = "Worker",
+	  .doc = "Tell that a worker is there. To be told again within its ttl_ms; for people only, leases do not depend on it." },
+	{ DELETE("/v1/workers/{id}", "deleteWorker"), .status = 204, .scope = SCOPE_WORK, .begin = workers_delete, .tag = "workers",
+	  .doc = "Tell that a worker went." },
 	{ GET("/v1/tokens", "listTokens"), .status = 200, .scope = SCOPE_ADMIN, .flags = ROUTE_WHOLE, .params = page_params, .begin = tokens_list,
 	  .encode = tokens_encode_list, .tag = "tokens", .gives = "TokenList", .doc = "Tokens, without their text." },
 	{ POST("/v1/tokens", "makeToken"), .status = 201, .scope = SCOPE_ADMIN, .flags = ROUTE_BODY | ROUTE_WHOLE, .kind = OP_TOKEN_PUT,

@@ -50,7 +50,7 @@ void operations_get(struct call *call);
 void operations_steer(struct call *call);
 void operations_encode_list(struct call *call, struct buf *out);
 void operations_encode_one(struct call *call, struct buf *out);
-/* events.c, tokens.c, stats.c, health.c, openapi.c */
+/* events.c, tokens.c, metrics.c, workers.c, stats.c, health.c, openapi.c */
 void events_get(struct call *call);
 bool tokens_decode(struct call *call);
 void tokens_list(struct call *call);
@@ -58,6 +58,12 @@ void tokens_make(struct call *call);
 void tokens_revoke(struct call *call);
 void tokens_encode_list(struct call *call, struct buf *out);
 void tokens_encode_one(struct call *call, struct buf *out);
+void metrics_get(struct call *call);
+void metrics_encode(struct call *call, struct buf *out);
+bool workers_decode(struct call *call);
+void workers_put(struct call *call);
+void workers_delete(struct call *call);
+void workers_list(struct call *call);
 void stats_get(struct call *call);
 void stats_encode(struct call *call, struct buf *out);
 void health_live(struct call *call);

@@ -38,7 +38,7 @@ const struct schema schemas[] = {
 		       "'age_ms':{'type':'integer'},'bytes':{'type':'integer'}}}]}", NULL },
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
-			   "keep_failed?:Retention metadata?:object", "What an operator may say about a queue." },
+			   "keep_failed?:Retention events_max?:count metric_minutes?:count metadata?:object", "What an operator may say about a queue." },
 	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null", "Overrides for one group; what is left out is the queue's." },
 
 	/* jobs */
@@ -108,9 +108,12 @@ const struct schema schemas[] = {
 	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
 	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
+	{ "EventTold", "queue:string namespace:string event:string", NULL },
+	{ "EventsTrimmed", "queue:string namespace:string count:integer|null more:boolean",
+	  "count: events that went; null in a repeated answer. more: as many as go at once; ask again." },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Operation") "," REF("Explanation")
-			 "," REF("DedupKey") "," REF("ProblemResult") "]}", NULL },
+			 "," REF("DedupKey") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
 	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },
@@ -125,6 +128,14 @@ const struct schema schemas[] = {
 		   "'uid':{'type':['string','null']},'queue':{'type':['string','null']},'namespace':{'type':['string','null']},"
 		   "'at':{'type':'string'}}}", NULL },
 	{ "EventList", "events:Event[] cursor:string gap:boolean", "gap: events after the cursor asked for are gone." },
+	{ "MetricSeries", "count:count count_before:count minute_at:instant|null total:count points:count[]",
+	  "count: ever. minute_at: the minute with the last end, count_before: as of its beginning. points: the minutes before it, newest first; total: "
+	  "how many there are." },
+	{ "Metrics", "completed:MetricSeries failed:MetricSeries", NULL },
+	{ "NewWorker", "queue:Name namespace?:Name name?:Name kind?:Name ttl_ms?:count", "kind: worker, unless said. ttl_ms: 60,000." },
+	{ "Worker", "id:string namespace:string queue:string name:string|null kind:string address:string age_ms:count silent_ms:count ttl_ms:count",
+	  "silent_ms: since it was told last." },
+	{ "WorkerList", "workers:Worker[]", NULL },
 	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
 	  "queues: limited to these (name, or namespace/name)." },
 	{ "Token", "uid:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "

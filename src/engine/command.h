@@ -35,6 +35,8 @@
 	X(GROUP_DELETE, "group_delete", OPERATE)              \
 	X(GROUP_PAUSE, "group_pause", OPERATE)                \
 	X(GROUP_RESUME, "group_resume", OPERATE)              \
+	X(EVENT, "event", ENQUEUE)                            \
+	X(EVENTS_TRIM, "events_trim", OPERATE)                \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -233,6 +235,13 @@ struct group_info {
 	enum explain_code code;   /* what holds it back, or READY / EMPTY */
 };
 
+struct op_event {             /* EVENT, EVENTS_TRIM */
+	struct queue_name queue;
+	struct str name;          /* EVENT: what happened, in the caller's words */
+	struct str details;       /* EVENT: JSON object, or empty */
+	uint64_t keep;            /* EVENTS_TRIM: so many of the queue's newest events stay, at least */
+};
+
 struct op_operation {         /* OPERATION_*, SLICE */
 	uint64_t number;          /* START: stamped; else which */
 	enum op_kind action;      /* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE */
@@ -272,8 +281,8 @@ struct op_result {
 		struct group_info *groups;
 		struct operation_row *operation;
 	};
-	uint32_t count;
-	bool more;                /* QUEUES, GROUPS: another page exists */
+	uint32_t count;           /* EVENTS_TRIM: events that went */
+	bool more;                /* QUEUES, GROUPS: another page exists. EVENTS_TRIM: there is more to trim */
 };
 
 struct op {
@@ -284,6 +293,7 @@ struct op {
 		struct op_lease lease;
 		struct op_job job;
 		struct op_queue queue;
+		struct op_event event;
 		struct op_operation operation;
 		struct token_row token;
 		struct op_dedup_key dedup_key;
@@ -354,7 +364,8 @@ void effect_free(struct effect *effect);
 	X(EXPIRED, "expired") X(RETRIED, "retried") X(PROMOTED, "promoted") X(REPRIORITISED, "reprioritised") \
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
-	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed")
+	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
+	X(CUSTOM, "custom")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

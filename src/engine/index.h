@@ -194,6 +194,8 @@ struct queue {
 	bool in_line[LINE_COUNT];
 	uint32_t event_row;       /* while a batch closes: 1 + the place of its row among the events; 0: none */
 	int64_t retain_us;        /* when retention looks again */
+	uint32_t untrimmed;       /* events since its log was trimmed; UINT32_MAX: nobody knows */
+	int64_t metric_minute;    /* of which ends were counted last; 0: none since the start */
 	struct queue_flow flow;
 };
 
