@@ -9,8 +9,8 @@ const struct cli_command *commands_find(const char *name);
 	X(enqueue)                                                                                                       \
 	X(jobs_list) X(jobs_show) X(jobs_explain) X(jobs_retry) X(jobs_cancel) X(jobs_delete) X(jobs_promote) X(jobs_move) \
 	X(jobs_priority) X(queues_list) X(queues_show) X(queues_set) X(queues_pause) X(queues_resume) X(queues_delete)   \
-	X(queues_groups) X(queues_metrics) X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list) X(token_create) X(token_list) X(token_revoke) X(bench) X(completion)  \
-	X(help)
+	X(queues_groups) X(queues_metrics) X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)       \
+	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
 COMMAND_FUNCTIONS(X)
 #undef X

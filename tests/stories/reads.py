@@ -112,5 +112,71 @@ def counts_of_priorities(ruche):
     equal((queue["states"]["waiting"], queue["prioritised"]), (9, 6), "prioritised")
 
 
+@story
+def ends_by_the_minute(ruche):
+    """Completed and failed jobs are counted in the minute of their end, and it survives a crash."""
+    api = ruche.api
+    api.patch("/v1/queues/pace", {"retry": {"kind": "fixed", "delay_ms": 0, "max_attempts": 1, "jitter": "none"}, "keep_completed": "none"})
+    equal(api.get("/v1/queues/pace/metrics")["completed"], {"count": 0, "count_before": 0, "minute_at": None, "total": 0, "points": []}, "nothing yet")
+    for n in range(5):
+        uid = api.enqueue("pace", n)["uid"]
+        _, token = api.claim_one("pace")
+        api.fail(uid, token) if n == 0 else api.complete(uid, token)
+
+    def ended():
+        metrics = api.get("/v1/queues/pace/metrics")
+        for series in metrics.values():
+            equal(len(series["points"]), series["total"], "points")
+            equal(sum(series["points"]), series["count_before"], "what the minutes before say")  # all are within the minutes that are kept
+        return metrics["completed"]["count"], metrics["failed"]["count"]
+
+    equal(ended(), (4, 1), "ended")
+    equal(ruche.cli("queues", "metrics", "pace").decode().split()[:3], ["MINUTE", "COMPLETED", "FAILED"], "on the command line")
+    ruche.restart()
+    api = ruche.api
+    equal(ended(), (4, 1), "ended, after a crash")
+
+
+@story
+def events_of_ones_own(ruche):
+    """An event that a program sends is told to who listens; one queue's log is trimmed without touching another's."""
+    api = ruche.api
+    for name in ("log", "other"):
+        for n in range(3):
+            api.enqueue(name, n)
+    start = api.get("/v1/events?queue=log&after=$&wait_ms=0")["cursor"]
+    api.post("/v1/batch", {"ops": [{"op": "event", "queue": "log", "name": "cleaned", "details": {"count": 3}}]})
+    ruche.cli("events", "send", "log", "again")
+    answer = api.get(f"/v1/events?queue=log&after={start}&wait_ms=30000")
+    events = answer["events"] + (api.get(f"/v1/events?queue=log&after={answer['cursor']}&wait_ms=30000")["events"] if len(answer["events"]) < 2 else [])
+    equal([(event["type"], event["event"], event["details"], event["uid"]) for event in events],
+          [("custom", "cleaned", {"count": 3}, None), ("custom", "again", {}, None)], "from then on")
+    result = api.post("/v1/batch", {"ops": [{"op": "events_trim", "queue": "log", "keep": 2}]})["results"][0]
+    equal((result["count"], result["more"]), (3, False), "trimmed")
+    kept = api.get("/v1/events?queue=log&after=0&limit=100")
+    equal([event["event"] for event in kept["events"]], ["cleaned", "again"], "what is kept")
+    equal(len(api.get("/v1/events?queue=other&after=0&limit=100")["events"]), 3, "the other queue's")
+    check(api.get("/v1/events?queue=log&after=0.1&limit=100")["gap"], "a cursor before it is told of the gap")
+    check(not api.get(f"/v1/events?queue=log&after={answer['cursor']}&limit=100")["gap"], "a cursor behind it is not")
+    check(b"2 events of log are gone" in ruche.cli("events", "trim", "log"), "trimmed on the command line")
+    api.refused("POST", "/v1/batch", {"atomic": True, "ops": [{"op": "event", "queue": "nowhere", "name": "x"}]}, status=404, code="queue_not_found")
+
+
+@story
+def who_works(ruche):
+    """Workers tell of themselves, are listed by queue, and go."""
+    api = ruche.api
+    told = api.put("/v1/workers/host-1:77", {"queue": "shop", "name": "shop worker"})
+    equal((told["kind"], told["queue"], told["address"]), ("worker", "shop", "unix"), "told")
+    api.put("/v1/workers/host-2:78", {"queue": "shop", "kind": "events", "ttl_ms": 600000})
+    api.put("/v1/workers/host-1:77", {"queue": "shop", "name": "shop worker", "ttl_ms": 600000})
+    equal([worker["id"] for worker in api.get("/v1/workers?queue=shop")["workers"]], ["host-1:77", "host-2:78"], "listed")
+    check(b"host-2:78" in ruche.cli("workers", "list", "--queue", "shop"), "on the command line")
+    api.delete("/v1/workers/host-1:77")
+    equal([worker["id"] for worker in api.get("/v1/workers")["workers"]], ["host-2:78"], "gone")
+    ruche.restart()
+    equal(ruche.api.get("/v1/workers"), {"workers": []}, "forgotten by a restart")
+
+
 if __name__ == "__main__":
     run()
