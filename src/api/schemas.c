@@ -62,7 +62,7 @@ const struct schema schemas[] = {
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
 	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
-	{ "JobsRead", "ids?:string[] uids?:UidGiven[] parts?:=payload,result,progress,errors[]", "ids or uids, at most 1,000." },
+	{ "JobsRead", "ids?:string[] uids?:Uid[] parts?:=payload,result,progress,errors[]", "ids or uids, at most 1,000." },
 	{ "JobsFound", "jobs:JobFound[]", NULL },
 	{ "JobFound", "{'anyOf':[" REF("Job") ",{'type':'null'}]}", NULL },
 	{ "JobCount", "count:count at_least:boolean", "at_least: there are more; counting stopped." },

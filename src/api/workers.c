@@ -94,6 +94,7 @@ void workers_fini(struct api *api)
 	if (api->workers)
 		mem_free(api->workers->items);
 	mem_free(api->workers);
+	api->workers = NULL;
 }
 
 /* ---- telling ---- */
