@@ -93,6 +93,8 @@ static const struct request_case cases[] = {
 	{ "resumeQueue", "/v1/queues/q/resume", NULL, "{}", 200 },
 	{ "getQueueStats", "/v1/queues/q/stats", NULL, NULL, 200 },
 	{ "getJobById", "/v1/queues/q/jobs/a%2Fb", NULL, NULL, 200 },
+	{ "getDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
+	{ "releaseDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200, .limited = true },
 	{ "getRange", "/v1/queues/q/range?state=completed&what=ids", NULL, NULL, 200 },
 	{ "getRange", "/v1/queues/q/range?state=completed&what=jobs&parts=payload,errors&from=-3&to=-1&before=2026-01-01T00:00:00Z", NULL, NULL, 200,
 	  .limited = true },

@@ -155,6 +155,8 @@ def every_route_keeps_its_word(ruche):
     made = api.post("/v1/tokens", {"name": "trial", "scopes": ["read"]})
     api.get("/v1/tokens")
     api.call("DELETE", f"/v1/tokens/{made['uid']}", status=204)
+    api.get("/v1/queues/w/dedup/key")
+    api.call("DELETE", "/v1/queues/w/dedup/key", status=200)
     api.get("/v1/queues/w/range?state=completed&what=jobs&parts=payload,result,errors")
     api.get("/v1/queues/w/metrics")
     api.post("/v1/queues/w/jobs/read", {"uids": uids, "parts": ["payload", "result", "progress", "errors"]})
