@@ -7,7 +7,7 @@ static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept" 
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
-	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"events_max\":300,\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
 	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":500,\"jitter\":\"none\"}}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\",\"timeout_ms\":2000},"
@@ -236,6 +236,17 @@ static void meddle_brief(struct world *world)
 	world_send(world, request, NULL, brief_enqueued);
 }
 
+/* A queue's log: an event of one's own, or trimming. */
+static void meddle_log(struct world *world)
+{
+	struct request *request = world_request(world, 1);
+	struct op *op = &request->ops[0];
+	op->kind = world_chance(world, 500) ? OP_EVENT : OP_EVENTS_TRIM;
+	op->event = (struct op_event){ .queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]), .name = STR("seen"),
+		                       .details = STR("{\"by\":\"sim\"}"), .keep = world_below(world, 200) };
+	world_send(world, request, NULL, meddled);
+}
+
 /* ---- bulk operations: started now and then, and worked off as the daemon's runner does: page, slice, until finished ---- */
 
 static void meddle_bulk(struct world *world)
@@ -328,6 +339,8 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 		meddle_bulk(world);
 	else if (world_chance(world, 60))
 		meddle_brief(world);
+	else if (world_chance(world, 30))
+		meddle_log(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else

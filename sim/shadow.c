@@ -461,6 +461,34 @@ static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
 		CHECK(shadow_tells(shadow, cs->progress.items[i].uid));
 }
 
+/* Every end that is counted ever is counted in its minute, in the same commit. */
+static void shadow_metrics(const struct changeset *cs)
+{
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < cs->counts.count; i++) {
+		const struct queue_counts *counts = &cs->counts.items[i];
+		uint64_t completed = 0, failed = 0;
+		for (uint32_t n = 0; n < cs->metrics.count; n++) {
+			const struct metric_add *add = &cs->metrics.items[n];
+			if (add->row.queue != counts->queue)
+				continue;
+			CHECK(add->row.minute == cs->engine_us / 60000000);
+			completed += add->row.completed;
+			failed += add->row.failed;
+			found++;
+		}
+		CHECK(completed == counts->ended[JOB_COMPLETED] && failed == counts->ended[JOB_FAILED]);
+	}
+	CHECK(found == cs->metrics.count);
+}
+
+/* A trim takes whole commits that were there before. */
+static void shadow_trims(const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->event_trims.count; i++)
+		CHECK(cs->event_trims.items[i].up_to_seq < cs->seq && (cs->event_trims.items[i].removed > 0) == (cs->event_trims.items[i].up_to_seq > 0));
+}
+
 void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t now_us)
 {
 	CHECK(cs->seq == shadow->seq + 1);
@@ -497,6 +525,8 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	for (uint32_t i = 0; i < cs->dedups.count; i++)
 		shadow_dedup_row(shadow, &cs->dedups.items[i]);
 	shadow_dedups(shadow);
+	shadow_metrics(cs);
+	shadow_trims(cs);
 	shadow_starts(shadow);
 	shadow_limits(shadow);
 	shadow_counts(shadow, cs);

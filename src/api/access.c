@@ -68,6 +68,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS:
 		return access_queue(call, index, op->queue.queue);
+	case OP_EVENT: case OP_EVENTS_TRIM:
+		return access_queue(call, index, op->event.queue);
 	case OP_OPERATION_START:
 		return access_operation(call, index, &op->operation);
 	case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:

@@ -35,6 +35,8 @@
 	X(GROUP_DELETE, "group_delete", OPERATE)              \
 	X(GROUP_PAUSE, "group_pause", OPERATE)                \
 	X(GROUP_RESUME, "group_resume", OPERATE)              \
+	X(EVENT, "event", ENQUEUE)                            \
+	X(EVENTS_TRIM, "events_trim", OPERATE)                \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -199,6 +201,8 @@ struct op_queue {             /* QUEUE_*, GROUP_* */
 	uint32_t limit;           /* QUEUES, GROUPS: page size */
 	struct str after;         /* QUEUES: "namespace/name" of the last one seen; GROUPS: key */
 	bool paused_too;          /* QUEUE_PUT: has_paused */
+	const int32_t *priorities; /* QUEUE_GET: the counts of these, in this order; none: of all that have jobs */
+	uint32_t priority_count;
 };
 struct priority_count {
 	int32_t priority;
@@ -212,7 +216,8 @@ struct queue_info {
 	uint64_t version;
 	int64_t created_us;
 	uint64_t states[JOB_STATE_COUNT]; /* jobs now in each state, final ones as kept */
-	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; at most 1,000, lowest first */
+	uint64_t prioritised;     /* of those that wait: with a priority above 0 */
+	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; as asked, or at most 1,000, lowest first */
 	uint32_t priority_count;
 	uint32_t groups, groups_ready, waiters;
 	int64_t oldest_waiting_us;        /* wall time since when the oldest waiting job waits; 0: none */
@@ -228,6 +233,13 @@ struct group_info {
 	bool paused;
 	uint64_t waiting, active, delayed; /* in memory: those that are far are counted by the queue only */
 	enum explain_code code;   /* what holds it back, or READY / EMPTY */
+};
+
+struct op_event {             /* EVENT, EVENTS_TRIM */
+	struct queue_name queue;
+	struct str name;          /* EVENT: what happened, in the caller's words */
+	struct str details;       /* EVENT: JSON object, or empty */
+	uint64_t keep;            /* EVENTS_TRIM: so many of the queue's newest events stay, at least */
 };
 
 struct op_operation {         /* OPERATION_*, SLICE */
@@ -269,8 +281,8 @@ struct op_result {
 		struct group_info *groups;
 		struct operation_row *operation;
 	};
-	uint32_t count;
-	bool more;                /* QUEUES, GROUPS: another page exists */
+	uint32_t count;           /* EVENTS_TRIM: events that went */
+	bool more;                /* QUEUES, GROUPS: another page exists. EVENTS_TRIM: there is more to trim */
 };
 
 struct op {
@@ -281,6 +293,7 @@ struct op {
 		struct op_lease lease;
 		struct op_job job;
 		struct op_queue queue;
+		struct op_event event;
 		struct op_operation operation;
 		struct token_row token;
 		struct op_dedup_key dedup_key;
@@ -351,7 +364,8 @@ void effect_free(struct effect *effect);
 	X(EXPIRED, "expired") X(RETRIED, "retried") X(PROMOTED, "promoted") X(REPRIORITISED, "reprioritised") \
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
-	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed")
+	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
+	X(CUSTOM, "custom")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X
