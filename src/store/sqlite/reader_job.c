@@ -88,7 +88,7 @@ static enum err reader_find_by_uid(struct sqlite_reader *reader, uint64_t uid, u
 
 enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid)
 {
-	uint32_t queue, own_queue;
+	uint32_t queue = 0, own_queue = 0;
 	if (query->uid_count) {
 		*out_uid = query->uids[0];
 		return reader_find_by_uid(reader, *out_uid, &own_queue);
