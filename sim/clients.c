@@ -7,7 +7,7 @@ static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept" 
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
-	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
+	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"events_max\":300,\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
 	"\"limits\":[\"shared\"],"
 	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":500,\"jitter\":\"none\"}}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
@@ -60,6 +60,32 @@ static struct str client_text(struct request *request, const char *format, uint6
 	return str_of(text);
 }
 
+/* Every mode there is, under few keys. */
+static const struct op_dedup *client_dedup(struct world *world, struct request *request)
+{
+	struct op_dedup *dedup = ARENA_NEW(&request->arena, struct op_dedup);
+	CHECK(dedup);
+	dedup->key = client_text(request, "key-%llu", world_below(world, 8));
+	switch (world_below(world, 6)) {
+	case 0: break;
+	case 1: dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000); break;
+	case 2:
+		dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000);
+		dedup->extend = dedup->replace = true;
+		break;
+	case 3:
+		dedup->replace = true;
+		dedup->max_wait_ms = 1 + (int64_t)world_below(world, 3000);
+		break;
+	case 4:
+		dedup->reschedule = true;
+		dedup->max_wait_ms = (int64_t)world_below(world, 3000);
+		break;
+	default: dedup->keep_last = true; break;
+	}
+	return dedup;
+}
+
 static void client_enqueue_op(struct world *world, struct request *request, struct op *op)
 {
 	static const struct retry_policy quick = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 50 };
@@ -83,6 +109,8 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 	if (world_chance(world, 50))
 		enqueue->ttl_ms = 1 + (int64_t)world_below(world, 3000);
 	enqueue->lifo = world_chance(world, 100);
+	if (world_chance(world, 120))
+		enqueue->dedup = client_dedup(world, request);
 	if (world_chance(world, 100))
 		enqueue->retry = &quick;
 	if (world_chance(world, 100))
@@ -212,6 +240,17 @@ static void meddle_brief(struct world *world)
 	world_send(world, request, NULL, brief_enqueued);
 }
 
+/* A queue's log: an event of one's own, or trimming. */
+static void meddle_log(struct world *world)
+{
+	struct request *request = world_request(world, 1);
+	struct op *op = &request->ops[0];
+	op->kind = world_chance(world, 500) ? OP_EVENT : OP_EVENTS_TRIM;
+	op->event = (struct op_event){ .queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]), .name = STR("seen"),
+		                       .details = STR("{\"by\":\"sim\"}"), .keep = world_below(world, 200) };
+	world_send(world, request, NULL, meddled);
+}
+
 /* ---- bulk operations: started now and then, and worked off as the daemon's runner does: page, slice, until finished ---- */
 
 static void meddle_bulk(struct world *world)
@@ -304,6 +343,8 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 		meddle_bulk(world);
 	else if (world_chance(world, 60))
 		meddle_brief(world);
+	else if (world_chance(world, 30))
+		meddle_log(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else

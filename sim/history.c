@@ -6,6 +6,7 @@
 
 #define IS(state)  (1u << JOB_##state)
 #define UNSTARTED  (IS(WAITING) | IS(DELAYED))
+#define PARKED_IN  IS(PARKED) /* a successor: it comes without a word, and is told of when it is its turn */
 #define FINAL      (IS(COMPLETED) | IS(FAILED) | IS(CANCELLED) | IS(EXPIRED))
 #define SAME       UINT32_MAX
 #define GONE       0u
@@ -13,7 +14,7 @@
 static const struct { /* what it must have been, and what it is then */
 	uint32_t from, to;
 } history_moves[EVENT_TYPE_COUNT] = {
-	[EVENT_ENQUEUED] = { GONE, UNSTARTED },
+	[EVENT_ENQUEUED] = { GONE | PARKED_IN, UNSTARTED },
 	[EVENT_ACTIVE] = { IS(WAITING), IS(ACTIVE) },
 	[EVENT_COMPLETED] = { IS(ACTIVE), IS(COMPLETED) }, /* rule 2: once, then only after a retry and another start */
 	[EVENT_FAILED] = { IS(ACTIVE), IS(FAILED) },
@@ -23,14 +24,15 @@ static const struct { /* what it must have been, and what it is then */
 	[EVENT_SNOOZED] = { IS(ACTIVE), IS(DELAYED) },
 	[EVENT_CANCEL_REQUESTED] = { IS(ACTIVE), SAME },
 	[EVENT_PROGRESS] = { IS(ACTIVE), SAME },
-	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE), IS(CANCELLED) },
+	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE) | PARKED_IN, IS(CANCELLED) },
 	[EVENT_EXPIRED] = { UNSTARTED, IS(EXPIRED) },
 	[EVENT_RETRIED] = { FINAL, UNSTARTED }, /* rule 8: the only way back */
 	[EVENT_PROMOTED] = { IS(DELAYED), IS(WAITING) },
 	[EVENT_WAITING] = { IS(DELAYED), IS(WAITING) },
 	[EVENT_REPRIORITISED] = { UNSTARTED, SAME },
 	[EVENT_MOVED] = { UNSTARTED, SAME },
-	[EVENT_DELETED] = { UNSTARTED | FINAL, GONE },
+	[EVENT_RESCHEDULED] = { IS(DELAYED), SAME },
+	[EVENT_DELETED] = { UNSTARTED | FINAL | PARKED_IN, GONE },
 };
 
 static void history_count(struct shadow_queue *queue, enum event_type type)
@@ -61,7 +63,7 @@ static void history_judge(const struct shadow_job *job, const struct changeset *
 	const struct job_row *row = &job->row;
 	if (type == EVENT_EXPIRED)
 		CHECK(!job->started && (!job->exists || (row->expire_us && row->expire_us <= cs->engine_us))); /* only what never started, in its time */
-	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && !(row->flags & ROW_DUE_WALL))
+	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && !(row->flags & ROW_DUE_WALL) && job->rescheduled_seq != cs->seq)
 		CHECK(row->due_us <= cs->engine_us);
 	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_RELEASED || type == EVENT_SNOOZED)
 		CHECK(!job->cancel); /* who was asked to stop does not come back */
@@ -70,9 +72,10 @@ static void history_judge(const struct shadow_job *job, const struct changeset *
 static void history_event(struct shadow *shadow, const struct changeset *cs, struct shadow_job *job, enum event_type type)
 {
 	uint32_t from = history_moves[type].from, to = history_moves[type].to;
-	if (type == EVENT_DUPLICATE)
+	if (type == EVENT_DUPLICATE || type == EVENT_DEDUPLICATED)
 		return;
-	bool possible = from == GONE ? !job->may_be : (job->may_be & from) != 0;
+	bool parked_unseen = !job->exists && !job->deleted && !job->may_be && from & PARKED_IN; /* in this very change-set */
+	bool possible = (type == EVENT_ENQUEUED && !job->may_be) || (job->may_be & from) != 0 || parked_unseen;
 	CHECK(possible || job->moved_seq == cs->seq); /* two queues tell of a move, each for itself: their order is not known */
 	if (job->moved_seq == cs->seq)
 		job->may_be = UINT32_MAX;
@@ -92,6 +95,7 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 		job->stalls++;
 		history_stalled(shadow, job, cs);
 		break;
+	case EVENT_RESCHEDULED: job->rescheduled_seq = cs->seq; break;
 	case EVENT_COMPLETED: job->ended_seq = cs->seq; break;
 	case EVENT_RETRIED:
 		job->made = job->stalls = 0;
@@ -153,7 +157,7 @@ void history_read(struct shadow *shadow, const struct changeset *cs)
 /* The row against the events: also of a row that was changed twice in one change-set nothing is lost. */
 void history_agree(struct shadow_job *job, const struct job_row *row)
 {
-	CHECK(job->may_be & 1u << row->state);
+	CHECK(job->may_be & 1u << row->state || (row->state == JOB_PARKED && !job->may_be));
 	job->may_be = 1u << row->state;
 	CHECK(row->attempts_started == job->started);
 	if (job->ended_seq == row->version)

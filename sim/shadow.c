@@ -292,7 +292,7 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	bool was_live = job->exists && !job_state_is_final(job->row.state);
 	if (was_live && row->fence == fence_before + 1)
 		shadow_in_order(shadow, job, row);
-	if (was_live && row->fence != fence_before && job->row.expire_us)
+	if (was_live && row->fence != fence_before && job->row.expire_us && job->row.state != JOB_PARKED) /* whose time to live has not begun */
 		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
@@ -340,6 +340,55 @@ static void shadow_limits(struct shadow *shadow)
 	}
 	for (uint32_t i = 0; i < shadow->queue_count; i++)
 		shadow_limit(shadow->queues[i].concurrency, shadow->queues[i].active, &shadow->queues[i].allowance);
+}
+
+/* ---- keys of dedup ---- */
+
+static void shadow_dedup_row(struct shadow *shadow, const struct dedup_row *row)
+{
+	struct shadow_dedup *dedup = NULL;
+	for (uint32_t i = 0; i < shadow->dedup_count && !dedup; i++)
+		if (shadow->dedups[i].queue == row->queue && str_eq(str_of(shadow->dedups[i].key), row->key))
+			dedup = &shadow->dedups[i];
+	if (!dedup) {
+		CHECK(shadow->dedup_count < ARRAY_COUNT(shadow->dedups));
+		dedup = &shadow->dedups[shadow->dedup_count++];
+		dedup->queue = row->queue;
+		snprintf(dedup->key, sizeof(dedup->key), STR_FMT, STR_ARG(row->key));
+	}
+	dedup->owner = row->owner;
+	dedup->next = row->next;
+	dedup->until_us = row->until_us;
+	dedup->live = !row->gone;
+}
+
+static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
+{
+	const struct shadow_job *job = shadow_find(shadow, uid);
+	return job && job->exists && !job_state_is_final(job->row.state);
+}
+
+/* A key without an end of its own has an owner that is not done; whoever is parked follows an owner that is not done, and is the only one. */
+static void shadow_dedups(struct shadow *shadow)
+{
+	uint32_t parked = 0, followers = 0;
+	for (uint32_t i = 0; i < shadow->dedup_count; i++) {
+		const struct shadow_dedup *dedup = &shadow->dedups[i];
+		if (!dedup->live)
+			continue;
+		CHECK(dedup->until_us || shadow_is_live(shadow, dedup->owner));
+		if (!dedup->next)
+			continue;
+		CHECK(shadow_is_live(shadow, dedup->owner));
+		CHECK(shadow_is_live(shadow, dedup->next));
+		CHECK(shadow_find(shadow, dedup->next)->row.state == JOB_PARKED);
+		followers++;
+	}
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		parked += job->exists && job->row.state == JOB_PARKED;
+	}
+	CHECK(parked == followers);
 }
 
 /* ---- counts, retention, dropped queues ---- */
@@ -421,6 +470,34 @@ static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
 		CHECK(shadow_tells(shadow, cs->progress.items[i].uid));
 }
 
+/* Every end that is counted ever is counted in its minute, in the same commit. */
+static void shadow_metrics(const struct changeset *cs)
+{
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < cs->counts.count; i++) {
+		const struct queue_counts *counts = &cs->counts.items[i];
+		uint64_t completed = 0, failed = 0;
+		for (uint32_t n = 0; n < cs->metrics.count; n++) {
+			const struct metric_add *add = &cs->metrics.items[n];
+			if (add->row.queue != counts->queue)
+				continue;
+			CHECK(add->row.minute == cs->engine_us / 60000000);
+			completed += add->row.completed;
+			failed += add->row.failed;
+			found++;
+		}
+		CHECK(completed == counts->ended[JOB_COMPLETED] && failed == counts->ended[JOB_FAILED]);
+	}
+	CHECK(found == cs->metrics.count);
+}
+
+/* A trim takes whole commits that were there before. */
+static void shadow_trims(const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->event_trims.count; i++)
+		CHECK(cs->event_trims.items[i].up_to_seq < cs->seq && (cs->event_trims.items[i].removed > 0) == (cs->event_trims.items[i].up_to_seq > 0));
+}
+
 void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t now_us)
 {
 	CHECK(cs->seq == shadow->seq + 1);
@@ -451,6 +528,15 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	}
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		shadow_stands_well(shadow, shadow_find(shadow, cs->jobs.items[i].row.uid));
+	for (uint32_t i = 0; i < cs->dropped_queues.count; i++)
+		for (uint32_t n = 0; n < shadow->dedup_count; n++)
+			if (shadow->dedups[n].queue == cs->dropped_queues.items[i])
+				shadow->dedups[n].live = false;
+	for (uint32_t i = 0; i < cs->dedups.count; i++)
+		shadow_dedup_row(shadow, &cs->dedups.items[i]);
+	shadow_dedups(shadow);
+	shadow_metrics(cs);
+	shadow_trims(cs);
 	shadow_starts(shadow);
 	shadow_limits(shadow);
 	budgets_judge(shadow);

@@ -28,7 +28,7 @@ struct shadow_job {
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */
 	uint32_t made, stalls;    /* since it was retried by hand */
-	uint64_t moved_seq, retried_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
+	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
 	enum event_type last;     /* what happened last */
 	uint32_t limits;          /* bits of the budgets under which it runs */
 	bool cancel;              /* it was asked to stop */
@@ -97,6 +97,14 @@ struct shadow_group {
 	struct shadow_rate rate;
 };
 
+struct shadow_dedup {
+	uint32_t queue;
+	char key[16];
+	uint64_t owner, next;
+	int64_t until_us;
+	bool live;
+};
+
 struct shadow_started {
 	uint32_t queue;
 	const struct shadow_job *job;
@@ -115,6 +123,8 @@ struct shadow {
 	uint32_t queue_count;
 	struct shadow_group groups[256];
 	uint32_t group_count;
+	struct shadow_dedup dedups[512];
+	uint32_t dedup_count;
 	struct shadow_started starts[4096]; /* of the change-set being judged */
 	uint32_t start_count;
 	struct shadow_budget budgets[32];

@@ -74,6 +74,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_refuse(call, index, "limit", "A token that is limited to queues cannot hold back a limit: others share it.");
 	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET: case OP_LIMITS:
 		return access_refuse(call, index, call->single ? "" : "limit", "A token that is limited to queues has no say in limits: others share them.");
+	case OP_EVENT: case OP_EVENTS_TRIM:
+		return access_queue(call, index, op->event.queue);
 	case OP_OPERATION_START:
 		return access_operation(call, index, &op->operation);
 	case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:

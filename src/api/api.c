@@ -40,6 +40,7 @@ void api_free(struct api *api)
 		return;
 	calls_free(api);
 	events_fini(api);
+	workers_fini(api);
 	shelf_fini(&api->shelf);
 	roster_drop(api->roster);
 	roster_drop(api->next_roster);

@@ -435,9 +435,15 @@ static void what_happened_to_it(void **state)
 	expect(&scene, 200, "{\"attempts\":[{\"number\":1,\"fence\":2,\"started_at\":\"2026-01-01T00:00:00.000Z\",\"finished_at\":\"2026-01-01T00:00:00.250Z\",\"took_ms\":250,"
 	       "\"next\":\"delayed\",\"retry_at\":\"2026-01-01T00:00:01.000Z\",\"worker\":\"w\",\"error\":{\"message\":\"m\"},\"exchange\":{\"status\":503}}],\"next_cursor\":null}");
 	question = one_job(&scene, "/v1/jobs/" UID_1 "/logs", NULL);
-	question->answer = (struct answer){ .logs = &line, .log_count = 1, .next_cursor = STR("2") };
+	question->answer = (struct answer){ .logs = &line, .log_count = 1, .count = 5, .next_cursor = STR("2") };
+	assert_true(!question->query.newest_first && question->query.skip == 0);
 	scene_answer(&scene, question);
-	expect(&scene, 200, "{\"logs\":[{\"attempt\":1,\"at\":\"2026-01-01T00:00:00.000Z\",\"line\":\"a\\\"b\"}],\"next_cursor\":\"2\"}");
+	expect(&scene, 200, "{\"logs\":[{\"attempt\":1,\"at\":\"2026-01-01T00:00:00.000Z\",\"line\":\"a\\\"b\"}],\"count\":5,\"next_cursor\":\"2\"}");
+	question = one_job(&scene, "/v1/jobs/" UID_1 "/logs?from=3&order=desc&limit=1", NULL);
+	assert_true(question->query.newest_first && question->query.skip == 3 && question->query.limit == 1);
+	question->err = E_JOB_NOT_FOUND;
+	scene_answer(&scene, question);
+	assert_int_equal(scene.status, 404);
 
 	struct explanation explanation = { .uid = 77, .state = JOB_WAITING, .code = EXPLAIN_QUEUE_PAUSED, .text = STR_INIT("Paused."), .ahead = 3 };
 	scene_send(&scene, "GET", "/v1/jobs/" UID_1 "/explain", NULL, STR(""));
@@ -449,6 +455,223 @@ static void what_happened_to_it(void **state)
 	scene_send(&scene, "DELETE", "/v1/jobs/" UID_1, NULL, STR(""));
 	scene_reply(&scene, scene_request(&scene));
 	expect(&scene, 204, "");
+	scene_close(&scene);
+}
+
+/* ---- many of a queue ---- */
+
+/* The question that a request for jobs of a queue leads to. */
+static struct question *many_jobs(struct scene *scene, const char *method, const char *path, const char *body)
+{
+	scene_send(scene, method, path, NULL, str_of(body));
+	struct request *request = scene_request(scene);
+	assert_int_equal(request->ops[0].kind, OP_BARRIER);
+	scene_reply(scene, request);
+	struct question *question = scene_question(scene);
+	assert_true(str_eq(question->query.queue, STR("q")) && str_eq(question->query.namespace_name, STR("n")));
+	return question;
+}
+
+static void ranges(void **state)
+{
+	struct scene scene;
+	struct job_view views[2] = { a_job, { .row.uid = 78 } };
+	(void)state;
+	scene_open(&scene, true, 0);
+	struct question *question = many_jobs(&scene, "GET", "/v1/queues/q/range?namespace=n&state=prioritised", "");
+	const struct range *range = &question->query.range;
+	assert_int_equal(question->query.kind, QUERY_RANGE);
+	assert_true(range->order == RANGE_PRIORITISED && range->what == RANGE_IDS && !range->descending && range->from == 0 && range->to == 99);
+	assert_true(range->before_us == 0 && !question->query.with_payload && !question->query.with_result && !question->query.with_history);
+	question->answer = (struct answer){ .jobs = views, .job_count = 2, .count = 7 };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"total\":7,\"ids\":[{\"uid\":\"" UID_1 "\",\"id\":\"a\"},{\"uid\":\"" UID_2 "\",\"id\":\"" UID_2 "\"}]}");
+
+	question = many_jobs(&scene, "GET", "/v1/queues/q/range?namespace=n&state=failed&from=-3&to=-1&order=desc&what=jobs&parts=payload,errors"
+			     "&before=2026-01-01T00:00:00Z", "");
+	range = &question->query.range;
+	assert_true(range->order == RANGE_FAILED && range->what == RANGE_JOBS && range->descending && range->from == -3 && range->to == -1);
+	assert_true(range->before_us == INT64_C(1767225600000000));
+	assert_true(question->query.with_payload && !question->query.with_result && question->query.with_history);
+	struct str errors[] = { STR("{\"n\":1}"), STR("{\"n\":2}") };
+	views[0].errors = errors;
+	views[0].error_count = 2;
+	question->answer = (struct answer){ .jobs = views, .job_count = 1, .count = 9 };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"total\":9,\"jobs\":[" A_JOB ",\"payload\":2,\"original_payload\":{ \"n\":1},\"errors\":[{\"n\":1},{\"n\":2}]}]}");
+
+	question = many_jobs(&scene, "GET", "/v1/queues/q/range?namespace=n&state=delayed&what=none&from=-5", "");
+	assert_true(question->query.range.what == RANGE_NONE && question->query.range.to == -1);
+	question->answer.count = 4;
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"total\":4}");
+	scene_close(&scene);
+}
+
+static void read_many(void **state)
+{
+	struct scene scene;
+	struct job_view views[2] = { [1] = a_job };
+	(void)state;
+	scene_open(&scene, true, 0);
+	struct question *question = many_jobs(&scene, "POST", "/v1/queues/q/jobs/read?namespace=n", "{\"ids\":[\"b\",\"a\"],\"parts\":[\"result\",\"progress\"]}");
+	assert_true(question->query.kind == QUERY_READ && question->query.id_count == 2 && question->query.uid_count == 0);
+	assert_true(str_eq(question->query.ids[1], STR("a")) && !question->query.with_payload && question->query.with_result);
+	question->answer = (struct answer){ .jobs = views, .job_count = 2 };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"jobs\":[null," A_JOB ",\"result\":[1]}]}");
+
+	question = many_jobs(&scene, "POST", "/v1/queues/q/jobs/read?namespace=n", "{\"uids\":[\"" UID_2 "\"]}");
+	assert_true(question->query.uid_count == 1 && question->query.uids[0] == 78);
+	question->answer = (struct answer){ .jobs = views, .job_count = 1 };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"jobs\":[null]}");
+
+	question = many_jobs(&scene, "POST", "/v1/queues/q/jobs/read?namespace=n", "{\"ids\":[]}");
+	question->err = E_QUEUE_NOT_FOUND;
+	scene_answer(&scene, question);
+	assert_int_equal(scene.status, 404);
+	scene_close(&scene);
+}
+
+static void many_jobs_of_a_token_with_queues(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	scene_as(&scene, scene_token(&scene, "read", "[\"mine\"]"));
+	scene_send(&scene, "GET", "/v1/queues/theirs/range?state=waiting", NULL, STR(""));
+	assert_int_equal(scene.status, 403);
+	scene_send(&scene, "POST", "/v1/queues/theirs/jobs/read", NULL, STR("{\"ids\":[\"a\"]}"));
+	assert_int_equal(scene.status, 403);
+	scene_send(&scene, "GET", "/v1/queues/mine/range?state=waiting", NULL, STR(""));
+	struct request *request = scene_request(&scene);
+	assert_int_equal(request->ops[0].kind, OP_BARRIER);
+	request->err = E_UNAVAILABLE;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 503);
+	scene_close(&scene);
+}
+
+/* ---- metrics, workers, events by hand ---- */
+
+static void metrics(void **state)
+{
+	struct scene scene;
+	const int64_t minute = 1767225600000000 / 60000000; /* 2026-01-01T00:00Z */
+	struct metric_row rows[] = { { 1, minute, 5, 1 }, { 1, minute + 1, 0, 2 }, { 1, minute + 4, 3, 0 }, { 1, minute + 5, 2, 0 } };
+	(void)state;
+	scene_open(&scene, true, 0);
+	struct question *question = many_jobs(&scene, "GET", "/v1/queues/q/metrics?namespace=n", "");
+	assert_int_equal(question->query.kind, QUERY_METRICS);
+	question->answer = (struct answer){ .metrics = rows, .metric_count = 4, .ended = { [JOB_COMPLETED] = 30, [JOB_FAILED] = 3 } };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"completed\":{\"count\":30,\"count_before\":28,\"minute_at\":\"2026-01-01T00:05:00.000Z\",\"total\":5,\"points\":[3,0,0,0,5]},"
+	       "\"failed\":{\"count\":3,\"count_before\":1,\"minute_at\":\"2026-01-01T00:01:00.000Z\",\"total\":1,\"points\":[1]}}");
+	static const struct { const char *places, *points; } stretches[] = {
+		{ "&to=0", "\"points\":[3]}" }, { "&from=1&to=2", "\"points\":[0,0]}" }, { "&from=-2", "\"points\":[0,5]}" }, { "&from=3&to=99", "\"points\":[0,5]}" },
+		{ "&from=5", "\"points\":[]}" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(stretches); i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "/v1/queues/q/metrics?namespace=n%s", stretches[i].places);
+		question = many_jobs(&scene, "GET", path, "");
+		question->answer = (struct answer){ .metrics = rows, .metric_count = 4 };
+		scene_answer(&scene, question);
+		if (!says(&scene, stretches[i].points))
+			fail_msg("%s: " STR_FMT, path, STR_ARG(scene.body));
+	}
+	question = many_jobs(&scene, "GET", "/v1/queues/q/metrics?namespace=n", "");
+	scene_answer(&scene, question);
+	assert_true(says(&scene, "\"failed\":{\"count\":0,\"count_before\":0,\"minute_at\":null,\"total\":0,\"points\":[]}}"));
+	struct metric_row far[] = { { 1, 1, 1, 0 }, { 1, minute, 1, 0 } }; /* the clock jumped: no endless row of zeros */
+	question = many_jobs(&scene, "GET", "/v1/queues/q/metrics?namespace=n&to=0", "");
+	question->answer = (struct answer){ .metrics = far, .metric_count = 2 };
+	scene_answer(&scene, question);
+	assert_true(says(&scene, "\"total\":100000,\"points\":[0]"));
+	scene_close(&scene);
+}
+
+static void workers_come_and_go(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	uint32_t all = scene_token(&scene, "work read", NULL), mine = scene_token(&scene, "work read", "[\"mine\"]");
+	scene_as(&scene, all);
+	scene_send(&scene, "PUT", "/v1/workers/w2", NULL, STR("{\"queue\":\"theirs\",\"namespace\":\"n\",\"name\":\"two\",\"kind\":\"events\",\"ttl_ms\":86400000}"));
+	assert_int_equal(scene.status, 200);
+	assert_true(str_starts(scene.body, STR("{\"id\":\"w2\",\"namespace\":\"n\",\"queue\":\"theirs\",\"name\":\"two\",\"kind\":\"events\",\"address\":\"127.0.0.1:")));
+	scene_send(&scene, "PUT", "/v1/workers/w3", NULL, STR("{\"queue\":\"theirs\"}"));
+	scene_as(&scene, mine);
+	scene_send(&scene, "PUT", "/v1/workers/w1", NULL, STR("{\"queue\":\"mine\"}"));
+	assert_int_equal(scene.status, 200);
+	assert_true(says(&scene, "\"namespace\":\"default\",\"queue\":\"mine\",\"name\":null,\"kind\":\"worker\"") && says(&scene, "\"ttl_ms\":60000}"));
+	static const struct { const char *method, *path, *body; int status; } sent[] = {
+		{ "PUT", "/v1/workers/w1", "{\"queue\":\"theirs\"}", 403 }, /* a limited token speaks of its queues only */
+		{ "PUT", "/v1/workers/w2", "{\"queue\":\"mine\"}", 403 },
+		{ "DELETE", "/v1/workers/w2", NULL, 403 },
+		{ "GET", "/v1/workers", NULL, 403 },
+		{ "GET", "/v1/workers?queue=theirs", NULL, 403 },
+		{ "PUT", "/v1/workers/w1", "{}", 422 },
+		{ "PUT", "/v1/workers/w1", "{\"queue\":\"mine\",\"ttl_ms\":0}", 422 },
+		{ "PUT", "/v1/workers/w1", "{\"queue\":\"mine\",\"host\":\"a\"}", 422 },
+		{ "PUT", "/v1/workers/w%0A", "{\"queue\":\"mine\"}", 422 },
+		{ "DELETE", "/v1/workers/nobody", NULL, 204 },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(sent); i++) {
+		scene_send(&scene, sent[i].method, sent[i].path, NULL, str_of(sent[i].body));
+		if (scene.status != sent[i].status)
+			fail_msg("%s %s: %d " STR_FMT, sent[i].method, sent[i].path, scene.status, STR_ARG(scene.body));
+	}
+	scene_send(&scene, "GET", "/v1/workers?queue=mine", NULL, STR(""));
+	assert_true(says(&scene, "\"id\":\"w1\"") && !says(&scene, "\"id\":\"w2\""));
+	scene_as(&scene, all);
+	scene_send(&scene, "GET", "/v1/workers", NULL, STR(""));
+	assert_true(says(&scene, "\"id\":\"w1\"") && says(&scene, "\"id\":\"w2\"") && says(&scene, "\"id\":\"w3\""));
+	scene_send(&scene, "GET", "/v1/workers?queue=theirs", NULL, STR(""));
+	assert_true(!says(&scene, "\"id\":\"w2\"") && says(&scene, "\"id\":\"w3\"")); /* the other namespace's is another queue */
+	scene_send(&scene, "GET", "/v1/workers?namespace=n", NULL, STR(""));
+	assert_true(says(&scene, "\"id\":\"w2\"") && !says(&scene, "\"id\":\"w3\""));
+	scene_send(&scene, "DELETE", "/v1/workers/w2", NULL, STR(""));
+	expect(&scene, 204, "");
+	scene_send(&scene, "GET", "/v1/workers?namespace=n", NULL, STR(""));
+	expect(&scene, 200, "{\"workers\":[]}");
+	scene_send(&scene, "PUT", "/v1/workers/w3", NULL, STR("{\"queue\":\"theirs\",\"ttl_ms\":1}"));
+	assert_int_equal(scene.status, 200);
+	do /* until its millisecond is over */
+		scene_send(&scene, "GET", "/v1/workers?queue=theirs", NULL, STR(""));
+	while (says(&scene, "\"id\":\"w3\""));
+	scene_close(&scene);
+}
+
+static void events_by_hand(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, true, 0);
+	scene_send(&scene, "POST", "/v1/batch", NULL, STR("{\"ops\":[{\"op\":\"event\",\"queue\":\"q\",\"name\":\"cleaned\",\"details\":{ \"n\":1}},"
+							  "{\"op\":\"events_trim\",\"queue\":\"q\",\"namespace\":\"n\",\"keep\":7}]}"));
+	struct request *request = scene_request(&scene);
+	const struct op_event *event = &request->ops[0].event, *trim = &request->ops[1].event;
+	assert_true(request->ops[0].kind == OP_EVENT && str_eq(event->name, STR("cleaned")) && str_eq(event->details, STR("{ \"n\":1}")));
+	assert_true(request->ops[1].kind == OP_EVENTS_TRIM && trim->keep == 7 && str_eq(trim->queue.namespace_name, STR("n")));
+	request->ops[1].result.count = 5000;
+	request->ops[1].result.more = true;
+	scene_reply(&scene, request);
+	expect(&scene, 200, "{\"results\":[{\"queue\":\"q\",\"namespace\":\"default\",\"event\":\"cleaned\"},"
+	       "{\"queue\":\"q\",\"namespace\":\"n\",\"count\":5000,\"more\":true}]}");
+	scene_send(&scene, "POST", "/v1/batch", "Idempotency-Key: k\r\n", STR("{\"ops\":[{\"op\":\"events_trim\",\"queue\":\"q\",\"keep\":0}]}"));
+	request = scene_request(&scene);
+	request->replayed = true;
+	scene_reply(&scene, request);
+	expect(&scene, 200, "{\"results\":[{\"queue\":\"q\",\"namespace\":\"default\",\"count\":null,\"more\":false}]}");
+	scene_send(&scene, "GET", "/v1/events?after=$&wait_ms=0", NULL, STR("")); /* as without: from now on */
+	assert_true(scene.questions[0]->query.after_seq == INT64_MAX);
+	struct question *question = scene_question(&scene);
+	question->answer = (struct answer){ .seq = 10, .first_event_seq = 3 };
+	scene_answer(&scene, question);
+	expect(&scene, 200, "{\"events\":[],\"cursor\":\"0.10\",\"gap\":false}");
 	scene_close(&scene);
 }
 
@@ -545,13 +768,16 @@ static void health(void **state)
 	scene_open(&scene, true, 0);
 	scene_send(&scene, "GET", "/livez", NULL, STR(""));
 	expect(&scene, 200, "{\"ok\":true}");
+	scene_send(&scene, "GET", "/v1", NULL, STR(""));
+	assert_int_equal(scene.status, 200);
+	assert_true(str_starts(scene.body, STR("{\"version\":\"1.2.3\",\"api\":[1,1],\"features\":[\"ranges\"")));
 	scene_send(&scene, "GET", "/readyz", NULL, STR(""));
 	expect(&scene, 200, "{\"ok\":true}");
 	scene.sick = true;
 	scene_send(&scene, "GET", "/readyz?verbose", NULL, STR(""));
 	expect(&scene, 503, "{\"ok\":false,\"checks\":{\"api\":{\"ok\":true},\"store\":{\"ok\":false}}}");
 	scene_send(&scene, "GET", "/metrics", NULL, STR(""));
-	assert_true(says(&scene, "ruche_api_answers_total{class=\"2xx\"} 2\n") && says(&scene, "ruche_jobs 3\n# EOF\n"));
+	assert_true(says(&scene, "ruche_api_answers_total{class=\"2xx\"} 3\n") && says(&scene, "ruche_jobs 3\n# EOF\n"));
 	scene_send(&scene, "GET", "/v1/openapi.json", NULL, STR(""));
 	assert_int_equal(scene.status, 200);
 	struct problem problem = { 0 };
@@ -565,7 +791,9 @@ int main(void)
 		cmocka_unit_test(enqueued), cmocka_unit_test(enqueued_many), cmocka_unit_test(nothing_to_claim), cmocka_unit_test(claims_from_memory),
 		cmocka_unit_test(memory_moves_on), cmocka_unit_test(a_deleted_job_is_left_out), cmocka_unit_test(who_left_gives_back),
 		cmocka_unit_test(who_waits_is_told_to_go), cmocka_unit_test(finished_and_claimed), cmocka_unit_test(batches), cmocka_unit_test(looking_at_a_job),
-		cmocka_unit_test(what_happened_to_it), cmocka_unit_test(queues_and_groups), cmocka_unit_test(bulk_work), cmocka_unit_test(health),
+		cmocka_unit_test(what_happened_to_it), cmocka_unit_test(ranges), cmocka_unit_test(read_many),
+		cmocka_unit_test(many_jobs_of_a_token_with_queues), cmocka_unit_test(metrics), cmocka_unit_test(workers_come_and_go),
+		cmocka_unit_test(events_by_hand), cmocka_unit_test(queues_and_groups), cmocka_unit_test(bulk_work), cmocka_unit_test(health),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

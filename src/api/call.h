@@ -20,6 +20,7 @@
 #define DICE_BYTES      1024
 
 struct stream;
+struct worker;
 struct call {
 	struct api *api;
 	struct call *next, *previous; /* of the live ones; next in the free list */
@@ -49,6 +50,7 @@ struct call {
 	struct new_token *wanted_token; /* tokens.c */
 	struct stream *stream;        /* events.c */
 	struct totals *totals;        /* stats.c */
+	struct worker *worker;        /* workers.c */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 };
 
@@ -69,6 +71,7 @@ struct api {
 	struct shelf shelf;
 	struct stream *streams;
 	struct alarm *alarm;          /* events.c */
+	struct workers *workers;      /* workers.c; NULL: nobody told yet */
 	uint64_t event_seq;           /* newest commit that may have events */
 	struct arena label_arena;
 	struct queue_name *labels;    /* by queue number: events tell no names. name.ptr NULL: not asked yet */
@@ -149,3 +152,4 @@ void events_quiesce(struct api *api);
 void events_gone(struct call *call);
 MUST_USE enum err events_init(struct api *api);
 void events_fini(struct api *api);
+void workers_fini(struct api *api);

@@ -653,9 +653,9 @@ static bool events_fill(struct call *call, struct stream *stream)
 	stream->types = (uint64_t)call_param(call, "types")->number;
 	stream->limit = call_param(call, "limit")->given ? (uint32_t)call_param(call, "limit")->number : EVENTS_DEFAULT;
 	stream->deadline_ms = events_loop_ms(call->api) + wait_ms;
-	stream->from_newest = cursor.len == 0;
+	stream->from_newest = cursor.len == 0 || str_eq(cursor, STR("$"));
 	buf_init(&stream->out, ANSWER_MAX);
-	if (!cursor.len || stream_resume(stream, cursor))
+	if (stream->from_newest || stream_resume(stream, cursor))
 		return true;
 	problem_set(&call->problem, E_INVALID, field, "This is not an event's id; take one as it came.");
 	return false;

@@ -173,6 +173,14 @@ static void jobs_ask_one(struct call *call)
 	call_ask(call, call_answered);
 }
 
+void jobs_ask_behind(struct call *call)
+{
+	if (call_op(call, OP_BARRIER))
+		call_submit(call, jobs_ask_one);
+	else
+		call_refuse(call, call->problem.err);
+}
+
 static void jobs_pass(struct call *call)
 {
 	call->patient = call->request.ops[0].kind == OP_WAIT;
@@ -235,7 +243,7 @@ void jobs_get(struct call *call)
 void jobs_encode_one(struct call *call, struct buf *out)
 {
 	const struct query *query = &call->question.query;
-	job_view_write(out, &call->question.answer.jobs[0], (struct view_parts){ query->with_payload, query->with_result });
+	job_view_write(out, &call->question.answer.jobs[0], (struct view_parts){ .payload = query->with_payload, .result = query->with_result });
 }
 
 static void jobs_body_answered(struct call *call)
@@ -316,8 +324,16 @@ void jobs_attempts(struct call *call)
 	jobs_begin_page(call, QUERY_ATTEMPTS);
 }
 
+/* From a place on, or from a page's cursor on. */
 void jobs_logs(struct call *call)
 {
+	struct query *query = &call->question.query;
+	if (call_param(call, "from")->given && call_param(call, "cursor")->given) {
+		call_fail(call, E_INVALID, "from", "Say either from or cursor, not both.");
+		return;
+	}
+	query->skip = (uint64_t)call_param(call, "from")->number;
+	query->newest_first = call_param(call, "order")->number == 1;
 	jobs_begin_page(call, QUERY_LOGS);
 }
 
@@ -342,5 +358,6 @@ void jobs_encode_logs(struct call *call, struct buf *out)
 		log_line_write(out, &answer->logs[i]);
 	}
 	buf_add_byte(out, ']');
+	json_put_field_u64(out, "count", answer->count);
 	call_put_next_cursor(call, out);
 }

@@ -76,6 +76,7 @@ static const struct request_case cases[] = {
 	{ "getResult", "/v1/jobs/" UID_1 "/result", NULL, NULL, 200 },
 	{ "listAttempts", "/v1/jobs/" UID_1 "/attempts", NULL, NULL, 200 },
 	{ "listLogs", "/v1/jobs/" UID_1 "/logs?limit=5", NULL, NULL, 200 },
+	{ "listLogs", "/v1/jobs/" UID_1 "/logs?from=2&order=desc", NULL, NULL, 200 },
 	{ "explainJob", "/v1/jobs/" UID_1 "/explain", NULL, NULL, 200 },
 	{ "cancelJob", "/v1/jobs/" UID_1 "/cancel", ONCE, "{\"reason\":\"no more\"}", 200 },
 	{ "cancelJob", "/v1/jobs/" UID_1 "/cancel", NULL, NULL, 200 },
@@ -92,14 +93,21 @@ static const struct request_case cases[] = {
 	{ "resumeQueue", "/v1/queues/q/resume", NULL, "{}", 200 },
 	{ "getQueueStats", "/v1/queues/q/stats", NULL, NULL, 200 },
 	{ "getJobById", "/v1/queues/q/jobs/a%2Fb", NULL, NULL, 200 },
+	{ "getDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
+	{ "releaseDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200, .limited = true },
+	{ "getRange", "/v1/queues/q/range?state=completed&what=ids", NULL, NULL, 200 },
+	{ "getRange", "/v1/queues/q/range?state=completed&what=jobs&parts=payload,errors&from=-3&to=-1&before=2026-01-01T00:00:00Z", NULL, NULL, 200,
+	  .limited = true },
+	{ "getRange", "/v1/queues/q/range?state=done", NULL, NULL, 422 },
+	{ "getMetrics", "/v1/queues/q/metrics?from=0&to=1", NULL, NULL, 200, .limited = true },
+	{ "readJobs", "/v1/queues/q/jobs/read", NULL, "{\"ids\":[\"a\",\"b\\u00e9\"],\"parts\":[\"result\"]}", 200, .limited = true },
+	{ "readJobs", "/v1/queues/q/jobs/read", NULL, "{\"uids\":[\"" UID_1 "\",\"" UID_2 "\"]}", 200 },
 	{ "listGroups", "/v1/queues/q/groups?limit=2&cursor=Zw", NULL, NULL, 200 },
 	{ "getGroup", "/v1/queues/q/groups/g", NULL, NULL, 200 },
 	{ "putGroup", "/v1/queues/q/groups/g", NULL, "{\"concurrency\":2}", 200 },
 	{ "deleteGroup", "/v1/queues/q/groups/g", NULL, NULL, 204 },
 	{ "pauseGroup", "/v1/queues/q/groups/g/pause", NULL, NULL, 200 },
 	{ "resumeGroup", "/v1/queues/q/groups/g/resume", NULL, NULL, 200 },
-	{ "getDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
-	{ "releaseDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
 	{ "backOffQueue", "/v1/queues/q/back_off", ONCE, "{\"delay_ms\":5}", 200 },
 	{ "backOffGroup", "/v1/queues/q/groups/g/back_off", NULL, "{\"delay_ms\":5}", 200 },
 	{ "listLimits", "/v1/limits?limit=1&cursor=YS9i", NULL, NULL, 200 },
@@ -118,11 +126,18 @@ static const struct request_case cases[] = {
 	{ "cancelOperation", "/v1/operations/" UID_1 "/cancel", NULL, NULL, 200 },
 	{ "events", "/v1/events?after=0&wait_ms=0", NULL, NULL, 200 },
 	{ "events", "/v1/events?after=0.1&types=completed,failed", NULL, NULL, 200, .streams = true },
+	{ "batch", "/v1/batch", ONCE, "{\"ops\":[{\"op\":\"event\",\"queue\":\"q\",\"name\":\"x\",\"details\":{\"a\":[1]}},"
+	  "{\"op\":\"events_trim\",\"queue\":\"q\",\"keep\":3},{\"op\":\"queue_get\",\"queue\":\"q\",\"priorities\":[0,7]}]}", 200, .limited = true },
+	{ "putWorker", "/v1/workers/w%C3%A9", NULL, "{\"queue\":\"q\",\"name\":\"a\\u00e9\",\"ttl_ms\":5000}", 200, .varies = true },
+	{ "putWorker", "/v1/workers/w", NULL, "{\"queue\":\"r\"}", 403, .limited = true },
+	{ "listWorkers", "/v1/workers?queue=q", NULL, NULL, 200, .limited = true },
+	{ "deleteWorker", "/v1/workers/w", NULL, NULL, 204 },
 	{ "listTokens", "/v1/tokens", NULL, NULL, 200 },
 	{ "makeToken", "/v1/tokens", NULL, "{\"name\":\"x\",\"scopes\":[\"read\",\"work\"],\"queues\":[\"q\",\"n/r\"],\"expires_at\":\"2090-01-01T00:00:00Z\"}",
 	  201, .varies = true },
 	{ "revokeToken", "/v1/tokens/0000000000002", NULL, NULL, 204 },
 	{ "getStats", "/v1/stats", NULL, NULL, 200 },
+	{ "hello", "/v1", NULL, NULL, 200 },
 	{ "livez", "/livez", NULL, NULL, 200 },
 	{ "readyz", "/readyz?verbose", NULL, NULL, 200 },
 	{ "metrics", "/metrics", NULL, NULL, 200, .varies = true },
@@ -155,6 +170,7 @@ static struct job_view views[2] = {
 static struct attempt_row attempt = { .uid = 77, .number = 1, .fence = 2, .started_us = CREATED_US, .finished_us = CREATED_US + 5, .worker = STR_INIT("w"),
 				      .error = STR_INIT("{\"message\":\"m\"}"), .exchange = STR_INIT("{\"status\":503}") };
 static struct log_row log_line = { .uid = 77, .attempt = 1, .at_us = CREATED_US, .line = STR_INIT("a\"b") };
+static struct metric_row metric_rows[2] = { { 1, 29453760, 3, 0 }, { 1, 29453763, 2, 1 } };
 static struct event_row event_rows[2] = {
 	{ .seq = 2, .queue = 1, .at_us = CREATED_US, .count = 1, .lines = STR_INIT("completed " UID_1 " {\"attempt\":1}\n") },
 	{ .seq = 2, .queue = 500, .at_us = CREATED_US, .count = 2, .lines = STR_INIT("failed " UID_1 "\nenqueued " UID_2 "\n") },
@@ -221,6 +237,16 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->job_count = question->query.uid_count ? question->query.uid_count : 1;
 		answer->next_cursor = STR("abc");
 		break;
+	case QUERY_RANGE: case QUERY_READ:
+		answer->jobs = views;
+		answer->job_count = 2;
+		answer->count = 7;
+		break;
+	case QUERY_METRICS:
+		answer->metrics = metric_rows;
+		answer->metric_count = 2;
+		answer->ended[JOB_COMPLETED] = 9;
+		break;
 	case QUERY_COUNT:
 		answer->count = 5;
 		break;
@@ -282,6 +308,7 @@ static void scene_forget(struct scene *scene)
 	api->labels = NULL;
 	api->label_count = 0;
 	arena_fini(&api->label_arena);
+	workers_fini(api);
 	http_pieces_fini(&scene->server->pieces);
 }
 

@@ -415,6 +415,38 @@ static bool read_queue_settings(struct json *json, void *out, void *context)
 	return queue_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
 }
 
+static bool read_details(struct json *json, void *out, void *context)
+{
+	(void)context;
+	if (json_peek(json) != JSON_OBJECT)
+		return json_enter_object(json); /* says what was wanted */
+	const char *begin = json->next;
+	return json_skip(json) && read_verbatim(json, begin, LIMIT_EVENT_BYTES, out);
+}
+
+static bool read_priorities(struct json *json, void *out, void *context)
+{
+	struct op_queue *queue = out;
+	uint32_t index;
+	(void)context;
+	int32_t *priorities = ARENA_ARRAY(json->arena, int32_t, LIMIT_PAGE);
+	if (!priorities)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		int64_t priority;
+		if (index == LIMIT_PAGE)
+			return json_refuse(json, E_INVALID, "At most %d priorities are counted at once.", LIMIT_PAGE);
+		if (!json_read_i64(json, 0, LIMIT_PRIORITY, &priority))
+			return false;
+		priorities[index] = (int32_t)priority;
+		queue->priority_count = index + 1;
+	}
+	queue->priorities = priorities;
+	return !json->failed;
+}
+
 static bool read_group_settings(struct json *json, void *out, void *context)
 {
 	struct group_settings settings = { 0 };
@@ -639,6 +671,11 @@ static const struct json_field queue_put_fields[] = {
 	{ "replace", JSON_F_BOOL, AT(queue.replace), .doc = "Over the defaults instead." },
 };
 static const struct json_field queue_fields[] = { F_OP, F_QUEUE };
+static const struct json_field queue_get_fields[] = {
+	F_OP, F_QUEUE,
+	{ "priorities", JSON_F_CUSTOM, AT(queue), .read = read_priorities,
+	  .doc = "Counts of these priorities, in this order; left out: of all that have jobs, the first 1,000." },
+};
 static const struct json_field queues_fields[] = { F_OP, F_LIMIT, F_CURSOR };
 static const struct json_field group_put_fields[] = {
 	F_OP, F_QUEUE, F_GROUP,
@@ -679,6 +716,18 @@ static const struct json_field dedup_key_fields[] = {
 	{ "queue", JSON_F_CUSTOM, AT(dedup_key.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." },
 	{ "key", JSON_F_STR, AT(dedup_key.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The dedup key." },
 	{ "uid", JSON_F_CUSTOM, AT(dedup_key.uid), .read = read_uid, .doc = "Only if this job owns it." },
+};
+#define F_EVENT_QUEUE                                                                                                 \
+	{ "namespace", JSON_F_CUSTOM, AT(event.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(event.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
+static const struct json_field event_fields[] = {
+	F_OP, F_EVENT_QUEUE,
+	{ "name", JSON_F_CUSTOM, AT(event.name), 0, 0, JSON_F_REQUIRED, read_name, "What happened, in the caller's own word." },
+	{ "details", JSON_F_CUSTOM, AT(event.details), .read = read_details, .doc = "A JSON object of at most 16 KiB, told with it." },
+};
+static const struct json_field events_trim_fields[] = {
+	F_OP, F_EVENT_QUEUE,
+	{ "keep", JSON_F_I64, AT(event.keep), 0, INT64_MAX, JSON_F_REQUIRED, NULL, "So many of the newest events stay, at least." },
 };
 static const struct json_field operation_start_fields[] = {
 	F_OP,
@@ -772,6 +821,8 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_LIMIT_RELEASE] = FORM(limit_release_fields, 3, 0, NULL),
 	[OP_LIMIT_GET] = FORM(limit_fields, 3, 0, NULL),
 	[OP_LIMITS] = FORM(limits_fields, 1, 0, NULL),
+	[OP_EVENT] = FORM(event_fields, 3, 0, NULL),
+	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
@@ -779,7 +830,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_DEDUP_GET] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_DEDUP_RELEASE] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_EXPLAIN] = FORM(job_fields, 5, 0, job_finish),
-	[OP_QUEUE_GET] = FORM(queue_fields, 3, 0, NULL),
+	[OP_QUEUE_GET] = FORM(queue_get_fields, 3, 0, NULL),
 	[OP_QUEUES] = FORM(queues_fields, 1, 0, NULL),
 	[OP_GROUPS] = FORM(groups_fields, 3, 0, NULL),
 };
@@ -878,7 +929,7 @@ const char *op_field_type(const struct json_field *field)
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
 		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" },
 		{ read_filter, "JobFilter" }, { read_cursor, "string" },
-		{ read_action, "Action" }, { read_arguments, "object" },
+		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)
 		if (types[i].read == field->read)

@@ -148,6 +148,7 @@ void queue_info_write(struct buf *out, const struct queue_info *info, bool whole
 	json_put_field_str(out, "namespace", namespace_of(info->queue.namespace_name));
 	json_put_field_bool(out, "paused", info->paused);
 	put_states(out, "states", info->states);
+	json_put_field_u64(out, "prioritised", info->prioritised);
 	json_put_field_instant(out, "oldest_waiting_at", info->oldest_waiting_us);
 	json_put_field_instant(out, "next_due_at", info->next_due_us);
 	json_put_field_u64(out, "groups", info->groups);
@@ -186,6 +187,22 @@ static void queue_answer_write(struct buf *out, const struct op *op)
 		json_put_field_bool(out, "deleted", true);
 	else if (op->kind != OP_QUEUE_PUT) /* of which a replayed answer knows no more */
 		json_put_field_bool(out, "paused", op->kind == OP_QUEUE_PAUSE);
+	buf_add_byte(out, '}');
+}
+
+/* A repeat knows no more how many went. */
+static void event_answer_write(struct buf *out, const struct op *op, bool replayed)
+{
+	buf_add_byte(out, '{');
+	put_queue(out, op->event.queue);
+	if (op->kind == OP_EVENT)
+		json_put_field_str(out, "event", op->event.name);
+	else if (replayed)
+		json_put_field_null(out, "count");
+	else
+		json_put_field_u64(out, "count", op->result.count);
+	if (op->kind == OP_EVENTS_TRIM)
+		json_put_field_bool(out, "more", op->result.more);
 	buf_add_byte(out, '}');
 }
 
@@ -364,6 +381,9 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 		return;
 	case OP_BACK_OFF: case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET: case OP_LIMITS:
 		limit_result_write(out, call, op);
+		return;
+	case OP_EVENT: case OP_EVENTS_TRIM:
+		event_answer_write(out, op, call->request.replayed);
 		return;
 	case OP_OPERATION_START: case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:
 		if (op->result.operation)

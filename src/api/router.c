@@ -15,6 +15,7 @@ const char *const job_state_words[] = { JOB_STATES(X) NULL };
 const char *const event_type_words[] = { EVENT_TYPES(X) NULL };
 #undef X
 const char *const order_words[] = { "newest", "oldest", NULL };
+const char *const way_words[] = { "asc", "desc", NULL };
 
 const char *http_method_name(enum http_method method)
 {

@@ -67,4 +67,5 @@ MUST_USE enum err route_read_params(const struct route *route, struct http_excha
                                     struct problem *problem);
 const struct param_value *route_param(const struct route *route, const struct param_value *values, const char *name);
 const char *http_method_name(enum http_method method);
-extern const char *const job_state_words[], *const order_words[], *const event_type_words[];
+extern const char *const job_state_words[], *const order_words[], *const way_words[], *const event_type_words[];
+extern const char *const range_words[], *const range_what_words[], *const part_words[]; /* ranges.c */

@@ -24,6 +24,31 @@ static const struct param job_count_params[] = {
 	{ "result", PARAM_FLAG, 0, 0, NULL, "With its result (yes)." }
 static const struct param job_params[] = { P_JOB, { 0 } };
 static const struct param queue_job_params[] = { P_JOB, P_NAMESPACE, { 0 } };
+static const struct param log_params[] = {
+	{ "from", PARAM_NUMBER, 0, INT64_MAX, NULL, "The place of the first line, counted from 0; not with cursor." },
+	{ "order", PARAM_WORD, 0, 0, way_words, "asc: the oldest first (the usual); desc: the newest." },
+	P_LIMIT, P_CURSOR, { 0 },
+};
+static const struct param range_params[] = {
+	P_NAMESPACE,
+	{ "state", PARAM_WORD, 0, 0, range_words, "Which jobs; needed. waiting: those of priority 0, prioritised: the others that wait." },
+	{ "from", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the first (0); negative: from the end, -1 is the last." },
+	{ "to", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the last, included (from + 99); at most 1,000 jobs come." },
+	{ "order", PARAM_WORD, 0, 0, way_words, "asc: as they go (the usual); desc: the other way round, places too." },
+	{ "before", PARAM_INSTANT, 0, 0, NULL, "Only those enqueued (waiting), due, started, ended (or so since) before this instant." },
+	{ "what", PARAM_WORD, 0, 0, range_what_words, "Uids and ids (the usual), whole jobs, or none: only the total." },
+	{ "parts", PARAM_WORDS, 0, 0, part_words, "Of whole jobs: these parts too, separated by commas." },
+	{ 0 },
+};
+static const struct param metric_params[] = {
+	P_NAMESPACE,
+	{ "from", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the first point (0); negative: from the end, -1 is the oldest." },
+	{ "to", PARAM_NUMBER, INT64_MIN, INT64_MAX, NULL, "The place of the last point, included (-1)." },
+	{ 0 },
+};
+static const struct param worker_params[] = {
+	{ "queue", PARAM_NAME, 1, 255, NULL, "Only those of this queue." }, P_NAMESPACE, { 0 },
+};
 static const struct param payload_params[] = {
 	{ "original", PARAM_FLAG, 0, 0, NULL, "The one it was enqueued with, even if a retry edited it." }, { 0 },
 };
@@ -31,7 +56,7 @@ static const struct param event_params[] = {
 	{ "queue", PARAM_NAME, 1, 255, NULL, "Only events of this queue." },
 	P_NAMESPACE,
 	{ "types", PARAM_WORDS, 0, 0, event_type_words, "Only events of these types, separated by commas." },
-	{ "after", PARAM_TEXT, 1, 64, NULL, "The last event's id that was seen; or send Last-Event-ID. Without: from now on." },
+	{ "after", PARAM_TEXT, 1, 64, NULL, "The last event's id that was seen; or send Last-Event-ID. Without, or $: from now on." },
 	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "One JSON answer instead of a stream, waiting so long for an event." },
 	{ "limit", PARAM_NUMBER, 1, 1000, NULL, "Of a JSON answer (100)." },
 	{ 0 },
@@ -113,9 +138,9 @@ const struct route routes[] = {
 	{ GET("/v1/jobs/{uid}/attempts", "listAttempts"), .status = 200, .scope = SCOPE_READ, .params = page_params, .begin = jobs_attempts,
 	  .encode = jobs_encode_attempts,
 	  .tag = "jobs", .gives = "AttemptList", .doc = "What was tried, oldest first." },
-	{ GET("/v1/jobs/{uid}/logs", "listLogs"), .status = 200, .scope = SCOPE_READ, .params = page_params, .begin = jobs_logs,
+	{ GET("/v1/jobs/{uid}/logs", "listLogs"), .status = 200, .scope = SCOPE_READ, .params = log_params, .begin = jobs_logs,
 	  .encode = jobs_encode_logs, .tag = "jobs",
-	  .gives = "LogList", .doc = "A job's log lines." },
+	  .gives = "LogList", .doc = "A job's log lines, and how many there are." },
 	{ GET("/v1/jobs/{uid}/explain", "explainJob"), .status = 200, .scope = SCOPE_READ, PATH(OP_EXPLAIN), .tag = "jobs", .gives = "Explanation",
 	  .doc = "Why is this job not running? In words and as a code." },
 	{ POST("/v1/jobs/{uid}/cancel", "cancelJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE, ALONE(OP_CANCEL),
@@ -156,6 +181,15 @@ const struct route routes[] = {
 	{ GET("/v1/queues/{queue}/jobs/{id}", "getJobById"), .status = 200, .scope = SCOPE_READ, .params = queue_job_params,
 	  .begin = jobs_get, .encode = jobs_encode_one,
 	  .tag = "queues", .gives = "Job", .doc = "Look at a job by the caller's own id." },
+	{ GET("/v1/queues/{queue}/range", "getRange"), .status = 200, .scope = SCOPE_READ, .params = range_params, .begin = ranges_get,
+	  .encode = ranges_encode, .tag = "queues", .gives = "Range",
+	  .doc = "A queue's jobs in one state, by their places in the order in which they go, and how many there are in all." },
+	{ GET("/v1/queues/{queue}/metrics", "getMetrics"), .status = 200, .scope = SCOPE_READ, .params = metric_params, .begin = metrics_get,
+	  .encode = metrics_encode, .tag = "queues", .gives = "Metrics",
+	  .doc = "How many of a queue's jobs completed and failed, ever and by the minute, newest first." },
+	{ POST("/v1/queues/{queue}/jobs/read", "readJobs"), .status = 200, .scope = SCOPE_READ, .flags = ROUTE_BODY, .params = namespace_params,
+	  .decode = read_many_decode, .begin = read_many_begin, .encode = read_many_encode, .tag = "queues", .takes = "JobsRead", .gives = "JobsFound",
+	  .doc = "Many jobs of a queue in one answer, in the order asked; null where there is none." },
 	{ GET("/v1/queues/{queue}/groups", "listGroups"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_GROUPS,
 	  .decode = groups_decode_list, .begin = call_run, .encode = encode_alone, .tag = "groups", .gives = "GroupList",
 	  .doc = "Groups that have jobs, overrides or a pause." },
@@ -236,6 +270,13 @@ const struct route routes[] = {
 	  .gives = "EventList",
 	  .doc = "What happens, as it happens. "
 		 "A stream of server-sent events, resumable with Last-Event-ID; one JSON answer with Accept: application/json, wait_ms or limit." },
+	{ GET("/v1/workers", "listWorkers"), .status = 200, .scope = SCOPE_READ, .params = worker_params, .begin = workers_list, .tag = "workers",
+	  .gives = "WorkerList", .doc = "Who told that it works or listens, and was heard of since." },
+	{ PUT("/v1/workers/{id}", "putWorker"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY, .decode = workers_decode,
+	  .begin = workers_put, .tag = "workers", .takes = "NewWorker", .gives = "Worker",
+	  .doc = "Tell that a worker is there. To be told again within its ttl_ms; for people only, leases do not depend on it." },
+	{ DELETE("/v1/workers/{id}", "deleteWorker"), .status = 204, .scope = SCOPE_WORK, .begin = workers_delete, .tag = "workers",
+	  .doc = "Tell that a worker went." },
 	{ GET("/v1/tokens", "listTokens"), .status = 200, .scope = SCOPE_ADMIN, .flags = ROUTE_WHOLE, .params = page_params, .begin = tokens_list,
 	  .encode = tokens_encode_list, .tag = "tokens", .gives = "TokenList", .doc = "Tokens, without their text." },
 	{ POST("/v1/tokens", "makeToken"), .status = 201, .scope = SCOPE_ADMIN, .flags = ROUTE_BODY | ROUTE_WHOLE, .kind = OP_TOKEN_PUT,
@@ -247,6 +288,8 @@ const struct route routes[] = {
 	{ GET("/v1/stats", "getStats"), .status = 200, .scope = SCOPE_READ, .begin = stats_get, .encode = stats_encode, .tag = "health",
 	  .gives = "Stats",
 	  .doc = "The whole house in one answer." },
+	{ GET("/v1", "hello"), .status = 200, .flags = ROUTE_OPEN, .begin = hello_get, .tag = "health", .gives = "Hello",
+	  .doc = "Who answers here: its version, the versions of the API that it speaks, the oldest and the newest, and what it can do besides." },
 	{ GET("/livez", "livez"), .status = 200, .flags = ROUTE_OPEN, .begin = health_live, .tag = "health", .gives = "Live",
 	  .doc = "Is the process alive?" },
 	{ GET("/readyz", "readyz"), .status = 200, .flags = ROUTE_OPEN, .params = ready_params, .begin = health_ready, .tag = "health",

@@ -1,6 +1,7 @@
 /* src/api/routes.h: the handlers that the table of routes names, by resource. Private to the room. */
 #pragma once
 #include "api/call.h"
+#include "api/view.h"
 
 /* jobs.c */
 void jobs_adopt_trace(struct call *call); /* also for batches */
@@ -19,6 +20,17 @@ void jobs_encode_count(struct call *call, struct buf *out);
 void jobs_encode_one(struct call *call, struct buf *out);
 void jobs_encode_attempts(struct call *call, struct buf *out);
 void jobs_encode_logs(struct call *call, struct buf *out);
+void jobs_ask_behind(struct call *call); /* call->question, once all that came before is on disk; the route's encoder writes the answer */
+/* hello.c, ranges.c, read_many.c */
+void hello_get(struct call *call);
+enum { PART_PAYLOAD, PART_RESULT, PART_PROGRESS, PART_ERRORS }; /* of a job, in the order of part_words; its progress is always told */
+void query_set_parts(struct query *query, uint32_t bits);
+struct view_parts query_parts(const struct query *query);
+void ranges_get(struct call *call);
+void ranges_encode(struct call *call, struct buf *out);
+bool read_many_decode(struct call *call);
+void read_many_begin(struct call *call);
+void read_many_encode(struct call *call, struct buf *out);
 /* claims.c, leases.c, batch.c */
 void claims_post(struct call *call);
 bool leases_decode_list(struct call *call);
@@ -41,7 +53,7 @@ void operations_get(struct call *call);
 void operations_steer(struct call *call);
 void operations_encode_list(struct call *call, struct buf *out);
 void operations_encode_one(struct call *call, struct buf *out);
-/* events.c, tokens.c, stats.c, health.c, openapi.c */
+/* events.c, tokens.c, metrics.c, workers.c, stats.c, health.c, openapi.c */
 void events_get(struct call *call);
 bool tokens_decode(struct call *call);
 void tokens_list(struct call *call);
@@ -49,6 +61,12 @@ void tokens_make(struct call *call);
 void tokens_revoke(struct call *call);
 void tokens_encode_list(struct call *call, struct buf *out);
 void tokens_encode_one(struct call *call, struct buf *out);
+void metrics_get(struct call *call);
+void metrics_encode(struct call *call, struct buf *out);
+bool workers_decode(struct call *call);
+void workers_put(struct call *call);
+void workers_delete(struct call *call);
+void workers_list(struct call *call);
 void stats_get(struct call *call);
 void stats_encode(struct call *call, struct buf *out);
 void health_live(struct call *call);

@@ -39,7 +39,8 @@ const struct schema schemas[] = {
 		       "'age_ms':{'type':'integer'},'bytes':{'type':'integer'}}}]}", NULL },
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
-			   "keep_failed?:Retention metadata?:object limits?:Name[] retry_after?:Name", "What an operator may say about a queue." },
+			   "keep_failed?:Retention events_max?:count metric_minutes?:count metadata?:object limits?:Name[] retry_after?:Name",
+	  "What an operator may say about a queue." },
 	{ "LimitSettings", "rate?:Rate|null concurrency?:count penalty_ms_max?:count", "What all that take from a limit may do together." },
 	{ "BackOffBy", "scope:Name delay_ms:count", "scope: group or queue of the job, or a limit's name." },
 	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null", "Overrides for one group; what is left out is the queue's." },
@@ -59,15 +60,21 @@ const struct schema schemas[] = {
 		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
-		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any",
-	  "A job. payload, original_payload and result only where asked for." },
+		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any "
+		 "errors?:object[]",
+	  "A job. payload, original_payload, result and errors (of its attempts, the newest last, at most 100) only where asked for." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
+	{ "JobName", "uid:Uid id:string", NULL },
+	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
+	{ "JobsRead", "ids?:string[] uids?:Uid[] parts?:=payload,result,progress,errors[]", "ids or uids, at most 1,000." },
+	{ "JobsFound", "jobs:JobFound[]", NULL },
+	{ "JobFound", "{'anyOf':[" REF("Job") ",{'type':'null'}]}", NULL },
 	{ "JobCount", "count:count at_least:boolean", "at_least: there are more; counting stopped." },
 	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
 		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
 	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
 	{ "LogLine", "attempt:count at:instant|null line:string", NULL },
-	{ "LogList", "logs:LogLine[] next_cursor:string|null", NULL },
+	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
 			 "'limit_concurrency','limit_rate','backed_off']}", NULL },
@@ -93,8 +100,9 @@ const struct schema schemas[] = {
 	{ "EndedCounts", "completed:count failed:count cancelled:count expired:count", NULL },
 	{ "PriorityCounts", "priority:integer waiting:count delayed:count active:count waiting_children:count parked:count", NULL },
 	{ "Percentiles", "p50:number|null p95:number|null p99:number|null", "Milliseconds, over the last minutes." },
-	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts oldest_waiting_at:instant|null next_due_at:instant|null groups:count "
-		   "groups_ready:count waiters:count " FLOW " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
+	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts prioritised:count oldest_waiting_at:instant|null next_due_at:instant|null "
+		   "groups:count groups_ready:count waiters:count " FLOW
+		   " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
 		   "version:count created_at:instant|null", NULL },
 	{ "QueueList", "queues:Queue[] next_cursor:string|null", NULL },
 	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean", NULL },
@@ -115,10 +123,13 @@ const struct schema schemas[] = {
 	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
 	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
+	{ "EventTold", "queue:string namespace:string event:string", NULL },
+	{ "EventsTrimmed", "queue:string namespace:string count:integer|null more:boolean",
+	  "count: events that went; null in a repeated answer. more: as many as go at once; ask again." },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
-			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("EventTold") "," REF("EventsTrimmed")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
@@ -134,6 +145,14 @@ const struct schema schemas[] = {
 		   "'uid':{'type':['string','null']},'queue':{'type':['string','null']},'namespace':{'type':['string','null']},"
 		   "'at':{'type':'string'}}}", NULL },
 	{ "EventList", "events:Event[] cursor:string gap:boolean", "gap: events after the cursor asked for are gone." },
+	{ "MetricSeries", "count:count count_before:count minute_at:instant|null total:count points:count[]",
+	  "count: ever. minute_at: the minute with the last end, count_before: as of its beginning. points: the minutes before it, newest first; total: "
+	  "how many there are." },
+	{ "Metrics", "completed:MetricSeries failed:MetricSeries", NULL },
+	{ "NewWorker", "queue:Name namespace?:Name name?:Name kind?:Name ttl_ms?:count", "kind: worker, unless said. ttl_ms: 60,000." },
+	{ "Worker", "id:string namespace:string queue:string name:string|null kind:string address:string age_ms:count silent_ms:count ttl_ms:count",
+	  "silent_ms: since it was told last." },
+	{ "WorkerList", "workers:Worker[]", NULL },
 	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
 	  "queues: limited to these (name, or namespace/name)." },
 	{ "Token", "uid:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "
@@ -141,6 +160,7 @@ const struct schema schemas[] = {
 	{ "TokenList", "tokens:Token[] next_cursor:string|null", NULL },
 	{ "Stats", "version:string at:instant|null uptime_ms:count queues:count paused:count groups:count waiters:count states:StateCounts "
 		   "oldest_waiting_at:instant|null " FLOW, NULL },
+	{ "Hello", "version:string api:integer[] features:string[]", "api: the oldest and the newest version of the API." },
 	{ "Live", "ok:boolean", NULL },
 	{ "Ready", "ok:boolean checks?:object", NULL },
 };

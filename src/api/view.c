@@ -53,6 +53,17 @@ static void put_progress_of(struct buf *out, const struct job_view *view)
 	put_text(out, "worker", row->worker);
 }
 
+static void put_errors(struct buf *out, const struct job_view *view)
+{
+	json_put_key(out, "errors");
+	buf_add_byte(out, '[');
+	for (uint32_t i = 0; i < view->error_count; i++) {
+		json_put_comma(out);
+		buf_add(out, view->errors[i]);
+	}
+	buf_add_byte(out, ']');
+}
+
 void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts)
 {
 	const struct job_definition *definition = &view->definition;
@@ -80,6 +91,8 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	}
 	if (parts.result)
 		put_json(out, "result", view->result.result, STR("null"));
+	if (parts.errors)
+		put_errors(out, view);
 	buf_add_byte(out, '}');
 }
 

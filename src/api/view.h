@@ -6,6 +6,7 @@ struct buf;
 
 struct view_parts {
 	bool payload, result; /* bodies too */
+	bool errors;          /* of its attempts */
 };
 void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts);
 /* What a claim's answer says of a job's definition: members, no braces: "id":…,…,"created_at":…. It never changes, so it can be kept

@@ -37,4 +37,9 @@
 #define LIMIT_RESPONSE_BYTES      65536        /* kept of a third party's answer */
 #define LIMIT_PAGE                1000         /* rows of one list page */
 #define LIMIT_STALLS              1            /* lost leases of a job before it fails, by default */
+#define LIMIT_METRIC_MINUTES      100000       /* minutes of a queue's metrics */
+#define LIMIT_EVENTS_KEPT         10000000     /* of a queue, when it says how many */
+#define LIMIT_EVENT_BYTES         16384        /* details of a custom event, as JSON */
+#define LIMIT_TRIM_ROWS           5000         /* commits whose events of a queue are trimmed at once */
+#define LIMIT_WORKERS             10000        /* told to the daemon at a time */
 #define LIMIT_SLICE_JOBS          500          /* jobs of one slice of bulk work or retention */

@@ -1,4 +1,5 @@
 /* ruche events: what happens, as it happens. Breaks are bridged: it goes on after the last event that it printed. */
+#include "base/json.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
@@ -17,6 +18,12 @@ const struct cli_option events_options[] = {
 	{ "type", 't', "TYPE", "only this type; may be given several times", EVENTS_TYPES, true },
 	{ "after", 'a', "ID", "go on after this event; 0 for all that are kept", NULL, false },
 	{ "count", 0, "N", "end after so many events", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+
+const struct cli_option events_send_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option events_trim_options[] = {
+	{ "keep", 'k', "N", "so many of the newest stay, at least (0)", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 
@@ -158,4 +165,79 @@ static int events_act(struct remote *remote, const struct args *args)
 int cmd_events(int argc, char **argv)
 {
 	return remote_run(argc, argv, events_act);
+}
+
+/* ---- by hand ---- */
+
+static void events_begin_op(struct remote *remote, const char *op, const char *queue)
+{
+	remote_begin(remote);
+	remote_path(remote, "/v1/batch");
+	buf_add_lit(&remote->body, "{\"atomic\":true,\"ops\":[{"); /* so that a refusal is the answer */
+	json_put_field_str(&remote->body, "op", str_of(op));
+	json_put_field_str(&remote->body, "queue", str_of(queue));
+	if (remote->space)
+		json_put_field_str(&remote->body, "namespace", str_of(remote->space));
+}
+
+static int events_end_op(struct remote *remote, struct str *out)
+{
+	struct str body;
+	uint32_t count;
+	buf_add_lit(&remote->body, "}]}");
+	int code = remote_call(remote, "POST", &body);
+	struct str *results = code ? NULL : pluck_items(body, "results", &remote->arena, &count);
+	*out = results && count == 1 ? results[0] : STR("{}");
+	return code;
+}
+
+static int events_send(struct remote *remote, const struct args *args)
+{
+	struct problem problem;
+	struct str result;
+	if (args->word_count < 2 || args->word_count > 3)
+		return args_complain(args->command, "it takes a queue, a word for what happened, and details as JSON");
+	if (args->word_count == 3 && json_check(str_of(args->words[2]), &problem))
+		return args_complain(args->command, "'%s' is not JSON; expected an object such as '{\"count\":3}'", args->words[2]);
+	events_begin_op(remote, "event", args->words[0]);
+	json_put_field_str(&remote->body, "name", str_of(args->words[1]));
+	if (args->word_count == 3)
+		json_put_field_raw(&remote->body, "details", str_of(args->words[2]));
+	int code = events_end_op(remote, &result);
+	if (!code && args_has(args, "json"))
+		printf(STR_FMT "\n", STR_ARG(result));
+	else if (!code)
+		printf("%s is told\n", args->words[1]);
+	return code;
+}
+
+/* As many times as it takes: the daemon trims a slice at a time. */
+static int events_trim(struct remote *remote, const struct args *args)
+{
+	struct str result;
+	uint64_t keep = 0, count = 0, sum = 0;
+	int code = args->word_count == 1 ? args_u64(args, "keep", 0, INT64_MAX, &keep) : args_complain(args->command, "it takes one queue");
+	do {
+		if (code)
+			return code;
+		events_begin_op(remote, "events_trim", args->words[0]);
+		json_put_field_u64(&remote->body, "keep", keep);
+		code = events_end_op(remote, &result);
+		sum += !code && pluck_u64(result, "count", &remote->arena, &count) ? count : 0;
+	} while (code || pluck_true(result, "more", &remote->arena));
+	if (args_has(args, "json"))
+		printf("{\"count\":%llu}\n", (unsigned long long)sum);
+	else
+		printf("%llu events of %s are gone\n", (unsigned long long)sum, args->words[0]);
+	return 0;
+}
+
+int cmd_events_send(int argc, char **argv)
+{
+	return remote_run(argc, argv, events_send);
+}
+
+int cmd_events_trim(int argc, char **argv)
+{
+	return remote_run(argc, argv, events_trim);
 }

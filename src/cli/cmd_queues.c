@@ -1,6 +1,8 @@
 /* ruche queues …: what stands in them, and their settings. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/pluck.h"
+#include "base/time_text.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/settings_words.h"
@@ -20,6 +22,10 @@ const struct cli_option queues_set_options[] = {
 };
 const struct cli_option queues_pause_options[] = {
 	{ "group", 'g', "KEY", "only this group of the queue", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option queues_metrics_options[] = {
+	{ "minutes", 'm', "N", "how many minutes back (60)", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option queues_groups_options[] = {
@@ -149,6 +155,82 @@ static int queues_groups(struct remote *remote, const struct args *args)
 	return 0;
 }
 
+/* ---- ends by the minute ---- */
+
+struct queues_series {
+	int64_t minute; /* of the last end; 0: none */
+	uint64_t newest;
+	struct str *points;
+	uint32_t count;
+};
+
+static bool queues_read_series(struct str body, const char *name, struct arena *arena, struct queues_series *out)
+{
+	uint64_t count = 0, before = 0;
+	int64_t at_us = 0;
+	struct str series;
+	*out = (struct queues_series){ 0 };
+	if (!pluck_raw(body, name, arena, &series) || !pluck_u64(series, "count", arena, &count) || !pluck_u64(series, "count_before", arena, &before))
+		return false;
+	struct str at = pluck_text(series, "minute_at", arena);
+	if (at.len && time_parse(at, &at_us))
+		return false;
+	out->minute = at_us / 60000000;
+	out->newest = count - before;
+	out->points = pluck_items(series, "points", arena, &out->count);
+	return true;
+}
+
+static struct str queues_ended_in(const struct queues_series *series, int64_t minute, struct arena *arena)
+{
+	int64_t place = series->minute - 1 - minute;
+	if (series->minute && minute == series->minute)
+		return str_of(arena_printf(arena, "%llu", (unsigned long long)series->newest));
+	return place >= 0 && place < series->count ? series->points[place] : STR("0");
+}
+
+static int queues_metrics(struct remote *remote, const struct args *args)
+{
+	static const char *const heads[] = { "MINUTE", ">COMPLETED", ">FAILED", NULL };
+	struct arena *arena = &remote->arena;
+	struct queues_series completed, failed;
+	struct table table;
+	struct str body;
+	uint64_t minutes = 60;
+	bool any = false;
+	int code = queues_word(args);
+	code = code ? code : args_u64(args, "minutes", 1, LIMIT_METRIC_MINUTES, &minutes);
+	if (code)
+		return code;
+	remote_queue(remote, "/v1/queues/", str_of(args->words[0]), "/metrics");
+	code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (args_has(args, "json")) {
+		printf(STR_FMT "\n", STR_ARG(body));
+		return 0;
+	}
+	if (!queues_read_series(body, "completed", arena, &completed) || !queues_read_series(body, "failed", arena, &failed))
+		return EX_PROTOCOL;
+	table_init(&table, arena, heads);
+	for (int64_t now = clock_wall_us() / 60000000, minute = now; minute > now - (int64_t)minutes; minute--) {
+		char at[TIME_TEXT_BYTES];
+		struct str done = queues_ended_in(&completed, minute, arena), lost = queues_ended_in(&failed, minute, arena);
+		if (str_eq(done, STR("0")) && str_eq(lost, STR("0")))
+			continue;
+		time_text(minute * 60000000, at);
+		table_add(&table, arena_str(arena, (struct str){ at, 16 }));
+		table_add(&table, done);
+		table_add(&table, lost);
+		any = true;
+	}
+	if (any)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		printf("no job of %s ended in the last %llu minutes\n", args->words[0], (unsigned long long)minutes);
+	return 0;
+}
+
 /* ---- changing ---- */
 
 static void queues_address(struct remote *remote, const struct args *args, const char *tail)
@@ -232,5 +314,5 @@ static int queues_delete(struct remote *remote, const struct args *args)
 	{                                                         \
 		return remote_run(argc, argv, queues_##name);     \
 	}
-X(list) X(show) X(set) X(pause) X(resume) X(delete) X(groups)
+X(list) X(show) X(set) X(pause) X(resume) X(delete) X(groups) X(metrics)
 #undef X

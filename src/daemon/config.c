@@ -353,6 +353,7 @@ static enum err config_set_content(struct config *config, enum config_key key, c
 	enum err err = config_read_whole(path, &config->arena, origin.where, &text, problem);
 	if (err)
 		return err;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what has a length is somewhere */
 	while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
 		text.len--;
 	const char *copy = arena_str(&config->arena, text).ptr;

@@ -45,7 +45,7 @@ void batch_answer(struct batch *batch, struct request *request)
 /* The lists of a change-set that handlers append to, hence those a mark remembers. */
 #define MARKED_LISTS(X)                                                                                               \
 	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(progress) X(queues) X(dropped_queues) X(groups) \
-	X(dropped_groups) X(budgets) X(permits) X(policies) X(dedups) X(tokens) X(operations) X(idempotency)
+	X(dropped_groups) X(budgets) X(permits) X(policies) X(dedups) X(tokens) X(operations) X(idempotency) X(event_trims)
 
 struct mark batch_mark(const struct batch *batch)
 {
@@ -174,6 +174,7 @@ static enum err batch_close_events(struct batch *batch, struct index *index)
 		}
 		struct event_row *row = &batch->cs.events.items[queue->event_row - 1];
 		row->count++;
+		queue->untrimmed += queue->untrimmed != UINT32_MAX;
 		row->lines.len += strlen(event_type_name(event->type)) + UID_TEXT_BYTES + event->details.len + 3;
 	}
 	for (uint32_t i = 0; i < batch->cs.events.count; i++) {
@@ -215,6 +216,22 @@ static struct queue_counts counts_minus(const struct queue_counts *a, const stru
 	return delta;
 }
 
+/* What ended, by the minute (of engine time, as ends are). The first row of a minute takes those along that are too old. */
+static enum err batch_close_metrics(struct batch *batch, const struct index *index, struct queue *queue, const struct queue_counts *delta)
+{
+	int64_t minute = index->now_us / 60000000, minutes = queue->settings->metric_minutes;
+	if (!minutes || !(delta->ended[JOB_COMPLETED] + delta->ended[JOB_FAILED]))
+		return E_OK;
+	struct metric_add *add = change_add(&batch->cs, metrics);
+	if (!add)
+		return E_NOMEM;
+	add->row = (struct metric_row){ queue->number, minute, delta->ended[JOB_COMPLETED], delta->ended[JOB_FAILED] };
+	if (queue->metric_minute != minute)
+		add->keep_from = minute - minutes;
+	queue->metric_minute = minute;
+	return E_OK;
+}
+
 /* Every change of a job has an event of its queue, so the events name all queues whose counters moved. */
 static enum err batch_close_counts(struct batch *batch, struct index *index)
 {
@@ -229,6 +246,8 @@ static enum err batch_close_counts(struct batch *batch, struct index *index)
 		if (!row)
 			return E_NOMEM;
 		*row = counts_minus(&queue->counts, &queue->sent);
+		if (batch_close_metrics(batch, index, queue, row))
+			return E_NOMEM;
 	}
 	return E_OK;
 }
@@ -291,6 +310,21 @@ static void batch_settle_operation(struct index *index, const struct undo *undo)
 		operation_remove(index, undo->slot);
 }
 
+/* Who asked for a trim hears what went; a log that is longer than one slice is trimmed on. */
+static void batch_settle_trims(const struct batch *batch, struct index *index)
+{
+	for (uint32_t i = 0; i < batch->cs.event_trims.count; i++) {
+		const struct event_trim *trim = &batch->cs.event_trims.items[i];
+		uint32_t slot = queue_find_number(index, trim->queue);
+		if (trim->more && slot != SLOT_NONE)
+			queue_at(index, slot)->untrimmed = UINT32_MAX;
+		if (!trim->asker)
+			continue;
+		trim->asker->count = trim->removed < UINT32_MAX ? (uint32_t)trim->removed : UINT32_MAX;
+		trim->asker->more = trim->more;
+	}
+}
+
 void batch_settle(struct batch *batch, struct index *index)
 {
 	for (uint32_t i = 0; i < batch->dirty_count; i++)
@@ -317,6 +351,7 @@ void batch_settle(struct batch *batch, struct index *index)
 		queue->sent.final[range->state] -= range->removed;
 		queue->sent.final_bytes[range->state] -= range->removed_bytes;
 	}
+	batch_settle_trims(batch, index);
 	journal_forget(batch, index, 0);
 }
 

@@ -91,7 +91,7 @@ struct batch {
 struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets,
-		permits, policies, dedups, tokens, operations, idempotency;
+		permits, policies, dedups, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 

@@ -40,6 +40,8 @@
 	X(LIMIT_DELETE, "limit_delete", OPERATE)              \
 	X(LIMIT_ACQUIRE, "limit_acquire", WORK)               \
 	X(LIMIT_RELEASE, "limit_release", WORK)               \
+	X(EVENT, "event", ENQUEUE)                            \
+	X(EVENTS_TRIM, "events_trim", OPERATE)                \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -216,6 +218,8 @@ struct op_queue {             /* QUEUE_*, GROUP_* */
 	uint32_t limit;           /* QUEUES, GROUPS: page size */
 	struct str after;         /* QUEUES: "namespace/name" of the last one seen; GROUPS: key */
 	bool paused_too;          /* QUEUE_PUT: has_paused */
+	const int32_t *priorities; /* QUEUE_GET: the counts of these, in this order; none: of all that have jobs */
+	uint32_t priority_count;
 };
 struct priority_count {
 	int32_t priority;
@@ -229,7 +233,8 @@ struct queue_info {
 	uint64_t version;
 	int64_t created_us;
 	uint64_t states[JOB_STATE_COUNT]; /* jobs now in each state, final ones as kept */
-	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; at most 1,000, lowest first */
+	uint64_t prioritised;     /* of those that wait: with a priority above 0 */
+	struct priority_count *priorities; /* of live jobs; only QUEUE_GET; as asked, or at most 1,000, lowest first */
 	uint32_t priority_count;
 	uint32_t groups, groups_ready, waiters;
 	int64_t oldest_waiting_us;        /* wall time since when the oldest waiting job waits; 0: none */
@@ -269,6 +274,12 @@ struct limit_info {
 	uint32_t lanes;           /* in its line: of so many queues, or sets of groups of them */
 	enum explain_code code;   /* READY, or what stops a start now */
 	int64_t until_us;         /* wall time when that is over by itself; 0: unknown */
+};
+struct op_event {             /* EVENT, EVENTS_TRIM */
+	struct queue_name queue;
+	struct str name;          /* EVENT: what happened, in the caller's words */
+	struct str details;       /* EVENT: JSON object, or empty */
+	uint64_t keep;            /* EVENTS_TRIM: so many of the queue's newest events stay, at least */
 };
 
 struct op_operation {         /* OPERATION_*, SLICE */
@@ -318,8 +329,8 @@ struct op_result {
 		struct limit_info *limits;      /* LIMIT_GET, LIMIT_PUT: one; LIMITS: count */
 		struct operation_row *operation;
 	};
-	uint32_t count;
-	bool more;                /* QUEUES, GROUPS, LIMITS: another page exists */
+	uint32_t count;           /* EVENTS_TRIM: events that went */
+	bool more;                /* QUEUES, GROUPS, LIMITS: another page exists. EVENTS_TRIM: there is more to trim */
 };
 
 struct op {
@@ -332,6 +343,7 @@ struct op {
 		struct op_queue queue;
 		struct op_back_off back_off;
 		struct op_limit limit;
+		struct op_event event;
 		struct op_operation operation;
 		struct token_row token;
 		struct op_dedup_key dedup_key;
@@ -403,7 +415,7 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(BACKED_OFF, "backed_off")
+	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

@@ -199,13 +199,16 @@ static enum err dedup_place(struct engine *engine, uint32_t slot)
 	return dedup_write(engine, dedup_at(&engine->index, slot));
 }
 
-static enum err dedup_end(struct engine *engine, uint32_t slot) /* the key is free */
+/* The key is free. Nobody is left for its successor to follow: that one begins to wait. */
+static enum err dedup_end(struct engine *engine, uint32_t slot)
 {
+	const uint64_t next = dedup_at(&engine->index, slot)->next;
 	enum err err = dedup_touch(engine, slot);
 	if (err)
 		return err;
 	dedup_at(&engine->index, slot)->gone = true;
-	return dedup_place(engine, slot);
+	err = dedup_place(engine, slot);
+	return err || !next ? err : life_unpark(engine, plan_job(engine, next));
 }
 
 /* ---- backwards, and after the commit ---- */
@@ -343,12 +346,13 @@ enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct
 		return E_OK;
 	struct dedup *dedup = dedup_at(index, out->slot);
 	if (dedup->until_us && dedup->until_us <= index->now_us)
-		return E_OK; /* free by now */
+		return dedup_end(engine, out->slot);
 	uint32_t owner = plan_job(engine, dedup->owner);
 	if (want->replace && owner != SLOT_NONE && job_at(index, owner)->state == JOB_DELAYED) {
 		out->kind = DEDUP_REPLACES;
 		out->since_us = dedup->since_us;
-		return dedup_discard(engine, out->slot, &dedup->owner);
+		enum err err = dedup->next ? dedup_discard(engine, out->slot, &dedup->next) : E_OK; /* it was put off by a retry, and is older too */
+		return err ? err : dedup_discard(engine, out->slot, &dedup->owner);
 	}
 	if (want->keep_last && owner != SLOT_NONE && job_at(index, owner)->state == JOB_ACTIVE) {
 		out->kind = DEDUP_SUCCEEDS;
@@ -487,6 +491,5 @@ enum err op_dedup_apply(struct engine *engine, struct request *request, struct o
 		return E_NOMEM;
 	if (op->kind == OP_DEDUP_GET)
 		return E_OK;
-	enum err err = dedup->next ? life_unpark(engine, plan_job(engine, dedup->next)) : E_OK; /* nobody is left for it to follow */
-	return err ? err : dedup_end(engine, slot);
+	return dedup_end(engine, slot);
 }

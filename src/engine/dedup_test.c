@@ -284,6 +284,42 @@ static void a_released_key_is_free_at_once(void **state)
 	world_close(&world);
 }
 
+static void no_successor_is_left_behind(void **state)
+{
+	static const struct op_dedup brief = { .key = { "sheet-17", 8 }, .ttl_ms = 1000 };
+	struct world world;
+	uint64_t uids[4];
+	(void)state;
+	world_open(&world);
+	for (int late = 0; late < 2; late++) { /* the key ends by itself, with an enqueue that notices it or without */
+		uint64_t first = enqueue(&world, &brief, "", 0).uid;
+		assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+		uint64_t next = enqueue(&world, &last, "", 0).uid;
+		assert_int_equal(world_state(&world, next), JOB_PARKED);
+		if (late) {
+			world.boot_us += 1000000;
+			world.wall_us += 1000000;
+			enqueue(&world, &brief, "", 60000);
+		} else {
+			world_pass(&world, 1000);
+		}
+		assert_int_equal(world_lease(&world, OP_COMPLETE, first, "token-1", VERDICT_POLICY, 0), E_OK);
+		run_one(&world, next);
+	}
+	release(&world, 0);
+
+	enqueue(&world, &last, "", 0); /* an owner that failed waits for its next attempt, and is replaced */
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	uint64_t next = enqueue(&world, &last, "", 0).uid;
+	assert_int_equal(world_lease(&world, OP_FAIL, uids[0], "token-1", VERDICT_DELAY, 60000), E_OK);
+	assert_int_equal(world_state(&world, uids[0]), JOB_DELAYED);
+	uint64_t newest = enqueue(&world, &debounce, "", 0).uid;
+	assert_int_equal(world_state(&world, next), JOB_STATE_COUNT);
+	assert_int_equal(owner(&world), newest);
+	run_one(&world, newest);
+	world_close(&world);
+}
+
 static void a_taken_id_is_looked_at_first(void **state)
 {
 	struct world world;
@@ -396,6 +432,7 @@ int main(void)
 		cmocka_unit_test(a_successor_waits_its_own_delay),
 		cmocka_unit_test(who_deletes_the_owner_deletes_its_successor),
 		cmocka_unit_test(a_released_key_is_free_at_once),
+		cmocka_unit_test(no_successor_is_left_behind),
 		cmocka_unit_test(a_taken_id_is_looked_at_first),
 		cmocka_unit_test(what_is_refused_leaves_the_key_as_it_was),
 		cmocka_unit_test(memory_may_run_out_anywhere),

@@ -183,7 +183,8 @@ static void engine_release(struct engine *engine, struct batch *batch)
 static bool request_grows(const struct request *request) /* needs room on the disk that completions must not lose */
 {
 	for (uint32_t i = 0; i < request->op_count; i++)
-		if (request->ops[i].kind == OP_ENQUEUE || request->ops[i].kind == OP_QUEUE_PUT || request->ops[i].kind == OP_OPERATION_START)
+		if (request->ops[i].kind == OP_ENQUEUE || request->ops[i].kind == OP_QUEUE_PUT || request->ops[i].kind == OP_OPERATION_START ||
+		    request->ops[i].kind == OP_EVENT)
 			return true;
 	return false;
 }

@@ -99,12 +99,12 @@ void index_init(struct index *index)
 
 void index_fini(struct index *index)
 {
-	while (index->queues_by_number.count > 0) { /* order does not matter: everything goes */
-		uint32_t slot = SLOT_NONE;
-		for (uint32_t i = 0; i < index->queues_by_number.capacity && slot == SLOT_NONE; i++)
-			slot = index->queues_by_number.slots[i].item;
-		queue_destroy(index, slot);
-	}
+	for (uint32_t slot = 0; slot < index->groups.used; slot++) /* in one walk: no queue looks for its own */
+		if (group_at(index, slot)->key.ptr)
+			group_destroy(index, slot);
+	for (uint32_t slot = 0; slot < index->queues.used; slot++)
+		if (queue_find_number(index, queue_at(index, slot)->number) == slot)
+			queue_destroy(index, slot);
 	for (uint32_t i = 0; i < index->names_by_text.capacity; i++)
 		if (index->names_by_text.slots[i].item != MAP_NONE)
 			mem_free((char *)(uintptr_t)name_text(index, index->names_by_text.slots[i].item).ptr);

@@ -244,6 +244,8 @@ struct queue {
 	bool in_line[LINE_COUNT];
 	uint32_t event_row;       /* while a batch closes: 1 + the place of its row among the events; 0: none */
 	int64_t retain_us;        /* when retention looks again */
+	uint32_t untrimmed;       /* events since its log was trimmed; UINT32_MAX: nobody knows */
+	int64_t metric_minute;    /* of which ends were counted last; 0: none since the start */
 	struct queue_flow flow;
 };
 
@@ -435,6 +437,7 @@ const struct key *key_find(const struct index *index, uint32_t queue, struct str
 uint32_t operation_find(const struct index *index, uint64_t number);
 MUST_USE enum err operation_add(struct index *index, const struct operation_row *row, uint32_t *out_slot); /* copies the strings */
 void operation_remove(struct index *index, uint32_t slot);
+const struct priority_entry *priority_find(const struct index *index, uint32_t queue, int32_t priority); /* NULL: no job had it yet */
 struct priority_entry *priority_open(struct index *index, uint32_t queue, int32_t priority); /* NULL: no memory */
 
 /* ---- what happened lately (flow.c) ---- */

@@ -225,6 +225,18 @@ static bool priority_is(void *context, uint32_t slot, const void *wanted)
 	return entry->queue == w->queue && entry->priority == w->priority;
 }
 
+static uint64_t priority_hash(const struct priority_wanted *wanted)
+{
+	return map_mix((uint64_t)wanted->queue << 32 | (uint32_t)wanted->priority);
+}
+
+const struct priority_entry *priority_find(const struct index *index, uint32_t queue, int32_t priority)
+{
+	struct priority_wanted wanted = { queue, priority };
+	uint32_t slot = map_find(&index->priorities_by_key, priority_hash(&wanted), priority_is, &wanted);
+	return slot == MAP_NONE ? NULL : pool_at(&index->priorities, slot);
+}
+
 struct priority_entry *priority_open(struct index *index, uint32_t queue_slot, int32_t priority)
 {
 	struct queue *queue = queue_at(index, queue_slot);
@@ -234,7 +246,7 @@ struct priority_entry *priority_open(struct index *index, uint32_t queue_slot, i
 			return last;
 	}
 	struct priority_wanted wanted = { queue_slot, priority };
-	uint64_t hash = map_mix((uint64_t)queue_slot << 32 | (uint32_t)priority);
+	uint64_t hash = priority_hash(&wanted);
 	uint32_t slot = map_find(&index->priorities_by_key, hash, priority_is, &wanted);
 	if (slot == MAP_NONE) {
 		if (map_reserve(&index->priorities_by_key, 1) || pool_take(&index->priorities, &slot))

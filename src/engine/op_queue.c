@@ -25,6 +25,7 @@ static enum err queue_put(struct engine *engine, struct request *request, struct
 	enum err err = queue_set_settings(&engine->index, slot, settings, op->queue.replace, &problem);
 	if (err == E_NOMEM)
 		return err;
+	queue_at(&engine->index, slot)->untrimmed = UINT32_MAX; /* fewer events may be wanted now */
 	return err ? refuse(request, op, err, problem.field, "%s", problem.detail) : E_OK;
 }
 

@@ -284,7 +284,26 @@ static enum err read_priorities(struct engine *engine, struct request *request, 
 	return E_OK;
 }
 
-static enum err read_queue(struct engine *engine, struct request *request, uint32_t slot, bool whole, struct queue_info *out)
+static enum err read_asked_priorities(struct engine *engine, struct request *request, uint32_t queue, const struct op_queue *asked,
+                                      struct queue_info *out)
+{
+	out->priorities = ARENA_ARRAY(&request->arena, struct priority_count, asked->priority_count);
+	if (!out->priorities)
+		return E_NOMEM;
+	out->priority_count = asked->priority_count;
+	for (uint32_t i = 0; i < asked->priority_count; i++) {
+		const struct priority_entry *entry = priority_find(&engine->index, queue, asked->priorities[i]);
+		out->priorities[i].priority = asked->priorities[i];
+		if (!entry)
+			continue;
+		memcpy(out->priorities[i].live, entry->live, sizeof(entry->live));
+		out->priorities[i].live[JOB_DELAYED] += entry->far;
+	}
+	return E_OK;
+}
+
+/* asked: NULL for one of a list. */
+static enum err read_queue(struct engine *engine, struct request *request, uint32_t slot, const struct op_queue *asked, struct queue_info *out)
 {
 	struct index *index = &engine->index;
 	const struct queue *queue = queue_at(index, slot);
@@ -302,6 +321,8 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 		out->ended[state] = queue->counts.ended[state];
 	}
 	out->states[JOB_DELAYED] += queue_far_jobs(queue);
+	const struct priority_entry *usual = priority_find(index, slot, 0);
+	out->prioritised = queue->live[JOB_WAITING] - (usual ? usual->live[JOB_WAITING] : 0);
 	if (queue->oldest != SLOT_NONE)
 		out->oldest_waiting_us = read_wall_us(index, job_at(index, queue->oldest)->since_us);
 	int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
@@ -310,7 +331,9 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 	if (wall_us != INT64_MAX && (delayed_us == INT64_MAX || wall_us < out->next_due_us))
 		out->next_due_us = wall_us;
 	flow_report(&queue->flow, index->now_us, out);
-	return whole ? read_priorities(engine, request, queue, out) : E_OK;
+	if (!asked)
+		return E_OK;
+	return asked->priority_count ? read_asked_priorities(engine, request, slot, asked, out) : read_priorities(engine, request, queue, out);
 }
 
 struct queue_order {
@@ -356,7 +379,7 @@ static enum err read_queues(struct engine *engine, struct request *request, stru
 	op->result.queues = ARENA_ARRAY(&request->arena, struct queue_info, op->result.count + 1);
 	enum err err = op->result.queues ? E_OK : E_NOMEM;
 	for (uint32_t i = 0; i < op->result.count && !err; i++)
-		err = read_queue(engine, request, order[i].slot, false, &op->result.queues[i]);
+		err = read_queue(engine, request, order[i].slot, NULL, &op->result.queues[i]);
 	return err;
 }
 
@@ -370,7 +393,7 @@ enum err op_queues_apply(struct engine *engine, struct request *request, struct 
 		return E_QUEUE_NOT_FOUND;
 	op->result.queues = ARENA_NEW(&request->arena, struct queue_info);
 	op->result.count = 1;
-	return op->result.queues ? read_queue(engine, request, slot, true, op->result.queues) : E_NOMEM;
+	return op->result.queues ? read_queue(engine, request, slot, &op->queue, op->result.queues) : E_NOMEM;
 }
 
 /* ---- groups ---- */

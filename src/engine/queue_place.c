@@ -87,6 +87,7 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 		.namespace_name = queue_copy(name.namespace_name), .name = queue_copy(name.name),
 		.due_position = HEAP_NOWHERE, .due_wall_position = HEAP_NOWHERE, .blocked_position = HEAP_NOWHERE,
 		.lane = SLOT_NONE, .oldest = SLOT_NONE, .newest = SLOT_NONE, .first_priority = SLOT_NONE, .last_priority = SLOT_NONE,
+		.untrimmed = UINT32_MAX,
 	};
 	for (int clock = 0; clock < FAR_CLOCKS; clock++)
 		queue->far[clock] = (struct queue_far){ .next_us = INT64_MAX, .read_us = INT64_MIN, .position = HEAP_NOWHERE };

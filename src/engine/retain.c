@@ -6,6 +6,7 @@
 #define MAINTAIN_BUSY_US   50000  /* while there is more to remove than one slice */
 #define SLICES_A_ROUND     4
 #define EVENTS_A_SLICE     500
+#define EVENTS_UNTRIMMED_MIN 100
 
 bool range_covers(const struct engine *engine, const struct job_row *row)
 {
@@ -155,6 +156,28 @@ static bool retain_events(struct engine *engine)
 	return more;
 }
 
+/* Queues that say how many of their events are kept: a quarter more are there before it is worth a look. */
+static bool retain_logs(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	uint32_t trims = 0;
+	for (uint32_t slot = 0; slot < index->queues.used && trims < SLICES_A_ROUND; slot++) {
+		struct queue *queue = queue_at(index, slot);
+		if (!queue->name.ptr || queue->deleted || queue_find_number(index, queue->number) != slot)
+			continue;
+		uint64_t keep = queue->settings->events_max;
+		if (!keep || queue->untrimmed < keep / 4 + EVENTS_UNTRIMMED_MIN)
+			continue;
+		struct event_trim *trim = change_add(&engine->open->cs, event_trims);
+		if (!trim)
+			return false;
+		*trim = (struct event_trim){ .queue = queue->number, .keep = keep };
+		queue->untrimmed = 0;
+		trims++;
+	}
+	return trims > 0;
+}
+
 void maintain(struct engine *engine)
 {
 	struct index *index = &engine->index;
@@ -163,6 +186,7 @@ void maintain(struct engine *engine)
 	limits_sweep(index);
 	bool busy = retain_round(engine);
 	busy |= retain_events(engine);
+	busy |= retain_logs(engine);
 	if (!batch_is_empty(engine->open))
 		engine->open->cs.idempotency_before_us = index->now_us - engine->config.idempotency_age_ms * 1000;
 	engine->maintain_us = index->now_us + (busy ? MAINTAIN_BUSY_US : MAINTAIN_US);

@@ -6,6 +6,7 @@
 #define SETTINGS_METADATA_BYTES  16384
 #define SETTINGS_KEPT_JOBS       1000000
 #define SETTINGS_KEPT_BYTES      (UINT64_C(1) << 30)
+#define SETTINGS_METRIC_MINUTES  1440
 #define SETTINGS_DAY_MS          INT64_C(86400000)
 
 static const char *const target_names[TARGET_KIND_COUNT] = { [TARGET_PULL] = "pull", [TARGET_HTTP] = "http" };
@@ -18,6 +19,7 @@ void queue_settings_default(struct queue_settings *out)
 		.max_stalls = LIMIT_STALLS,
 		.keep_completed = { .count = SETTINGS_KEPT_JOBS, .age_ms = 7 * SETTINGS_DAY_MS, .bytes = SETTINGS_KEPT_BYTES },
 		.keep_failed = { .count = SETTINGS_KEPT_JOBS, .age_ms = 30 * SETTINGS_DAY_MS, .bytes = SETTINGS_KEPT_BYTES },
+		.metric_minutes = SETTINGS_METRIC_MINUTES,
 	};
 	http_target_default(&out->http);
 	retry_policy_default(&out->retry);
@@ -155,6 +157,8 @@ static const struct json_field queue_fields[] = {
 	QUEUE_CUSTOM(group_rate, settings_read_rate, "Starts of each group; null: no limit."),
 	QUEUE_CUSTOM(keep_completed, settings_read_retention, "How many completed jobs are kept, and how long."),
 	QUEUE_CUSTOM(keep_failed, settings_read_retention, "How many failed, cancelled and expired jobs are kept, and how long."),
+	QUEUE_U32(events_max, 0, LIMIT_EVENTS_KEPT, "How many of its events are kept, about; 0: as many as the daemon keeps."),
+	QUEUE_U32(metric_minutes, 0, LIMIT_METRIC_MINUTES, "For how many minutes it is known how many jobs ended; 0: not counted."),
 	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it."),
 	QUEUE_CUSTOM(limits, settings_read_limits, "Limits of the namespace that each start takes from; they exist. At most 4."),
 	QUEUE_CUSTOM(retry_after, settings_read_retry_after,
@@ -194,6 +198,8 @@ void queue_settings_write(const struct queue_settings *settings, struct buf *buf
 	rate_put(buf, "group_rate", &settings->group_rate);
 	settings_put_retention(buf, "keep_completed", &settings->keep_completed);
 	settings_put_retention(buf, "keep_failed", &settings->keep_failed);
+	json_put_field_u64(buf, "events_max", settings->events_max);
+	json_put_field_u64(buf, "metric_minutes", settings->metric_minutes);
 	json_put_field_raw(buf, "metadata", settings->metadata.len ? settings->metadata : STR("{}"));
 	json_put_key(buf, "limits");
 	limit_names_write(&settings->limits, buf);

@@ -36,6 +36,8 @@ struct queue_settings {
 	struct rate group_rate;
 	struct retention keep_completed;  /* completed and filtered: 7 days, 1,000,000 jobs, 1 GiB */
 	struct retention keep_failed;     /* failed, cancelled, expired: 30 days, 1,000,000 jobs, 1 GiB */
+	uint32_t events_max;              /* events of the queue that are kept, about; 0: as many as the daemon keeps of all */
+	uint32_t metric_minutes;          /* of which it is known how many jobs ended: 1,440; 0: not counted by the minute */
 	struct str metadata;              /* free JSON object, verbatim */
 	struct limit_names limits;        /* each start takes from them */
 	struct str retry_after;           /* http: whom a 429 or Retry-After holds back: group, queue or a limit; empty: the job only */

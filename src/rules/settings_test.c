@@ -65,13 +65,15 @@ static const char *group_written(const struct group_settings *settings)
 	"{'target':'pull','http':{'url':'','method':'POST','headers':{},'timeout_ms':30000,'success':null,"    \
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
 	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
-	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'metadata':{},'limits':[],'retry_after':'job'}"
+	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'events_max':0,"    \
+	"'metric_minutes':1440,'metadata':{},'limits':[],'retry_after':'job'}"
 #define FULL_TEXT                                                                                                               \
 	"{'target':'http','http':{'url':'https://a.test:8443/hook','method':'PUT','headers':{'x-key':'k'},"    \
 	"'timeout_ms':5000,'success':['200-299'],'retry':['500-599'],'final':[410]},'retry':{'kind':'list',"     \
 	"'max_attempts':20,'list_ms':[1000,60000],'max_delay_ms':0,'jitter':'full'},'timeout_ms':1,'ttl_ms':2,"      \
 	"'lease_ms':3,'max_stalls':4,'concurrency':5,'rate':{'max':5,'per_ms':1000},'group_concurrency':6,"          \
-	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','metadata':{'team': 'é'},"                       \
+	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','events_max':10000," \
+	"'metric_minutes':0,'metadata':{'team': 'é'},"                                                                              \
 	"'limits':['air table','crm'],'retry_after':'crm'}"
 
 static void test_default(void **state)
@@ -126,6 +128,8 @@ static void test_changes(void **state)
 		{ "{'keep_completed':'all'}", "'keep_completed':'all'" },
 		{ "{'keep_completed':{'bytes':9223372036854775807}}",
 		  "'keep_completed':{'count':0,'age_ms':0,'bytes':9223372036854775807}" },
+		{ "{'events_max':10000}", "'events_max':10000,'metric_minutes':1440" },
+		{ "{'metric_minutes':100000,'events_max':0}", "'events_max':0,'metric_minutes':100000" },
 		{ "{'metadata':{ 'a' : [1, 2.50] }}", "'metadata':{ 'a' : [1, 2.50] }" },
 		{ "{'concurrency':1}", "'metadata':{ 'a' : [1, 2.50] }" },
 		{ "{'metadata':{ }}", "'metadata':{}" },
@@ -218,6 +222,9 @@ static void test_refusals(void **state)
 		{ "{'keep_completed':{'bytes':9223372036854775808}}", E_INVALID, "keep_completed.bytes" },
 		{ "{'keep_failed':{'age':1}}", E_UNKNOWN_FIELD, "keep_failed.age" },
 		{ "{'keep_failed':null}", E_INVALID, "keep_failed" },
+		{ "{'events_max':-1}", E_INVALID, "events_max" },
+		{ "{'events_max':10000001}", E_INVALID, "events_max" },
+		{ "{'metric_minutes':100001}", E_INVALID, "metric_minutes" },
 		{ "{'metadata':[]}", E_INVALID, "metadata" },
 		{ "{'metadata':'x'}", E_INVALID, "metadata" },
 		{ "{'metadata':{'a':}}", E_MALFORMED, NULL },
@@ -362,6 +369,8 @@ static void queue_settings_random(struct dice *dice, struct queue_settings *out)
 	out->group_rate = random_rate(dice);
 	out->keep_completed = random_retention(dice);
 	out->keep_failed = random_retention(dice);
+	out->events_max = (uint32_t)dice_number(dice, 0, LIMIT_EVENTS_KEPT);
+	out->metric_minutes = (uint32_t)dice_number(dice, 0, LIMIT_METRIC_MINUTES);
 	out->metadata = metadata[dice_throw(dice) % ARRAY_COUNT(metadata)];
 }
 
@@ -398,6 +407,8 @@ static void assert_same_settings(const struct queue_settings *a, const struct qu
 	assert_same_rate(&a->group_rate, &b->group_rate);
 	assert_same_retention(&a->keep_completed, &b->keep_completed);
 	assert_same_retention(&a->keep_failed, &b->keep_failed);
+	assert_int_equal(a->events_max, b->events_max);
+	assert_int_equal(a->metric_minutes, b->metric_minutes);
 	assert_true(str_eq(a->metadata, b->metadata));
 }
 

@@ -33,6 +33,20 @@ struct progress_row {
 	struct str json;
 };
 
+struct metric_add { /* added to what the minute has */
+	struct metric_row row;
+	int64_t keep_from;  /* the queue's minutes before it go; 0: none */
+};
+struct event_trim { /* of a queue's events, before those that this change-set adds: at least the newest `keep` stay, whole commits go, the oldest
+                     * first, at most LIMIT_TRIM_ROWS of them */
+	uint32_t queue;
+	uint64_t keep;
+	uint64_t removed;   /* events; set by the store before the outcome is told, as the rest: */
+	uint64_t up_to_seq; /* they were of this commit or before; 0: nothing was trimmed */
+	bool more;          /* the limit was reached */
+	struct op_result *asker; /* the engine's */
+};
+
 #define CHANGE_LIST(type) struct { type *items; uint32_t count, capacity; }
 
 struct changeset {
@@ -60,7 +74,9 @@ struct changeset {
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
+	CHANGE_LIST(struct metric_add) metrics;
 	CHANGE_LIST(struct event_row) events;
+	CHANGE_LIST(struct event_trim) event_trims;
 	CHANGE_LIST(struct range_delete) ranges;
 	uint64_t events_up_to;      /* event rows of this seq and below go; 0: none */
 	CHANGE_LIST(struct token_row) tokens;       /* insert or replace */

@@ -19,6 +19,9 @@
 		assert_memory_equal(got_.len ? got_.ptr : "", text, got_.len); \
 	} while (0)
 
+#define HOUR_US INT64_C(3600000000)
+#define BASE_US INT64_C(1767225600000000) /* 2026-01-01 */
+
 static struct factory *the_factory;
 
 static int set_up(void **state)
@@ -935,6 +938,230 @@ static void attempts_and_log_lines_come_in_order_and_pages(void **state)
 	assert_err(suite_ask(suite, &query), E_QUEUE_NOT_FOUND);
 }
 
+static void log_lines_come_from_either_end(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), "a");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 2, 1), "b");
+	for (uint32_t n = 1; n <= 7; n++)
+		for (uint64_t uid = 1; uid <= 2; uid++)
+			*change_add(&suite->cs, logs) = (struct log_row){ uid, 1, 5, suite_text(suite, "%u", n) };
+	suite_commit(suite);
+	struct {
+		bool newest_first;
+		uint64_t skip;
+		uint32_t limit;
+		const char *expected; /* page by page */
+	} pages[] = {
+		{ false, 0, 3, "1 2 3 / 4 5 6 / 7 / " }, { true, 0, 3, "7 6 5 / 4 3 2 / 1 / " }, { false, 5, 3, "6 7 / " }, { true, 5, 1, "2 / 1 / " },
+		{ false, 7, 3, "/ " }, { true, 8, 3, "/ " }, { true, UINT64_MAX, 3, "/ " }, { true, 0, 7, "7 6 5 4 3 2 1 / " },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(pages); i++) {
+		struct query query = { .kind = QUERY_LOGS, .queue = STR("q"), .id = STR("b"), .limit = pages[i].limit, .skip = pages[i].skip,
+			               .newest_first = pages[i].newest_first };
+		struct buf got;
+		buf_init(&got, 1 << 16);
+		do {
+			assert_ok(suite_ask(suite, &query));
+			assert_int_equal(suite->answer.count, 7);
+			for (uint32_t n = 0; n < suite->answer.log_count; n++)
+				buf_addf(&got, STR_FMT " ", STR_ARG(suite->answer.logs[n].line));
+			buf_addf(&got, "/ ");
+			query.cursor = suite_text(suite, STR_FMT, STR_ARG(suite->answer.next_cursor));
+		} while (query.cursor.len);
+		assert_text(buf_str(&got), pages[i].expected);
+		buf_fini(&got);
+	}
+}
+
+/* ---- ranges ---- */
+
+/* uid n is of second n. What differs from the order of uids: ranks, priorities, instants. */
+static void make_ranges(struct suite *suite)
+{
+	static const struct {
+		enum job_state state;
+		int32_t priority;
+		int64_t key; /* rank, or the instant that the state goes by */
+		uint32_t queue;
+	} jobs[] = {
+		{ JOB_WAITING, 0, 5, 1 }, { JOB_WAITING, 0, -3, 1 }, { JOB_WAITING, 7, 1, 1 }, { JOB_WAITING, 2, 9, 1 }, { JOB_WAITING, 2, 4, 1 },
+		{ JOB_WAITING, 0, 0, 1 }, { JOB_WAITING, 0, 1, 2 }, { JOB_DELAYED, 0, 30, 1 }, { JOB_DELAYED, 3, 10, 1 }, { JOB_DELAYED, 0, 10, 1 },
+		{ JOB_ACTIVE, 0, 8, 1 }, { JOB_ACTIVE, 0, 6, 1 }, { JOB_WAITING_CHILDREN, 0, 2, 1 }, { JOB_WAITING_CHILDREN, 0, 1, 1 },
+		{ JOB_PARKED, 0, 4, 1 }, { JOB_COMPLETED, 0, 40, 1 }, { JOB_COMPLETED, 0, 20, 1 }, { JOB_COMPLETED, 0, 20, 1 },
+		{ JOB_COMPLETED, 0, 10, 2 }, { JOB_FAILED, 0, 50, 1 }, { JOB_CANCELLED, 0, 51, 1 }, { JOB_EXPIRED, 0, 52, 1 },
+	};
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	suite_queue(suite, 3, "default", "nothing");
+	for (size_t n = 0; n < ARRAY_COUNT(jobs); n++) {
+		bool final = jobs[n].state >= JOB_COMPLETED;
+		uint64_t uid = uid_floor(BASE_US + (int64_t)n * 1000000) + n;
+		struct job_write *write = suite_job(suite, TABLE_NONE, final ? TABLE_DONE : TABLE_LIVE, uid, jobs[n].queue);
+		suite_definition(suite, write, n % 2 ? suite_text(suite, "id-%d", (int)n).ptr : NULL);
+		struct job_row *row = &write->row;
+		row->state = jobs[n].state;
+		row->priority = jobs[n].priority;
+		row->rank = jobs[n].key;
+		row->due_us = row->state == JOB_DELAYED ? jobs[n].key : 0;
+		row->started_us = row->state == JOB_ACTIVE ? jobs[n].key : 0;
+		row->since_us = row->state == JOB_PARKED || row->state == JOB_WAITING_CHILDREN ? jobs[n].key : 0;
+		row->finished_us = final ? jobs[n].key : 0;
+		if (final)
+			suite_counts(suite, row->queue, row->state, 1, (int64_t)row->bytes);
+	}
+	suite_commit(suite);
+}
+
+static void assert_range(struct suite *suite, const char *queue, struct range range, uint64_t total, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	range.what = RANGE_IDS;
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_RANGE, .queue = str_of(queue), .range = range }));
+	assert_int_equal(suite->answer.count, total);
+	for (uint32_t i = 0; i < suite->answer.job_count; i++) {
+		const struct job_view *view = &suite->answer.jobs[i];
+		uint64_t n = view->row.uid & 0xff;
+		char id[16];
+		snprintf(id, sizeof(id), "id-%llu", (unsigned long long)n);
+		assert_text(view->definition.id, n % 2 ? id : "");
+		buf_addf(&got, "%s%llu", i ? " " : "", (unsigned long long)n);
+	}
+	assert_text(buf_str(&got), expected);
+	range.what = RANGE_NONE;
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_RANGE, .queue = str_of(queue), .range = range }));
+	assert_int_equal(suite->answer.count, total);
+	assert_int_equal(suite->answer.job_count, 0);
+	buf_fini(&got);
+}
+
+static void ranges_tell_jobs_by_their_place(void **state)
+{
+	struct suite *suite = *state;
+	make_ranges(suite);
+	struct {
+		enum range_order order;
+		uint64_t total;
+		const char *all;
+	} orders[] = {
+		{ RANGE_WAITING, 3, "1 5 0" }, { RANGE_PRIORITISED, 3, "4 3 2" }, { RANGE_DELAYED, 3, "8 9 7" }, { RANGE_ACTIVE, 2, "11 10" },
+		{ RANGE_WAITING_CHILDREN, 2, "13 12" }, { RANGE_PARKED, 1, "14" }, { RANGE_COMPLETED, 3, "16 17 15" }, { RANGE_FAILED, 1, "19" },
+		{ RANGE_CANCELLED, 1, "20" }, { RANGE_EXPIRED, 1, "21" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(orders); i++) {
+		assert_range(suite, "a", (struct range){ .order = orders[i].order, .to = -1 }, orders[i].total, orders[i].all);
+		assert_range(suite, "nothing", (struct range){ .order = orders[i].order, .to = -1 }, 0, "");
+	}
+	struct {
+		struct range range;
+		uint64_t total;
+		const char *expected;
+	} ranges[] = {
+		{ { .order = RANGE_WAITING, .to = -1, .descending = true }, 3, "0 5 1" },
+		{ { .order = RANGE_COMPLETED, .to = -1, .descending = true }, 3, "15 17 16" },
+		{ { .order = RANGE_PRIORITISED, .to = -1, .descending = true }, 3, "2 3 4" },
+		{ { .order = RANGE_WAITING, .from = 0, .to = 0 }, 3, "1" },
+		{ { .order = RANGE_WAITING, .from = 1, .to = 7 }, 3, "5 0" },
+		{ { .order = RANGE_WAITING, .from = 1, .to = 1, .descending = true }, 3, "5" },
+		{ { .order = RANGE_DELAYED, .from = -2, .to = -1 }, 3, "9 7" },
+		{ { .order = RANGE_DELAYED, .from = -9, .to = -3 }, 3, "8" },
+		{ { .order = RANGE_DELAYED, .from = -9, .to = -4 }, 3, "" },
+		{ { .order = RANGE_DELAYED, .from = 3, .to = 9 }, 3, "" },
+		{ { .order = RANGE_DELAYED, .from = 2, .to = 1 }, 3, "" },
+		{ { .order = RANGE_DELAYED, .from = INT64_MAX, .to = INT64_MAX }, 3, "" },
+		{ { .order = RANGE_DELAYED, .from = INT64_MIN, .to = INT64_MAX }, 3, "8 9 7" },
+		{ { .order = RANGE_DELAYED, .to = -1, .before_us = 30 }, 2, "8 9" },
+		{ { .order = RANGE_COMPLETED, .to = -1, .before_us = 21 }, 2, "16 17" },
+		{ { .order = RANGE_COMPLETED, .to = -1, .before_us = 20 }, 0, "" },
+		{ { .order = RANGE_ACTIVE, .to = -1, .before_us = 7 }, 1, "11" },
+		{ { .order = RANGE_PARKED, .to = -1, .before_us = 4 }, 0, "" },
+		{ { .order = RANGE_WAITING, .to = -1, .before_us = BASE_US + 2000000 }, 2, "1 0" },
+		{ { .order = RANGE_PRIORITISED, .to = 0, .before_us = BASE_US + 4000000 }, 2, "3" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
+		assert_range(suite, "a", ranges[i].range, ranges[i].total, ranges[i].expected);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_RANGE, .queue = STR("c") }), E_QUEUE_NOT_FOUND);
+	suite_begin(suite); /* a moved one stands in its present queue */
+	suite_job(suite, TABLE_LIVE, TABLE_LIVE, uid_floor(BASE_US), 2)->row.rank = -9;
+	suite_commit(suite);
+	assert_range(suite, "a", (struct range){ .order = RANGE_WAITING, .to = -1 }, 2, "1 5");
+	assert_range(suite, "b", (struct range){ .order = RANGE_WAITING, .to = -1 }, 2, "0 6");
+}
+
+static void many_jobs_are_read_in_the_order_asked(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), "one");
+	struct job_write *write = suite_job(suite, TABLE_NONE, TABLE_DONE, 2, 1);
+	suite_definition(suite, write, "two");
+	suite_result(suite, write, "{\"ok\":true}", "");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 3, 2), "one");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 4, 1), NULL);
+	for (uint32_t n = 1; n <= QUERY_ERRORS_MAX + 5; n++)
+		*change_add(&suite->cs, attempts) = (struct attempt_row){ .uid = 2, .number = n,
+			                                                  .error = n == 7 ? STR("") : suite_text(suite, "{\"n\":%u}", n) };
+	suite_commit(suite);
+	suite_begin(suite); /* moved: read from where it was enqueued, and from where it is */
+	suite_job(suite, TABLE_LIVE, TABLE_LIVE, 4, 2);
+	suite_commit(suite);
+	char uid[UID_TEXT_BYTES];
+	uid_text(4, uid);
+	struct str ids[] = { STR("two"), STR("none"), STR("one"), { uid, UID_TEXT_BYTES - 1 }, STR("two") };
+	struct query query = { .kind = QUERY_READ, .queue = STR("a"), .ids = ids, .id_count = ARRAY_COUNT(ids) };
+	const uint64_t found[] = { 2, 0, 1, 4, 2 };
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.job_count, ARRAY_COUNT(ids));
+	for (size_t i = 0; i < ARRAY_COUNT(found); i++)
+		assert_int_equal(suite->answer.jobs[i].row.uid, found[i]);
+	assert_text(suite->answer.jobs[0].definition.payload, "");
+	assert_text(suite->answer.jobs[0].result.result, "");
+	assert_int_equal(suite->answer.jobs[0].error_count, 0);
+	assert_text(suite->answer.jobs[2].queue_name, "a");
+	query.with_payload = query.with_result = query.with_history = true;
+	assert_ok(suite_ask(suite, &query));
+	assert_text(suite->answer.jobs[0].definition.payload, "{\"n\":2}");
+	assert_text(suite->answer.jobs[0].result.result, "{\"ok\":true}");
+	assert_int_equal(suite->answer.jobs[0].error_count, QUERY_ERRORS_MAX);
+	assert_text(suite->answer.jobs[0].errors[0], "{\"n\":5}"); /* the oldest go; attempts without an error do not count */
+	assert_text(suite->answer.jobs[0].errors[1], "{\"n\":6}");
+	assert_text(suite->answer.jobs[0].errors[2], "{\"n\":8}");
+	assert_text(suite->answer.jobs[0].errors[QUERY_ERRORS_MAX - 1], "{\"n\":105}");
+	assert_int_equal(suite->answer.jobs[2].error_count, 0);
+	const uint64_t uids[] = { 3, 1, 99, 4 };
+	query.uids = uids;
+	query.uid_count = ARRAY_COUNT(uids);
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.job_count, 4);
+	assert_int_equal(suite->answer.jobs[0].row.uid, 0); /* another queue's */
+	assert_int_equal(suite->answer.jobs[1].row.uid, 1);
+	assert_int_equal(suite->answer.jobs[2].row.uid, 0);
+	assert_int_equal(suite->answer.jobs[3].row.uid, 4);
+	query.queue = STR("b");
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.jobs[0].row.uid, 3);
+	assert_int_equal(suite->answer.jobs[1].row.uid, 0);
+	assert_int_equal(suite->answer.jobs[3].row.uid, 4);
+	query.queue = STR("c");
+	assert_err(suite_ask(suite, &query), E_QUEUE_NOT_FOUND);
+	query = (struct query){ .kind = QUERY_RANGE, .queue = STR("a"), .with_payload = true, .with_result = true, .with_history = true,
+		                .range = { .order = RANGE_COMPLETED, .to = -1, .what = RANGE_JOBS } };
+	suite_begin(suite);
+	suite_counts(suite, 1, JOB_COMPLETED, 1, 1);
+	suite_commit(suite);
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.job_count, 1);
+	assert_text(suite->answer.jobs[0].definition.payload, "{\"n\":2}");
+	assert_text(suite->answer.jobs[0].result.result, "{\"ok\":true}");
+	assert_int_equal(suite->answer.jobs[0].error_count, QUERY_ERRORS_MAX);
+}
+
 /* ---- events ---- */
 
 static void events_are_paged_by_change_set_and_trimmed(void **state)
@@ -982,10 +1209,147 @@ static void events_are_paged_by_change_set_and_trimmed(void **state)
 	assert_int_equal(suite->answer.first_event_seq, 4);
 }
 
-/* ---- lists ---- */
+/* What is told of events after `after_seq`: the first commit of which all are kept, and the commits. */
+static void assert_events(struct suite *suite, struct query query, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	query.kind = QUERY_EVENTS;
+	assert_ok(suite_ask(suite, &query));
+	buf_addf(&got, "%llu:", (unsigned long long)suite->answer.first_event_seq);
+	for (uint32_t i = 0; i < suite->answer.event_count; i++)
+		buf_addf(&got, " %llu/%u", (unsigned long long)suite->answer.events[i].seq, suite->answer.events[i].queue);
+	assert_text(buf_str(&got), expected);
+	buf_fini(&got);
+}
 
-#define HOUR_US INT64_C(3600000000)
-#define BASE_US INT64_C(1767225600000000) /* 2026-01-01 */
+static void trim_events(struct suite *suite, uint32_t queue, uint64_t keep, uint64_t removed)
+{
+	struct changeset *cs = suite_begin(suite);
+	*change_add(cs, event_trims) = (struct event_trim){ .queue = queue, .keep = keep };
+	if (cs->seq == 7)
+		*change_add(cs, events) = (struct event_row){ cs->seq, queue, cs->wall_us, 1, STR("deleted x\n") };
+	suite_commit(suite);
+	assert_int_equal(suite->cs.event_trims.items[0].removed, removed);
+	assert_false(suite->cs.event_trims.items[0].more);
+}
+
+static void events_of_one_queue_are_trimmed(void **state)
+{
+	struct suite *suite = *state;
+	const struct query all = { 0 }, a = { .queue = STR("a") }, b = { .queue = STR("b") }, other = { .namespace_name = STR("other") };
+	for (uint32_t n = 1; n <= 5; n++) { /* queue 1: n events in commit n; queue 2: one each */
+		struct changeset *cs = suite_begin(suite);
+		if (n == 1) {
+			suite_queue(suite, 1, "default", "a");
+			suite_queue(suite, 2, "default", "b");
+			suite_queue(suite, 3, "other", "a");
+		}
+		*change_add(cs, events) = (struct event_row){ cs->seq, 1, cs->wall_us, n, STR("enqueued x\n") };
+		*change_add(cs, events) = (struct event_row){ cs->seq, 2, cs->wall_us, 1, STR("enqueued x\n") };
+		suite_commit(suite);
+	}
+	trim_events(suite, 1, 15, 0); /* as many as there are */
+	assert_events(suite, a, "1: 1/1 2/1 3/1 4/1 5/1");
+	trim_events(suite, 1, 8, 1 + 2 + 3); /* commits 4 and 5 have 9: at least 8 stay. What comes with the trim stays, too */
+	assert_events(suite, a, "4: 4/1 5/1 7/1");
+	assert_events(suite, b, "1: 1/2 2/2 3/2 4/2 5/2");
+	assert_events(suite, all, "4: 1/2 2/2 3/2 4/1 4/2 5/1 5/2 7/1");
+	assert_events(suite, (struct query){ .namespace_name = STR("default"), .after_seq = 4 }, "4: 5/1 5/2 7/1");
+	assert_events(suite, other, "1:");
+	trim_events(suite, 1, 100, 0);
+	assert_events(suite, a, "4: 4/1 5/1 7/1"); /* what was trimmed before is not forgotten */
+	trim_events(suite, 2, 0, 5);
+	assert_events(suite, b, "6:");
+	suite_restart(suite);
+	assert_events(suite, a, "4: 4/1 5/1 7/1");
+	suite_begin(suite)->events_up_to = 6;
+	suite_commit(suite);
+	assert_events(suite, a, "7: 7/1");
+	suite_begin(suite);
+	*change_add(&suite->cs, dropped_queues) = 1;
+	*change_add(&suite->cs, dropped_queues) = 2;
+	suite_commit(suite);
+	suite_begin(suite); /* the number's next owner has nothing of it */
+	suite_queue(suite, 2, "default", "b");
+	suite_commit(suite);
+	assert_events(suite, b, "7:");
+	assert_events(suite, all, "7: 7/1");
+}
+
+static void events_are_trimmed_in_slices(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	for (uint64_t n = 1; n <= LIMIT_TRIM_ROWS + 7; n++) /* no engine writes those of many commits at once: it saves the time */
+		*change_add(cs, events) = (struct event_row){ n, 1, cs->wall_us, 2, STR("enqueued x\n") };
+	suite_commit(suite);
+	for (int round = 0; round < 2; round++) {
+		cs = suite_begin(suite);
+		*change_add(cs, event_trims) = (struct event_trim){ .queue = 1, .keep = 3 };
+		suite_commit(suite);
+		assert_int_equal(suite->cs.event_trims.items[0].removed, round ? 2 * 5 : 2 * LIMIT_TRIM_ROWS);
+		assert_int_equal(suite->cs.event_trims.items[0].up_to_seq, LIMIT_TRIM_ROWS + (round ? 5 : 0));
+		assert_int_equal(suite->cs.event_trims.items[0].more, !round);
+	}
+}
+
+/* ---- metrics ---- */
+
+static void assert_metrics(struct suite *suite, const char *queue, const char *expected)
+{
+	struct buf got;
+	buf_init(&got, 1 << 16);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = str_of(queue) }));
+	buf_addf(&got, "%llu/%llu:", (unsigned long long)suite->answer.ended[JOB_COMPLETED], (unsigned long long)suite->answer.ended[JOB_FAILED]);
+	for (uint32_t i = 0; i < suite->answer.metric_count; i++) {
+		const struct metric_row *row = &suite->answer.metrics[i];
+		buf_addf(&got, " %lld=%llu/%llu", (long long)row->minute, (unsigned long long)row->completed, (unsigned long long)row->failed);
+	}
+	assert_text(buf_str(&got), expected);
+	buf_fini(&got);
+}
+
+static void metrics_are_added_up_by_the_minute(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_queue(suite, 2, "default", "b");
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 100, 3, 0 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 2, 100, 1, 1 }, 0 };
+	suite_counts(suite, 1, JOB_COMPLETED, 3, 3);
+	suite_commit(suite);
+	assert_metrics(suite, "a", "3/0: 100=3/0");
+	cs = suite_begin(suite);
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 102, 1, 1 }, 0 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* the clock went back, and a minute comes twice in one change-set */
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 100, 2, 4 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 99, 1, 0 }, 0 };
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 99, 1, 0 }, 0 };
+	suite_counts(suite, 1, JOB_FAILED, 5, 5);
+	suite_commit(suite);
+	assert_metrics(suite, "a", "3/5: 99=2/0 100=5/4 102=1/1");
+	cs = suite_begin(suite);
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 103, 1, 0 }, 101 };
+	suite_commit(suite);
+	suite_restart(suite);
+	assert_metrics(suite, "a", "3/5: 102=1/1 103=1/0");
+	assert_metrics(suite, "b", "0/0: 100=1/1");
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = STR("c") }), E_QUEUE_NOT_FOUND);
+	cs = suite_begin(suite); /* a queue goes with them, also with those of this change-set */
+	*change_add(cs, metrics) = (struct metric_add){ { 1, 104, 1, 0 }, 0 };
+	*change_add(cs, dropped_queues) = 1;
+	suite_commit(suite);
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "a");
+	suite_commit(suite);
+	assert_metrics(suite, "a", "0/0:");
+}
+
+/* ---- lists ---- */
 
 static uint64_t uid_at(int64_t hour, uint64_t n)
 {
@@ -1357,7 +1721,13 @@ int conformance_run(struct factory *factory)
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),
+		TEST(log_lines_come_from_either_end),
+		TEST(ranges_tell_jobs_by_their_place),
+		TEST(many_jobs_are_read_in_the_order_asked),
 		TEST(events_are_paged_by_change_set_and_trimmed),
+		TEST(events_of_one_queue_are_trimmed),
+		TEST(events_are_trimmed_in_slices),
+		TEST(metrics_are_added_up_by_the_minute),
 		TEST(lists_filter_sort_and_page),
 		TEST(lists_show_names_errors_and_progress),
 		TEST(a_moved_job_is_listed_where_it_is),

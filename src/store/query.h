@@ -18,6 +18,22 @@ struct job_filter {
 	int64_t finished_after_us, finished_before_us; /* only final jobs match when set */
 };
 
+#define QUERY_ERRORS_MAX 100
+
+/* Jobs of a queue in one state, by their place in the order in which they go: waiting ones by rank, those with a priority by priority and
+ * rank, active ones by start, delayed ones by due instant, waiting_children and parked ones by the instant since when they are, final ones by
+ * finish; then by uid. */
+enum range_order { RANGE_WAITING, RANGE_PRIORITISED, RANGE_DELAYED, RANGE_ACTIVE, RANGE_WAITING_CHILDREN, RANGE_PARKED,
+	           RANGE_COMPLETED, RANGE_FAILED, RANGE_CANCELLED, RANGE_EXPIRED, RANGE_ORDER_COUNT };
+enum range_what { RANGE_NONE, RANGE_IDS, RANGE_JOBS };
+struct range {
+	enum range_order order;  /* WAITING: of priority 0 only; PRIORITISED: the rest of those that wait */
+	enum range_what what;    /* IDS: of definitions only the id, of rows only the uid */
+	bool descending;         /* from the last one on */
+	int64_t from, to;        /* places, both included; negative ones count from the end. At most LIMIT_PAGE jobs come */
+	int64_t before_us;       /* only those whose instant (of waiting ones: of the enqueue) is earlier; 0: all */
+};
+
 enum query_kind {
 	QUERY_DEFINITIONS, /* uids → definitions with payload, and the edited one, and the queue's names; of the row only uid, queue, flags and
 	                    * edited_body. For workers and deliveries */
@@ -30,17 +46,26 @@ enum query_kind {
 	QUERY_EVENTS,      /* by change-set, then queue; those of one change-set are never parted, so a page may be longer than asked */
 	QUERY_OPERATIONS,  /* newest first */
 	QUERY_TOKENS,      /* oldest first */
+	QUERY_RANGE,       /* jobs by their place; count: how many there are in all */
+	QUERY_METRICS,     /* ends of a queue's jobs by the minute, oldest first, and ever */
+	QUERY_READ,        /* jobs of a queue by uids or ids, whole, in the order asked (row.uid 0: not there) */
 };
 
 struct query {
 	enum query_kind kind;
-	const uint64_t *uids;      /* DEFINITIONS; JOB, ATTEMPTS, LOGS use the first */
+	const uint64_t *uids;      /* DEFINITIONS, READ; JOB, ATTEMPTS, LOGS use the first */
 	uint32_t uid_count;
+	const struct str *ids;     /* READ, when uid_count is 0 */
+	uint32_t id_count;
 	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
-	                                       * namespace, or, when that is empty too, of all) */
-	bool with_payload, with_result;       /* JOB: bodies too (DEFINITIONS always brings payloads) */
+	                                       * namespace, or, when that is empty too, of all); RANGE, READ, METRICS: queue */
+	bool with_payload, with_result;       /* JOB, READ, RANGE: bodies too (DEFINITIONS always brings payloads) */
+	bool with_history;                    /* READ, RANGE: errors of attempts too */
+	struct range range;        /* RANGE */
 	struct job_filter filter;  /* JOBS, MATCHES, COUNT */
 	bool oldest_first;         /* JOBS; by default newest first. Final states alone sort by finish, otherwise by creation */
+	bool newest_first;         /* LOGS; by default oldest first */
+	uint64_t skip;             /* LOGS without a cursor: so many are passed over */
 	struct str cursor;         /* of the previous page; empty: from the start. E_INVALID when it is not one of ours. Not for EVENTS, MATCHES */
 	uint32_t limit;            /* rows, at most LIMIT_PAGE */
 	uint64_t count_max;
@@ -56,28 +81,48 @@ struct job_view {
 	struct str queue_name, namespace_name; /* the present queue */
 	struct str edited_payload;             /* where asked and ROW_EDITED */
 	struct str progress;                   /* JSON, or empty */
+	struct str *errors;                    /* with_history: of its attempts, JSON, the newest last, at most QUERY_ERRORS_MAX */
+	uint32_t error_count;
 };
 struct match {
 	uint64_t uid, version;
 };
 
 struct answer {
-	struct job_view *jobs;          uint32_t job_count;     /* DEFINITIONS (in the order asked; uid 0: gone), JOB, JOBS */
+	struct job_view *jobs;          uint32_t job_count;     /* DEFINITIONS and READ (in the order asked; uid 0: gone), JOB, JOBS, RANGE */
 	struct match *matches;          uint32_t match_count;
 	struct attempt_row *attempts;   uint32_t attempt_count; /* oldest first */
 	struct log_row *logs;           uint32_t log_count;
 	struct event_row *events;       uint32_t event_count;
 	struct operation_row *operations; uint32_t operation_count;
 	struct token_row *tokens;       uint32_t token_count;
+	struct metric_row *metrics;     uint32_t metric_count;
+	uint64_t ended[JOB_STATE_COUNT]; /* METRICS: how often a job ended completed or failed, ever */
 	struct str next_cursor;         /* empty: that was the last page */
 	uint64_t next_uid;              /* MATCHES: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
 	uint32_t next_phase;
-	uint64_t count;                 /* COUNT */
+	uint64_t count;                 /* COUNT, RANGE; LOGS: all lines of the job */
 	bool count_is_least;            /* COUNT stopped at count_max (0: none), or at the bound of its scan */
 	bool scanned_short;             /* JOBS: the bounded scan ended before the page was full: go on with next_cursor */
 	uint64_t seq;                   /* commit_seq that the answer saw */
-	uint64_t first_event_seq;       /* EVENTS: the oldest kept; after_seq below it minus one is a gap */
+	uint64_t first_event_seq;       /* EVENTS: all asked for are kept from here on; after_seq below it minus one is a gap */
 };
+
+/* Which of `total` items are meant by places from..to, both included, where negative ones count from the end? How many, at most `max`, and
+ * the first one's place. */
+static inline uint64_t places_resolve(int64_t from, int64_t to, uint64_t total, uint64_t max, uint64_t *out_first)
+{
+	int64_t all = (int64_t)total, first = from < 0 ? from + all : from, last = to < 0 ? to + all : to;
+	if (first < 0)
+		first = 0;
+	if (last >= all)
+		last = all - 1;
+	*out_first = (uint64_t)first;
+	if (last < first)
+		return 0;
+	uint64_t count = (uint64_t)(last - first) + 1;
+	return count < max ? count : max;
+}
 
 /* A question on its way to a reader thread and back. The asker owns it; nobody else touches it until it is back. */
 struct question {

@@ -149,6 +149,13 @@ struct event_row {
 	struct str lines;
 };
 
+/* Ends of a queue's jobs in a minute since 1970. */
+struct metric_row {
+	uint32_t queue;
+	int64_t minute;
+	uint64_t completed, failed;
+};
+
 struct log_row {
 	uint64_t uid;
 	uint32_t attempt;

@@ -156,7 +156,7 @@ static void story_besides(struct story *story)
 	uint32_t queue = 1 + roll(story, STORY_QUEUES);
 	char name[8];
 	snprintf(name, sizeof(name), "q%u", queue);
-	switch (roll(story, 7)) {
+	switch (roll(story, 9)) {
 	case 0: suite_queue(suite, queue, "default", name); break;
 	case 1: *change_add(cs, groups) = (struct group_row){ queue, str_of(groups[1 + roll(story, 2)]), STR("{}"), roll(story, 2) }; break;
 	case 2: *change_add(cs, dropped_groups) = (struct group_row){ .queue = queue, .key = STR("g1") }; break;
@@ -164,6 +164,8 @@ static void story_besides(struct story *story)
 	case 4: *change_add(cs, idempotency) = (struct idempotency_row){ suite_text(suite, "k%u", roll(story, 9)), 1, story->now_us, STR("a") }; break;
 	case 5: *change_add(cs, operations) = (struct operation_row){ .number = 1 + roll(story, 5), .action = STR("retry"), .done = roll(story, 9),
 			                                              .state = (enum operation_state)roll(story, 4) }; break;
+	case 7: *change_add(cs, event_trims) = (struct event_trim){ .queue = queue, .keep = roll(story, 9) }; break;
+	case 8: *change_add(cs, metrics) = (struct metric_add){ { queue, roll(story, 5), roll(story, 3), roll(story, 3) }, roll(story, 4) }; break;
 	case 6: cs->events_up_to = cs->seq > 20 ? cs->seq - 20 : 0; break;
 	}
 }
@@ -270,6 +272,26 @@ static void story_ask(struct story *story, struct buf *out)
 	tell_far(story, out);
 }
 
+static void story_ask_range(struct story *story, struct buf *out)
+{
+	char name[8];
+	snprintf(name, sizeof(name), "q%u", 1 + roll(story, STORY_QUEUES - 1));
+	struct query query = { .kind = QUERY_RANGE, .queue = str_of(name), .with_history = roll(story, 2) };
+	query.range = (struct range){ .order = (enum range_order)roll(story, RANGE_ORDER_COUNT), .what = (enum range_what)roll(story, 3),
+		                      .descending = roll(story, 2), .from = (int64_t)roll(story, 20) - 10, .to = (int64_t)roll(story, 30) - 5 };
+	if (roll(story, 3) == 0)
+		query.range.before_us = story->now_us - roll(story, 50000);
+	CHECK(!suite_ask(&story->suite, &query));
+	buf_addf(out, "range of %llu:", (unsigned long long)story->suite.answer.count);
+	for (uint32_t i = 0; i < story->suite.answer.job_count; i++) {
+		const struct job_view *view = &story->suite.answer.jobs[i];
+		buf_addf(out, " %llu '" STR_FMT "'", (unsigned long long)view->row.uid, STR_ARG(view->definition.id));
+		for (uint32_t n = 0; n < view->error_count; n++)
+			buf_addf(out, " " STR_FMT, STR_ARG(view->errors[n]));
+	}
+	buf_addf(out, "\n");
+}
+
 static void story_look(struct story *story, struct buf *out)
 {
 	struct suite *suite = &story->suite;
@@ -292,6 +314,12 @@ static void story_look(struct story *story, struct buf *out)
 		for (uint32_t k = 0; k < suite->answer.log_count; k++)
 			buf_addf(out, "log " STR_FMT "\n", STR_ARG(suite->answer.logs[k].line));
 	}
+	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_METRICS, .queue = STR("q1") }));
+	buf_addf(out, "metrics of %llu, %llu:", (unsigned long long)suite->answer.ended[JOB_COMPLETED],
+	         (unsigned long long)suite->answer.ended[JOB_FAILED]);
+	for (uint32_t i = 0; i < suite->answer.metric_count; i++)
+		buf_addf(out, " %lld=%llu", (long long)suite->answer.metrics[i].minute, (unsigned long long)suite->answer.metrics[i].completed);
+	buf_addf(out, "\n");
 	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_EVENTS }));
 	buf_addf(out, "events from %llu:", (unsigned long long)suite->answer.first_event_seq);
 	for (uint32_t i = 0; i < suite->answer.event_count; i++)
@@ -311,6 +339,9 @@ void conformance_tell(struct factory *factory, uint64_t seed, uint32_t steps, st
 		if (step % 10 == 0)
 			for (int i = 0; i < 5; i++)
 				story_ask(story, out);
+		if (step % 5 == 0)
+			for (int i = 0; i < 8; i++)
+				story_ask_range(story, out);
 		if (step % 25 == 0)
 			suite_restart(&story->suite);
 	}

@@ -155,7 +155,15 @@ def every_route_keeps_its_word(ruche):
     made = api.post("/v1/tokens", {"name": "trial", "scopes": ["read"]})
     api.get("/v1/tokens")
     api.call("DELETE", f"/v1/tokens/{made['uid']}", status=204)
-    for path in ("/livez", "/readyz", "/metrics", "/v1/openapi.json"):
+    api.get("/v1/queues/w/dedup/key")
+    api.call("DELETE", "/v1/queues/w/dedup/key", status=200)
+    api.get("/v1/queues/w/range?state=completed&what=jobs&parts=payload,result,errors")
+    api.get("/v1/queues/w/metrics")
+    api.post("/v1/queues/w/jobs/read", {"uids": uids, "parts": ["payload", "result", "progress", "errors"]})
+    api.put("/v1/workers/one", {"queue": "w"})
+    api.get("/v1/workers")
+    api.call("DELETE", "/v1/workers/one", status=204)
+    for path in ("/v1", "/livez", "/readyz", "/metrics", "/v1/openapi.json"):
         api.call("GET", path)
     good = {(method, path, status) for method, path, operation in operations(ruche.contract.document) for status in operation["responses"] if status[0] == "2"}
     equal(sorted(good - ruche.contract.seen), [], "good answers that were never seen")

@@ -23,7 +23,9 @@ class Dev:
                                         stderr=subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"})
         self.page, deadline = "", time.monotonic() + DEADLINE_S
         while "What the receiver gets:" not in self.page:
-            check(time.monotonic() < deadline and self.process.poll() is None, f"it did not come up: {self.page}")
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.process.kill()
+                raise AssertionError(f"it did not come up: {self.page}")
             if select.select([self.process.stdout], [], [], 1)[0]:
                 self.page += os.read(self.process.stdout.fileno(), 65536).decode()
 

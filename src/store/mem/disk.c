@@ -2,6 +2,7 @@
  * fail; then the copies are put in place, which cannot. */
 #include "store/mem/disk.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "store/filter.h"
 
@@ -100,6 +101,16 @@ static bool staged_same(const void *a, const void *b)
 static bool counts_same(const void *a, const void *b)
 {
 	return ((const struct queue_counts *)a)->queue == ((const struct queue_counts *)b)->queue;
+}
+
+static bool metric_same(const void *a, const void *b)
+{
+	const struct metric_row *x = &((const struct metric_add *)a)->row, *y = &((const struct metric_add *)b)->row;
+	return x->queue == y->queue && x->minute == y->minute;
+}
+static bool event_trim_same(const void *a, const void *b)
+{
+	return ((const struct event_trim *)a)->queue == ((const struct event_trim *)b)->queue;
 }
 
 static const struct {
@@ -413,6 +424,24 @@ static bool counts_are_of(const void *queue, const void *row)
 {
 	return ((const struct queue_counts *)row)->queue == *(const uint32_t *)queue;
 }
+static bool metric_is_of(const void *queue, const void *row)
+{
+	return ((const struct metric_add *)row)->row.queue == *(const uint32_t *)queue;
+}
+static bool metric_is_old(const void *add, const void *row)
+{
+	const struct metric_add *limit = add;
+	return ((const struct metric_add *)row)->row.queue == limit->row.queue && ((const struct metric_add *)row)->row.minute < limit->keep_from;
+}
+static bool trim_is_of(const void *queue, const void *row)
+{
+	return ((const struct event_trim *)row)->queue == *(const uint32_t *)queue;
+}
+static bool event_is_trimmed(const void *trim, const void *row)
+{
+	return ((const struct event_row *)row)->queue == ((const struct event_trim *)trim)->queue &&
+	       ((const struct event_row *)row)->seq <= ((const struct event_trim *)trim)->up_to_seq;
+}
 static bool event_is_old(const void *seq, const void *row)
 {
 	return ((const struct event_row *)row)->seq <= *(const uint64_t *)seq;
@@ -540,6 +569,52 @@ static void disk_drop_queue(struct mem_disk *disk, uint32_t queue)
 	rows_remove_if(&disk->tables[MEM_GROUPS], group_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_COUNTS], counts_are_of, &queue);
 	rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_of, &queue);
+	rows_remove_if(&disk->tables[MEM_METRICS], metric_is_of, &queue);
+	rows_remove_if(&disk->tables[MEM_EVENT_TRIMS], trim_is_of, &queue);
+}
+
+static void disk_add_metrics(struct mem_disk *disk, const struct changeset *cs, struct mem_rows *copies)
+{
+	struct mem_rows *rows = &disk->tables[MEM_METRICS];
+	for (uint32_t i = 0; i < copies->count; i++) {
+		struct metric_add *add = copies->rows[i];
+		void **sum = rows_find(rows, MEM_METRICS, add);
+		if (sum) {
+			((struct metric_add *)*sum)->row.completed += add->row.completed;
+			((struct metric_add *)*sum)->row.failed += add->row.failed;
+			mem_free(add);
+		} else {
+			rows->rows[rows->count++] = add;
+		}
+		if (cs->metrics.items[i].keep_from)
+			rows_remove_if(rows, metric_is_old, &cs->metrics.items[i]);
+	}
+	copies->count = 0;
+}
+
+/* Events stand in the order of commits. */
+static void disk_trim_events(struct mem_disk *disk, struct event_trim *trim, struct event_trim *copy)
+{
+	struct mem_rows *rows = &disk->tables[MEM_EVENTS];
+	uint64_t kept = 0;
+	uint32_t end = rows->count, gone = 0;
+	while (end && kept < trim->keep) {
+		const struct event_row *row = rows->rows[--end];
+		kept += row->queue == trim->queue ? row->count : 0;
+	}
+	trim->removed = trim->up_to_seq = 0;
+	for (uint32_t i = 0; i < end && gone < LIMIT_TRIM_ROWS; i++) {
+		const struct event_row *row = rows->rows[i];
+		if (row->queue != trim->queue)
+			continue;
+		gone++;
+		trim->removed += row->count;
+		trim->up_to_seq = row->seq;
+	}
+	trim->more = gone == LIMIT_TRIM_ROWS;
+	rows_remove_if(rows, event_is_trimmed, trim);
+	void **before = rows_find(&disk->tables[MEM_EVENT_TRIMS], MEM_EVENT_TRIMS, trim);
+	copy->up_to_seq = trim->up_to_seq ? trim->up_to_seq : before ? ((const struct event_trim *)*before)->up_to_seq : 0;
 }
 
 /* A limit that goes takes the permits of before; those that go with it by name, and those of a limit that came back, stand in their list. */
@@ -583,6 +658,7 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 	for (uint32_t i = 0; i < cs->dropped_bodies.count; i++)
 		disk_drop_body(disk, cs->dropped_bodies.items[i]);
 	disk_add_counts(disk, &prepared->tables[MEM_COUNTS]);
+	disk_add_metrics(disk, cs, &prepared->tables[MEM_METRICS]);
 	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
 		rows_remove_if(&disk->tables[MEM_GROUPS], group_is, &cs->dropped_groups.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_queues.count; i++)
@@ -597,6 +673,8 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		if (cs->jobs.items[i].after != TABLE_NONE)
 			disk_write_job(disk, &cs->jobs.items[i], &prepared->jobs[i]);
 	disk_drop_budgets(disk, cs);
+	for (uint32_t i = 0; i < cs->event_trims.count; i++)
+		disk_trim_events(disk, &cs->event_trims.items[i], prepared->tables[MEM_EVENT_TRIMS].rows[i]);
 	for (enum mem_table table = 0; table < MEM_TABLE_COUNT; table++)
 		disk_put_rows(disk, table, &prepared->tables[table]);
 	rows_remove_if(&disk->tables[MEM_BUDGETS], budget_is_gone, NULL);

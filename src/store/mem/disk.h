@@ -31,7 +31,9 @@
 	X(LOGS, logs, struct log_row, NULL, SLICE(struct log_row, line))                                                             \
 	X(EVENTS, events, struct event_row, NULL, SLICE(struct event_row, lines))                                                    \
 	X(CHUNKS, chunks, struct body_chunk, NULL, SLICE(struct body_chunk, bytes))                                                  \
-	X(COUNTS, counts, struct queue_counts, counts_same, )
+	X(COUNTS, counts, struct queue_counts, counts_same, )                                                                        \
+	X(METRICS, metrics, struct metric_add, metric_same, )                                                                        \
+	X(EVENT_TRIMS, event_trims, struct event_trim, event_trim_same, )
 
 #define X(table, list, type, same, slices) MEM_##table,
 enum mem_table { MEM_TABLES(X) MEM_TABLE_COUNT };

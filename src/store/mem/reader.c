@@ -68,7 +68,7 @@ static struct str namespace_or_default(struct str name)
 	return name.len ? name : STR("default");
 }
 
-static const struct queue_row *find_queue(const struct mem_disk *disk, struct str namespace_name, struct str name)
+const struct queue_row *mem_queue(const struct mem_disk *disk, struct str namespace_name, struct str name)
 {
 	for (uint32_t i = 0; i < disk->tables[MEM_QUEUES].count; i++) {
 		const struct queue_row *queue = disk_row(disk, MEM_QUEUES, i);
@@ -134,6 +134,11 @@ static enum err view_fill(const struct mem_disk *disk, struct arena *arena, cons
 	return E_OK;
 }
 
+enum err mem_view(const struct mem_disk *disk, struct arena *arena, const struct mem_job *job, const struct query *query, struct job_view *out)
+{
+	return view_fill(disk, arena, job, (query->with_payload ? VIEW_PAYLOAD : 0u) | (query->with_result ? VIEW_RESULT : 0u), out);
+}
+
 /* ---- which jobs ---- */
 
 struct selection {
@@ -170,7 +175,7 @@ static enum err selection_init(struct selection *selection, const struct mem_dis
 	filter_init(&selection->filter, &query->filter);
 	if (!query->filter.queue.len)
 		return query->filter.id.len ? E_INVALID : E_OK;
-	const struct queue_row *queue = find_queue(disk, query->filter.namespace_name, query->filter.queue);
+	const struct queue_row *queue = mem_queue(disk, query->filter.namespace_name, query->filter.queue);
 	selection->queue = queue ? queue->number : 0;
 	return queue ? E_OK : E_QUEUE_NOT_FOUND;
 }
@@ -289,23 +294,28 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 	return E_OK;
 }
 
-/* By uid, or by (queue, id); a uid's text is an id too. */
+/* A uid's text is an id too. */
+const struct mem_job *mem_job_of(const struct mem_disk *disk, const struct queue_row *queue, struct str id)
+{
+	const struct mem_job *job = disk_job_by_id(disk, queue->number, id);
+	uint64_t uid;
+	if (job || uid_parse(id, &uid))
+		return job;
+	job = disk_job(disk, uid);
+	return job && job->definition->queue == queue->number ? job : NULL;
+}
+
+/* By uid, or by (queue, id). */
 static enum err find_job(const struct mem_disk *disk, const struct query *query, const struct mem_job **out)
 {
 	if (query->uid_count) {
 		*out = disk_job(disk, query->uids[0]);
 		return *out ? E_OK : E_JOB_NOT_FOUND;
 	}
-	const struct queue_row *queue = find_queue(disk, query->namespace_name, query->queue);
+	const struct queue_row *queue = mem_queue(disk, query->namespace_name, query->queue);
 	if (!queue)
 		return E_QUEUE_NOT_FOUND;
-	*out = disk_job_by_id(disk, queue->number, query->id);
-	uint64_t uid;
-	if (!*out && !uid_parse(query->id, &uid)) {
-		*out = disk_job(disk, uid);
-		if (*out && (*out)->definition->queue != queue->number)
-			*out = NULL;
-	}
+	*out = mem_job_of(disk, queue, query->id);
 	return *out ? E_OK : E_JOB_NOT_FOUND;
 }
 
@@ -319,8 +329,7 @@ static enum err answer_job(const struct mem_disk *disk, const struct query *quer
 	if (!out->jobs)
 		return E_NOMEM;
 	out->job_count = 1;
-	unsigned parts = (query->with_payload ? VIEW_PAYLOAD : 0u) | (query->with_result ? VIEW_RESULT : 0u);
-	return view_fill(disk, arena, job, parts, &out->jobs[0]);
+	return mem_view(disk, arena, job, query, &out->jobs[0]);
 }
 
 /* Attempts and log lines of one job. Their cursor is how many were given. */
@@ -328,6 +337,8 @@ static enum err answer_page(struct arena *arena, const struct query *query, uint
 {
 	if (number_cursor_parse(query->cursor, out_from))
 		return E_INVALID;
+	if (!query->cursor.len)
+		*out_from = query->skip < total ? query->skip : total;
 	*out_to = total - *out_from < query_limit(query) || *out_from > total ? total : *out_from + query_limit(query);
 	if (*out_to < total)
 		out->next_cursor = number_cursor_text(arena, *out_to);
@@ -363,19 +374,20 @@ static enum err answer_attempts(const struct mem_disk *disk, const struct query 
 static enum err answer_logs(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out)
 {
 	const struct mem_job *job;
-	uint64_t total = 0, from, to, at = 0;
+	uint64_t from, to, at = 0;
+	uint32_t count = disk->tables[MEM_LOGS].count;
 	enum err err = find_job(disk, query, &job);
-	for (uint32_t i = 0; !err && i < disk->tables[MEM_LOGS].count; i++)
-		total += ((const struct log_row *)disk_row(disk, MEM_LOGS, i))->uid == job->uid;
+	for (uint32_t i = 0; !err && i < count; i++)
+		out->count += ((const struct log_row *)disk_row(disk, MEM_LOGS, i))->uid == job->uid;
 	if (!err)
-		err = answer_page(arena, query, total, &from, &to, out);
+		err = answer_page(arena, query, out->count, &from, &to, out);
 	if (err)
 		return err;
-	out->logs = ARENA_ARRAY(arena, struct log_row, total + 1);
+	out->logs = ARENA_ARRAY(arena, struct log_row, out->count + 1);
 	if (!out->logs)
 		return E_NOMEM;
-	for (uint32_t i = 0; i < disk->tables[MEM_LOGS].count; i++) {
-		const struct log_row *row = disk_row(disk, MEM_LOGS, i);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct log_row *row = disk_row(disk, MEM_LOGS, query->newest_first ? count - 1 - i : i);
 		if (row->uid != job->uid || at++ < from || at > to)
 			continue;
 		out->logs[out->log_count] = *row;
@@ -406,12 +418,20 @@ static enum err answer_events(const struct mem_disk *disk, const struct query *q
 {
 	uint32_t queue = 0, limit = query_limit(query), count = 0;
 	if (query->queue.len) {
-		const struct queue_row *row = find_queue(disk, query->namespace_name, query->queue);
+		const struct queue_row *row = mem_queue(disk, query->namespace_name, query->queue);
 		if (!row)
 			return E_QUEUE_NOT_FOUND;
 		queue = row->number;
 	}
 	out->first_event_seq = disk->first_event_seq;
+	for (uint32_t i = 0; i < disk->tables[MEM_EVENT_TRIMS].count; i++) {
+		const struct event_trim *trim = disk_row(disk, MEM_EVENT_TRIMS, i);
+		const struct queue_row *trimmed = find_queue_number(disk, trim->queue);
+		bool asked = queue ? queue == trim->queue
+			           : !query->namespace_name.len || (trimmed && str_eq(trimmed->namespace_name, query->namespace_name));
+		if (asked && trim->up_to_seq >= out->first_event_seq)
+			out->first_event_seq = trim->up_to_seq + 1;
+	}
 	out->events = ARENA_ARRAY(arena, struct event_row, disk->tables[MEM_EVENTS].count + 1);
 	if (!out->events)
 		return E_NOMEM;
@@ -428,6 +448,37 @@ static enum err answer_events(const struct mem_disk *disk, const struct query *q
 		if (copy_str(arena, &row->lines))
 			return E_NOMEM;
 		out->event_count++;
+	}
+	return E_OK;
+}
+
+static int metric_cmp(const void *a, const void *b)
+{
+	const struct metric_row *x = a, *y = b;
+	return x->minute == y->minute ? 0 : x->minute < y->minute ? -1 : 1;
+}
+
+static enum err answer_metrics(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out)
+{
+	const struct queue_row *queue = mem_queue(disk, query->namespace_name, query->queue);
+	uint32_t count = disk->tables[MEM_METRICS].count;
+	if (!queue)
+		return E_QUEUE_NOT_FOUND;
+	out->metrics = ARENA_ARRAY(arena, struct metric_row, count + 1);
+	if (!out->metrics)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct metric_add *add = disk_row(disk, MEM_METRICS, i);
+		if (add->row.queue == queue->number)
+			out->metrics[out->metric_count++] = add->row;
+	}
+	qsort(out->metrics, out->metric_count, sizeof(*out->metrics), metric_cmp);
+	for (uint32_t i = 0; i < disk->tables[MEM_COUNTS].count; i++) {
+		const struct queue_counts *counts = disk_row(disk, MEM_COUNTS, i);
+		if (counts->queue != queue->number)
+			continue;
+		out->ended[JOB_COMPLETED] = counts->ended[JOB_COMPLETED];
+		out->ended[JOB_FAILED] = counts->ended[JOB_FAILED];
 	}
 	return E_OK;
 }
@@ -517,6 +568,9 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_EVENTS: return answer_events(disk, query, arena, out);
 	case QUERY_OPERATIONS: return answer_operations(disk, query, arena, out);
 	case QUERY_TOKENS: return answer_tokens(disk, query, arena, out);
+	case QUERY_METRICS: return answer_metrics(disk, query, arena, out);
+	case QUERY_RANGE: return mem_range(disk, query, arena, out);
+	case QUERY_READ: return mem_read(disk, query, arena, out);
 	}
 	return E_INVALID;
 }

@@ -1,6 +1,7 @@
 /* src/store/sqlite/apply.c: in the order that every store keeps: additions that hang on jobs, drops, jobs that go, jobs that come or
  * change, the rest, ranges. SQLite reads all of it straight from the change-set's memory. */
 #include "store/sqlite/apply.h"
+#include "base/limits.h"
 
 enum err apply_init(struct apply *apply, sqlite3 *db)
 {
@@ -347,12 +348,31 @@ static enum err apply_group(struct apply *apply, enum apply_statement which, con
 
 static enum err apply_drop_queue(struct apply *apply, uint32_t queue)
 {
-	enum err err = apply_number(apply, APPLY_QUEUE_DELETE, queue);
-	if (!err)
-		err = apply_number(apply, APPLY_QUEUE_GROUPS_DELETE, queue);
-	if (!err)
-		err = apply_number(apply, APPLY_QUEUE_DEDUPS_DELETE, queue);
-	return err ? err : apply_number(apply, APPLY_QUEUE_COUNTS_DELETE, queue);
+	static const enum apply_statement parts[] = { APPLY_QUEUE_DELETE, APPLY_QUEUE_GROUPS_DELETE, APPLY_QUEUE_DEDUPS_DELETE, APPLY_QUEUE_COUNTS_DELETE,
+		                                      APPLY_QUEUE_METRICS_DELETE, APPLY_QUEUE_TRIM_DELETE };
+	enum err err = E_OK;
+	for (size_t i = 0; i < ARRAY_COUNT(parts) && !err; i++)
+		err = apply_number(apply, parts[i], queue);
+	return err;
+}
+
+static enum err apply_metric(struct apply *apply, const struct metric_add *add)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_METRIC_ADD, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, add->row.queue);
+	sql_bind_i64(stmt, 2, add->row.minute);
+	sql_bind_u64(stmt, 3, add->row.completed);
+	sql_bind_u64(stmt, 4, add->row.failed);
+	err = sql_run(stmt);
+	stmt = err || !add->keep_from ? NULL : statement(apply, APPLY_METRIC_TRIM, &err);
+	if (err || !stmt)
+		return err;
+	sql_bind_i64(stmt, 1, add->row.queue);
+	sql_bind_i64(stmt, 2, add->keep_from);
+	return sql_run(stmt);
 }
 
 static enum err apply_queues(struct apply *apply, const struct changeset *cs)
@@ -360,6 +380,8 @@ static enum err apply_queues(struct apply *apply, const struct changeset *cs)
 	enum err err = E_OK;
 	for (uint32_t i = 0; i < cs->counts.count && !err; i++)
 		err = apply_counts_add(apply, &cs->counts.items[i]);
+	for (uint32_t i = 0; i < cs->metrics.count && !err; i++)
+		err = apply_metric(apply, &cs->metrics.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_groups.count && !err; i++)
 		err = apply_group(apply, APPLY_GROUP_DELETE, &cs->dropped_groups.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_queues.count && !err; i++)
@@ -453,9 +475,68 @@ static enum err apply_dedup(struct apply *apply, const struct dedup_row *row)
 	return sql_run(stmt);
 }
 
+/* The oldest commit whose events must stay; 0: all must. */
+static enum err trim_keeps_from(struct apply *apply, const struct event_trim *trim, uint64_t *out)
+{
+	enum err err = E_OK;
+	bool found = false;
+	uint64_t kept = 0;
+	*out = INT64_MAX;
+	if (!trim->keep)
+		return E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_EVENTS_NEWEST, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, trim->queue);
+	while (kept < trim->keep && !(err = sql_step(stmt, &found)) && found) {
+		*out = sql_u64(stmt, 0);
+		kept += sql_u64(stmt, 1);
+	}
+	if (!err && !found)
+		*out = 0;
+	else
+		sqlite3_reset(stmt);
+	return err;
+}
+
+static enum err apply_event_trim(struct apply *apply, struct event_trim *trim)
+{
+	enum err err;
+	bool found;
+	uint64_t keeps_from;
+	trim->removed = trim->up_to_seq = 0;
+	trim->more = false;
+	err = trim_keeps_from(apply, trim, &keeps_from);
+	sqlite3_stmt *stmt = err ? NULL : statement(apply, APPLY_EVENTS_OLDEST, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, trim->queue);
+	sql_bind_u64(stmt, 2, keeps_from);
+	sql_bind_i64(stmt, 3, LIMIT_TRIM_ROWS);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	trim->more = sql_u64(stmt, 0) == LIMIT_TRIM_ROWS;
+	trim->removed = sql_u64(stmt, 1);
+	trim->up_to_seq = sql_u64(stmt, 2);
+	err = sql_err(sqlite3_reset(stmt));
+	static const enum apply_statement parts[] = { APPLY_EVENTS_DELETE, APPLY_EVENT_TRIM_PUT };
+	for (size_t i = 0; i < ARRAY_COUNT(parts) && trim->up_to_seq && !err; i++) {
+		stmt = statement(apply, parts[i], &err);
+		if (err)
+			return err;
+		sql_bind_i64(stmt, 1, trim->queue);
+		sql_bind_u64(stmt, 2, trim->up_to_seq);
+		err = sql_run(stmt);
+	}
+	return err;
+}
+
 static enum err apply_events(struct apply *apply, const struct changeset *cs)
 {
 	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->event_trims.count && !err; i++)
+		err = apply_event_trim(apply, &cs->event_trims.items[i]);
 	for (uint32_t i = 0; i < cs->events.count && !err; i++) {
 		const struct event_row *row = &cs->events.items[i];
 		sqlite3_stmt *stmt = statement(apply, APPLY_EVENT_INSERT, &err);

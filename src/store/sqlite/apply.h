@@ -25,12 +25,21 @@
 	X(COUNTS_ADD, "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET"          \
 	              " enqueued = enqueued + excluded.enqueued, started = started + excluded.started"                                     \
 	              COUNTED_STATES(COUNTS_ADD_STATE))                                                                                    \
+	X(METRIC_ADD, "INSERT INTO metric VALUES (?, ?, ?, ?) ON CONFLICT (queue, minute) DO UPDATE SET"                                   \
+	              " completed = completed + excluded.completed, failed = failed + excluded.failed")                                    \
+	X(METRIC_TRIM, "DELETE FROM metric WHERE queue = ? AND minute < ?")                                                                \
 	X(LOG_INSERT, "INSERT INTO log (uid, attempt, at_us, line) VALUES (?, ?, ?, ?)")                                                   \
 	X(PROGRESS_PUT, "INSERT OR REPLACE INTO progress (uid, at_us, json) VALUES (?, ?, ?)")                                             \
 	X(IDEMPOTENCY_PUT, "INSERT OR REPLACE INTO idempotency (key, request_hash, at_us, answer) VALUES (?, ?, ?, ?)")                    \
 	X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE at_us < ?")                                                                   \
 	X(EVENT_TRIM, "DELETE FROM event WHERE seq <= ?")                                                                                  \
 	X(EVENT_TRIMMED, "UPDATE shard SET first_event_seq = max(first_event_seq, ? + 1) WHERE id = 1")                                    \
+	/* of one queue: which commits must stay, what goes */                                                                                      \
+	X(EVENTS_NEWEST, "SELECT seq, count FROM event WHERE queue = ? ORDER BY seq DESC")                                                          \
+	X(EVENTS_OLDEST, "SELECT count(*), sum(count), max(seq)"                                                                                    \
+	                 " FROM (SELECT seq, count FROM event WHERE queue = ? AND seq < ? ORDER BY seq LIMIT ?)")                                   \
+	X(EVENTS_DELETE, "DELETE FROM event WHERE queue = ? AND seq <= ?")                                                                          \
+	X(EVENT_TRIM_PUT, "INSERT OR REPLACE INTO event_trim (queue, up_to_seq) VALUES (?, ?)")                                                     \
 	/* DONE → LIVE, DONE → DONE, deletes */                                                                                            \
 	X(DONE_UPDATE, "UPDATE done SET " ROW_COLUMNS_FROM(COLUMN_SET_FIRST, COLUMN_SET) " WHERE uid = ?")                                               \
 	X(DONE_RESULT_BODY, "SELECT result_body FROM done WHERE uid = ?")                                                                  \
@@ -67,7 +76,9 @@
 	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
 	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
-	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused, blocked_us) VALUES (?, ?, ?, ?, ?)")                              \
+	X(QUEUE_METRICS_DELETE, "DELETE FROM metric WHERE queue = ?")                                                                      \
+	X(QUEUE_TRIM_DELETE, "DELETE FROM event_trim WHERE queue = ?")                                                                     \
+	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused, blocked_us) VALUES (?, ?, ?, ?, ?)")               \
 	X(GROUP_DELETE, "DELETE FROM queue_group WHERE queue = ? AND key = ?")                                                             \
 	X(BUDGET_PUT, "INSERT OR REPLACE INTO budget (number, namespace, name, settings, blocked_us) VALUES (?, ?, ?, ?, ?)")              \
 	X(BUDGET_DELETE, "DELETE FROM budget WHERE number = ?")                                                                            \

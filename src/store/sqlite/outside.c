@@ -29,8 +29,8 @@ static enum err outside_open(const char *path, sqlite3 **out, struct problem *pr
 enum err store_sqlite_backup_file(const char *path, const char *to, void (*progress)(void *context, uint64_t done, uint64_t total),
                                   void *context, struct problem *problem)
 {
-	struct backup backup;
-	sqlite3 *source;
+	struct backup backup = { 0 };
+	sqlite3 *source = NULL;
 	enum err err = outside_open(path, &source, problem);
 	if (err)
 		return err;
@@ -73,7 +73,7 @@ static enum err outside_check(sqlite3 *db, bool deep, struct store_sqlite_report
 
 enum err store_sqlite_inspect(const char *path, bool deep, struct store_sqlite_report *out, struct problem *problem)
 {
-	sqlite3 *db;
+	sqlite3 *db = NULL;
 	int64_t application = 0, version = 0;
 	*out = (struct store_sqlite_report){ .supported = (uint32_t)schema_migration_count, .file_bytes = outside_size(path, ""),
 	                                     .wal_bytes = outside_size(path, "-wal") };

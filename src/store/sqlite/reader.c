@@ -80,6 +80,9 @@ static enum err reader_answer(struct sqlite_reader *reader, const struct query *
 	case QUERY_EVENTS: return reader_events(reader, query, arena, out);
 	case QUERY_OPERATIONS: return reader_operations(reader, query, arena, out);
 	case QUERY_TOKENS: return reader_tokens(reader, query, arena, out);
+	case QUERY_METRICS: return reader_metrics(reader, query, arena, out);
+	case QUERY_RANGE: return reader_range(reader, query, arena, out);
+	case QUERY_READ: return reader_read(reader, query, arena, out);
 	}
 	return E_INVALID;
 }

@@ -1,5 +1,6 @@
 /* src/store/sqlite/reader.h: questions answered from a connection of their own, each in one read transaction of at most 5 s. Private
- * to sqlite/. reader.c runs and dispatches, reader_job.c and reader_rows.c answer, list.c finds the jobs of a list. */
+ * to sqlite/. reader.c runs and dispatches, reader_job.c and reader_rows.c answer, list.c finds the jobs of a list, range.c those of a
+ * stretch of a queue. */
 #pragma once
 #include <pthread.h>
 
@@ -8,6 +9,26 @@
 #include "store/store.h"
 
 #define VIEW_COLUMNS "p.uid" ROW_COLUMNS(COLUMN_OF_P) DEFINITION_COLUMNS(COLUMN_OF_J) ", (SELECT json FROM progress WHERE uid = p.uid)"
+/* Three statements for each order of a range: how many, which from the first on, which from the last on. ?1 queue, ?2 before. The names stand
+ * in the order of enum range_order. */
+#define RANGE_STATEMENTS(X)                                                                                                                  \
+	RANGE_STATEMENT(X, WAITING, "live WHERE queue = ?1 AND state = 0 AND priority <= 0 AND uid < ?2", "rank, uid", "rank DESC, uid DESC")     \
+	RANGE_STATEMENT(X, PRIORITISED, "live WHERE queue = ?1 AND state = 0 AND priority > 0 AND uid < ?2", "priority, rank, uid",               \
+	                "priority DESC, rank DESC, uid DESC")                                                                                    \
+	RANGE_STATEMENT(X, DELAYED, RANGE_LIVE(1, "due_us"), "due_us, uid", "due_us DESC, uid DESC")                                              \
+	RANGE_STATEMENT(X, ACTIVE, RANGE_LIVE(2, "started_us"), "started_us, uid", "started_us DESC, uid DESC")                                   \
+	RANGE_STATEMENT(X, WAITING_CHILDREN, RANGE_LIVE(3, "since_us"), "since_us, uid", "since_us DESC, uid DESC")                               \
+	RANGE_STATEMENT(X, PARKED, RANGE_LIVE(4, "since_us"), "since_us, uid", "since_us DESC, uid DESC")                                         \
+	RANGE_FINAL(X, COMPLETED, 5) RANGE_FINAL(X, FAILED, 6) RANGE_FINAL(X, CANCELLED, 7) RANGE_FINAL(X, EXPIRED, 8)
+#define RANGE_LIVE(state, instant) "live WHERE queue = ?1 AND state = " #state " AND state <> 0 AND " instant " < ?2" /* as live_state says */
+#define RANGE_FINAL(X, name, state)                                                                                                          \
+	RANGE_STATEMENT(X, name, "done WHERE queue = ?1 AND state = " #state " AND finished_us < ?2", "finished_us, uid",                         \
+	                "finished_us DESC, uid DESC")
+#define RANGE_STATEMENT(X, name, from, ascending, descending)                                                                                \
+	X(RANGE_##name, "SELECT count(*) FROM " from)                                                                                        \
+	X(RANGE_##name##_FIRST, "SELECT uid FROM " from " ORDER BY " ascending " LIMIT ?3 OFFSET ?4")                                         \
+	X(RANGE_##name##_LAST, "SELECT uid FROM " from " ORDER BY " descending " LIMIT ?3 OFFSET ?4")
+
 #define READER_STATEMENTS(X)                                                                                                          \
 	X(BEGIN, "BEGIN")                                                                                                            \
 	X(END, "COMMIT")                                                                                                             \
@@ -34,13 +55,23 @@
 	X(BODY, "SELECT bytes FROM body WHERE number = ? ORDER BY chunk")                                                            \
 	X(ATTEMPTS, "SELECT n, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange FROM attempt"         \
 	            " WHERE uid = ? AND n > ? ORDER BY n LIMIT ?")                                                                   \
-	X(LOGS, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n > ? ORDER BY n LIMIT ?")                                \
+	X(ERRORS, "SELECT error FROM attempt WHERE uid = ? AND error IS NOT NULL ORDER BY n DESC LIMIT ?")                           \
+	X(LOGS, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n > ? ORDER BY n LIMIT ? OFFSET ?")                       \
+	X(LOGS_NEWEST, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n < ? ORDER BY n DESC LIMIT ? OFFSET ?")           \
+	X(LOG_COUNT, "SELECT count(*) FROM log WHERE uid = ?")                                                                       \
+	X(JOB_ID, "SELECT id FROM job WHERE uid = ?")                                                                                \
 	X(EVENTS, "SELECT seq, queue, at_us, count, lines FROM event WHERE seq > ? ORDER BY seq, queue")                             \
 	X(EVENTS_OF_QUEUE, "SELECT seq, queue, at_us, count, lines FROM event WHERE seq > ? AND queue = ? ORDER BY seq")             \
 	X(EVENTS_OF_NAMESPACE, "SELECT seq, queue, at_us, count, lines FROM event"                                                   \
 	                       " WHERE seq > ? AND queue IN (SELECT number FROM queue WHERE namespace = ?) ORDER BY seq, +queue")    \
+	X(TRIM_OF_QUEUE, "SELECT up_to_seq FROM event_trim WHERE queue = ?")                                                         \
+	X(TRIM_OF_NAMESPACE, "SELECT max(up_to_seq) FROM event_trim WHERE queue IN (SELECT number FROM queue WHERE namespace = ?)")  \
+	X(TRIM_OF_ALL, "SELECT max(up_to_seq) FROM event_trim")                                                                      \
+	X(METRICS, "SELECT minute, completed, failed FROM metric WHERE queue = ? ORDER BY minute")                                   \
+	X(ENDED, "SELECT ended_completed, ended_failed FROM counts WHERE queue = ?")                                                 \
 	X(OPERATIONS, "SELECT * FROM operation WHERE number < ? ORDER BY number DESC LIMIT ?")                                       \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
+	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \
 	X(JOBS_OF_NAME, "SELECT uid FROM job WHERE name = ? AND uid >= ? AND uid < ? LIMIT ?")                                       \
 	X(JOBS_OF_PREFIX, "SELECT uid FROM job WHERE queue = ? AND id >= ? AND id < ? LIMIT ?")                                      \
@@ -85,6 +116,9 @@ MUST_USE enum err reader_find_queue(struct sqlite_reader *reader, struct str nam
 MUST_USE enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid);
 /* *found: whether there is such a job. `whole`: with payload and result. */
 MUST_USE enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, struct arena *arena, struct job_view *out, bool *found);
+/* The same, with the bodies and the history that the query asks for. */
+MUST_USE enum err reader_view_asked(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena,
+                                    struct job_view *out, bool *found);
 MUST_USE enum err reader_body(struct sqlite_reader *reader, uint64_t number, struct arena *arena, struct str *out);
 
 MUST_USE enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
@@ -96,4 +130,7 @@ MUST_USE enum err reader_operations(struct sqlite_reader *reader, const struct q
 MUST_USE enum err reader_tokens(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_jobs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_matches(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_metrics(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_range(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_read(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_count(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);

@@ -88,7 +88,7 @@ static enum err reader_find_by_uid(struct sqlite_reader *reader, uint64_t uid, u
 
 enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid)
 {
-	uint32_t queue, own_queue;
+	uint32_t queue = 0, own_queue = 0;
 	if (query->uid_count) {
 		*out_uid = query->uids[0];
 		return reader_find_by_uid(reader, *out_uid, &own_queue);
@@ -167,17 +167,37 @@ enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, str
 	return err;
 }
 
-enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+/* What its attempts failed with, the newest last. */
+static enum err view_errors(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct job_view *out)
 {
-	uint64_t uid;
+	enum err err;
 	bool found;
-	enum err err = reader_find_job(reader, query, &uid);
-	struct job_view *view = err ? NULL : ARENA_NEW(arena, struct job_view);
-	if (!view)
-		return err ? err : E_NOMEM;
-	err = reader_view(reader, uid, query->with_payload || query->with_result, arena, view, &found);
-	if (err || !found)
-		return err ? err : E_JOB_NOT_FOUND;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_ERRORS, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	sql_bind_i64(stmt, 2, QUERY_ERRORS_MAX);
+	struct str *errors = ARENA_ARRAY(arena, struct str, QUERY_ERRORS_MAX);
+	if (!errors)
+		return E_NOMEM;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		struct str *error = &errors[QUERY_ERRORS_MAX - ++out->error_count];
+		*error = sql_copy(stmt, 0, arena);
+		if (!error->ptr) {
+			sqlite3_reset(stmt);
+			return E_NOMEM;
+		}
+	}
+	out->errors = errors + QUERY_ERRORS_MAX - out->error_count;
+	return err;
+}
+
+enum err reader_view_asked(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena, struct job_view *view,
+                           bool *found)
+{
+	enum err err = reader_view(reader, uid, query->with_payload || query->with_result, arena, view, found);
+	if (err || !*found)
+		return err;
 	if (!query->with_payload)
 		view->definition.payload = STR("");
 	else if (view->definition.payload_body)
@@ -188,8 +208,53 @@ enum err reader_job(struct sqlite_reader *reader, const struct query *query, str
 		view->result.result = STR("");
 	else if (!err && view->result.result_body)
 		err = reader_body(reader, view->result.result_body, arena, &view->result.result);
+	return err || !query->with_history ? err : view_errors(reader, uid, arena, view);
+}
+
+enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	uint64_t uid;
+	bool found;
+	enum err err = reader_find_job(reader, query, &uid);
+	struct job_view *view = err ? NULL : ARENA_NEW(arena, struct job_view);
+	if (!view)
+		return err ? err : E_NOMEM;
+	err = reader_view_asked(reader, query, uid, arena, view, &found);
 	out->jobs = view;
 	out->job_count = 1;
+	return err || found ? err : E_JOB_NOT_FOUND;
+}
+
+/* ---- many of one queue ---- */
+
+static enum err read_one(struct sqlite_reader *reader, const struct query *query, uint32_t n, uint32_t queue, struct arena *arena,
+                         struct job_view *out)
+{
+	bool found;
+	uint64_t uid = 0;
+	struct query one = { .namespace_name = query->namespace_name, .queue = query->queue };
+	if (query->uid_count)
+		uid = query->uids[n];
+	else
+		one.id = query->ids[n];
+	enum err err = uid ? E_OK : reader_find_job(reader, &one, &uid);
+	if (err)
+		return err == E_JOB_NOT_FOUND ? E_OK : err;
+	err = reader_view_asked(reader, query, uid, arena, out, &found);
+	if (!err && found && out->definition.queue != queue && out->row.queue != queue)
+		*out = (struct job_view){ 0 }; /* another's: here it is not */
+	return err;
+}
+
+enum err reader_read(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	uint32_t queue, count = query->uid_count ? query->uid_count : query->id_count;
+	enum err err = reader_find_queue(reader, query->namespace_name, query->queue, &queue);
+	out->jobs = err ? NULL : ARENA_ARRAY(arena, struct job_view, count + 1);
+	if (!out->jobs)
+		return err ? err : E_NOMEM;
+	for (; out->job_count < count && !err; out->job_count++)
+		err = read_one(reader, query, out->job_count, queue, arena, &out->jobs[out->job_count]);
 	return err;
 }
 

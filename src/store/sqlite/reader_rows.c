@@ -1,7 +1,7 @@
 /* src/store/sqlite/reader_rows.c: pages of attempts, log lines, events, operations and tokens. */
 #include "store/sqlite/reader.h"
 
-/* One more than the page is asked for: whether it is there tells whether a cursor is needed. */
+/* One more than the page is asked for: whether it is there tells whether a cursor is needed. From the newest on, a cursor of 0 is the end. */
 static sqlite3_stmt *page_of_job(struct sqlite_reader *reader, enum reader_statement which, const struct query *query, uint64_t *out_uid,
                                  enum err *err)
 {
@@ -13,7 +13,7 @@ static sqlite3_stmt *page_of_job(struct sqlite_reader *reader, enum reader_state
 	if (*err)
 		return NULL;
 	sql_bind_u64(stmt, 1, *out_uid);
-	sql_bind_u64(stmt, 2, after);
+	sql_bind_u64(stmt, 2, which == READER_LOGS_NEWEST && !after ? INT64_MAX : after);
 	sql_bind_i64(stmt, 3, (int64_t)reader_limit(query) + 1);
 	return stmt;
 }
@@ -53,14 +53,32 @@ enum err reader_attempts(struct sqlite_reader *reader, const struct query *query
 	return err;
 }
 
+static enum err count_logs(struct sqlite_reader *reader, uint64_t uid, uint64_t *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_LOG_COUNT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_u64(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
 enum err reader_logs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
 {
 	enum err err;
 	bool found;
 	uint64_t uid, last = 0;
-	sqlite3_stmt *stmt = page_of_job(reader, READER_LOGS, query, &uid, &err);
+	sqlite3_stmt *stmt = page_of_job(reader, query->newest_first ? READER_LOGS_NEWEST : READER_LOGS, query, &uid, &err);
+	if (!err)
+		err = count_logs(reader, uid, &out->count);
 	if (err)
 		return err;
+	sql_bind_u64(stmt, 4, query->cursor.len ? 0 : query->skip > INT64_MAX ? INT64_MAX : query->skip);
 	out->logs = ARENA_ARRAY(arena, struct log_row, reader_limit(query));
 	if (!out->logs)
 		return E_NOMEM;
@@ -80,10 +98,33 @@ enum err reader_logs(struct sqlite_reader *reader, const struct query *query, st
 
 /* ---- events ---- */
 
-static sqlite3_stmt *events_begin(struct sqlite_reader *reader, const struct query *query, enum err *err)
+/* Up to which commit were events trimmed of the queue, of some queue of the namespace, or of any? */
+static enum err events_see_trims(struct sqlite_reader *reader, const struct query *query, uint32_t queue, struct answer *out)
+{
+	enum err err;
+	bool found;
+	enum reader_statement which = queue ? READER_TRIM_OF_QUEUE : query->namespace_name.len ? READER_TRIM_OF_NAMESPACE : READER_TRIM_OF_ALL;
+	sqlite3_stmt *stmt = reader_statement(reader, which, &err);
+	if (err)
+		return err;
+	if (which == READER_TRIM_OF_QUEUE)
+		sql_bind_i64(stmt, 1, queue);
+	else if (which == READER_TRIM_OF_NAMESPACE)
+		sql_bind_text(stmt, 1, query->namespace_name);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	if (sql_u64(stmt, 0) >= out->first_event_seq)
+		out->first_event_seq = sql_u64(stmt, 0) + 1;
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static sqlite3_stmt *events_begin(struct sqlite_reader *reader, const struct query *query, struct answer *out, enum err *err)
 {
 	uint32_t queue = 0;
 	*err = query->queue.len ? reader_find_queue(reader, query->namespace_name, query->queue, &queue) : E_OK;
+	if (!*err)
+		*err = events_see_trims(reader, query, queue, out);
 	if (*err)
 		return NULL;
 	enum reader_statement which = queue ? READER_EVENTS_OF_QUEUE : query->namespace_name.len ? READER_EVENTS_OF_NAMESPACE : READER_EVENTS;
@@ -104,7 +145,7 @@ enum err reader_events(struct sqlite_reader *reader, const struct query *query, 
 	enum err err;
 	bool found;
 	uint32_t capacity = 0;
-	sqlite3_stmt *stmt = events_begin(reader, query, &err);
+	sqlite3_stmt *stmt = events_begin(reader, query, out, &err);
 	if (err)
 		return err;
 	while (!(err = sql_step(stmt, &found)) && found) {
@@ -127,6 +168,52 @@ enum err reader_events(struct sqlite_reader *reader, const struct query *query, 
 		out->events[out->event_count++] = row;
 	}
 	sqlite3_reset(stmt);
+	return err;
+}
+
+/* ---- metrics ---- */
+
+static enum err metrics_ended(struct sqlite_reader *reader, uint32_t queue, struct answer *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_ENDED, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, queue);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	out->ended[JOB_COMPLETED] = sql_u64(stmt, 0);
+	out->ended[JOB_FAILED] = sql_u64(stmt, 1);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+enum err reader_metrics(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	bool found;
+	uint32_t queue, capacity = 0;
+	enum err err = reader_find_queue(reader, query->namespace_name, query->queue, &queue);
+	if (!err)
+		err = metrics_ended(reader, queue, out);
+	sqlite3_stmt *stmt = err ? NULL : reader_statement(reader, READER_METRICS, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, queue);
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->metric_count == capacity) {
+			capacity = capacity ? capacity * 2 : 64;
+			struct metric_row *grown = ARENA_ARRAY(arena, struct metric_row, capacity);
+			if (!grown) {
+				sqlite3_reset(stmt);
+				return E_NOMEM;
+			}
+			if (out->metric_count)
+				memcpy(grown, out->metrics, out->metric_count * sizeof(*grown));
+			out->metrics = grown;
+		}
+		out->metrics[out->metric_count++] = (struct metric_row){ queue, sql_i64(stmt, 0), sql_u64(stmt, 1), sql_u64(stmt, 2) };
+	}
 	return err;
 }
 

@@ -53,7 +53,7 @@ static enum err schema_step(sqlite3 *db, int64_t version)
 
 enum err schema_migrate(sqlite3 *db, const char *path, struct problem *problem)
 {
-	int64_t version;
+	int64_t version = 0;
 	enum err err = schema_check(db, path, &version, problem);
 	/* A new file is not in WAL mode yet: the removal of its first journal must be on disk before anything else is. */
 	if (!err)
