@@ -237,7 +237,7 @@ static void workers_respond(struct call *call, struct buf *out)
 void workers_put(struct call *call)
 {
 	struct buf *out = &call->api->scratch;
-	struct worker *worker;
+	struct worker *worker = NULL;
 	enum err err = workers_tell(call, &worker);
 	if (err) {
 		call_refuse(call, err);
