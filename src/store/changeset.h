@@ -25,6 +25,7 @@ struct range_delete { /* final jobs of a queue in one state, finished at or befo
 	enum job_state state;
 	int64_t up_to_us;
 	uint64_t up_to_uid; /* ties */
+	uint64_t expected; /* the engine's: how many it will be, when it knows */
 	uint64_t removed, removed_bytes; /* set by the store before the outcome is told; it lowers the queue's counts itself */
 };
 struct log_trim { /* of a job's log lines only the newest stay */
