@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include <stdio.h>
 
-static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept" };
+static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept", SIM_COMPAT_QUEUE };
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
@@ -17,6 +17,7 @@ static const char *const settings[] = {
 	"{\"keep_completed\":{\"count\":12,\"age_ms\":0,\"bytes\":0},\"keep_failed\":{\"count\":0,\"age_ms\":600000,\"bytes\":0},"
 	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"limits\":[\"paced\"],"
 	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
+	"{\"compat\":\"bullmq\",\"lease_ms\":2000,\"max_stalls\":1000,\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":300}}",
 };
 /* A queue that comes and goes, and keeps nothing. */
 static const char brief_settings[] = "{\"keep_completed\":\"none\",\"keep_failed\":\"none\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}";
@@ -92,8 +93,12 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 	struct op_enqueue *enqueue = &op->enqueue;
 	op->kind = OP_ENQUEUE;
 	enqueue->queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
+	if (str_eq(enqueue->queue.name, STR(SIM_COMPAT_QUEUE)))
+		enqueue->compat = COMPAT_BULLMQ;
 	enqueue->uid = uid_next(&world->maker, world_wall_us(world));
 	enqueue->payload = STR("{\"n\":1}");
+	if (world_chance(world, 100))
+		enqueue->metadata = STR("{\"opts\":{}}");
 	if (world_chance(world, 4)) /* staged in chunks */
 		enqueue->payload = (struct str){ large, sizeof(large) };
 	if (world_chance(world, 600))
@@ -152,7 +157,7 @@ static void meddled(struct world *world, struct actor *actor, struct request *re
 	CHECK(request->err || !request->atomic || op->result.err);
 	if (request->err || op->result.err)
 		return;
-	if (op->kind >= OP_RETRY && op->kind <= OP_DELETE)
+	if (op->kind >= OP_RETRY && op->kind <= OP_RESCHEDULE)
 		told_changed(&world->shadow, op->result.uid, request->commit_seq);
 }
 
@@ -178,9 +183,22 @@ static uint64_t meddle_uid(struct world *world)
 	return job->row.uid;
 }
 
+static void meddle_options(struct world *world, struct op *op)
+{
+	op->job.force = world_chance(world, 300);
+	op->job.lifo = op->kind == OP_REPRIORITISE && world_chance(world, 300);
+	op->job.only_in_state = world_chance(world, 100);
+	op->job.only_state = (enum job_state)world_below(world, JOB_STATE_COUNT);
+	if (op->kind == OP_RESCHEDULE && world_chance(world, 500))
+		op->job.run_at_us = world_wall_us(world) + (int64_t)world_below(world, 3000000);
+	else if (op->kind == OP_RESCHEDULE)
+		op->job.delay_ms = (int64_t)world_below(world, 3000);
+}
+
 static void meddle_job(struct world *world)
 {
-	static const enum op_kind kinds[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE, OP_WAIT, OP_EXPLAIN };
+	static const enum op_kind kinds[] = { OP_CANCEL, OP_RETRY, OP_PROMOTE, OP_REPRIORITISE, OP_MOVE, OP_DELETE, OP_EDIT, OP_RESCHEDULE, OP_WAIT,
+		                              OP_EXPLAIN };
 	struct request *request = world_request(world, 2);
 	struct op *op = &request->ops[0];
 	request->op_count = 1;
@@ -191,7 +209,8 @@ static void meddle_job(struct world *world)
 	op->job.wait_ms = (int64_t)world_below(world, 2000);
 	if ((op->kind == OP_RETRY || op->kind == OP_MOVE) && world_chance(world, 300))
 		op->job.delay_ms = (int64_t)world_below(world, 4000);
-	if (op->kind == OP_RETRY && world_chance(world, 300)) {
+	meddle_options(world, op);
+	if (op->kind == OP_EDIT || (op->kind == OP_RETRY && world_chance(world, 300))) {
 		op->job.has_payload = true;
 		op->job.payload = STR("{\"edited\":true}");
 	}
@@ -237,6 +256,7 @@ static void meddle_brief(struct world *world)
 	request->ops[0].queue.settings = str_of(brief_settings);
 	client_enqueue_op(world, request, &request->ops[1]);
 	request->ops[1].enqueue.queue.name = STR("brief");
+	request->ops[1].enqueue.compat = COMPAT_NONE;
 	world_send(world, request, NULL, brief_enqueued);
 }
 

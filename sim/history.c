@@ -32,7 +32,7 @@ static const struct { /* what it must have been, and what it is then */
 	[EVENT_REPRIORITISED] = { UNSTARTED, SAME },
 	[EVENT_MOVED] = { UNSTARTED, SAME },
 	[EVENT_RESCHEDULED] = { IS(DELAYED), SAME },
-	[EVENT_DELETED] = { UNSTARTED | FINAL | PARKED_IN, GONE },
+	[EVENT_DELETED] = { UNSTARTED | FINAL | PARKED_IN | IS(ACTIVE), GONE }, /* a running one by force */
 };
 
 static void history_count(struct shadow_queue *queue, enum event_type type)
@@ -83,6 +83,7 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 		job->may_be = to;
 	history_judge(job, cs, type);
 	job->last = type;
+	job->last_seq = cs->seq;
 	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));
 	job->started += type == EVENT_ACTIVE;
 	job->made += type == EVENT_RETRYING || type == EVENT_COMPLETED;
@@ -155,14 +156,19 @@ void history_read(struct shadow *shadow, const struct changeset *cs)
 }
 
 /* The row against the events: also of a row that was changed twice in one change-set nothing is lost. */
-void history_agree(struct shadow_job *job, const struct job_row *row)
+void history_agree(struct shadow_job *job, const struct job_row *row, bool compat)
 {
 	CHECK(job->may_be & 1u << row->state || (row->state == JOB_PARKED && !job->may_be));
 	job->may_be = 1u << row->state;
 	CHECK(row->attempts_started == job->started);
 	if (job->ended_seq == row->version)
 		job->completed_fence = row->fence;
-	if (row->state != JOB_COMPLETED && job_state_is_final(row->state)) { /* the last attempt may have counted */
+	if (compat) { /* ends count, and a retry by hand forgets none: events alone do not tell how many */
+		CHECK(row->attempts_made <= job->started);
+		CHECK(row->stalls - job->stalls <= job_state_is_final(row->state));
+		job->made = row->attempts_made;
+		job->stalls = row->stalls;
+	} else if (row->state != JOB_COMPLETED && job_state_is_final(row->state)) { /* the last attempt may have counted */
 		CHECK(row->attempts_made - job->made <= 1);
 		CHECK(row->stalls - job->stalls <= 1);
 		job->made = row->attempts_made;

@@ -103,6 +103,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->blocked_us = row->blocked_us;
 	queue->paused = row->paused;
 	queue->http = settings.target == TARGET_HTTP;
+	queue->compat = settings.compat != COMPAT_NONE;
 	queue->changed_seq = shadow->seq;
 	CHECK(queue->rate.max <= ARRAY_COUNT(queue->rate.starts_us));
 	arena_fini(&arena);
@@ -205,7 +206,7 @@ static void shadow_in_order(struct shadow *shadow, const struct shadow_job *job,
 static void shadow_stands_well(struct shadow *shadow, const struct shadow_job *job)
 {
 	bool head = job->last == EVENT_STALLED || job->last == EVENT_RELEASED, tail = job->last == EVENT_RETRIED || job->last == EVENT_PROMOTED;
-	if (!job->exists || job->row.state != JOB_WAITING || (!head && !tail))
+	if (!job->exists || job->row.state != JOB_WAITING || job->last_seq != shadow->seq || (!head && !tail))
 		return;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
@@ -256,6 +257,36 @@ static const struct retention *shadow_keep(struct shadow *shadow, const struct j
 	return row->state == JOB_COMPLETED ? &queue->keep_completed : &queue->keep_failed;
 }
 
+static bool shadow_is_gone_at_its_end(struct shadow *shadow, const struct job_row *row)
+{
+	return job_state_is_final(row->state) && (shadow_keep(shadow, row)->none || shadow_queue(shadow, row->queue)->compat);
+}
+
+/* A payload that is edited changes nothing else of a job that has ended. */
+static bool shadow_is_edit(const struct job_row *before, const struct job_row *after)
+{
+	return before->state == after->state && after->flags & ROW_EDITED && before->edited_body != after->edited_body && before->fence == after->fence &&
+	       before->outcome == after->outcome && before->finished_us == after->finished_us && before->started_us == after->started_us &&
+	       before->attempts_made == after->attempts_made && before->stalls == after->stalls;
+}
+
+/* Ids that a queue counts are given once; and its live jobs have theirs at hand. */
+static void shadow_id(struct shadow_queue *queue, const struct job_write *write)
+{
+	const struct job_definition *definition = write->definition;
+	if (!queue->compat || !definition)
+		return;
+	CHECK(write->after != TABLE_LIVE || str_eq(write->row.label, definition->id));
+	uint64_t number = 0;
+	for (size_t i = 0; i < definition->id.len; i++) {
+		if (definition->id.ptr[i] < '0' || definition->id.ptr[i] > '9')
+			return;
+		number = number * 10 + (uint64_t)(definition->id.ptr[i] - '0');
+	}
+	CHECK(number > queue->last_id);
+	queue->last_id = number;
+}
+
 /* What may happen to a row that was there. */
 static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, const struct job_write *write)
 {
@@ -265,11 +296,11 @@ static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, co
 	CHECK(row->attempts_started >= job->row.attempts_started);
 	CHECK(row->policy == job->row.policy && row->max_attempts == job->row.max_attempts && row->timeout_ms == job->row.timeout_ms);
 	if (write->after == TABLE_NONE)                                                   /* rule 1: nothing goes but by hand, or at its end */
-		CHECK(job->deleted_seq == shadow->seq || (job_state_is_final(row->state) && shadow_keep(shadow, row)->none));
+		CHECK(job->deleted_seq == shadow->seq || shadow_is_gone_at_its_end(shadow, row));
 	else
 		CHECK(job->row.state == row->state || shadow_reachable(job->row.state, row->state));
 	if (write->before == TABLE_DONE)                                                  /* rule 8: a recorded retry, or deleted */
-		CHECK(write->after == TABLE_NONE || job->retried_seq == shadow->seq);
+		CHECK(write->after == TABLE_NONE || job->retried_seq == shadow->seq || shadow_is_edit(&job->row, row));
 }
 
 static void shadow_write(struct shadow *shadow, const struct job_write *write)
@@ -297,17 +328,19 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
 	job->row.group = str_of(job->group);
-	job->row.worker = (struct str){ 0 };
+	job->row.worker = job->row.label = (struct str){ 0 };
 	job->exists = write->after != TABLE_NONE;
 	job->deleted = !job->exists;
 	if (!job->exists)
 		return;
 	CHECK(row->version == shadow->seq);
 	CHECK((write->after == TABLE_DONE) == job_state_is_final(row->state));
-	if (row->state == JOB_ACTIVE && row->max_attempts)
+	bool compat = shadow_queue(shadow, row->queue)->compat;
+	shadow_id(shadow_queue(shadow, row->queue), write);
+	if (row->state == JOB_ACTIVE && row->max_attempts && !compat)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	CHECK(row->attempts_made <= row->attempts_started);
-	history_agree(job, row);
+	history_agree(job, row, compat);
 	if (row->fence != fence_before)
 		budgets_choose(shadow, job);
 	shadow_count(shadow, job, +1);
@@ -428,7 +461,8 @@ static void shadow_range(struct shadow *shadow, const struct changeset *cs, cons
 		if (!shadow_in_range(job, range))
 			continue;
 		bool too_old = keep->age_ms && job->row.finished_us <= cs->engine_us - keep->age_ms * 1000;
-		bool too_many = keep->count && queue->final[range->state] + queue->left[range->state] > keep->count;
+		uint64_t most = queue->compat ? SIM_KEEP : keep->count;
+		bool too_many = most && queue->final[range->state] + queue->left[range->state] > most;
 		CHECK(too_old || too_many || queue->changed_seq == shadow->seq);
 		shadow_count(shadow, job, -1);
 		job->exists = false;

@@ -18,6 +18,9 @@
 struct mem_disk;
 struct engine;
 
+#define SIM_COMPAT_QUEUE "bull" /* keeps BullMQ's rules */
+#define SIM_KEEP         20     /* what each end there says is to be kept */
+
 struct shadow_job {
 	uint32_t reserved;
 	struct job_row row;
@@ -29,7 +32,8 @@ struct shadow_job {
 	uint32_t started;         /* ever */
 	uint32_t made, stalls;    /* since it was retried by hand */
 	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
-	enum event_type last;     /* what happened last */
+	enum event_type last;     /* what happened last, and in which change-set */
+	uint64_t last_seq;
 	uint32_t limits;          /* bits of the budgets under which it runs */
 	bool cancel;              /* it was asked to stop */
 	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
@@ -70,7 +74,8 @@ struct shadow_permit {
 struct shadow_queue {
 	uint32_t number;
 	char name[32];
-	bool dropped, paused, http;
+	bool dropped, paused, http, compat;
+	uint64_t last_id;        /* of those that it counts */
 	uint64_t changed_seq;    /* of its settings or its pause */
 	uint32_t concurrency, allowance, group_concurrency;
 	struct retention keep_completed, keep_failed;
@@ -174,7 +179,7 @@ void budgets_dump(struct mem_disk *disk, struct buf *out);
 
 /* history.c: before the rows of the same change-set, and after them */
 void history_read(struct shadow *shadow, const struct changeset *cs);
-void history_agree(struct shadow_job *job, const struct job_row *row);
+void history_agree(struct shadow_job *job, const struct job_row *row, bool compat);
 
 /* told.c */
 void told_reply(struct shadow *shadow, const struct request *request);     /* any answer */

@@ -45,7 +45,7 @@ static bool watch_has_capacity(struct world *world, const struct shadow_queue *q
 {
 	uint32_t deliveries = 0;
 	if (!queue->http)
-		return workers_wait(since_us);
+		return workers_wait(since_us, queue->compat);
 	for (uint32_t i = 0; i < world->shadow.queue_count; i++)
 		deliveries += world->shadow.queues[i].http ? world->shadow.queues[i].active : 0;
 	return deliveries < DELIVERIES && world->shadow.delivery_us <= since_us;

@@ -3,7 +3,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-#define WORKERS 5
+#define WORKERS 7
+#define COMPAT_WORKERS 2 /* of them, for the queue that keeps other rules */
 
 #define NOBODY  (-1)
 
@@ -23,6 +24,7 @@ struct task { /* one granted job */
 	int64_t asked_us; /* engine time, at least, when it last asked for more */
 	bool lazy;  /* renews nothing */
 	bool delivery;
+	bool compat;
 };
 
 static void worker_claim(struct world *world, struct actor *actor, uint64_t argument);
@@ -35,7 +37,7 @@ static void task_finished(struct world *world, struct actor *actor, struct reque
 	const struct op *op = &request->ops[0];
 	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK)
 		told_completed(&world->shadow, task->uid, task->fence);
-	else if (!request->err && op->result.err == E_STALE)
+	else if (!request->err && (op->result.err == E_STALE || op->result.err == E_NO_LEASE))
 		told_stale(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err)
 		CHECK(op->result.err == E_JOB_NOT_FOUND);
@@ -51,7 +53,7 @@ static void task_renewed(struct world *world, struct actor *actor, struct reques
 	struct task *task = (struct task *)actor;
 	const struct op *op = &request->ops[0];
 	if (!request->err && op->result.err) {
-		if (op->result.err == E_STALE)
+		if (op->result.err == E_STALE || op->result.err == E_NO_LEASE)
 			told_stale(&world->shadow, task->uid, task->fence);
 		mem_free(task); /* the lease is lost: the work is dropped */
 		return;
@@ -68,6 +70,11 @@ static void task_lease_op(struct request *request, const struct task *task, stru
 	op->lease = (struct op_lease){ .uid = task->uid, .fence = task->fence, .token = arena_str(&request->arena, str_of(task->token)) };
 }
 
+static bool worker_is_compat(const struct actor *actor)
+{
+	return actor->number >= WORKERS - COMPAT_WORKERS;
+}
+
 static void claim_op(struct world *world, struct request *request, struct op *op, const struct actor *actor)
 {
 	struct op_claim *claim = &op->claim;
@@ -75,13 +82,19 @@ static void claim_op(struct world *world, struct request *request, struct op *op
 	op->kind = OP_CLAIM;
 	claim->queues = ARENA_ARRAY(&request->arena, struct claim_queue, count);
 	CHECK(claim->queues);
+	claim->worker = str_of(actor->name);
+	if (worker_is_compat(actor)) {
+		claim->queues[0].queue.name = STR(SIM_COMPAT_QUEUE);
+		claim->queue_count = 1;
+		claim->compat = COMPAT_BULLMQ;
+		return;
+	}
 	uint64_t first = world_below(world, count);
 	for (uint32_t i = 0; i < count; i++) {
 		claim->queues[i].queue.name = str_of(pull_queues[(first + i) % count]);
 		claim->queues[i].weight = actor->number == 1 ? i + 1 : 0;
 	}
 	claim->queue_count = count;
-	claim->worker = str_of(actor->name);
 }
 
 /* The end of an attempt together with something that is bound to be refused: neither happens. */
@@ -103,6 +116,13 @@ static void task_end_undone(struct world *world, struct task *task)
 	world_send(world, request, NULL, task_undone);
 }
 
+/* In the queue of the other rules each end says what is kept. */
+static const struct keep *task_keep(struct world *world, const struct task *task)
+{
+	static const struct keep some = { .count = SIM_KEEP }, none = { .none = true };
+	return !task->compat ? NULL : world_chance(world, 100) ? &none : &some;
+}
+
 static void task_end(struct world *world, struct task *task)
 {
 	if (world_chance(world, 80))
@@ -120,10 +140,12 @@ static void task_end(struct world *world, struct task *task)
 	if (fate < 700) {
 		task_lease_op(request, task, op, OP_COMPLETE);
 		op->lease.body = STR("{\"ok\":true}");
+		op->lease.keep = task_keep(world, task);
 	} else if (fate < 900 || task->delivery) {
 		task_lease_op(request, task, op, OP_FAIL);
 		op->lease.error = STR("{\"type\":\"sim\",\"message\":\"no luck\"}");
 		op->lease.verdict = (enum verdict)world_below(world, VERDICT_TAIL + 1);
+		op->lease.keep = task_keep(world, task);
 		op->lease.delay_ms = (int64_t)world_below(world, 2000);
 		op->lease.busy = task->delivery && world_chance(world, 300);
 		op->lease.busy_ms = op->lease.busy ? (int64_t)world_below(world, 2000) : 0;
@@ -178,6 +200,7 @@ static void tasks_granted(struct world *world, struct actor *actor, const struct
 		*task = (struct task){ .worker = actor,
 				       .uid = result->grants[i].uid,
 				       .fence = result->grants[i].fence,
+				       .compat = result->grants[i].with_history,
 				       .lease_ms = result->grants[i].lease_ms };
 		CHECK(result->token.len < sizeof(task->token));
 		memcpy(task->token, result->token.ptr, result->token.len);
@@ -215,10 +238,10 @@ void workers_start(struct world *world)
 	}
 }
 
-bool workers_wait(int64_t since_us)
+bool workers_wait(int64_t since_us, bool compat)
 {
 	for (uint64_t i = 0; i < WORKERS; i++)
-		if (workers[i].asked_us != NOBODY && workers[i].asked_us <= since_us)
+		if (worker_is_compat(&workers[i]) == compat && workers[i].asked_us != NOBODY && workers[i].asked_us <= since_us)
 			return true;
 	return false;
 }

@@ -75,5 +75,5 @@ void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
-bool workers_wait(int64_t since_us); /* somebody has waited for any pull job ever since */
+bool workers_wait(int64_t since_us, bool compat); /* somebody has waited for any pull job ever since */
 void workers_deliver(struct world *world, const struct effect *effect);

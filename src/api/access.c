@@ -8,7 +8,7 @@ static bool access_refuse(struct call *call, uint32_t index, const char *field, 
 {
 	problem_set(&call->problem, E_FORBIDDEN, field, "%s", detail);
 	if (!call->single)
-		problem_nest(&call->problem, call->route->list, index);
+		problem_nest(&call->problem, call->route->list, call_place(call, index));
 	return false;
 }
 
@@ -63,7 +63,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return op->lease.uid || access_queue(call, index, op->lease.queue);
 	case OP_MOVE:
 		return access_queue(call, index, op->job.to);
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_EDIT: case OP_RESCHEDULE:
+	case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid || access_queue(call, index, op->job.queue);
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS:
@@ -105,7 +106,8 @@ static uint64_t access_uid(const struct op *op)
 	switch (op->kind) {
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
 		return op->lease.uid;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid;
 	default:
 		return 0;
@@ -130,7 +132,7 @@ static void access_resolved(struct call *call)
 			continue;
 		problem_set(&call->problem, E_JOB_NOT_FOUND, "uid", "%s", err_sentence(E_JOB_NOT_FOUND));
 		if (!call->single)
-			problem_nest(&call->problem, call->route->list, i);
+			problem_nest(&call->problem, call->route->list, call_place(call, i));
 		call_refuse(call, E_JOB_NOT_FOUND);
 		return;
 	}

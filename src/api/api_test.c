@@ -325,6 +325,95 @@ static void finished_and_claimed(void **state)
 	scene_close(&scene);
 }
 
+/* In a batch a claim rides too: its answer stands within the answer of what it rides on. */
+static void finished_and_claimed_in_a_batch(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, true, 0);
+	scene_send(&scene, "POST", "/v1/batch", NULL,
+		   STR("{\"ops\":[{\"op\":\"complete\",\"uid\":\"" UID_1 "\",\"token\":\"t\",\"claim\":{\"queues\":[\"q\"]}},"
+		       "{\"op\":\"fail\",\"uid\":\"" UID_2 "\",\"token\":\"t\",\"claim\":{\"queues\":[\"q\"]}},"
+		       "{\"op\":\"complete\",\"uid\":\"" UID_2 "\",\"token\":\"t\",\"claim\":{\"queues\":[\"q\"]}},{\"op\":\"delete\",\"uid\":\"" UID_2 "\"}]}"));
+	struct request *request = scene_request(&scene);
+	assert_int_equal(request->op_count, 7);
+	assert_false(request->atomic);
+	request->ops[0].result = (struct op_result){ .uid = 77, .state = JOB_COMPLETED };
+	grants(request, 1, 0, 0)->nothing = "empty";
+	request->ops[2].result = (struct op_result){ .uid = 78, .err = E_STALE };
+	request->ops[3].result.err = E_CANCELLED;
+	request->ops[4].result = (struct op_result){ .uid = 78, .state = JOB_COMPLETED };
+	request->ops[5].result.err = E_COMPAT;
+	request->ops[6].result = (struct op_result){ .uid = 78 };
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 200);
+	assert_true(str_starts(scene.body, STR("{\"results\":[{\"uid\":\"" UID_1 "\",\"state\":\"completed\",\"claim\":{\"token\":\"tok\",\"jobs\":[],"
+					       "\"reason\":\"empty\",\"next_due_ms\":null}},{\"uid\":\"" UID_2 "\",\"problem\":{")));
+	assert_true(says(&scene, "}},{\"uid\":\"" UID_2 "\",\"state\":\"completed\",\"claim\":{\"problem\":{"));
+	assert_true(says(&scene, "\"code\":\"compat_mismatch\""));
+	assert_true(says(&scene, "}}},{\"uid\":\"" UID_2 "\",\"deleted\":true}]}"));
+
+	/* Riders are not counted in the place that a refusal names. */
+	scene_send(&scene, "POST", "/v1/batch", NULL,
+		   STR("{\"atomic\":true,\"ops\":[{\"op\":\"complete\",\"uid\":\"" UID_1 "\",\"token\":\"t\",\"claim\":{\"queues\":[\"q\"]}},"
+		       "{\"op\":\"delete\",\"uid\":\"" UID_2 "\"}]}"));
+	request = scene_request(&scene);
+	for (uint32_t i = 0; i < 3; i++)
+		request->ops[i].result.err = i < 2 ? E_CANCELLED : E_JOB_NOT_FOUND;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 404);
+	assert_true(says(&scene, "\"field\":\"ops[1]\""));
+	scene_close(&scene);
+}
+
+/* Whose programs want to know what happened before get it with the grant; a job that never ran comes from memory. */
+static void grants_with_history(void **state)
+{
+	struct scene scene;
+	struct str errors[] = { STR_INIT("{\"message\":\"a\"}"), STR_INIT("{\"message\":\"b\"}") };
+	(void)state;
+	scene_open(&scene, true, 1 << 20);
+	for (int round = 0; round < 4; round++) { /* first start, second start, progress told before the first start, not enqueued here */
+		static const char *const enqueue = "{\"queue\":\"q\",\"payload\":7,\"metadata\":{\"o\": 1},\"compat\":\"bullmq\"}";
+		struct request *request;
+		if (round < 3) {
+			scene_send(&scene, "POST", "/v1/jobs", NULL, str_of(enqueue));
+			request = scene_request(&scene);
+			request->ops[0].result = (struct op_result){ .uid = 77, .number = 17 };
+			scene_reply(&scene, request);
+			assert_true(says(&scene, "\"id\":\"17\""));
+		}
+		if (round == 2) {
+			scene_send(&scene, "POST", "/v1/batch", NULL, STR("{\"ops\":[{\"op\":\"progress\",\"uid\":\"" UID_1 "\",\"progress\":50}]}"));
+			request = scene_request(&scene);
+			request->ops[0].result.uid = 77;
+			scene_reply(&scene, request);
+		}
+		scene_send(&scene, "POST", "/v1/claims", NULL, STR("{\"queues\":[\"q\"],\"compat\":\"bullmq\"}"));
+		request = scene_request(&scene);
+		struct grant *grant = grants(request, 0, 77, 1)->grants;
+		grant->with_history = true;
+		grant->fence = round == 1 ? 2 : 1;
+		grant->started_us = 1767225600000000;
+		scene_reply(&scene, request);
+		if (round == 0) {
+			assert_int_equal(scene.question_count, 0);
+			assert_true(says(&scene, "\"id\":\"17\"") && says(&scene, "\"metadata\":{\"o\": 1}"));
+			assert_true(says(&scene, ",\"started_at\":\"2026-01-01T00:00:00.000Z\",\"progress\":null,\"errors\":[]}"));
+			continue;
+		}
+		struct question *question = scene_question(&scene);
+		assert_true(question->query.with_history);
+		struct job_view view = { .row.uid = 77, .definition = { .uid = 77, .id = STR("17"), .payload = STR("7"), .metadata = STR("{\"o\": 1}") },
+			                 .progress = STR("50"), .errors = errors, .error_count = 2 };
+		question->answer = (struct answer){ .jobs = &view, .job_count = 1 };
+		scene_answer(&scene, question);
+		assert_true(says(&scene, "\"metadata\":{\"o\": 1}"));
+		assert_true(says(&scene, ",\"progress\":50,\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}]}"));
+	}
+	scene_close(&scene);
+}
+
 /* ---- batches ---- */
 
 static void batches(void **state)
@@ -368,7 +457,7 @@ static const struct job_view a_job = {
 	.queue_name = STR_INIT("q"), .namespace_name = STR_INIT("n"), .edited_payload = STR_INIT("2"), .progress = STR_INIT("0.5"),
 };
 #define A_JOB "{\"uid\":\"" UID_1 "\",\"id\":\"a\",\"queue\":\"q\",\"namespace\":\"n\",\"name\":\"k\",\"group\":\"g\",\"state\":\"failed\",\"outcome\":\"attempts_spent\"," \
-	"\"cancel_requested\":false,\"priority\":2,\"lifo\":true,\"attempts_started\":3,\"attempts_made\":3,\"max_attempts\":3,\"stalls\":1,\"fence\":4," \
+	"\"cancel_requested\":false,\"redone\":false,\"priority\":2,\"lifo\":true,\"attempts_started\":3,\"attempts_made\":3,\"max_attempts\":3,\"stalls\":1,\"fence\":4," \
 	"\"timeout_ms\":5,\"ttl_ms\":9,\"created_at\":\"2026-01-01T00:00:00.000Z\",\"due_at\":null,\"started_at\":\"2026-01-01T00:00:01.000Z\"," \
 	"\"finished_at\":\"2026-01-01T00:00:02.000Z\",\"worker\":\"w\",\"tags\":[\"t\"],\"trace\":null,\"http\":null,\"progress\":0.5," \
 	"\"error\":{\"message\":\"m\"},\"payload_bytes\":8,\"payload_edited\":true,\"result_bytes\":3"
@@ -393,7 +482,7 @@ static void looking_at_a_job(void **state)
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1, &view));
 	expect(&scene, 200, A_JOB ",\"result\":[1]}");
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "?payload=true&result=false&wait_ms=10", &view));
-	expect(&scene, 200, A_JOB ",\"payload\":2,\"original_payload\":{ \"n\":1}}");
+	expect(&scene, 200, A_JOB ",\"metadata\":null,\"payload\":2,\"original_payload\":{ \"n\":1}}");
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "/payload", &view));
 	expect(&scene, 200, "2");
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "/payload?original", &view));
@@ -498,7 +587,7 @@ static void ranges(void **state)
 	views[0].error_count = 2;
 	question->answer = (struct answer){ .jobs = views, .job_count = 1, .count = 9 };
 	scene_answer(&scene, question);
-	expect(&scene, 200, "{\"total\":9,\"jobs\":[" A_JOB ",\"payload\":2,\"original_payload\":{ \"n\":1},\"errors\":[{\"n\":1},{\"n\":2}]}]}");
+	expect(&scene, 200, "{\"total\":9,\"jobs\":[" A_JOB ",\"metadata\":null,\"payload\":2,\"original_payload\":{ \"n\":1},\"errors\":[{\"n\":1},{\"n\":2}]}]}");
 
 	question = many_jobs(&scene, "GET", "/v1/queues/q/range?namespace=n&state=delayed&what=none&from=-5", "");
 	assert_true(question->query.range.what == RANGE_NONE && question->query.range.to == -1);
@@ -790,7 +879,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(enqueued), cmocka_unit_test(enqueued_many), cmocka_unit_test(nothing_to_claim), cmocka_unit_test(claims_from_memory),
 		cmocka_unit_test(memory_moves_on), cmocka_unit_test(a_deleted_job_is_left_out), cmocka_unit_test(who_left_gives_back),
-		cmocka_unit_test(who_waits_is_told_to_go), cmocka_unit_test(finished_and_claimed), cmocka_unit_test(batches), cmocka_unit_test(looking_at_a_job),
+		cmocka_unit_test(who_waits_is_told_to_go), cmocka_unit_test(finished_and_claimed), cmocka_unit_test(finished_and_claimed_in_a_batch),
+		cmocka_unit_test(grants_with_history), cmocka_unit_test(batches), cmocka_unit_test(looking_at_a_job),
 		cmocka_unit_test(what_happened_to_it), cmocka_unit_test(ranges), cmocka_unit_test(read_many),
 		cmocka_unit_test(many_jobs_of_a_token_with_queues), cmocka_unit_test(metrics), cmocka_unit_test(workers_come_and_go),
 		cmocka_unit_test(events_by_hand), cmocka_unit_test(queues_and_groups), cmocka_unit_test(bulk_work), cmocka_unit_test(health),

@@ -145,7 +145,8 @@ static void route_example(const struct route *route, char path[256], const char 
 		{ "FailList", "{\"token\":\"t\",\"leases\":[{\"uid\":\"" UID_1 "\"}]}" }, { "HeartbeatList", "{\"token\":\"t\",\"leases\":[{\"uid\":\"" UID_1 "\"}]}" },
 		{ "Snooze", "{\"token\":\"t\",\"delay_ms\":1}" }, { "Progress", "{\"token\":\"t\",\"progress\":1}" }, { "LogBody", "{\"token\":\"t\",\"line\":\"l\"}" },
 		{ "Complete", "{\"token\":\"t\"}" }, { "Fail", "{\"token\":\"t\"}" }, { "Heartbeat", "{\"token\":\"t\"}" }, { "Release", "{\"token\":\"t\"}" },
-		{ "Reprioritise", "{\"priority\":1}" }, { "Move", "{\"queue\":\"q\"}" }, { "OperationStart", "{\"action\":\"retry\",\"filter\":{\"queue\":\"q\"}}" },
+		{ "Reprioritise", "{\"priority\":1}" }, { "Move", "{\"queue\":\"q\"}" }, { "Edit", "{\"payload\":1}" }, { "Reschedule", "{\"delay_ms\":1}" },
+		{ "OperationStart", "{\"action\":\"retry\",\"filter\":{\"queue\":\"q\"}}" },
 		{ "NewToken", "{\"name\":\"n\",\"scopes\":[\"read\"]}" }, { "Batch", "{\"ops\":[{\"op\":\"queue_pause\",\"queue\":\"q\"}]}" },
 	};
 	size_t len = 0;

@@ -2,6 +2,17 @@
 #include "api/body.h"
 #include "api/routes.h"
 
+/* "Finish, and claim the next": the claim follows its operation, and its answer stands within that one's. */
+static struct op *batch_add_rider(struct call *call, const struct op_rider *rider)
+{
+	struct op *op = call_op(call, OP_CLAIM);
+	if (op) {
+		*op = rider->claim;
+		op->claim.rides = true;
+	}
+	return op;
+}
+
 static bool read_ops(struct json *json, void *out, void *context)
 {
 	struct call *call = context;
@@ -10,11 +21,14 @@ static bool read_ops(struct json *json, void *out, void *context)
 	if (!json_enter_array(json))
 		return false;
 	while (json_next_item(json, &index)) {
+		struct op_rider rider = { 0 };
 		struct op *op = call_op(call, OP_BARRIER);
+		if (op && !op_read_in_batch(json, op, &rider))
+			return false;
+		if (op && rider.given)
+			op = batch_add_rider(call, &rider);
 		if (!op)
 			return json_refuse(json, call->problem.err, "%s", call->problem.detail);
-		if (!op_read_in_batch(json, op))
-			return false;
 	}
 	if (json->failed)
 		return false;

@@ -33,7 +33,8 @@ bool body_identify(struct call *call, struct op *op)
 	switch (op->kind) {
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->lease.uid);
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EXPLAIN: case OP_WAIT:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_RESCHEDULE: case OP_EXPLAIN: case OP_WAIT:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->job.uid);
 	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET:
 		op->limit.limit = body_queue(call);
@@ -127,6 +128,19 @@ void encode_alone(struct call *call, struct buf *out)
 	}
 }
 
+static bool op_rides(const struct op *op)
+{
+	return op->kind == OP_CLAIM && op->claim.rides;
+}
+
+uint32_t call_place(const struct call *call, uint32_t index)
+{
+	uint32_t place = index;
+	for (uint32_t i = 0; i <= index; i++)
+		place -= op_rides(&call->request.ops[i]);
+	return place;
+}
+
 static void encode_result(struct call *call, const struct op *op, struct buf *out, uint32_t *at, uint32_t *view)
 {
 	if (op->result.err)
@@ -135,6 +149,17 @@ static void encode_result(struct call *call, const struct op *op, struct buf *ou
 		claim_write(out, call, op, at, view);
 	else
 		op_result_write(out, call, op);
+}
+
+/* Into the object just written, unless that one was refused. */
+static void encode_rider(struct call *call, const struct op *op, struct buf *out, uint32_t *at, uint32_t *view)
+{
+	if (op[-1].result.err || !out->len || out->ptr[out->len - 1] != '}')
+		return;
+	out->len--;
+	json_put_key(out, "claim");
+	encode_result(call, op, out, at, view);
+	buf_add_byte(out, '}');
 }
 
 void encode_results(struct call *call, struct buf *out)
@@ -147,6 +172,8 @@ void encode_results(struct call *call, struct buf *out)
 		if (i)
 			buf_add_byte(out, ',');
 		encode_result(call, &request->ops[i], out, &at, &view);
+		if (i + 1 < count && op_rides(&request->ops[i + 1]))
+			encode_rider(call, &request->ops[++i], out, &at, &view);
 	}
 	buf_add_byte(out, ']');
 	if (rides) {

@@ -214,7 +214,7 @@ static void call_refuse_op(struct call *call, const struct op *op)
 	else
 		problem_set(&call->problem, op->result.err, "", "%s", err_sentence(op->result.err));
 	if (!call->single)
-		problem_nest(&call->problem, call->route->list, (uint32_t)(op - call->request.ops));
+		problem_nest(&call->problem, call->route->list, call_place(call, (uint32_t)(op - call->request.ops)));
 	call_refuse(call, op->result.err);
 }
 

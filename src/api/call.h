@@ -114,6 +114,8 @@ void call_answered(struct call *call); /* the usual continuation of a question: 
 void call_put_next_cursor(struct call *call, struct buf *out);
 void calls_free(struct api *api);
 
+/* Which of the caller's operations that is: riders are not counted. */
+uint32_t call_place(const struct call *call, uint32_t index);
 /* {"type":…,"title":…,"status":…,"code":…,"detail":…,"field":…} */
 void problem_write(struct buf *out, enum err err, const struct problem *problem);
 /* "jobs[3]" before the problem's field. */

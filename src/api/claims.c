@@ -4,6 +4,7 @@
 #include "api/routes.h"
 #include "api/view.h"
 #include "base/check.h"
+#include <stdio.h>
 
 /* ---- what was enqueued goes on the shelf ---- */
 
@@ -11,12 +12,16 @@ static void claims_shelve_op(struct api *api, const struct op *op)
 {
 	const struct op_enqueue *enqueue = &op->enqueue;
 	struct buf *out = &api->scratch;
-	if (enqueue->payload.len > SHELF_ENTRY_MAX / 2)
+	char number[24];
+	int digits = 0;
+	if (enqueue->payload.len + enqueue->metadata.len > SHELF_ENTRY_MAX / 2)
 		return;
+	if (!enqueue->id.len && op->result.number)
+		digits = snprintf(number, sizeof(number), "%llu", (unsigned long long)op->result.number);
 	buf_clear(out);
 	grant_definition_write(out, &(struct grant_definition){
-		.uid = op->result.uid, .id = enqueue->id, .name = enqueue->name, .group = enqueue->group, .tags = enqueue->tags,
-		.trace = enqueue->trace, .payload = enqueue->payload,
+		.uid = op->result.uid, .id = digits ? (struct str){ number, (size_t)digits } : enqueue->id, .name = enqueue->name, .group = enqueue->group,
+		.tags = enqueue->tags, .trace = enqueue->trace, .metadata = enqueue->metadata, .payload = enqueue->payload,
 	});
 	if (buf_ok(out))
 		shelf_put(&api->shelf, op->result.uid, buf_str(out));
@@ -32,6 +37,8 @@ void claims_shelve(struct call *call)
 		const struct op *op = &request->ops[i];
 		if (op->kind == OP_ENQUEUE && !op->result.err && !op->result.duplicate && !op->enqueue.target.len)
 			claims_shelve_op(call->api, op);
+		else if (op->kind == OP_PROGRESS && !op->lease.token.len)
+			shelf_forget(&call->api->shelf, op->result.uid); /* it may be from before the first start: a grant tells it */
 	}
 }
 
@@ -102,12 +109,24 @@ static uint32_t claims_look(struct call *call, uint64_t *missing)
 		const struct claim_result *claim = op_claimed(&call->request.ops[i]);
 		for (uint32_t n = 0; claim && n < claim->count; n++, at++) {
 			const struct grant *grant = &claim->grants[n];
-			call->fragments[at] = grant->edited_body ? (struct str){ 0 } : shelf_find(&call->api->shelf, grant->uid);
+			bool fresh = !grant->edited_body && (!grant->with_history || grant->fence == 1);
+			call->fragments[at] = fresh ? shelf_find(&call->api->shelf, grant->uid) : (struct str){ 0 };
 			if (!call->fragments[at].len)
 				missing[missing_count++] = grant->uid;
 		}
 	}
 	return missing_count;
+}
+
+static bool claims_want_history(const struct call *call)
+{
+	for (uint32_t i = 0; i < call->request.op_count; i++) {
+		const struct claim_result *claim = op_claimed(&call->request.ops[i]);
+		for (uint32_t n = 0; claim && n < claim->count; n++)
+			if (claim->grants[n].with_history)
+				return true;
+	}
+	return false;
 }
 
 /* What was found moves to the call's own memory: the shelf goes on while the question is under way. */
@@ -145,7 +164,8 @@ void claims_replied(struct call *call)
 		claims_drop(call, E_NOMEM);
 		return;
 	}
-	call->question.query = (struct query){ .kind = QUERY_DEFINITIONS, .uids = missing, .uid_count = missing_count };
+	call->question.query = (struct query){ .kind = QUERY_DEFINITIONS, .uids = missing, .uid_count = missing_count,
+		                               .with_history = claims_want_history(call) };
 	call_ask(call, claims_defined);
 }
 
@@ -174,7 +194,20 @@ static void grant_write_rest(struct buf *out, const struct grant *grant)
 	buf_add_i64(out, grant->lease_ms);
 	buf_add_lit(out, ",\"timeout_ms\":");
 	buf_add_i64(out, grant->timeout_ms);
-	buf_add_byte(out, '}');
+}
+
+/* What happened before; of a job that comes from the shelf, nothing did. */
+static void grant_write_history(struct buf *out, const struct grant *grant, const struct job_view *view)
+{
+	json_put_field_instant(out, "started_at", grant->started_us);
+	json_put_field_raw(out, "progress", view && view->progress.len ? view->progress : STR("null"));
+	json_put_key(out, "errors");
+	buf_add_byte(out, '[');
+	for (uint32_t i = 0; view && i < view->error_count; i++) {
+		json_put_comma(out);
+		buf_add(out, view->errors[i]);
+	}
+	buf_add_byte(out, ']');
 }
 
 static void grant_write(struct buf *out, const struct grant *grant, struct str definition, const struct job_view *view)
@@ -190,9 +223,12 @@ static void grant_write(struct buf *out, const struct grant *grant, struct str d
 		grant_definition_write(out, &(struct grant_definition){
 			.uid = grant->uid, .id = view->definition.id, .name = view->definition.name,
 			.group = view->row.group.len ? view->row.group : view->definition.group, .tags = view->definition.tags,
-			.trace = view->definition.trace, .payload = job_payload(view),
+			.trace = view->definition.trace, .metadata = view->definition.metadata, .payload = job_payload(view),
 		});
 	grant_write_rest(out, grant);
+	if (grant->with_history)
+		grant_write_history(out, grant, view);
+	buf_add_byte(out, '}');
 }
 
 /* One growth instead of one for each doubling, when payloads are large. */

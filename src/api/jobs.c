@@ -66,6 +66,14 @@ void jobs_adopt_trace(struct call *call)
 	}
 }
 
+bool jobs_decode_delete(struct call *call)
+{
+	if (!decode_path(call))
+		return false;
+	call->request.ops[0].job.force = call_param(call, "force")->number;
+	return true;
+}
+
 bool jobs_decode(struct call *call)
 {
 	struct json json;

@@ -105,6 +105,18 @@ static bool read_log_lines(struct json *json, void *out, void *context)
 	return !json->failed;
 }
 
+static bool read_log_keep(struct json *json, void *out, void *context)
+{
+	struct op_lease *lease = out;
+	int64_t lines;
+	(void)context;
+	lease->trims = true;
+	if (!json_read_i64(json, 0, LIMIT_LOG_LINES, &lines))
+		return false;
+	lease->keep_lines = (uint32_t)lines;
+	return true;
+}
+
 static bool read_log_token(struct json *json, void *out, void *context)
 {
 	(void)context;
@@ -113,10 +125,11 @@ static bool read_log_token(struct json *json, void *out, void *context)
 
 #define AT(member) offsetof(struct log_lines, member)
 static const struct json_field log_fields[] = {
-	{ "token", JSON_F_CUSTOM, AT(lease.token), 0, 0, JSON_F_REQUIRED, read_log_token, NULL },
+	{ "token", JSON_F_CUSTOM, AT(lease.token), 0, 0, 0, read_log_token, NULL },
 	{ "fence", JSON_F_I64, AT(lease.fence), 1, INT64_MAX },
 	{ "line", JSON_F_CUSTOM, 0, .read = read_log_line },
 	{ "lines", JSON_F_CUSTOM, 0, .read = read_log_lines },
+	{ "keep", JSON_F_CUSTOM, AT(lease), .read = read_log_keep },
 };
 #undef AT
 
@@ -128,9 +141,11 @@ bool leases_decode_log(struct call *call)
 	if (!body_uid(call, E_JOB_NOT_FOUND, &lines.lease.uid) || !json_read_fields(&json, log_fields, ARRAY_COUNT(log_fields), &lines, &lines, NULL)
 	    || !json_finish(&json))
 		return false;
+	if (!call->request.op_count && lines.lease.trims && !call_op(call, OP_LOG)) /* only trims */
+		return false;
 	if (!call->request.op_count)
 		return json_refuse_field(&json, E_INVALID, "line", "Say line or lines.");
-	if (!lines.lease.token.len || str_eq(lines.lease.token, DELIVERY_TOKEN))
+	if (str_eq(lines.lease.token, DELIVERY_TOKEN))
 		return json_refuse_field(&json, E_INVALID, "token", "The lease token of the claim is needed.");
 	for (uint32_t i = 0; i < call->request.op_count; i++) {
 		struct op_lease *lease = &call->request.ops[i].lease;

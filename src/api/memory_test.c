@@ -84,6 +84,8 @@ static const struct request_case cases[] = {
 	{ "promoteJob", "/v1/jobs/" UID_1 "/promote", NULL, NULL, 200 },
 	{ "reprioritiseJob", "/v1/jobs/" UID_1 "/priority", NULL, "{\"priority\":2}", 200 },
 	{ "moveJob", "/v1/jobs/" UID_1 "/move", NULL, "{\"queue\":\"r\"}", 200 },
+	{ "editJob", "/v1/jobs/" UID_1 "/edit", NULL, "{\"payload\":{\"b\":3}}", 200 },
+	{ "rescheduleJob", "/v1/jobs/" UID_1 "/reschedule", NULL, "{\"run_at\":\"2030-01-01T00:00:00Z\"}", 200 },
 	{ "listQueues", "/v1/queues?limit=2", NULL, NULL, 200 },
 	{ "getQueue", "/v1/queues/q%C3%A9?namespace=n", NULL, NULL, 200 },
 	{ "putQueue", "/v1/queues/q", NULL, SETTINGS, 200 },

@@ -192,7 +192,86 @@ static bool read_progress(struct json *json, void *out, void *context)
 	return json_skip(json) && read_verbatim(json, begin, LIMIT_PROGRESS_BYTES, out);
 }
 
-static bool read_payload(struct json *json, void *out, void *context) /* RETRY */
+static bool read_metadata(struct json *json, void *out, void *context)
+{
+	(void)context;
+	bool is_object = json_peek(json) == JSON_OBJECT;
+	const char *begin = json->next;
+	if (!json_skip(json))
+		return false;
+	return is_object ? read_verbatim(json, begin, LIMIT_METADATA_BYTES, out) : json_refuse(json, E_INVALID, "Expected an object.");
+}
+
+static bool read_compat(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return compat_read(json, out);
+}
+
+static bool read_only_state(struct json *json, void *out, void *context)
+{
+	struct op_job *job = out;
+	struct str name;
+	(void)context;
+	if (!json_read_str(json, 32, &name))
+		return false;
+	job->only_in_state = true;
+	return job_state_parse(name, &job->only_state) == E_OK || json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no state.", STR_ARG(name));
+}
+
+static bool read_keep_attempts(struct json *json, void *out, void *context)
+{
+	bool keeps;
+	(void)context;
+	if (!json_read_bool(json, &keeps))
+		return false;
+	*(enum keep_attempts *)out = keeps ? KEEP_ATTEMPTS_YES : KEEP_ATTEMPTS_NO;
+	return true;
+}
+
+static bool read_keep_lines(struct json *json, void *out, void *context) /* LOG */
+{
+	struct op_lease *lease = out;
+	int64_t lines;
+	(void)context;
+	if (!json_read_i64(json, 0, LIMIT_LOG_LINES, &lines))
+		return false;
+	lease->trims = true;
+	lease->keep_lines = (uint32_t)lines;
+	return true;
+}
+
+static const struct json_field keep_fields[] = {
+	{ "count", JSON_F_I64, offsetof(struct keep, count), 0, INT64_MAX, .doc = "The newest so many stay; 0: not even this one." },
+	{ "age_ms", JSON_F_I64, offsetof(struct keep, age_ms), 0, LIMIT_DURATION_MS, .doc = "And none that is older." },
+	{ "limit", JSON_F_U32, offsetof(struct keep, limit), 1, UINT32_MAX, .doc = "Of those that are too old at most so many go." },
+};
+
+static bool read_keep(struct json *json, void *out, void *context)
+{
+	struct keep keep = { 0 };
+	uint64_t present = 0;
+	struct str word;
+	(void)context;
+	if (json_peek(json) == JSON_STRING) {
+		if (!json_read_str(json, 32, &word))
+			return false;
+		keep.none = str_eq(word, STR("none"));
+		if (!keep.none && !str_eq(word, STR("all")))
+			return json_refuse(json, E_INVALID, "Expected \"none\", \"all\", or an object with count, age_ms and limit.");
+	} else if (!json_read_fields(json, keep_fields, ARRAY_COUNT(keep_fields), &keep, NULL, &present)) {
+		return false;
+	}
+	keep.none |= (present & 1) && keep.count == 0;
+	struct keep *own = ARENA_NEW(json->arena, struct keep);
+	if (!own)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	*own = keep;
+	*(const struct keep **)out = keep.none || keep.count || keep.age_ms ? own : NULL;
+	return true;
+}
+
+static bool read_payload(struct json *json, void *out, void *context) /* EDIT, RETRY */
 {
 	struct op_job *job = out;
 	(void)context;
@@ -566,6 +645,13 @@ enum err op_read_arguments(enum op_kind action, struct str text, struct arena *a
 	{ "namespace", JSON_F_CUSTOM, AT(job.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
 	{ "queue", JSON_F_CUSTOM, AT(job.queue.name), 0, 0, 0, read_name, "The queue, with id." },                                  \
 	{ "id", JSON_F_STR, AT(job.id), 1, LIMIT_ID_BYTES, 0, NULL, "The caller's id, with queue." }
+#define F_ONLY_STATE { "only_state", JSON_F_CUSTOM, AT(job), .read = read_only_state, .doc = "Refused unless the job is in this state." }
+#define F_KEEP                                                                                                        \
+	{ "keep", JSON_F_CUSTOM, AT(lease.keep), .read = read_keep,                                                    \
+	  .doc = "How many of the queue's jobs that ended so are kept; left out: as the queue is set." }
+#define F_COMPAT(member)                                                                                              \
+	{ "compat", JSON_F_CUSTOM, AT(member), .read = read_compat,                                                    \
+	  .doc = "The rules that the caller expects of the queue, bullmq; a queue that is made is made so." }
 #define F_DELAY(member, doc) { "delay_ms", JSON_F_I64, AT(member), 0, LIMIT_DURATION_MS, 0, NULL, doc }
 #define F_QUEUE                                                                                                               \
 	{ "namespace", JSON_F_CUSTOM, AT(queue.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
@@ -601,6 +687,8 @@ static const struct json_field enqueue_fields[] = {
 	  .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
 	{ "http", JSON_F_CUSTOM, AT(enqueue.target), .read = read_target,
 	  .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
+	{ "metadata", JSON_F_CUSTOM, AT(enqueue.metadata), .read = read_metadata, .doc = "An object of the caller's, kept byte for byte beside the payload." },
+	F_COMPAT(enqueue.compat),
 };
 static const struct json_field claim_fields[] = {
 	F_OP,
@@ -612,6 +700,7 @@ static const struct json_field claim_fields[] = {
 	{ "lease_ms", JSON_F_I64, AT(claim.lease_ms), 1, LIMIT_LEASE_MS, .doc = "How long the right to run lasts without a heartbeat." },
 	{ "worker", JSON_F_CUSTOM, AT(claim.worker), .read = read_name, .doc = "Who works, for people." },
 	{ "token", JSON_F_CUSTOM, AT(claim.token), .read = read_lease_token, .doc = "The caller's lease token; left out: one is made." },
+	F_COMPAT(claim.compat),
 };
 static const struct json_field heartbeat_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
@@ -621,6 +710,7 @@ static const struct json_field complete_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "result", JSON_F_RAW, AT(lease.body), .doc = "Any JSON value, kept byte for byte." },
 	{ "filtered", JSON_F_CUSTOM, AT(lease.verdict), .read = read_filtered, .doc = "There was nothing to do." },
+	F_KEEP,
 	F_CLAIM,
 };
 static const struct json_field fail_fields[] = {
@@ -628,13 +718,14 @@ static const struct json_field fail_fields[] = {
 	{ "error", JSON_F_CUSTOM, AT(lease.error), .read = read_error, .doc = "What went wrong; longer than 16 KiB is cut." },
 	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict,
 	  .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
-	F_BACK_OFF,
+	F_BACK_OFF, F_KEEP,
 	F_CLAIM,
 };
 static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE, F_BACK_OFF };
 static const struct json_field snooze_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
-	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Again after so long; costs no attempt." },
+	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, 0, NULL, "Again after so long; costs no attempt. This or run_at." },
+	{ "run_at", JSON_F_INSTANT, AT(lease.run_at_us), .doc = "Again at this instant." },
 	F_BACK_OFF,
 };
 static const struct json_field progress_fields[] = {
@@ -643,21 +734,41 @@ static const struct json_field progress_fields[] = {
 };
 static const struct json_field log_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
-	{ "line", JSON_F_STR, AT(lease.body), 0, LIMIT_LOG_LINE_BYTES, JSON_F_REQUIRED, NULL, "A line of text." },
+	{ "line", JSON_F_STR, AT(lease.body), 0, LIMIT_LOG_LINE_BYTES, 0, NULL, "A line of text; it may be left out, or be empty, where keep only trims." },
+	{ "keep", JSON_F_CUSTOM, AT(lease), .read = read_keep_lines, .doc = "Only the newest so many lines stay." },
 };
 static const struct json_field cancel_fields[] = {
 	F_OP, F_IDENTITY,
+	F_ONLY_STATE,
 	{ "reason", JSON_F_STR, AT(job.reason), 0, REASON_BYTES, .doc = "Why, for people." },
 };
 static const struct json_field retry_fields[] = {
-	F_OP, F_IDENTITY,
+	F_OP, F_IDENTITY, F_ONLY_STATE,
 	{ "payload", JSON_F_CUSTOM, AT(job), .read = read_payload, .doc = "An edited payload; the first one is kept beside it." },
 	F_DELAY(job.delay_ms, "Not before so long has passed."),
+	{ "keep_attempts", JSON_F_CUSTOM, AT(job.keep_attempts), .read = read_keep_attempts, .doc = "attempts_made goes on instead of beginning anew (no)." },
+	{ "reset_started", JSON_F_BOOL, AT(job.reset_started), .doc = "attempts_started begins anew (no)." },
+	{ "lifo", JSON_F_BOOL, AT(job.lifo), .doc = "First in line of its priority instead of last." },
 };
 static const struct json_field job_fields[] = { F_OP, F_IDENTITY };
+static const struct json_field promote_fields[] = { F_OP, F_IDENTITY, F_ONLY_STATE };
+static const struct json_field delete_fields[] = {
+	F_OP, F_IDENTITY, F_ONLY_STATE,
+	{ "force", JSON_F_BOOL, AT(job.force), .doc = "A running one too: its lease is gone with it." },
+};
+static const struct json_field edit_fields[] = {
+	F_OP, F_IDENTITY, F_ONLY_STATE,
+	{ "payload", JSON_F_CUSTOM, AT(job), 0, 0, JSON_F_REQUIRED, read_payload, "The payload from now on; the first one is kept beside it." },
+};
+static const struct json_field reschedule_fields[] = {
+	F_OP, F_IDENTITY, F_ONLY_STATE,
+	{ "delay_ms", JSON_F_I64, AT(job.delay_ms), 0, LIMIT_DURATION_MS, 0, NULL, "Due after so long. This or run_at." },
+	{ "run_at", JSON_F_INSTANT, AT(job.run_at_us), .doc = "Due at this instant." },
+};
 static const struct json_field priority_fields[] = {
-	F_OP, F_IDENTITY,
+	F_OP, F_IDENTITY, F_ONLY_STATE,
 	{ "priority", JSON_F_I32, AT(job.priority), 0, LIMIT_PRIORITY, JSON_F_REQUIRED, NULL, "0 runs first." },
+	{ "lifo", JSON_F_BOOL, AT(job.lifo), .doc = "First in line of it instead of last." },
 };
 static const struct json_field move_fields[] = {
 	F_OP, F_UID(job.uid),
@@ -762,12 +873,42 @@ static bool job_finish(struct json *json, struct op_reader *reader)
 	return reader->place == OP_ALONE || named_once(json, job->uid, job->queue.name, job->id);
 }
 
+/* -1 stands for a delay that was not given (op_set_defaults). */
+static bool one_time(struct json *json, int64_t *delay_ms, int64_t run_at_us)
+{
+	if (*delay_ms < 0 && !run_at_us)
+		return json_refuse_field(json, E_INVALID, "delay_ms", "Say when: delay_ms or run_at.");
+	if (*delay_ms >= 0 && run_at_us)
+		return json_refuse_field(json, E_INVALID, "delay_ms", "Say either run_at or delay_ms, not both.");
+	if (*delay_ms < 0)
+		*delay_ms = 0;
+	return true;
+}
+
+static bool reschedule_finish(struct json *json, struct op_reader *reader)
+{
+	struct op_job *job = &reader->op->job;
+	return job_finish(json, reader) && one_time(json, &job->delay_ms, job->run_at_us);
+}
+
+static bool log_says_something(struct json *json, const struct op_lease *lease)
+{
+	return lease->body.ptr || lease->trims || json_refuse_field(json, E_INVALID, "line", "Say a line, or how many to keep.");
+}
+
 static bool lease_finish(struct json *json, struct op_reader *reader)
 {
-	const struct op_lease *lease = &reader->op->lease;
+	struct op_lease *lease = &reader->op->lease;
+	enum op_kind kind = reader->op->kind;
 	if (reader->place != OP_ALONE && !named_once(json, lease->uid, lease->queue.name, lease->id))
 		return false;
+	if (kind == OP_SNOOZE && !one_time(json, &lease->delay_ms, lease->run_at_us))
+		return false;
+	if (kind == OP_LOG && !log_says_something(json, lease))
+		return false;
 	if (lease->token.len || reader->place == OP_IN_LIST) /* a list's token may stand beside it: leases.c looks */
+		return true;
+	if (kind == OP_PROGRESS || kind == OP_LOG) /* some queues need none: the engine looks */
 		return true;
 	return json_refuse_field(json, E_INVALID, "token", "The lease token of the claim is needed.");
 }
@@ -802,10 +943,12 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_LOG] = FORM(log_fields, 5, 0, lease_finish),
 	[OP_CANCEL] = FORM(cancel_fields, 5, 0, job_finish),
 	[OP_RETRY] = FORM(retry_fields, 5, 0, job_finish),
-	[OP_PROMOTE] = FORM(job_fields, 5, 0, job_finish),
+	[OP_PROMOTE] = FORM(promote_fields, 5, 0, job_finish),
 	[OP_REPRIORITISE] = FORM(priority_fields, 5, 0, job_finish),
 	[OP_MOVE] = FORM(move_fields, 2, 0, NULL),
-	[OP_DELETE] = FORM(job_fields, 5, 0, job_finish),
+	[OP_DELETE] = FORM(delete_fields, 5, 0, job_finish),
+	[OP_EDIT] = FORM(edit_fields, 5, 0, job_finish),
+	[OP_RESCHEDULE] = FORM(reschedule_fields, 5, 0, reschedule_finish),
 	[OP_QUEUE_PUT] = FORM(queue_put_fields, 3, 0, NULL),
 	[OP_QUEUE_PAUSE] = FORM(queue_fields, 3, 0, NULL),
 	[OP_QUEUE_RESUME] = FORM(queue_fields, 3, 0, NULL),
@@ -840,7 +983,7 @@ const struct json_field *op_fields(enum op_kind kind, enum op_place place, uint3
 	const struct op_form *form = &op_forms[kind];
 	uint32_t skip = place == OP_IN_BATCH ? 0 : place == OP_IN_LIST ? 1 : form->head;
 	CHECK(form->fields != NULL);
-	*count = form->count - skip - (place == OP_ALONE ? 0 : form->tail);
+	*count = form->count - skip - (place == OP_IN_LIST ? form->tail : 0);
 	return form->fields + skip;
 }
 
@@ -856,6 +999,10 @@ static void op_set_defaults(struct op *op)
 		op->limit.page = 100;
 	else if (op->kind == OP_LIMIT_ACQUIRE)
 		op->limit.units = 1;
+	else if (op->kind == OP_SNOOZE)
+		op->lease.delay_ms = -1;
+	else if (op->kind == OP_RESCHEDULE)
+		op->job.delay_ms = -1;
 }
 
 bool op_read(struct json *json, struct op *op, enum op_place place, struct op_rider *rider)
@@ -863,7 +1010,7 @@ bool op_read(struct json *json, struct op *op, enum op_place place, struct op_ri
 	struct op_reader reader = { .op = op, .place = place, .rider = rider };
 	uint32_t count;
 	const struct json_field *fields = op_fields(op->kind, place, &count);
-	if (place == OP_ALONE && !rider)
+	if (place != OP_IN_LIST && !rider)
 		count -= op_forms[op->kind].tail;
 	op_set_defaults(op);
 	if (!json_read_fields(json, fields, count, op, &reader, NULL))
@@ -901,7 +1048,7 @@ static bool op_refuse_kind(struct json *json, struct str name)
 				 best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : ".");
 }
 
-bool op_read_in_batch(struct json *json, struct op *op)
+bool op_read_in_batch(struct json *json, struct op *op, struct op_rider *rider)
 {
 	struct str name = { 0 };
 	if (!op_find_kind(json, &name)) {
@@ -911,7 +1058,7 @@ bool op_read_in_batch(struct json *json, struct op *op)
 	}
 	if (op_kind_parse(name, &op->kind) || !op_forms[op->kind].fields)
 		return op_refuse_kind(json, name);
-	return op_read(json, op, OP_IN_BATCH, NULL);
+	return op_read(json, op, OP_IN_BATCH, rider);
 }
 
 /* ---- for the OpenAPI document ---- */
@@ -930,6 +1077,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" },
 		{ read_filter, "JobFilter" }, { read_cursor, "string" },
 		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
+		{ read_metadata, "object" }, { read_compat, "Compat" },
+		{ read_only_state, "State" }, { read_keep_attempts, "boolean" }, { read_keep_lines, "count" }, { read_keep, "Keep" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)
 		if (types[i].read == field->read)

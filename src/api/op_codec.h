@@ -11,7 +11,7 @@
 struct call;
 
 enum op_place {
-	OP_IN_BATCH, /* with "op" and whom it is about */
+	OP_IN_BATCH, /* with "op" and whom it is about; may carry a claim */
 	OP_IN_LIST,  /* with whom it is about: {"uid":…} */
 	OP_ALONE     /* the path says both; may carry a claim or a wait */
 };
@@ -24,7 +24,7 @@ struct op_rider {
 /* Reads one object into *op, whose kind is set and the rest zeroed or set from a path. rider: NULL where none may be. */
 bool op_read(struct json *json, struct op *op, enum op_place place, struct op_rider *rider);
 /* The same in a batch: looks for "op" first. */
-bool op_read_in_batch(struct json *json, struct op *op);
+bool op_read_in_batch(struct json *json, struct op *op, struct op_rider *rider);
 /* An action's arguments, as kept with a bulk operation: {"priority":3}, {"queue":"other"}. Empty text: none. */
 MUST_USE enum err op_read_arguments(enum op_kind action, struct str text, struct arena *arena, struct op_job *out, struct problem *problem);
 

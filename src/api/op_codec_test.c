@@ -58,6 +58,8 @@ static void dump_enqueue(struct buf *out, const struct op_enqueue *op)
 	dump_i64(out, "timeout", op->timeout_ms);
 	dump_i64(out, "ttl", op->ttl_ms);
 	dump_i64(out, "lifo", op->lifo);
+	dump_str(out, "metadata", op->metadata);
+	dump_i64(out, "compat", op->compat);
 }
 
 static void dump_claim(struct buf *out, const struct op_claim *op)
@@ -71,6 +73,8 @@ static void dump_claim(struct buf *out, const struct op_claim *op)
 	dump_i64(out, "lease", op->lease_ms);
 	dump_str(out, "worker", op->worker);
 	dump_str(out, "token", op->token);
+	dump_i64(out, "compat", op->compat);
+	dump_i64(out, "rides", op->rides);
 }
 
 static void dump_lease(struct buf *out, const struct op_lease *op)
@@ -85,6 +89,11 @@ static void dump_lease(struct buf *out, const struct op_lease *op)
 	dump_i64(out, "verdict", op->verdict);
 	dump_str(out, "body", op->body);
 	dump_str(out, "error", op->error);
+	dump_i64(out, "run_at", op->run_at_us);
+	if (op->trims)
+		buf_addf(out, " trims=%u", op->keep_lines);
+	if (op->keep)
+		buf_addf(out, " keep=%d/%llu/%lld/%u", op->keep->none, (unsigned long long)op->keep->count, (long long)op->keep->age_ms, op->keep->limit);
 }
 
 static void dump_job(struct buf *out, const struct op_job *op)
@@ -99,6 +108,13 @@ static void dump_job(struct buf *out, const struct op_job *op)
 	dump_i64(out, "wait", op->wait_ms);
 	dump_i64(out, "delay", op->delay_ms);
 	dump_str(out, "reason", op->reason);
+	if (op->only_in_state)
+		buf_addf(out, " only=%s", job_state_name(op->only_state));
+	dump_i64(out, "force", op->force);
+	dump_i64(out, "lifo", op->lifo);
+	dump_i64(out, "keep_attempts", op->keep_attempts);
+	dump_i64(out, "reset_started", op->reset_started);
+	dump_i64(out, "run_at", op->run_at_us);
 }
 
 static void dump_queue_op(struct buf *out, const struct op_queue *op)
@@ -121,7 +137,8 @@ static void op_dump(struct buf *out, const struct op *op)
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
 		dump_lease(out, &op->lease);
 		return;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		dump_job(out, &op->job);
 		return;
 	case OP_OPERATION_START:
@@ -171,6 +188,16 @@ static const struct {
 	{ "POST", "/v1/jobs/" UID "/retry", "{\"payload\":null,\"delay_ms\":5}", "retry " UID " payload=null delay=5" },
 	{ "POST", "/v1/jobs/" UID "/promote", NULL, "promote " UID },
 	{ "POST", "/v1/jobs/" UID "/priority", "{\"priority\":2097151}", "reprioritise " UID " priority=2097151" },
+	{ "POST", "/v1/jobs", "{\"queue\":\"q\",\"metadata\": {\"opts\": {} },\"compat\":\"bullmq\"}", "enqueue queue=q metadata={\"opts\": {} } compat=1" },
+	{ "DELETE", "/v1/jobs/" UID "?force=true", NULL, "delete " UID " force=1" },
+	{ "POST", "/v1/jobs/" UID "/cancel", "{\"only_state\":\"active\"}", "cancel " UID " only=active" },
+	{ "POST", "/v1/jobs/" UID "/retry", "{\"keep_attempts\":true,\"reset_started\":true,\"lifo\":true}", "retry " UID " lifo=1 keep_attempts=2 reset_started=1" },
+	{ "POST", "/v1/jobs/" UID "/retry", "{\"keep_attempts\":false,\"only_state\":\"failed\"}", "retry " UID " only=failed keep_attempts=1" },
+	{ "POST", "/v1/jobs/" UID "/promote", "{\"only_state\":\"delayed\"}", "promote " UID " only=delayed" },
+	{ "POST", "/v1/jobs/" UID "/priority", "{\"priority\":1,\"lifo\":true}", "reprioritise " UID " priority=1 lifo=1" },
+	{ "POST", "/v1/jobs/" UID "/edit", "{\"payload\": [ 1 ]}", "edit " UID " payload=[ 1 ]" },
+	{ "POST", "/v1/jobs/" UID "/reschedule", "{\"delay_ms\":0}", "reschedule " UID },
+	{ "POST", "/v1/jobs/" UID "/reschedule", "{\"run_at\":\"2026-11-23T18:11:12Z\"}", "reschedule " UID " run_at=1795457472000000" },
 	{ "POST", "/v1/jobs/" UID "/move", "{\"queue\":\"b\",\"namespace\":\"n\",\"delay_ms\":1}", "move " UID " to=n/b delay=1" },
 
 	/* work */
@@ -233,6 +260,17 @@ static const struct {
 	{ "POST", "/v1/operations/" UID "/cancel", NULL, "operation_cancel " UID },
 
 	/* batches: every kind */
+	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":{\"count\":5,\"age_ms\":9,\"limit\":3},"
+	  "\"claim\":{\"queues\":[\"q\"],\"token\":\"u\",\"compat\":\"bullmq\"}},{\"op\":\"fail\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":\"none\"},"
+	  "{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":{\"count\":0}},{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":\"all\"}]}",
+	  "complete " UID " token=t keep=0/5/9/3\nclaim queue=q max=1 token=u compat=1 rides=1\nfail " UID " token=t keep=1/0/0/0\n"
+	  "complete " UID " token=t keep=1/0/0/0\ncomplete " UID " token=t" },
+	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"progress\",\"uid\":\"" UID "\",\"progress\":2},{\"op\":\"log\",\"uid\":\"" UID "\",\"line\":\"l\",\"keep\":4},"
+	  "{\"op\":\"log\",\"uid\":\"" UID "\",\"keep\":0},{\"op\":\"snooze\",\"uid\":\"" UID "\",\"token\":\"t\",\"run_at\":\"2026-11-23T18:11:12Z\"}]}",
+	  "progress " UID " body=2\nlog " UID " body=l trims=4\nlog " UID " trims=0\nsnooze " UID " token=t run_at=1795457472000000" },
+	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"edit\",\"queue\":\"q\",\"id\":\"7\",\"payload\":null},{\"op\":\"reschedule\",\"uid\":\"" UID "\",\"delay_ms\":8,"
+	  "\"only_state\":\"delayed\"},{\"op\":\"delete\",\"uid\":\"" UID "\",\"force\":true,\"only_state\":\"active\"}]}",
+	  "edit queue=q id=7 payload=null\nreschedule " UID " delay=8 only=delayed\ndelete " UID " only=active force=1" },
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"enqueue\",\"queue\":\"q\"},{\"queues\":[\"q\"],\"max\":3,\"op\":\"claim\"}],\"atomic\":true}",
 	  "!enqueue queue=q\nclaim queue=q max=3" },
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"heartbeat\",\"uid\":\"" UID "\",\"token\":\"t\"},{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"result\":1},"

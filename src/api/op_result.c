@@ -48,7 +48,10 @@ static void enqueue_result_write(struct buf *out, const struct op *op, bool with
 	buf_add_lit(out, "{\"uid\":\"");
 	buf_add(out, (struct str){ uid, UID_TEXT_BYTES - 1 });
 	buf_add_lit(out, "\",\"id\":");
-	json_put_str(out, id.len ? id : (struct str){ uid, UID_TEXT_BYTES - 1 });
+	if (op->result.number && !id.len)
+		buf_addf(out, "\"%llu\"", (unsigned long long)op->result.number);
+	else
+		json_put_str(out, id.len ? id : (struct str){ uid, UID_TEXT_BYTES - 1 });
 	if (with_queue) {
 		buf_add_lit(out, ",\"queue\":");
 		json_put_str(out, op->enqueue.queue.name);
@@ -335,7 +338,8 @@ static uint64_t op_uid(const struct op *op)
 	switch (op->kind) {
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
 		return op->lease.uid;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_RESCHEDULE: case OP_EXPLAIN:
 		return op->job.uid;
 	default:
 		return 0;

@@ -112,7 +112,8 @@ static void put_schemas(struct buf *out)
 		{ "FailItem", OP_FAIL, OP_IN_LIST }, { "Heartbeat", OP_HEARTBEAT, OP_ALONE }, { "HeartbeatItem", OP_HEARTBEAT, OP_IN_LIST },
 		{ "Release", OP_RELEASE, OP_ALONE }, { "Snooze", OP_SNOOZE, OP_ALONE }, { "Progress", OP_PROGRESS, OP_ALONE },
 		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
-		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
+		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "Edit", OP_EDIT, OP_ALONE },
+		{ "Reschedule", OP_RESCHEDULE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
 		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {

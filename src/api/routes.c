@@ -49,6 +49,9 @@ static const struct param metric_params[] = {
 static const struct param worker_params[] = {
 	{ "queue", PARAM_NAME, 1, 255, NULL, "Only those of this queue." }, P_NAMESPACE, { 0 },
 };
+static const struct param delete_params[] = {
+	{ "force", PARAM_FLAG, 0, 0, NULL, "A running one too: its lease is gone with it (no)." }, { 0 },
+};
 static const struct param payload_params[] = {
 	{ "original", PARAM_FLAG, 0, 0, NULL, "The one it was enqueued with, even if a retry edited it." }, { 0 },
 };
@@ -113,7 +116,7 @@ const struct route routes[] = {
 	  .takes = "Progress", .gives = "LeaseAnswer", .doc = "Say how far a job is, as any JSON." },
 	{ POST("/v1/leases/{uid}/log", "log"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_LOG,
 	  .decode = leases_decode_log, .begin = call_run, .encode = encode_alone, .tag = "work", .takes = "LogBody", .gives = "LeaseAnswer",
-	  .doc = "Add a log line to a job, or several." },
+	  .doc = "Add a log line to a job, or several; with keep only the newest stay." },
 	{ POST("/v1/batch", "batch"), .status = 200, .flags = ROUTE_BODY | ROUTE_ONCE, .list = "ops", .decode = batch_decode,
 	  .begin = batch_run, .encode = encode_results,
 	  .tag = "batch", .takes = "Batch", .gives = "BatchAnswer",
@@ -128,8 +131,9 @@ const struct route routes[] = {
 	{ GET("/v1/jobs/{uid}", "getJob"), .status = 200, .scope = SCOPE_READ, .params = job_params, .begin = jobs_get,
 	  .encode = jobs_encode_one, .tag = "jobs",
 	  .gives = "Job", .doc = "Look at a job, waiting for its end if asked to." },
-	{ DELETE("/v1/jobs/{uid}", "deleteJob"), .status = 204, .scope = SCOPE_OPERATE, PATH(OP_DELETE), .tag = "jobs",
-	  .doc = "Delete a job that is not running." },
+	{ DELETE("/v1/jobs/{uid}", "deleteJob"), .status = 204, .scope = SCOPE_OPERATE, .params = delete_params, .kind = OP_DELETE,
+	  .decode = jobs_decode_delete, .begin = call_run, .encode = encode_alone, .tag = "jobs",
+	  .doc = "Delete a job that is not running, or with force, any." },
 	{ GET("/v1/jobs/{uid}/payload", "getPayload"), .status = 200, .scope = SCOPE_READ, .params = payload_params, .begin = jobs_payload,
 	  .tag = "jobs", .gives = "any",
 	  .doc = "A job's payload, byte for byte as it was sent." },
@@ -156,6 +160,10 @@ const struct route routes[] = {
 	{ POST("/v1/jobs/{uid}/move", "moveJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE, ALONE(OP_MOVE),
 	  .tag = "jobs",
 	  .takes = "Move", .gives = "JobChanged", .doc = "Move a job to another queue." },
+	{ POST("/v1/jobs/{uid}/edit", "editJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE, ALONE(OP_EDIT),
+	  .tag = "jobs", .takes = "Edit", .gives = "JobChanged", .doc = "Give a job another payload, whatever its state. The first one is kept." },
+	{ POST("/v1/jobs/{uid}/reschedule", "rescheduleJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
+	  ALONE(OP_RESCHEDULE), .tag = "jobs", .takes = "Reschedule", .gives = "JobChanged", .doc = "Change when a delayed job is due." },
 
 	{ GET("/v1/queues", "listQueues"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_QUEUES,
 	  .decode = queues_decode_list, .begin = call_run, .encode = encode_alone, .tag = "queues", .gives = "QueueList",

@@ -6,6 +6,7 @@
 /* jobs.c */
 void jobs_adopt_trace(struct call *call); /* also for batches */
 bool jobs_decode(struct call *call);
+bool jobs_decode_delete(struct call *call);
 void jobs_enqueue(struct call *call);
 void jobs_list(struct call *call);
 void jobs_count(struct call *call);

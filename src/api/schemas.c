@@ -17,6 +17,9 @@ const struct schema schemas[] = {
 	{ "WaitMs", "{'type':'integer','minimum':0,'maximum':300000}", NULL },
 	{ "State", "{'enum':['waiting','delayed','active','waiting_children','parked','completed','failed','cancelled','expired']}", NULL },
 	{ "Action", "{'enum':['cancel','retry','promote','reprioritise','move','delete']}", NULL },
+	{ "Compat", "{'enum':['bullmq',null],'description':'The rules of another queue that its programs expect.'}", NULL },
+	{ "Keep", "{'oneOf':[{'enum':['none','all']},{'type':'object','additionalProperties':false,'properties':{'count':{'type':'integer','minimum':0},"
+		  "'age_ms':{'type':'integer','minimum':0},'limit':{'type':'integer','minimum':1}}}]}", NULL },
 	{ "Verdict", "{'oneOf':[{'enum':['policy','final','head','tail']},{'type':'object','additionalProperties':false,'required':['delay_ms'],"
 		     "'properties':{'delay_ms':{'type':'integer','minimum':0,'maximum':315360000000}}}]}", NULL },
 	{ "JobError", "type?:string|null message?:string|null stack?:string|null", "What went wrong." },
@@ -39,7 +42,8 @@ const struct schema schemas[] = {
 		       "'age_ms':{'type':'integer'},'bytes':{'type':'integer'}}}]}", NULL },
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
-			   "keep_failed?:Retention events_max?:count metric_minutes?:count metadata?:object limits?:Name[] retry_after?:Name",
+			   "keep_failed?:Retention events_max?:count metric_minutes?:count ids?:=uid,decimal compat?:Compat metadata?:object|null "
+			   "limits?:Name[] retry_after?:Name",
 	  "What an operator may say about a queue." },
 	{ "LimitSettings", "rate?:Rate|null concurrency?:count penalty_ms_max?:count", "What all that take from a limit may do together." },
 	{ "BackOffBy", "scope:Name delay_ms:count", "scope: group or queue of the job, or a limit's name." },
@@ -57,12 +61,14 @@ const struct schema schemas[] = {
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
 	{ "Job", "uid:Uid id:string queue:string namespace:string name:string|null group:string|null state:State "
-		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean priority:integer lifo:boolean "
+		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean redone:boolean "
+		 "priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
-		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any "
-		 "errors?:object[]",
-	  "A job. payload, original_payload, result and errors (of its attempts, the newest last, at most 100) only where asked for." },
+		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
+		 "payload?:any original_payload?:any result?:any errors?:object[]",
+	  "A job. metadata comes with the payload; that, original_payload, result and errors (of its attempts, the newest last, at most 100) only where "
+	  "asked for. redone: put back by hand since it ran." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
 	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
@@ -87,10 +93,11 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count", "A job and the right to run it for lease_ms." },
+		   "timeout_ms:count metadata?:object started_at?:instant|null progress?:any errors?:object[]",
+	  "A job and the right to run it for lease_ms. metadata where it has some; in compat mode also when it was started and what happened before." },
 	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null ready?:count",
 	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least." },
-	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimAnswer", NULL },
+	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimResult", NULL },
 	{ "LeaseResult", "{'anyOf':[" REF("LeaseAnswer") "," REF("ProblemResult") "]}", NULL },
 	{ "ClaimResult", "{'anyOf':[" REF("ClaimAnswer") "," REF("ProblemResult") "]}", NULL },
 	{ "LeaseResults", "results:LeaseResult[] claim?:ClaimResult", NULL },
@@ -138,7 +145,7 @@ const struct schema schemas[] = {
 	{ "CompleteList", "token?:LeaseToken leases:CompleteItem[] claim?:ClaimInside", "token: for those that bring none." },
 	{ "FailList", "token?:LeaseToken leases:FailItem[] claim?:ClaimInside", "token: for those that bring none." },
 	{ "HeartbeatList", "token?:LeaseToken leases:HeartbeatItem[]", "token: for those that bring none." },
-	{ "LogBody", "token:LeaseToken fence?:integer line?:string lines?:string[]", NULL },
+	{ "LogBody", "token?:LeaseToken fence?:integer line?:string lines?:string[] keep?:count", NULL },
 
 	/* events, tokens, health */
 	{ "Event", "{'type':'object','required':['id','type','uid','queue','namespace','at'],'properties':{'id':{'type':'string'},'type':{'type':'string'},"

@@ -74,3 +74,12 @@ struct str shelf_find(struct shelf *shelf, uint64_t uid)
 	shelf->misses++;
 	return (struct str){ 0 };
 }
+
+void shelf_forget(struct shelf *shelf, uint64_t uid)
+{
+	for (uint32_t i = 0; shelf->size && uid && i < SHELF_WAYS; i++) {
+		struct shelf_slot *slot = &shelf_bucket(shelf, uid)[i];
+		if (slot->uid == uid)
+			*slot = (struct shelf_slot){ 0 };
+	}
+}

@@ -22,5 +22,6 @@ struct shelf {
 void shelf_init(struct shelf *shelf, size_t bytes); /* 0, or no memory: it keeps nothing */
 void shelf_fini(struct shelf *shelf);
 void shelf_put(struct shelf *shelf, uint64_t uid, struct str definition);
+void shelf_forget(struct shelf *shelf, uint64_t uid);
 /* Until the next put. Empty: not there. */
 struct str shelf_find(struct shelf *shelf, uint64_t uid);

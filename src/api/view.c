@@ -37,6 +37,7 @@ static void put_progress_of(struct buf *out, const struct job_view *view)
 	else
 		json_put_field_null(out, "outcome");
 	json_put_field_bool(out, "cancel_requested", (row->flags & ROW_CANCEL) != 0);
+	json_put_field_bool(out, "redone", (row->flags & ROW_REDONE) != 0);
 	json_put_field_i64(out, "priority", row->priority);
 	json_put_field_bool(out, "lifo", (row->flags & ROW_LIFO) != 0);
 	json_put_field_u64(out, "attempts_started", row->attempts_started);
@@ -85,6 +86,7 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	json_put_field_bool(out, "payload_edited", edited);
 	json_put_field_u64(out, "result_bytes", view->result.result_bytes);
 	if (parts.payload) {
+		put_json(out, "metadata", definition->metadata, STR("null"));
 		json_put_field_raw(out, "payload", job_payload(view));
 		if (edited)
 			put_json(out, "original_payload", definition->payload, STR("null"));
@@ -107,6 +109,8 @@ void grant_definition_write(struct buf *out, const struct grant_definition *defi
 	put_json(out, "payload", definition->payload, STR("null"));
 	put_json(out, "tags", definition->tags, STR("[]"));
 	put_json(out, "trace", definition->trace, STR("null"));
+	if (definition->metadata.len)
+		json_put_field_raw(out, "metadata", definition->metadata);
 	json_put_field_instant(out, "created_at", uid_time_us(definition->uid));
 }
 

@@ -7,6 +7,7 @@
 #define LIMIT_TAGS                32           /* tags of a job */
 #define LIMIT_TAG_BYTES           128
 #define LIMIT_TRACE_BYTES         8192         /* trace context of a job, as JSON */
+#define LIMIT_METADATA_BYTES      65536        /* a job's metadata, as JSON */
 #define LIMIT_TARGET_BYTES        16384        /* a job's own HTTP target, as JSON */
 #define LIMIT_URL_BYTES           8192
 #define LIMIT_PAYLOAD_INLINE      (256 * 1024) /* above it a body is staged in chunks */

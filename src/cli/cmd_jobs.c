@@ -61,6 +61,17 @@ const struct cli_option jobs_priority_options[] = {
 	{ "to", 0, "N", "the new priority; 0 runs first", NULL, false },
 	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
+const struct cli_option jobs_delete_options[] = {
+	{ "force", 0, NULL, "running ones too: their leases are gone with them", NULL, false },
+	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_edit_options[] = {
+	{ "payload", 'p', "FILE", "the new payload", "@files", false }, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option jobs_reschedule_options[] = {
+	{ "delay", 'd', "SPAN", "due after so long", NULL, false },
+	{ "at", 0, "INSTANT", "due at this instant", NULL, false }, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
 const struct cli_exit bulk_exits[] = { { 1, "--all: some jobs could not be changed" }, { 0 } };
 
 /* option, member of a filter */
@@ -276,6 +287,7 @@ struct jobs_change {
 	const char *verb;    /* the path's last piece, or NULL for DELETE */
 	const char *action;  /* of a bulk operation */
 	const char *done;    /* "retried" */
+	const char *query;   /* of a DELETE: a flag that is set; or NULL */
 	struct buf arguments; /* members, without braces: the same for one job and for a bulk operation */
 };
 
@@ -295,6 +307,8 @@ static int jobs_change_one(struct remote *remote, const struct args *args, const
 		buf_add(&remote->body, buf_str(&change->arguments));
 		buf_add_byte(&remote->body, '}');
 	}
+	if (change->query)
+		remote_query(remote, change->query, "true");
 	code = remote_call(remote, change->verb ? "POST" : "DELETE", &body);
 	if (code)
 		return code;
@@ -463,7 +477,52 @@ static int jobs_cancel(struct remote *remote, const struct args *args)
 
 static int jobs_delete(struct remote *remote, const struct args *args)
 {
-	return jobs_change(remote, args, &(struct jobs_change){ .action = "delete", .done = "deleted" });
+	struct jobs_change change = { .action = "delete", .done = "deleted", .query = args_has(args, "force") ? "force" : NULL };
+	buf_init(&change.arguments, 64);
+	if (change.query)
+		json_put_field_bool(&change.arguments, "force", true);
+	int code = jobs_change(remote, args, &change);
+	buf_fini(&change.arguments);
+	return code;
+}
+
+static int jobs_edit(struct remote *remote, const struct args *args)
+{
+	struct jobs_change change = { .verb = "edit", .action = "edit", .done = "edited" };
+	struct buf payload;
+	if (!args_has(args, "payload"))
+		return args_complain(args->command, "--payload FILE is needed");
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one job (a uid, or QUEUE/ID)");
+	buf_init(&payload, LIMIT_BODY_MAX);
+	buf_init(&change.arguments, LIMIT_BODY_MAX);
+	int code = text_read(args->command->name, args_get(args, "payload"), &payload);
+	json_put_field_raw(&change.arguments, "payload", str_trim(buf_str(&payload)));
+	if (!code)
+		code = jobs_change_one(remote, args, &change);
+	buf_fini(&payload);
+	buf_fini(&change.arguments);
+	return code;
+}
+
+static int jobs_reschedule(struct remote *remote, const struct args *args)
+{
+	struct jobs_change change = { .verb = "reschedule", .action = "reschedule", .done = "rescheduled" };
+	int64_t delay_ms = -1;
+	if (args_has(args, "delay") == args_has(args, "at"))
+		return args_complain(args->command, "either --delay SPAN or --at INSTANT is needed");
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one job (a uid, or QUEUE/ID)");
+	buf_init(&change.arguments, 4096);
+	int code = args_duration_ms(args, "delay", &delay_ms);
+	if (delay_ms >= 0)
+		json_put_field_i64(&change.arguments, "delay_ms", delay_ms);
+	else if (!code)
+		json_put_field_str(&change.arguments, "run_at", str_of(args_get(args, "at")));
+	if (!code)
+		code = jobs_change_one(remote, args, &change);
+	buf_fini(&change.arguments);
+	return code;
 }
 
 static int jobs_promote(struct remote *remote, const struct args *args)
@@ -503,5 +562,5 @@ static int jobs_priority(struct remote *remote, const struct args *args)
 	{                                                     \
 		return remote_run(argc, argv, jobs_##name);     \
 	}
-X(list) X(show) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority)
+X(list) X(show) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority) X(edit) X(reschedule)
 #undef X

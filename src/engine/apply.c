@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define KEEP_DEFERRALS 3
+
 static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_ENQUEUE] = op_enqueue_apply,
 	[OP_CLAIM] = op_claim_apply,
@@ -20,6 +22,8 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_REPRIORITISE] = op_job_apply,
 	[OP_MOVE] = op_job_apply,
 	[OP_DELETE] = op_job_apply,
+	[OP_EDIT] = op_job_apply,
+	[OP_RESCHEDULE] = op_job_apply,
 	[OP_QUEUE_PUT] = op_queue_apply,
 	[OP_QUEUE_PAUSE] = op_queue_apply,
 	[OP_QUEUE_RESUME] = op_queue_apply,
@@ -92,7 +96,8 @@ static bool apply_ops(struct engine *engine, struct request *request, struct mar
 		struct op *op = &request->ops[i];
 		bool park = false;
 		struct mark mark = batch_mark(engine->open);
-		enum err err = handlers[op->kind](engine, request, op, &park);
+		bool skipped = op->kind == OP_CLAIM && op->claim.rides && i > 0 && request->ops[i - 1].result.err;
+		enum err err = skipped ? E_CANCELLED : handlers[op->kind](engine, request, op, &park);
 		if (park) {
 			CHECK(request->op_count == 1);
 			return true;
@@ -122,8 +127,19 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 	return APPLIED;
 }
 
+/* Who wants to see what is on disk waits, a little, for those who are about to leave it. */
+static bool apply_waits_for_keep(struct engine *engine, struct request *request)
+{
+	if (!keep_is_due(engine) || !engine->flying || request->op_count != 1 || request->ops[0].kind != OP_BARRIER)
+		return false;
+	struct request_state *state = request_state_open(request);
+	return state && state->deferrals++ < KEEP_DEFERRALS;
+}
+
 enum applied apply_request(struct engine *engine, struct request *request)
 {
+	if (apply_waits_for_keep(engine, request))
+		return APPLIED_DEFERRED;
 	struct mark start = batch_mark(engine->open);
 	enum idempotency known = request->idempotency_key.len ? idempotency_check(engine, request) : IDEMPOTENCY_NEW;
 	if (known == IDEMPOTENCY_IN_FLIGHT)

@@ -44,7 +44,7 @@ void batch_answer(struct batch *batch, struct request *request)
 
 /* The lists of a change-set that handlers append to, hence those a mark remembers. */
 #define MARKED_LISTS(X)                                                                                               \
-	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(progress) X(queues) X(dropped_queues) X(groups) \
+	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(log_trims) X(progress) X(queues) X(dropped_queues) X(groups) \
 	X(dropped_groups) X(budgets) X(permits) X(policies) X(dedups) X(tokens) X(operations) X(idempotency) X(event_trims)
 
 struct mark batch_mark(const struct batch *batch)
@@ -122,6 +122,8 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 		if (!write->row.group.ptr)
 			return E_NOMEM;
 	}
+	if (after == TABLE_LIVE && label_copy(index, job, &batch->cs.arena, &write->row.label))
+		return E_NOMEM;
 	if (job->lease != SLOT_NONE) {
 		const struct lease *lease = lease_at(index, job->lease);
 		struct str worker = name_text(index, lease->worker);
@@ -207,7 +209,8 @@ static void batch_count_event(struct index *index, const struct event *event)
 
 static struct queue_counts counts_minus(const struct queue_counts *a, const struct queue_counts *b)
 {
-	struct queue_counts delta = { .queue = a->queue, .enqueued = a->enqueued - b->enqueued, .started = a->started - b->started };
+	struct queue_counts delta = { .queue = a->queue, .enqueued = a->enqueued - b->enqueued, .started = a->started - b->started,
+		                      .ids = a->ids - b->ids };
 	for (int state = 0; state < JOB_STATE_COUNT; state++) {
 		delta.final[state] = a->final[state] - b->final[state];
 		delta.final_bytes[state] = a->final_bytes[state] - b->final_bytes[state];

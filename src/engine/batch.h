@@ -16,6 +16,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 	enum job_outcome outcome;
 	struct str worker;
 	int64_t started_us, finished_us;
+	const struct keep *keep;                 /* what its end said of its like */
 };
 
 enum undo_kind {
@@ -85,12 +86,14 @@ struct batch {
 	struct request *first_reply, **last_reply;
 	uint32_t reply_count;
 	size_t bytes;        /* of bodies in it */
+	bool keeps;          /* some of its ends may have said what is kept */
+	int64_t earliest_finish_us; /* of its ends, or earlier; 0: none */
 	bool closed, submitted;
 };
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets,
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, dropped_groups, budgets,
 		permits, policies, dedups, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };

@@ -27,6 +27,8 @@
 	X(REPRIORITISE, "reprioritise", OPERATE)              \
 	X(MOVE, "move", OPERATE)                              \
 	X(DELETE, "delete", OPERATE)                          \
+	X(EDIT, "edit", OPERATE)                              \
+	X(RESCHEDULE, "reschedule", OPERATE)                  \
 	X(QUEUE_PUT, "queue_put", OPERATE)                    \
 	X(QUEUE_PAUSE, "queue_pause", OPERATE)                \
 	X(QUEUE_RESUME, "queue_resume", OPERATE)              \
@@ -93,6 +95,7 @@ struct op_enqueue {
 	struct str tags;        /* JSON array of strings, checked; or empty */
 	struct str trace;       /* JSON object; or empty */
 	struct str target;      /* JSON object, checked by http_target_read; or empty. Its origin is the group when group is empty */
+	struct str metadata;    /* JSON object, checked; verbatim. Empty: none */
 	struct str payload;     /* JSON, checked; verbatim. Empty reads as null */
 	const struct retry_policy *retry; /* NULL: the queue's */
 	uint32_t max_attempts;  /* 0: the policy's */
@@ -102,6 +105,7 @@ struct op_enqueue {
 	int64_t timeout_ms, ttl_ms; /* 0: the queue's */
 	bool lifo;
 	const struct op_dedup *dedup; /* NULL: none */
+	enum compat compat;     /* the queue must keep these rules, and is made so; NONE: any */
 	uint64_t payload_body;  /* the engine's: where a large payload was staged */
 };
 
@@ -118,6 +122,8 @@ struct op_claim {
 	int64_t lease_ms;       /* 0: the queue's */
 	struct str worker;
 	struct str token;       /* the client's lease token, or empty: ours */
+	enum compat compat;     /* of all these queues */
+	bool rides;             /* done only if the operation before it was */
 };
 struct grant {
 	uint64_t uid;
@@ -127,7 +133,9 @@ struct grant {
 	int32_t priority;
 	int64_t lease_ms, timeout_ms;
 	uint64_t edited_body;
+	int64_t started_us;
 	struct queue_name queue;
+	bool with_history;      /* its errors and progress are to be told too */
 };
 struct claim_result {
 	struct grant *grants;
@@ -152,6 +160,14 @@ struct back_off {
 	struct str scope;
 	int64_t delay_ms;
 };
+
+/* COMPLETE, FAIL: what becomes of the queue's jobs that ended like this one. */
+struct keep {
+	bool none;                /* this one is deleted at once; nothing else matters */
+	uint64_t count;           /* the newest so many stay; 0: any number */
+	int64_t age_ms;           /* and none that is older; 0: any age */
+	uint32_t limit;           /* of those that are too old at most so many go; 0: as many as may at once */
+};
 struct op_lease {
 	uint64_t uid;             /* 0: by (queue, id) */
 	struct queue_name queue;
@@ -160,6 +176,7 @@ struct op_lease {
 	uint64_t fence;           /* 0: not checked beside the token */
 	int64_t lease_ms;         /* HEARTBEAT: 0 repeats the present one */
 	int64_t delay_ms;         /* SNOOZE, FAIL with VERDICT_DELAY */
+	int64_t run_at_us;        /* SNOOZE: or until then, wall time; 0: not set */
 	enum verdict verdict;
 	struct str body;          /* COMPLETE: result JSON; PROGRESS: JSON; LOG: the line */
 	struct str error;         /* FAIL: JSON {type, message, stack, …} */
@@ -168,21 +185,32 @@ struct op_lease {
 	bool busy;                /* FAIL of a delivery: the other side asked to wait; the queue's retry_after says who does */
 	int64_t busy_ms;          /* so long; 0: it did not say, as long as the policy lets the job wait */
 	const struct back_off *back_off; /* NULL: none */
+	bool trims;               /* LOG: keeps only the newest keep_lines; an empty line is not added then */
+	uint32_t keep_lines;
+	const struct keep *keep;  /* COMPLETE, FAIL; NULL: as the queue is set */
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
-/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
+/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, EDIT, RESCHEDULE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
+enum keep_attempts { KEEP_ATTEMPTS_AS_QUEUE, KEEP_ATTEMPTS_NO, KEEP_ATTEMPTS_YES };
 struct op_job {
 	uint64_t uid;
 	struct queue_name queue;  /* with id; for MOVE see to */
 	struct str id;
 	struct queue_name to;     /* MOVE */
 	int32_t priority;         /* REPRIORITISE */
-	bool has_payload;         /* RETRY with an edited payload, kept beside the original */
+	bool only_in_state;       /* refused unless it is in only_state */
+	enum job_state only_state;
+	bool force;               /* DELETE: an active one too */
+	bool lifo;                /* RETRY, REPRIORITISE: first in line */
+	enum keep_attempts keep_attempts; /* RETRY: attempts_made goes on; as the queue: not, but in compat mode */
+	bool reset_started;       /* RETRY: attempts_started begins anew */
+	bool has_payload;         /* EDIT, RETRY with an edited payload, kept beside the original */
 	struct str payload;
 	uint64_t payload_body;    /* the engine's */
 	int64_t wait_ms;          /* WAIT */
-	int64_t delay_ms;         /* RETRY, MOVE: run after */
+	int64_t delay_ms;         /* RETRY, MOVE, RESCHEDULE: run after */
+	int64_t run_at_us;        /* RESCHEDULE: or then, wall time; 0: not set */
 	struct str reason;        /* CANCEL, free text, recorded */
 };
 
@@ -310,6 +338,7 @@ struct op_result {
 		uint64_t fence;
 		uint64_t units;     /* LIMIT_RELEASE: given back */
 		uint64_t retry_ms;  /* LIMIT_ACQUIRE that is not granted: 1 + the wait; 0: unknown */
+		uint64_t number;  /* ENQUEUE: the decimal id that it was given; 0: none */
 	};
 	enum job_state state;     /* after */
 	union {
@@ -415,7 +444,7 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom")
+	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom") X(DRAINED, "drained")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

@@ -272,18 +272,21 @@ enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_r
 /* ---- an enqueue meets a key ---- */
 
 /* A row of its own for every enqueue that was not one. */
-static enum err dedup_tell(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue, uint64_t owner)
+static enum err dedup_tell(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue, uint32_t slot)
 {
+	struct str owner_id = dedup_owner_id(&engine->index, slot);
 	struct buf text;
-	buf_init(&text, 4096);
+	buf_init(&text, 8192);
 	buf_add_byte(&text, '{');
+	if (queue_at(&engine->index, queue)->settings->compat && owner_id.len)
+		json_put_field_str(&text, "id", owner_id);
 	json_put_field_str(&text, "key", enqueue->dedup->key);
 	if (enqueue->id.len)
 		json_put_field_str(&text, "ignored", enqueue->id);
 	buf_add_byte(&text, '}');
 	struct str details = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
 	buf_fini(&text);
-	return details.ptr ? batch_event(engine->open, EVENT_DEDUPLICATED, queue, owner, details) : E_NOMEM;
+	return details.ptr ? batch_event(engine->open, EVENT_DEDUPLICATED, queue, dedup_at(&engine->index, slot)->owner, details) : E_NOMEM;
 }
 
 /* The owner's turn comes later, or sooner, than it was. */
@@ -298,7 +301,7 @@ static enum err dedup_reschedule(struct engine *engine, const struct op_enqueue 
 	job->due_us = latest_us && due_us > latest_us ? latest_us : due_us;
 	job->flags &= (uint16_t)~ROW_DUE_WALL;
 	err = job_place(index, owner);
-	return err ? err : batch_event(engine->open, EVENT_RESCHEDULED, job->queue, job->uid, (struct str){ 0 });
+	return err ? err : job_event(engine, job, EVENT_RESCHEDULED, (struct str){ 0 });
 }
 
 static enum err dedup_ignore(struct engine *engine, struct op *op, uint32_t queue, uint32_t slot)
@@ -322,7 +325,7 @@ static enum err dedup_ignore(struct engine *engine, struct op *op, uint32_t queu
 	op->result.id = dedup_owner_id(index, slot);
 	op->result.duplicate = op->result.deduplicated = true;
 	op->result.state = owner == SLOT_NONE ? JOB_STATE_COUNT : job_state_of(job_at(index, owner));
-	return err ? err : dedup_tell(engine, enqueue, queue, dedup->owner);
+	return err ? err : dedup_tell(engine, enqueue, queue, slot);
 }
 
 /* The key lets go of the job, then the job goes: its end finds nothing to pass on. */
@@ -382,7 +385,7 @@ static enum err dedup_open(struct engine *engine, uint32_t queue, struct str key
 	return E_OK;
 }
 
-enum err dedup_take(struct engine *engine, struct op *op, uint32_t queue, const struct dedup_meeting *meeting)
+enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting)
 {
 	struct index *index = &engine->index;
 	const struct op_enqueue *enqueue = &op->enqueue;
@@ -395,20 +398,20 @@ enum err dedup_take(struct engine *engine, struct op *op, uint32_t queue, const 
 	dedup->gone = false;
 	if (meeting->kind == DEDUP_SUCCEEDS) {
 		dedup->next = enqueue->uid;
-		err = dedup_rename(index, &dedup->next_id, enqueue->id);
+		err = dedup_rename(index, &dedup->next_id, id);
 	} else {
 		dedup->owner = enqueue->uid;
 		dedup->next = 0;
 		dedup->since_us = meeting->since_us;
 		if (meeting->kind == DEDUP_FREE || want->extend || !dedup->until_us)
 			dedup->until_us = want->ttl_ms && !want->keep_last ? index->now_us + want->ttl_ms * 1000 : 0;
-		err = dedup_rename(index, &dedup->owner_id, enqueue->id);
+		err = dedup_rename(index, &dedup->owner_id, id);
 	}
 	enum err placed = dedup_place(engine, slot);
 	err = err ? err : placed;
 	if (err || meeting->kind == DEDUP_FREE)
 		return err;
-	return dedup_tell(engine, enqueue, queue, dedup->owner);
+	return dedup_tell(engine, enqueue, queue, slot);
 }
 
 /* ---- the owner ends ---- */

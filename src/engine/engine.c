@@ -316,6 +316,7 @@ static void engine_undo_open(struct engine *engine, enum err err, struct request
 	if (engine->resumed_seq >= engine->next_seq)
 		engine->resumed_seq = 0;
 	plan_forget(engine);
+	keep_forget(engine);
 	if (err == E_STORE_FULL || err == E_NOMEM) {
 		engine->full = err;
 		engine->full_until_us = engine->index.now_us + 1000000;
@@ -432,6 +433,7 @@ static void engine_submit(struct engine *engine)
 	struct batch *batch = engine->open;
 	struct batch *fresh = batch_new();
 	park_hear_ends(engine);
+	keep_send(engine);
 	enum err err = fresh ? batch_close(batch, &engine->index, engine->next_seq) : E_NOMEM;
 	if (err) { /* memory ran out: the batch is undone and refused, and the next one starts small */
 		struct request_list again = { 0 };
@@ -478,6 +480,8 @@ static void engine_release_reads(struct engine *engine)
 static void engine_close(struct engine *engine)
 {
 	struct batch *open = engine->open;
+	if (!engine->flying && keep_is_due(engine) && batch_is_empty(open))
+		keep_send(engine); /* what could not go with the ends that asked for it */
 	if (batch_is_empty(open)) {
 		engine_release_reads(engine);
 		return;

@@ -21,11 +21,17 @@ struct request_state { /* in the request's arena */
 	bool replayed_once;     /* applied anew after a refused commit */
 	bool staged;            /* its large bodies are in the store, not yet referenced */
 	uint32_t stage_op, stage_index; /* how far */
+	uint32_t deferrals;     /* how often it was put off for what keep.c has to do */
 };
 
 struct request_list {
 	struct request *first, *last;
 	uint64_t count, bytes;
+};
+
+struct loaded {
+	uint32_t slot;
+	const struct job_row *row; /* in the scratch arena */
 };
 
 struct engine {
@@ -41,7 +47,7 @@ struct engine {
 	struct heap parked_by_deadline;
 	struct map parked_by_number, parked_by_uid;
 	uint32_t parked_waits, first_parked, last_parked;
-	uint32_t *loaded;           /* final and far jobs in memory for this step only */
+	struct loaded *loaded;      /* final and far jobs in memory for this step only */
 	uint32_t loaded_count, loaded_capacity;
 	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
 	uint32_t lost_count, lost_capacity;
@@ -80,6 +86,8 @@ void plan_forget(struct engine *engine); /* loaded jobs that nobody changed leav
 /* Who has this id now: a job whose change-set is in flight, or `loaded`, which plan found in the store. */
 uint64_t plan_uid_of(const struct engine *engine, struct queue_name queue, struct str id, uint64_t loaded);
 uint32_t plan_job(struct engine *engine, uint64_t uid); /* slot of a job that exists, or SLOT_NONE */
+/* The row of a final job as it is, or is about to be, on disk: what struct job has not. NULL: it ended in the open batch. */
+const struct job_row *plan_final_row(const struct engine *engine, const struct job *job);
 
 /* ---- apply.c ---- */
 enum applied { APPLIED, APPLIED_PARKED, APPLIED_DEFERRED };
@@ -100,7 +108,9 @@ struct ending {
 	uint64_t result_bytes;
 	struct str error;         /* JSON */
 	struct str details;       /* of the event; empty: none */
+	const struct keep *keep;  /* NULL: as the queue is set */
 };
+MUST_USE enum err job_event(struct engine *engine, const struct job *job, enum event_type type, struct str details); /* says its id where that is at hand */
 struct str life_details_of(struct engine *engine, const char *name, struct str json); /* {"name":json} for an event; ptr NULL: no memory */
 MUST_USE enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state, const struct ending *ending);
 MUST_USE enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_type event, struct str details);
@@ -112,6 +122,7 @@ struct failure {
 	bool costs_nothing;
 	struct str error, exchange;
 	uint32_t dice;
+	const struct keep *keep;
 };
 MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure);
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot);   /* its lease ran out */
@@ -128,7 +139,8 @@ struct dedup_meeting { /* an enqueue under a key */
 	int64_t since_us; /* engine time since when the key waits to be worked off */
 };
 MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out); /* IGNORED: op->result is whole */
-MUST_USE enum err dedup_take(struct engine *engine, struct op *op, uint32_t queue, const struct dedup_meeting *meeting); /* the job is there now */
+MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue,
+			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
@@ -139,6 +151,31 @@ MUST_USE enum err group_write(struct engine *engine, const struct group *group);
 MUST_USE enum err back_off_after(struct engine *engine, struct request *request, struct op *op, uint32_t job);
 MUST_USE enum err group_end_penalty(struct engine *engine, uint32_t slot); /* it is over: its row goes if nothing else needs it */
 MUST_USE enum err permit_end(struct engine *engine, uint32_t slot);
+uint64_t queue_job_count(const struct queue *queue);
+
+/* ---- compat.c: queues that keep another queue's rules ---- */
+bool job_is_compat(const struct index *index, const struct job *job);
+/* Finds or makes the queue, and looks whether it keeps the rules that the asker keeps. */
+MUST_USE enum err compat_begin(struct engine *engine, struct request *request, struct op *op, struct queue_name name, enum compat wanted,
+			       uint32_t *out_slot);
+MUST_USE enum err compat_may_change(struct request *request, struct op *op, const struct queue *queue, enum compat before);
+MUST_USE enum err compat_check_lease(struct engine *engine, struct request *request, struct op *op, const struct job *job);
+bool compat_head(const struct queue *queue, int32_t priority, bool head);     /* may it go first in line? */
+struct str compat_from(const struct job *job);                                /* details of an event: the state that it leaves */
+MUST_USE enum err compat_enqueued(struct engine *engine, struct str name, const struct job *job); /* the event */
+MUST_USE enum err compat_result_details(struct engine *engine, const struct job *job, struct str result, struct str *out);
+MUST_USE enum err compat_drained(struct engine *engine, uint32_t queue); /* tells so, if it is */
+/* Ids that the queue counts: an own one must not look like them; a job that brings none gets the next. */
+MUST_USE enum err id_check(struct engine *engine, struct request *request, struct op *op, uint32_t queue);
+MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, struct str *out_id);
+
+
+/* ---- keep.c ---- */
+void keep_send(struct engine *engine); /* into the open batch, which is about to be submitted */
+bool keep_is_due(const struct engine *engine);
+void keep_forget(struct engine *engine); /* of ends that were undone */
+uint64_t keep_told(const struct engine *engine, uint32_t queue, enum job_state state); /* final jobs, less those that are about to go */
+bool range_is_under_way(const struct engine *engine, uint32_t queue_number, enum job_state state);
 
 /* ---- serve.c ---- */
 struct grant_terms {

@@ -41,6 +41,7 @@ HASH_OF(index_hash_aside, map_mix(((struct aside *)pool_at(&index->asides, item)
 HASH_OF(index_hash_limit, limit_at(index, item)->hash)
 HASH_OF(index_hash_limit_number, map_mix(limit_at(index, item)->number))
 HASH_OF(index_hash_permit, permit_at(index, item)->token + permit_at(index, item)->limit)
+HASH_OF(index_hash_label, map_mix(((struct label *)pool_at(&index->labels, item))->uid))
 HASH_OF(index_hash_key, ((struct key *)pool_at(&index->keys, item))->hash)
 #undef HASH_OF
 
@@ -76,6 +77,8 @@ void index_init(struct index *index)
 	map_init(&index->dedups_by_owner, index_hash_dedup_owner, index);
 	map_init(&index->dedups_by_next, index_hash_dedup_next, index);
 	heap_init(&index->dedups_by_until, index_place_dedup, index);
+	pool_init(&index->labels, sizeof(struct label));
+	map_init(&index->labels_by_uid, index_hash_label, index);
 	map_init(&index->asides_by_uid, index_hash_aside, index);
 	map_init(&index->jobs_by_uid, index_hash_job, index);
 	map_init(&index->groups_by_key, index_hash_group, index);
@@ -116,11 +119,11 @@ void index_fini(struct index *index)
 			operation_remove(index, slot);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
 				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
-				 &index->lanes,      &index->limits,     &index->permits };
+				 &index->labels,     &index->lanes,      &index->limits, &index->permits };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
-		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid,
+		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid, &index->labels_by_uid,
 		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
 		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)

@@ -29,7 +29,8 @@
 #define JOB_DELETED 0x200u /* gone, kept until the commit that says so */
 #define JOB_LISTED  0x400u /* in its queue's list of waiting jobs */
 #define JOB_ASIDE   0x800u /* it has an aside */
-#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_FAR)
+#define JOB_LABELLED 0x1000u /* its id is at hand */
+#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_REDONE | ROW_FAR)
 
 struct job {
 	uint64_t uid;
@@ -103,6 +104,13 @@ struct dedup {
 	int64_t until_us, since_us;
 	uint64_t version;         /* seq of the change-set that changed it last */
 };
+
+/* The id of a job whose queue's events say it (label.c). It never changes, comes with the job and goes with it: no journal. */
+struct label {
+	uint64_t uid;
+	uint64_t id;           /* the number, or, with the highest bit, a slot of names, held */
+};
+#define LABEL_ROOM 24
 
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
 struct group {
@@ -185,8 +193,9 @@ struct queue_flow { /* what happened lately; memory only */
 	struct histogram *wait, *run; /* NULL until something was measured */
 };
 
-/* Lines of queues, first come first served: something may start (flagged); jobs of an http queue wait for a free slot. */
-enum line { LINE_FLAGGED, LINE_DELIVERY, LINE_COUNT };
+/* Lines of queues, first come first served: something may start (flagged); jobs of an http queue wait for a free slot; ended jobs are to
+ * go as those who ended them said (keep.c). */
+enum line { LINE_FLAGGED, LINE_DELIVERY, LINE_KEEP, LINE_COUNT };
 
 struct parked_link { /* a waiting claim in one queue's line */
 	struct parked_link *before, *after;
@@ -246,6 +255,8 @@ struct queue {
 	int64_t retain_us;        /* when retention looks again */
 	uint32_t untrimmed;       /* events since its log was trimmed; UINT32_MAX: nobody knows */
 	int64_t metric_minute;    /* of which ends were counted last; 0: none since the start */
+	struct keep keep_completed, keep_failed; /* what is to be done while it stands in LINE_KEEP */
+	uint32_t keep_due;        /* a bit each state of these that waits */
 	struct queue_flow flow;
 };
 
@@ -270,8 +281,8 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, lanes, limits, permits;
-	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, labels, lanes, limits, permits;
+	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid;
 	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct map limits_by_name, limits_by_number, permits_by_token;
 	struct policy *policies;  /* number - 1 */
@@ -340,6 +351,12 @@ struct str dedup_owner_id(const struct index *index, uint32_t slot);
 MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
 void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void dedup_drop_queue(struct index *index, uint32_t queue);
+
+/* ---- labels (label.c) ---- */
+MUST_USE enum err label_set(struct index *index, uint32_t job, struct str id); /* once; empty: none */
+struct str label_of(const struct index *index, const struct job *job, char room[LABEL_ROOM]); /* its id: the uid's text when it has none */
+MUST_USE enum err label_copy(const struct index *index, const struct job *job, struct arena *arena, struct str *out); /* empty when it has none */
+void label_drop(struct index *index, const struct job *job); /* it leaves memory */
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

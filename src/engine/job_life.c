@@ -66,6 +66,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
+	bool was_active = job->state == JOB_ACTIVE;
 	enum err err = job_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -82,6 +83,8 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	job->flags &= (uint16_t)~ROW_CANCEL;
 	dirty->outcome = ending->outcome;
 	dirty->finished_us = index->now_us; /* as starts are: the wall clock may jump, and retention goes by the order of ends */
+	if (!engine->open->earliest_finish_us)
+		engine->open->earliest_finish_us = index->now_us;
 	dirty->result = NULL;
 	if (ending->result.len || ending->result_body || ending->error.len || job->table == TABLE_DONE) { /* there: an earlier run's goes */
 		dirty->result = ARENA_NEW(&engine->open->cs.arena, struct job_result);
@@ -93,11 +96,14 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 		job->bytes = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes);
 		engine->open->bytes += ending->result.len + ending->error.len;
 	}
-	if (life_retention(queue_at(index, job->queue), state)->none)
+	if (life_retention(queue_at(index, job->queue), state)->none || (ending->keep && ending->keep->none))
 		job->flags |= JOB_DELETED;
+	dirty->keep = ending->keep && !ending->keep->none ? ending->keep : NULL;
+	engine->open->keeps |= dirty->keep != NULL;
 	err = job_place(index, slot);
-	err = err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
-	return err ? err : dedup_ended(engine, job->uid, false);
+	err = err ? err : job_event(engine, job, life_final_event(state), ending->details);
+	err = err ? err : dedup_ended(engine, job->uid, false);
+	return err || !was_active ? err : compat_drained(engine, job->queue);
 }
 
 static int64_t life_rank(struct queue *queue, bool head)
@@ -116,7 +122,7 @@ enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_t
 	job_move(index, job, JOB_WAITING);
 	job->rank = life_rank(queue_at(index, job->queue), head);
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
+	return err ? err : job_event(engine, job, event, details);
 }
 
 enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool wall, enum event_type event, struct str details)
@@ -131,7 +137,7 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 	job->due_us = due_us;
 	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, event, job->queue, job->uid, details);
+	return err ? err : job_event(engine, job, event, details);
 }
 
 enum err life_unpark(struct engine *engine, uint32_t slot)
@@ -154,7 +160,7 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 	else if (delay_us <= 0)
 		job->rank = life_rank(queue, job->flags & ROW_LIFO);
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, EVENT_ENQUEUED, job->queue, job->uid, (struct str){ 0 });
+	return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
 }
 
 enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us)
@@ -186,6 +192,8 @@ static struct str life_details(struct engine *engine, const struct job *job, str
 	buf_init(&buf, LIMIT_ERROR_BYTES + 256);
 	buf_add_byte(&buf, '{');
 	json_put_field_u64(&buf, "attempts_made", job->attempts_made);
+	if (job->flags & JOB_LABELLED)
+		json_put_field_u64(&buf, "max_attempts", job->max_attempts);
 	if (due_us)
 		json_put_field_instant(&buf, "due_at", due_us);
 	if (error.len)
@@ -199,7 +207,8 @@ static struct str life_details(struct engine *engine, const struct job *job, str
 static enum err life_fail_finally(struct engine *engine, uint32_t slot, enum job_state state, enum job_outcome outcome, const struct failure *failure)
 {
 	const struct job *job = job_at(&engine->index, slot);
-	struct ending ending = { .outcome = outcome, .error = failure->error, .details = life_details(engine, job, failure->error, 0) };
+	struct ending ending = { .outcome = outcome, .error = failure->error, .details = life_details(engine, job, failure->error, 0),
+		                 .keep = failure->keep };
 	enum err err = life_attempt(engine, slot, failure->error, failure->exchange, state, 0);
 	return err ? err : life_finish(engine, slot, state, &ending);
 }
@@ -217,7 +226,8 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	err = job_place(index, slot);
 	if (err)
 		return err;
-	bool spent = retry_is_spent(job_max_attempts(index, job), job->attempts_made);
+	bool judged = failure->verdict != VERDICT_POLICY && job_is_compat(index, job); /* by the caller, who counts for himself */
+	bool spent = !judged && retry_is_spent(job_max_attempts(index, job), job->attempts_made);
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, failure);
 	if (failure->verdict == VERDICT_FINAL)
@@ -277,15 +287,19 @@ enum err life_expire(struct engine *engine, uint32_t slot)
 	return life_finish(engine, slot, JOB_EXPIRED, &ending);
 }
 
+/* An active one loses its lease: whoever holds it hears so at his next word. */
 enum err life_delete(struct engine *engine, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
-	CHECK(job->state != JOB_ACTIVE);
+	struct str from = compat_from(job);
 	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : life_abort_delivery(engine, job);
 	if (err)
 		return err;
+	if (job->state == JOB_ACTIVE)
+		job_move(index, job, JOB_CANCELLED);
 	job->flags |= JOB_DELETED;
-	err = batch_event(engine->open, EVENT_DELETED, job->queue, job->uid, (struct str){ 0 });
+	err = job_event(engine, job, EVENT_DELETED, from);
 	return err ? err : dedup_ended(engine, job->uid, true);
 }

@@ -62,13 +62,18 @@ enum err job_restore(struct index *index, const struct job_row *row, uint32_t *o
 	job->attempts_made = row->attempts_made;
 	job->stalls = (uint16_t)(row->stalls > UINT16_MAX ? UINT16_MAX : row->stalls);
 	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
-	*out_slot = slot;
-	return E_OK;
+	err = label_set(index, slot, row->label);
+	if (err)
+		job_destroy(index, slot);
+	else
+		*out_slot = slot;
+	return err;
 }
 
 void job_destroy(struct index *index, uint32_t slot)
 {
 	aside_drop(index, job_at(index, slot));
+	label_drop(index, job_at(index, slot));
 	map_remove(&index->jobs_by_uid, map_mix(job_at(index, slot)->uid), slot);
 	pool_give(&index->jobs, slot);
 }

@@ -55,17 +55,27 @@ static bool enqueue_is_duplicate(struct engine *engine, struct op *op, uint32_t 
 	return true;
 }
 
-static const struct job_definition *enqueue_definition(struct engine *engine, const struct op_enqueue *enqueue, const struct queue *queue, uint32_t policy)
+/* In the queue that was asked: the job may be in another by now. */
+static enum err enqueue_tell_duplicate(struct engine *engine, uint64_t uid, uint32_t queue)
+{
+	const struct job *job = job_at(&engine->index, job_find(&engine->index, uid));
+	if (job->queue == queue)
+		return job_event(engine, job, EVENT_DUPLICATE, (struct str){ 0 });
+	return batch_event(engine->open, EVENT_DUPLICATE, queue, uid, (struct str){ 0 });
+}
+
+static const struct job_definition *enqueue_definition(struct engine *engine, const struct op_enqueue *enqueue, struct str id,
+						       const struct queue *queue, uint32_t policy)
 {
 	struct arena *arena = &engine->open->cs.arena;
 	struct job_definition *definition = ARENA_NEW(arena, struct job_definition);
 	if (!definition)
 		return NULL;
 	*definition = (struct job_definition){
-		.uid = enqueue->uid, .queue = queue->number, .id = enqueue->id, .name = enqueue->name,
+		.uid = enqueue->uid, .queue = queue->number, .id = id, .name = enqueue->name,
 		.group = enqueue_group(engine, enqueue, queue, arena), .tags = enqueue->tags, .trace = enqueue->trace, .target = enqueue->target,
 		.created_us = uid_time_us(enqueue->uid), .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
-		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .payload_body = enqueue->payload_body,
+		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .metadata = enqueue->metadata, .payload_body = enqueue->payload_body,
 		.payload_bytes = enqueue->payload.len,
 	};
 	if (!enqueue->payload_body)
@@ -114,7 +124,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	job->priority = enqueue->priority;
 	job->max_attempts = enqueue->max_attempts;
 	job->timeout_ms = enqueue->timeout_ms;
-	job->bytes = (uint32_t)(enqueue->payload.len + enqueue->target.len + enqueue->tags.len);
+	job->bytes = (uint32_t)(enqueue->payload.len + enqueue->target.len + enqueue->tags.len + enqueue->metadata.len);
 	job->since_us = index->now_us;
 	if (ttl_ms)
 		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
@@ -126,7 +136,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		job->flags |= wall ? ROW_DUE_WALL : 0;
 	} else {
 		job->state = JOB_WAITING;
-		job->rank = enqueue->lifo ? --queue->rank_head : ++queue->rank_tail;
+		job->rank = compat_head(queue, enqueue->priority, enqueue->lifo) ? --queue->rank_head : ++queue->rank_tail;
 	}
 	job->flags |= enqueue->lifo ? ROW_LIFO : 0;
 	return job_place(index, slot);
@@ -139,35 +149,40 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
 	uint32_t queue, slot, policy = 0;
 	(void)park;
+	struct str id = { 0 };
 	enum err err = enqueue_check(engine, request, op);
-	err = err ? err : queue_begin(engine->open, index, enqueue->queue, &queue);
+	err = err ? err : compat_begin(engine, request, op, enqueue->queue, enqueue->compat, &queue);
+	err = err ? err : id_check(engine, request, op, queue);
 	if (err)
 		return err;
 	if (enqueue_is_duplicate(engine, op, queue))
-		return batch_event(engine->open, EVENT_DUPLICATE, queue, op->result.uid, (struct str){ 0 });
+		return enqueue_tell_duplicate(engine, op->result.uid, queue);
 	err = enqueue_check_target(request, op, queue_at(index, queue));
 	if (!err && enqueue->dedup)
 		err = dedup_meet(engine, op, queue, &meeting);
 	if (err || meeting.kind == DEDUP_IGNORED)
 		return err;
-	if (enqueue->retry)
+	err = id_give(engine, op, queue, &id);
+	if (!err && enqueue->retry)
 		err = batch_policy(engine->open, index, enqueue->retry, &policy);
-	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
+	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, id, queue_at(index, queue), policy);
 	if (!definition)
 		return err ? err : E_NOMEM;
 	if (enqueue->uid > engine->last_uid)
 		engine->last_uid = enqueue->uid;
 	err = job_begin(engine->open, index, enqueue->uid, definition, &slot);
+	if (!err && queue_at(index, queue)->settings->compat)
+		err = label_set(index, slot, id);
 	err = err ? err : enqueue_place(engine, enqueue, queue, definition, &meeting, slot);
-	if (!err && enqueue->id.len)
-		err = batch_key(engine->open, index, queue, enqueue->id, enqueue->uid);
+	if (!err && id.len)
+		err = batch_key(engine->open, index, queue, id, enqueue->uid);
 	if (!err && meeting.kind != DEDUP_SUCCEEDS) /* told when it is its turn */
-		err = batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+		err = compat_enqueued(engine, enqueue->name, job_at(index, slot));
 	if (!err && enqueue->dedup)
-		err = dedup_take(engine, op, queue, &meeting);
+		err = dedup_take(engine, op, id, queue, &meeting);
 	if (err)
 		return err;
-	engine->open->bytes += definition->payload.len;
+	engine->open->bytes += definition->payload.len + definition->metadata.len;
 	op->result.uid = enqueue->uid;
 	op->result.state = job_state_of(job_at(index, slot));
 	return E_OK;

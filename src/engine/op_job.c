@@ -1,4 +1,4 @@
-/* src/engine/op_job.c: what a person does to a job by hand: cancel, retry, promote, reprioritise, move, delete. Bulk slices use the same. */
+/* src/engine/op_job.c: what a person does to a job by hand: cancel, retry, promote, reprioritise, reschedule, move, edit, delete. Bulk slices use the same. */
 #include "engine/engine_priv.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -40,11 +40,11 @@ static enum err job_cancel(struct engine *engine, struct request *request, struc
 		return err;
 	job->flags |= ROW_CANCEL;
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, EVENT_CANCEL_REQUESTED, job->queue, job->uid, ending.details);
+	return err ? err : job_event(engine, job, EVENT_CANCEL_REQUESTED, ending.details);
 }
 
 /* The edited payload stands beside the original: a body of its own that the row points to. */
-static enum err job_edit(struct engine *engine, struct op *op, struct job *job)
+static enum err job_use_payload(struct engine *engine, struct op *op, struct job *job)
 {
 	struct changeset *cs = &engine->open->cs;
 	if (job->edited_body) {
@@ -78,30 +78,46 @@ static enum err job_drop_result(struct engine *engine, const struct job *job)
 	return E_OK;
 }
 
+static int64_t job_rank(struct index *index, const struct job *job, bool head)
+{
+	struct queue *queue = queue_at(index, job->queue);
+	return compat_head(queue, job->priority, head) ? --queue->rank_head : ++queue->rank_tail;
+}
+
+static bool retry_keeps_attempts(const struct index *index, const struct op *op, const struct job *job)
+{
+	if (op->job.keep_attempts == KEEP_ATTEMPTS_AS_QUEUE)
+		return job_is_compat(index, job);
+	return op->job.keep_attempts == KEEP_ATTEMPTS_YES;
+}
+
 static enum err job_retry(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
+	struct str from = compat_from(job);
 	if (!job_state_is_final(job_state_of(job)))
 		return job_refuse_state(request, op, job, "only a job that has ended can be retried; promote a delayed one instead.");
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : job_drop_result(engine, job);
 	if (!err && op->job.has_payload)
-		err = job_edit(engine, op, job);
+		err = job_use_payload(engine, op, job);
 	if (err)
 		return err;
-	struct queue *queue = queue_at(index, job->queue);
 	job_move(index, job, op->job.delay_ms ? JOB_DELAYED : JOB_WAITING);
-	job->attempts_made = 0;
+	if (!retry_keeps_attempts(index, op, job))
+		job->attempts_made = 0;
+	if (op->job.reset_started)
+		job->attempts_started = 0;
 	job->stalls = 0;
 	job->expire_us = 0;
-	job->flags &= (uint16_t)~(ROW_CANCEL | ROW_DUE_WALL);
+	job->flags = (uint16_t)((job->flags & ~(ROW_CANCEL | ROW_DUE_WALL)) | ROW_REDONE);
 	if (op->job.delay_ms)
 		job->due_us = index->now_us + op->job.delay_ms * 1000;
 	else
-		job->rank = ++queue->rank_tail;
+		job->rank = job_rank(index, job, op->job.lifo);
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, EVENT_RETRIED, job->queue, job->uid, (struct str){ 0 });
+	return err ? err : job_event(engine, job, EVENT_RETRIED, from);
 }
 
 static enum err job_promote(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
@@ -123,9 +139,67 @@ static enum err job_reprioritise(struct engine *engine, struct request *request,
 		return err;
 	job->priority = op->job.priority;
 	if (job->state == JOB_WAITING)
-		job->rank = ++queue_at(index, job->queue)->rank_tail;
+		job->rank = job_rank(index, job, op->job.lifo);
 	err = job_place(index, slot);
-	return err ? err : batch_event(engine->open, EVENT_REPRIORITISED, job->queue, job->uid, (struct str){ 0 });
+	return err ? err : job_event(engine, job, EVENT_REPRIORITISED, (struct str){ 0 });
+}
+
+static struct str job_due_details(struct engine *engine, int64_t at_us) /* wall time */
+{
+	struct buf buf;
+	buf_init(&buf, 128);
+	buf_add_byte(&buf, '{');
+	json_put_field_instant(&buf, "due_at", at_us);
+	buf_add_byte(&buf, '}');
+	struct str copy = buf_ok(&buf) ? arena_str(&engine->open->cs.arena, buf_str(&buf)) : (struct str){ 0 };
+	buf_fini(&buf);
+	return copy;
+}
+
+static enum err job_reschedule(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	int64_t wall_us = op->job.run_at_us;
+	if (job->state != JOB_DELAYED)
+		return job_refuse_state(request, op, job, "only a delayed job has a time to be changed.");
+	struct str details = job_due_details(engine, wall_us ? wall_us : index->wall_us + op->job.delay_ms * 1000);
+	enum err err = details.ptr ? job_touch(engine->open, index, slot) : E_NOMEM;
+	if (err)
+		return err;
+	job->flags = (uint16_t)(wall_us ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
+	job->due_us = wall_us ? wall_us : index->now_us + op->job.delay_ms * 1000;
+	err = job_place(index, slot);
+	return err ? err : job_event(engine, job, EVENT_RESCHEDULED, details);
+}
+
+/* What the row of a final job says that struct job does not: it is written again as it was. */
+static enum err job_keep_row(struct engine *engine, const struct job *job)
+{
+	struct dirty *dirty = job_dirty(engine->open, job);
+	const struct job_row *row = dirty->finished_us || !job_state_is_final(job_state_of(job)) ? NULL : plan_final_row(engine, job);
+	if (!row)
+		return E_OK;
+	dirty->outcome = row->outcome;
+	dirty->started_us = row->started_us;
+	dirty->finished_us = row->finished_us;
+	dirty->worker = row->worker.len ? arena_str(&engine->open->cs.arena, row->worker) : row->worker;
+	return row->worker.len && !dirty->worker.ptr ? E_NOMEM : E_OK;
+}
+
+static enum err job_edit(struct engine *engine, struct op *op, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : job_keep_row(engine, job);
+	err = err ? err : job_use_payload(engine, op, job);
+	return err ? err : job_place(index, slot);
+}
+
+static enum err job_refuse_move(struct request *request, struct op *op)
+{
+	return refuse(request, op, E_COMPAT, "queue", "Jobs are not moved into or out of queues that keep other rules; enqueue it anew.");
 }
 
 /* Not before so long has passed. Time-to-live goes on counting from the time at which it may start. */
@@ -151,6 +225,8 @@ static enum err job_move_queue(struct engine *engine, struct request *request, s
 	if (job->state != JOB_WAITING && job->state != JOB_DELAYED)
 		return job_refuse_state(request, op, job, "only a waiting or delayed job can be moved; retry or cancel it first.");
 	enum err err = queue_begin(engine->open, index, op->job.to, &queue);
+	if (!err && (job_is_compat(index, job) || queue_at(index, queue)->settings->compat))
+		return job_refuse_move(request, op);
 	err = err ? err : group_open(index, queue, group_at(index, job->group)->key, &group);
 	err = err ? err : job_touch(engine->open, index, slot);
 	if (err)
@@ -171,7 +247,7 @@ static enum err job_move_queue(struct engine *engine, struct request *request, s
 static enum err job_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	const struct job *job = job_at(&engine->index, slot);
-	if (job->state == JOB_ACTIVE)
+	if (job->state == JOB_ACTIVE && !op->job.force)
 		return job_refuse_state(request, op, job, "cancel it first, or wait for its end, then delete it.");
 	return life_delete(engine, slot);
 }
@@ -187,12 +263,16 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 		return E_JOB_NOT_FOUND;
 	op->result.uid = uid;
 	op->result.state = job_state_of(job_at(&engine->index, slot));
+	if (op->job.only_in_state && op->job.only_state != op->result.state)
+		return job_refuse_state(request, op, job_at(&engine->index, slot), "this was asked only of one in another state.");
 	enum err err;
 	switch (op->kind) {
 	case OP_CANCEL: err = job_cancel(engine, request, op, slot); break;
 	case OP_RETRY: err = job_retry(engine, request, op, slot); break;
 	case OP_PROMOTE: err = job_promote(engine, request, op, slot); break;
 	case OP_REPRIORITISE: err = job_reprioritise(engine, request, op, slot); break;
+	case OP_RESCHEDULE: err = job_reschedule(engine, request, op, slot); break;
+	case OP_EDIT: err = job_edit(engine, op, slot); break;
 	case OP_MOVE: err = job_move_queue(engine, request, op, slot); break;
 	default: err = job_delete(engine, request, op, slot); break;
 	}

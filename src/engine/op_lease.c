@@ -10,7 +10,7 @@ enum err op_claim_apply(struct engine *engine, struct request *request, struct o
 		return refuse(request, op, E_INVALID, "wait_ms", "A claim can only wait when it is the only operation of its request.");
 	for (uint32_t i = 0; i < claim->queue_count; i++) {
 		uint32_t slot;
-		enum err err = queue_begin(engine->open, &engine->index, claim->queues[i].queue, &slot);
+		enum err err = compat_begin(engine, request, op, claim->queues[i].queue, claim->compat, &slot);
 		if (err)
 			return err;
 	}
@@ -32,6 +32,11 @@ static enum err lease_find(struct engine *engine, struct request *request, struc
 		return E_JOB_NOT_FOUND;
 	const struct job *job = job_at(&engine->index, slot);
 	op->result.state = job_state_of(job);
+	*out_slot = slot;
+	if (job_is_compat(&engine->index, job))
+		return compat_check_lease(engine, request, op, job);
+	if (!want->token.len)
+		return refuse(request, op, E_INVALID, "token", "The lease token of the claim is needed.");
 	if (job->state != JOB_ACTIVE)
 		return refuse(request, op, E_STALE, "",
 			      "The job is %s, so this lease no longer holds; nothing was changed.",
@@ -39,7 +44,6 @@ static enum err lease_find(struct engine *engine, struct request *request, struc
 	const struct lease *lease = lease_at(&engine->index, job->lease);
 	if (lease->token != lease_token_hash(want->token) || (want->fence && want->fence != job->fence))
 		return refuse(request, op, E_STALE, "token", "Another worker holds the job now, under a newer lease; nothing was changed.");
-	*out_slot = slot;
 	return E_OK;
 }
 
@@ -61,10 +65,11 @@ static enum err lease_complete(struct engine *engine, struct op *op, uint32_t sl
 	struct ending ending = {
 		.outcome = lease->verdict == VERDICT_FILTERED ? OUTCOME_FILTERED : OUTCOME_SUCCESS,
 		.result = lease->result_body ? (struct str){ 0 } : lease->body,
-		.result_body = lease->result_body, .result_bytes = lease->body.len,
+		.result_body = lease->result_body, .result_bytes = lease->body.len, .keep = lease->keep,
 	};
-	enum err err = E_OK;
-	if (lease->exchange.len)
+	const struct job *job = job_at(&engine->index, slot);
+	enum err err = compat_result_details(engine, job, lease->body, &ending.details);
+	if (!err && lease->exchange.len)
 		err = life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_COMPLETED, 0);
 	return err ? err : life_finish(engine, slot, JOB_COMPLETED, &ending);
 }
@@ -74,7 +79,7 @@ static enum err lease_fail(struct engine *engine, struct request *request, struc
 	const struct op_lease *lease = &op->lease;
 	struct failure failure = {
 		.verdict = lease->verdict, .delay_us = lease->delay_ms * 1000, .costs_nothing = lease->costs_nothing, .error = lease->error,
-		.exchange = lease->exchange, .dice = (uint32_t)map_mix(request->dice ^ lease->uid),
+		.exchange = lease->exchange, .dice = (uint32_t)map_mix(request->dice ^ lease->uid), .keep = lease->keep,
 	};
 	return life_fail(engine, slot, &failure);
 }
@@ -87,13 +92,14 @@ static enum err lease_progress(struct engine *engine, struct op *op, const struc
 	*row = (struct progress_row){ .uid = job->uid, .at_us = engine->index.wall_us, .json = op->lease.body };
 	engine->open->bytes += op->lease.body.len;
 	struct str details = life_details_of(engine, "progress", op->lease.body);
-	return details.ptr ? batch_event(engine->open, EVENT_PROGRESS, job->queue, job->uid, details) : E_NOMEM;
+	return details.ptr ? job_event(engine, job, EVENT_PROGRESS, details) : E_NOMEM;
 }
 
-static enum err lease_log(struct engine *engine, struct request *request, struct op *op, const struct job *job)
+/* Who holds a lease may write so many; who needs none keeps the newest of them. */
+static enum err lease_log_line(struct engine *engine, struct request *request, struct op *op, const struct job *job)
 {
-	struct lease *lease = lease_at(&engine->index, job->lease);
-	if (lease->log_lines >= LIMIT_LOG_LINES)
+	struct lease *lease = job->lease == SLOT_NONE ? NULL : lease_at(&engine->index, job->lease);
+	if (lease && lease->log_lines >= LIMIT_LOG_LINES && !op->lease.trims)
 		return refuse(request, op, E_TOO_LARGE, "line", "This attempt has written %d lines, as many as are kept of one; write the rest elsewhere.",
 		              LIMIT_LOG_LINES);
 	struct log_row *row = change_add(&engine->open->cs, logs);
@@ -101,8 +107,21 @@ static enum err lease_log(struct engine *engine, struct request *request, struct
 		return E_NOMEM;
 	*row = (struct log_row){ .uid = job->uid, .attempt = job->attempts_started, .at_us = engine->index.wall_us, .line = op->lease.body };
 	engine->open->bytes += op->lease.body.len;
-	lease->log_lines++;
+	if (lease)
+		lease->log_lines++;
 	return E_OK;
+}
+
+static enum err lease_log(struct engine *engine, struct request *request, struct op *op, const struct job *job)
+{
+	const struct op_lease *asked = &op->lease;
+	bool bounded = job->lease == SLOT_NONE, trims = asked->trims || bounded;
+	enum err err = asked->body.len || !asked->trims ? lease_log_line(engine, request, op, job) : E_OK;
+	struct log_trim *trim = err || !trims ? NULL : change_add(&engine->open->cs, log_trims);
+	if (trim)
+		*trim = (struct log_trim){ .uid = job->uid, .keep = asked->trims ? asked->keep_lines : LIMIT_LOG_LINES,
+			                   .after = engine->open->cs.logs.count };
+	return err ? err : trim || !trims ? E_OK : E_NOMEM;
 }
 
 /* Handing back: no attempt is spent. A cancelled job has no reason to come back. */
@@ -113,6 +132,8 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 		struct ending ending = { .outcome = OUTCOME_BY_HAND };
 		return life_finish(engine, slot, JOB_CANCELLED, &ending);
 	}
+	if (op->kind == OP_SNOOZE && op->lease.run_at_us)
+		return life_delay(engine, slot, op->lease.run_at_us, true, EVENT_SNOOZED, (struct str){ 0 });
 	if (op->kind == OP_SNOOZE)
 		return life_delay(engine, slot, engine->index.now_us + op->lease.delay_ms * 1000, false, EVENT_SNOOZED, (struct str){ 0 });
 	return life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });

@@ -22,19 +22,33 @@ static enum err queue_put(struct engine *engine, struct request *request, struct
 {
 	struct problem problem = { 0 };
 	struct str settings = op->queue.settings.len ? op->queue.settings : STR("{}");
+	const struct queue *queue = queue_at(&engine->index, slot);
+	enum compat before = queue->settings->compat;
 	enum err err = queue_set_settings(&engine->index, slot, settings, op->queue.replace, &problem);
 	if (err == E_NOMEM)
 		return err;
 	queue_at(&engine->index, slot)->untrimmed = UINT32_MAX; /* fewer events may be wanted now */
-	return err ? refuse(request, op, err, problem.field, "%s", problem.detail) : E_OK;
+	return err ? refuse(request, op, err, problem.field, "%s", problem.detail) : compat_may_change(request, op, queue, before);
+}
+
+/* Settings are kept as texts in one order: the same words say the same. */
+static bool queue_says_the_same(const struct kept_settings *a, const struct kept_settings *b)
+{
+	return str_eq((struct str){ a->text->bytes, a->text->len }, (struct str){ b->text->bytes, b->text->len });
+}
+
+uint64_t queue_job_count(const struct queue *queue)
+{
+	uint64_t jobs = queue_far_jobs(queue);
+	for (int state = 0; state < JOB_STATE_COUNT; state++)
+		jobs += queue->live[state] + queue->counts.final[state];
+	return jobs;
 }
 
 static enum err queue_remove(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	uint64_t jobs = queue_far_jobs(queue);
-	for (int state = 0; state < JOB_STATE_COUNT; state++)
-		jobs += queue->live[state] + queue->counts.final[state];
+	uint64_t jobs = queue_job_count(queue);
 	if (jobs)
 		return refuse(request, op, E_CONFLICT, "", "The queue still has %llu jobs: delete them first ('ruche jobs delete --all --queue …').",
 		              (unsigned long long)jobs);
@@ -48,7 +62,7 @@ static enum err queue_remove(struct engine *engine, struct request *request, str
 	return batch_event(engine->open, EVENT_QUEUE_CHANGED, slot, 0, STR("{\"deleted\":true}"));
 }
 
-static enum err queue_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+static enum err queue_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot, bool is_new)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
 	enum event_type event = EVENT_QUEUE_CHANGED;
@@ -58,7 +72,10 @@ static enum err queue_change(struct engine *engine, struct request *request, str
 	if (op->kind == OP_QUEUE_DELETE)
 		return queue_remove(engine, request, op, slot);
 	if (op->kind == OP_QUEUE_PUT) {
+		const struct kept_settings *before = queue->kept; /* held by the journal */
 		err = queue_put(engine, request, op, slot);
+		if (err || (!is_new && queue_says_the_same(before, queue->kept)))
+			return err;
 	} else {
 		queue->paused = op->kind == OP_QUEUE_PAUSE;
 		event = queue->paused ? EVENT_QUEUE_PAUSED : EVENT_QUEUE_RESUMED;
@@ -172,16 +189,16 @@ static enum err group_change(struct engine *engine, struct request *request, str
 enum err op_queue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	uint32_t slot = queue_find(&engine->index, op->queue.queue);
-	bool makes = op->kind == OP_QUEUE_PUT || op->kind == OP_GROUP_PUT;
+	bool makes = op->kind == OP_QUEUE_PUT || op->kind == OP_GROUP_PUT, is_new = slot == SLOT_NONE;
 	(void)park;
-	if (slot == SLOT_NONE && !makes)
+	if (is_new && !makes)
 		return E_QUEUE_NOT_FOUND;
 	enum err err = queue_begin(engine->open, &engine->index, op->queue.queue, &slot);
 	if (err)
 		return err;
 	if (op->kind >= OP_GROUP_PUT)
 		return group_change(engine, request, op, slot);
-	err = queue_change(engine, request, op, slot);
+	err = queue_change(engine, request, op, slot, is_new);
 	if (!err && op->kind == OP_QUEUE_PUT) {
 		bool unused;
 		err = op_queues_apply(engine, request, op, &unused);

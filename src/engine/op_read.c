@@ -317,7 +317,7 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 	if (!out->queue.namespace_name.ptr || !out->queue.name.ptr || !out->settings.ptr)
 		return E_NOMEM;
 	for (int state = 0; state < JOB_STATE_COUNT; state++) {
-		out->states[state] = queue->live[state] + queue->counts.final[state];
+		out->states[state] = queue->live[state] + keep_told(engine, slot, (enum job_state)state);
 		out->ended[state] = queue->counts.ended[state];
 	}
 	out->states[JOB_DELAYED] += queue_far_jobs(queue);

@@ -82,7 +82,8 @@ static void plan_idempotency(struct engine *engine, struct plan *plan, struct re
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT: case OP_RESCHEDULE:
+	case OP_WAIT: case OP_EXPLAIN:
 		return true;
 	default:
 		return false;
@@ -132,7 +133,7 @@ static enum err plan_note(struct engine *engine)
 	if (engine->loaded_count < engine->loaded_capacity)
 		return E_OK;
 	uint32_t capacity = engine->loaded_capacity ? engine->loaded_capacity * 2 : 256;
-	uint32_t *loaded = mem_realloc(engine->loaded, capacity * sizeof(*loaded));
+	struct loaded *loaded = mem_realloc(engine->loaded, capacity * sizeof(*loaded));
 	if (!loaded)
 		return E_NOMEM;
 	engine->loaded = loaded;
@@ -142,7 +143,7 @@ static enum err plan_note(struct engine *engine)
 
 /* A job that is only in the store, in memory for this step: a final one stands in no place, and the queue's sums count it already; a far
  * one stands among the delayed. */
-static enum err plan_admit(struct engine *engine, const struct job_row *row)
+static enum err plan_admit(struct engine *engine, const struct job_row *row, const struct job_definition *definition)
 {
 	struct index *index = &engine->index;
 	uint32_t slot;
@@ -153,11 +154,15 @@ static enum err plan_admit(struct engine *engine, const struct job_row *row)
 	err = err ? err : job_restore(index, row, &slot);
 	if (err)
 		return err;
-	if (!job_state_is_final(row->state) && job_return(index, slot)) {
+	if (job_state_is_final(row->state) && job_is_compat(index, job_at(index, slot)))
+		err = label_set(index, slot, definition->id); /* its row has none */
+	else if (!job_state_is_final(row->state))
+		err = job_return(index, slot);
+	if (err) {
 		job_destroy(index, slot);
-		return E_NOMEM;
+		return err;
 	}
-	engine->loaded[engine->loaded_count++] = slot;
+	engine->loaded[engine->loaded_count++] = (struct loaded){ slot, row };
 	return E_OK;
 }
 
@@ -197,7 +202,7 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 		plan.load.uids = plan.uids;
 		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
 		for (uint32_t i = 0; i < plan.load.uid_count && !err; i++)
-			err = plan_admit(engine, &plan.load.rows[i]);
+			err = plan_admit(engine, &plan.load.rows[i], &plan.load.definitions[i]);
 	}
 	return err;
 }
@@ -208,13 +213,13 @@ void plan_forget(struct engine *engine)
 	if (!engine->loaded_count)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {
-		const struct job *job = job_at(index, engine->loaded[i]);
+		const struct job *job = job_at(index, engine->loaded[i].slot);
 		if (job->dirty != DIRTY_NONE || job->version > index->committed_seq || job->flags & JOB_DELETED)
 			continue; /* a batch holds it now, and lets go of it when it settles */
 		if (job_state_is_final(job_state_of(job)))
-			job_destroy(index, engine->loaded[i]);
+			job_destroy(index, engine->loaded[i].slot);
 		else if (job_is_far(index, job))
-			job_leave(index, engine->loaded[i]);
+			job_leave(index, engine->loaded[i].slot);
 	}
 	engine->loaded_count = 0;
 	index_free_idle(index, index->committed_seq);
@@ -224,6 +229,19 @@ uint32_t plan_job(struct engine *engine, uint64_t uid)
 {
 	uint32_t slot = uid ? job_find(&engine->index, uid) : SLOT_NONE;
 	return slot == SLOT_NONE || job_at(&engine->index, slot)->flags & JOB_DELETED ? SLOT_NONE : slot;
+}
+
+const struct job_row *plan_final_row(const struct engine *engine, const struct job *job)
+{
+	const struct job_row *row = NULL;
+	for (const struct batch *batch = engine->first_flying; batch; batch = batch->next)
+		for (uint32_t i = 0; i < batch->cs.jobs.count; i++)
+			if (batch->cs.jobs.items[i].row.uid == job->uid)
+				row = &batch->cs.jobs.items[i].row;
+	for (uint32_t i = 0; i < engine->loaded_count && !row; i++)
+		if (job_at(&engine->index, engine->loaded[i].slot) == job)
+			row = engine->loaded[i].row;
+	return row;
 }
 
 uint64_t plan_uid_of(const struct engine *engine, struct queue_name name, struct str id, uint64_t loaded)

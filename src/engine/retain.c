@@ -22,14 +22,6 @@ bool range_covers(const struct engine *engine, const struct job_row *row)
 	return false;
 }
 
-static bool retain_in_flight(const struct engine *engine) /* counts move when a range settles: one round at a time */
-{
-	for (const struct batch *batch = engine->first_flying; batch; batch = batch->next)
-		if (batch->cs.ranges.count)
-			return true;
-	return engine->open->cs.ranges.count > 0;
-}
-
 /* How many of the oldest must go by count or bytes, at most a slice. */
 static uint32_t retain_surplus(const struct retention *keep, uint64_t count, uint64_t bytes)
 {
@@ -94,11 +86,11 @@ static uint32_t retain_queue(struct engine *engine, uint32_t slot)
 	struct queue *queue = queue_at(&engine->index, slot);
 	const struct queue_settings *settings = queue->settings;
 	uint32_t slices = 0;
-	for (int state = 0; state < JOB_STATE_COUNT; state++)
-		if (job_state_is_final((enum job_state)state))
-			slices += retain_state(engine, slot, (enum job_state)state,
-					       state == JOB_COMPLETED ? &settings->keep_completed
-								      : &settings->keep_failed);
+	for (enum job_state state = 0; state < JOB_STATE_COUNT; state++) {
+		const struct retention *keep = state == JOB_COMPLETED ? &settings->keep_completed : &settings->keep_failed;
+		if (job_state_is_final(state)) /* counts move when a range settles: one at a time */
+			slices += range_is_under_way(engine, queue->number, state) || retain_state(engine, slot, state, keep);
+	}
 	if (!slices && engine->index.now_us >= queue->retain_us)
 		queue->retain_us = engine->index.now_us + retain_pause_us(settings);
 	return slices;
@@ -109,7 +101,7 @@ static bool retain_round(struct engine *engine)
 {
 	struct index *index = &engine->index;
 	uint32_t slices = 0;
-	if (retain_in_flight(engine) || engine->flying >= engine->store->in_flight_max)
+	if (engine->flying >= engine->store->in_flight_max)
 		return true; /* a range leaves in the step that made it: the ids that it frees are not given in its own change-set */
 	for (uint32_t n = 0; n < index->queues.used && slices < SLICES_A_ROUND; n++) {
 		uint32_t slot = engine->retain_queue++ % index->queues.used;

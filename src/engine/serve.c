@@ -61,12 +61,13 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	job->fence++;
 	job->attempts_started++;
 	job->expire_us = 0; /* time-to-live ends with the first start */
+	job->flags &= (uint16_t)~ROW_REDONE;
 	group_at(index, group)->turn = ++queue->turn;
 	err = queue_start(index, queue_slot);
 	err = err ? err : group_start(index, group);
 	err = err ? err : lane_start(index, group_at(index, group)->lane);
 	err = err ? err : job_place(index, slot);
-	err = err ? err : batch_event(engine->open, EVENT_ACTIVE, queue_slot, job->uid, (struct str){ 0 });
+	err = err ? err : job_event(engine, job, EVENT_ACTIVE, (struct str){ 0 });
 	if (!err)
 		flow_wait(&queue->flow, index->now_us, waited_us);
 	return err;
@@ -106,6 +107,7 @@ static void serve_grant(struct engine *engine, const struct job *job, struct gra
 		.max_attempts = job_max_attempts(&engine->index, job), .stalls = job->stalls, .priority = job->priority,
 		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
 		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
+		.started_us = lease_at(&engine->index, job->lease)->started_us, .with_history = queue->settings->compat != COMPAT_NONE,
 	};
 }
 

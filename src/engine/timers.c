@@ -8,7 +8,8 @@ typedef enum err timer_change(struct engine *engine, uint32_t slot);
 static enum err timer_due(struct engine *engine, uint32_t slot)
 {
 	const struct job *job = job_at(&engine->index, slot);
-	return life_wait(engine, slot, job->flags & ROW_LIFO && !job->attempts_started, EVENT_WAITING, (struct str){ 0 });
+	bool head = job->flags & ROW_LIFO && !job->attempts_started && !job_is_compat(&engine->index, job);
+	return life_wait(engine, slot, head, EVENT_WAITING, compat_from(job));
 }
 
 static enum err timer_lease(struct engine *engine, uint32_t slot)

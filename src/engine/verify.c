@@ -86,6 +86,7 @@ static void verify_job(const struct index *index, uint32_t slot)
 	                          : job->state != JOB_DELAYED ? NULL
 	                          : job->flags & ROW_DUE_WALL ? &queue->delayed_wall : &queue->delayed;
 	CHECK(!(job->flags & JOB_LIFTED));
+	CHECK(!(job->flags & JOB_LABELLED) || queue->settings->compat);
 	CHECK(group->queue == job->queue);
 	CHECK(!heap || job->heap_position < heap->count);
 	CHECK(heap ? heap->entries[job->heap_position].item == slot : job->heap_position == HEAP_NOWHERE);
@@ -259,13 +260,14 @@ void engine_verify(const struct engine *engine)
 	const struct index *index = &engine->index;
 	struct recount *queues = mem_zalloc_array(index->queues.used + 1, sizeof(*queues));
 	struct recount *groups = mem_zalloc_array(index->groups.used + 1, sizeof(*groups));
-	uint64_t live = 0, deliveries = 0;
+	uint64_t live = 0, deliveries = 0, labelled = 0;
 	CHECK(queues);
 	CHECK(groups);
 	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
+		const struct job *job = job_at(index, slot);
+		labelled += job_find(index, job->uid) == slot && job->flags & JOB_LABELLED;
 		if (!verify_is_live(index, slot))
 			continue;
-		const struct job *job = job_at(index, slot);
 		verify_job(index, slot);
 		live++;
 		queues[job->queue].live[job->state]++;
@@ -275,6 +277,8 @@ void engine_verify(const struct engine *engine)
 		deliveries += job->state == JOB_ACTIVE && lease_at(index, job->lease)->delivery;
 	}
 	CHECK(live == index->live_jobs);
+	CHECK(labelled == index->labels.live);
+	CHECK(labelled == index->labels_by_uid.count);
 	CHECK(deliveries == index->deliveries);
 	for (uint32_t slot = 0; slot < index->queues.used; slot++)
 		if (queue_find_number(index, queue_at(index, slot)->number) == slot)

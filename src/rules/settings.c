@@ -1,14 +1,18 @@
 #include "rules/settings.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "rules/members.h"
 
 #define SETTINGS_CONCURRENCY_MAX 1000000
 #define SETTINGS_METADATA_BYTES  16384
 #define SETTINGS_KEPT_JOBS       1000000
 #define SETTINGS_KEPT_BYTES      (UINT64_C(1) << 30)
 #define SETTINGS_METRIC_MINUTES  1440
+#define SETTINGS_LEAN_EVENTS     10000
 #define SETTINGS_DAY_MS          INT64_C(86400000)
 
+static const char *const id_names[ID_KIND_COUNT] = { [IDS_UID] = "uid", [IDS_DECIMAL] = "decimal" };
+static const char *const compat_names[COMPAT_COUNT] = { [COMPAT_BULLMQ] = "bullmq" };
 static const char *const target_names[TARGET_KIND_COUNT] = { [TARGET_PULL] = "pull", [TARGET_HTTP] = "http" };
 
 void queue_settings_default(struct queue_settings *out)
@@ -105,19 +109,26 @@ static bool settings_read_retry(struct json *json, void *out, void *context)
 	return retry_policy_read(json, out);
 }
 
+/* Member by member over the present ones; null: none any more. */
 static bool settings_read_metadata(struct json *json, void *out, void *context)
 {
 	(void)context;
-	struct str text;
-	bool is_object = json_peek(json) == JSON_OBJECT;
+	struct str *metadata = out, text;
+	enum json_type type = json_peek(json);
 	if (!json_read_raw(json, &text))
 		return false;
-	if (!is_object)
+	if (type == JSON_NULL) {
+		*metadata = (struct str){ 0 };
+		return true;
+	}
+	if (type != JSON_OBJECT)
 		return json_refuse(json, E_INVALID, "Expected an object.");
-	if (text.len > SETTINGS_METADATA_BYTES)
+	struct str merged = members_merge(json->arena, *metadata, text);
+	if (!merged.ptr)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	if (merged.len > SETTINGS_METADATA_BYTES)
 		return json_refuse(json, E_INVALID, "The metadata is larger than %d bytes.", SETTINGS_METADATA_BYTES);
-	bool is_empty = str_trim((struct str){ text.ptr + 1, text.len - 2 }).len == 0;
-	*(struct str *)out = is_empty ? (struct str){ 0 } : text;
+	*metadata = merged.len ? merged : (struct str){ 0 };
 	return true;
 }
 
@@ -137,7 +148,57 @@ static bool settings_read_retry_after(struct json *json, void *out, void *contex
 	return word.len > 0 || json_refuse(json, E_INVALID, "Expected \"job\", \"group\", \"queue\" or the name of a limit.");
 }
 
-#define SETTINGS_FIELD_GROUP_CONCURRENCY 9 /* its place in queue_fields */
+static bool settings_read_ids(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str word;
+	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+		return false;
+	for (unsigned kind = 0; kind < ID_KIND_COUNT; kind++) {
+		if (str_eq(word, str_of(id_names[kind]))) {
+			*(enum id_kind *)out = (enum id_kind)kind;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "Expected \"uid\" (global) or \"decimal\" (counted by the queue).");
+}
+
+const char *compat_name(enum compat compat)
+{
+	CHECK(compat < COMPAT_COUNT);
+	return compat_names[compat];
+}
+
+bool compat_read(struct json *json, enum compat *out)
+{
+	struct str word;
+	*out = COMPAT_NONE;
+	if (json_peek(json) == JSON_NULL)
+		return json_read_null(json);
+	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+		return false;
+	for (unsigned kind = 1; kind < COMPAT_COUNT; kind++) {
+		if (str_eq(word, str_of(compat_names[kind]))) {
+			*out = (enum compat)kind;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "Expected \"bullmq\" or null.");
+}
+
+static bool settings_read_compat(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return compat_read(json, out);
+}
+
+enum { /* places in queue_fields */
+	SETTINGS_FIELD_GROUP_CONCURRENCY = 9,
+	SETTINGS_FIELD_KEEP_COMPLETED = 11,
+	SETTINGS_FIELD_KEEP_FAILED = 12,
+	SETTINGS_FIELD_EVENTS_MAX = 13,
+	SETTINGS_FIELD_IDS = 15,
+};
 #define QUEUE_CUSTOM(name, reader, text) { #name, JSON_F_CUSTOM, offsetof(struct queue_settings, name), .read = reader, .doc = text }
 #define QUEUE_I64(name, min, max, text)  { #name, JSON_F_I64, offsetof(struct queue_settings, name), min, max, .doc = text }
 #define QUEUE_U32(name, min, max, text)  { #name, JSON_F_U32, offsetof(struct queue_settings, name), min, max, .doc = text }
@@ -155,15 +216,34 @@ static const struct json_field queue_fields[] = {
 	[SETTINGS_FIELD_GROUP_CONCURRENCY] =
 	QUEUE_U32(group_concurrency, 0, SETTINGS_CONCURRENCY_MAX, "Active jobs of each group; 0: no limit. A new http queue has 32."),
 	QUEUE_CUSTOM(group_rate, settings_read_rate, "Starts of each group; null: no limit."),
+	[SETTINGS_FIELD_KEEP_COMPLETED] =
 	QUEUE_CUSTOM(keep_completed, settings_read_retention, "How many completed jobs are kept, and how long."),
+	[SETTINGS_FIELD_KEEP_FAILED] =
 	QUEUE_CUSTOM(keep_failed, settings_read_retention, "How many failed, cancelled and expired jobs are kept, and how long."),
+	[SETTINGS_FIELD_EVENTS_MAX] =
 	QUEUE_U32(events_max, 0, LIMIT_EVENTS_KEPT, "How many of its events are kept, about; 0: as many as the daemon keeps."),
 	QUEUE_U32(metric_minutes, 0, LIMIT_METRIC_MINUTES, "For how many minutes it is known how many jobs ended; 0: not counted."),
-	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it."),
+	[SETTINGS_FIELD_IDS] =
+	QUEUE_CUSTOM(ids, settings_read_ids, "Ids of jobs that bring none: uid, or decimal (1, 2, 3, …)."),
+	QUEUE_CUSTOM(compat, settings_read_compat, "null, or bullmq: the rules that BullMQ's programs expect. Only an empty queue changes it."),
+	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it. Changed member by member: null removes one."),
 	QUEUE_CUSTOM(limits, settings_read_limits, "Limits of the namespace that each start takes from; they exist. At most 4."),
 	QUEUE_CUSTOM(retry_after, settings_read_retry_after,
 	             "Whom an answer that asks to wait (429, or Retry-After) holds back: job, group, queue, or a limit by its name. For http."),
 };
+
+/* What the other queue's programs expect of a queue that nobody said anything about. */
+static void settings_lean(struct queue_settings *settings, uint64_t present)
+{
+	if (!(present >> SETTINGS_FIELD_IDS & 1))
+		settings->ids = IDS_DECIMAL;
+	if (!(present >> SETTINGS_FIELD_KEEP_COMPLETED & 1))
+		settings->keep_completed = (struct retention){ 0 };
+	if (!(present >> SETTINGS_FIELD_KEEP_FAILED & 1))
+		settings->keep_failed = (struct retention){ 0 };
+	if (!(present >> SETTINGS_FIELD_EVENTS_MAX & 1))
+		settings->events_max = SETTINGS_LEAN_EVENTS;
+}
 
 bool queue_settings_read(struct json *json, struct queue_settings *out)
 {
@@ -174,6 +254,10 @@ bool queue_settings_read(struct json *json, struct queue_settings *out)
 	bool becomes_http = settings.target == TARGET_HTTP && out->target != TARGET_HTTP;
 	if (becomes_http && !(present >> SETTINGS_FIELD_GROUP_CONCURRENCY & 1) && !settings.group_concurrency)
 		settings.group_concurrency = GROUP_CONCURRENCY_HTTP;
+	if (settings.compat && settings.target == TARGET_HTTP)
+		return json_refuse_field(json, E_INVALID, "target", "A queue in compat mode is worked off by its workers: its target is pull.");
+	if (settings.compat && !out->compat)
+		settings_lean(&settings, present);
 	*out = settings;
 	return true;
 }
@@ -200,6 +284,11 @@ void queue_settings_write(const struct queue_settings *settings, struct buf *buf
 	settings_put_retention(buf, "keep_failed", &settings->keep_failed);
 	json_put_field_u64(buf, "events_max", settings->events_max);
 	json_put_field_u64(buf, "metric_minutes", settings->metric_minutes);
+	json_put_field_str(buf, "ids", str_of(id_names[settings->ids]));
+	if (settings->compat)
+		json_put_field_str(buf, "compat", str_of(compat_names[settings->compat]));
+	else
+		json_put_field_null(buf, "compat");
 	json_put_field_raw(buf, "metadata", settings->metadata.len ? settings->metadata : STR("{}"));
 	json_put_key(buf, "limits");
 	limit_names_write(&settings->limits, buf);

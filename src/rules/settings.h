@@ -10,6 +10,13 @@ struct buf;
 
 enum target_kind { TARGET_PULL, TARGET_HTTP, TARGET_KIND_COUNT };
 
+/* How ids of jobs that bring none are made: the uid's text, or numbers counted from 1 for each queue. */
+enum id_kind { IDS_UID, IDS_DECIMAL, ID_KIND_COUNT };
+/* Whose rules a queue keeps: ours, or those of another queue's programs (docs/decisions/2026-11-25-bullmq-and-queue-semantics.md, 2). */
+enum compat { COMPAT_NONE, COMPAT_BULLMQ, COMPAT_COUNT };
+const char *compat_name(enum compat compat); /* NULL: none */
+bool compat_read(struct json *json, enum compat *out); /* "bullmq", or null */
+
 /* Groups of an http queue are third parties: one that hangs must not take every connection. Used when a queue becomes an http queue
  * and says nothing about it. */
 #define GROUP_CONCURRENCY_HTTP 32
@@ -38,7 +45,9 @@ struct queue_settings {
 	struct retention keep_failed;     /* failed, cancelled, expired: 30 days, 1,000,000 jobs, 1 GiB */
 	uint32_t events_max;              /* events of the queue that are kept, about; 0: as many as the daemon keeps of all */
 	uint32_t metric_minutes;          /* of which it is known how many jobs ended: 1,440; 0: not counted by the minute */
-	struct str metadata;              /* free JSON object, verbatim */
+	enum id_kind ids;
+	enum compat compat;
+	struct str metadata;              /* free JSON object */
 	struct limit_names limits;        /* each start takes from them */
 	struct str retry_after;           /* http: whom a 429 or Retry-After holds back: group, queue or a limit; empty: the job only */
 };
@@ -50,7 +59,7 @@ struct group_settings { /* overrides for one group; a field absent in the JSON, 
 };
 
 void queue_settings_default(struct queue_settings *out);
-/* Reads an object over *out's present values (PATCH semantics, in `http`, `retry`, `keep_…` too; for PUT start from the default). Strings
+/* Reads an object over *out's present values (PATCH semantics, in `http`, `retry`, `keep_…`, `metadata` too; for PUT start from the default). Strings
  * are slices of the text or the arena. Refuses with the field's path; *out is then untouched. A rate is {"max":5,"per_ms":1000}, or null
  * for none. */
 bool queue_settings_read(struct json *json, struct queue_settings *out);

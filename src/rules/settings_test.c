@@ -66,15 +66,21 @@ static const char *group_written(const struct group_settings *settings)
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
 	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
 	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'events_max':0,"    \
-	"'metric_minutes':1440,'metadata':{},'limits':[],'retry_after':'job'}"
+	"'metric_minutes':1440,'ids':'uid','compat':null,'metadata':{},'limits':[],'retry_after':'job'}"
 #define FULL_TEXT                                                                                                               \
 	"{'target':'http','http':{'url':'https://a.test:8443/hook','method':'PUT','headers':{'x-key':'k'},"    \
 	"'timeout_ms':5000,'success':['200-299'],'retry':['500-599'],'final':[410]},'retry':{'kind':'list',"     \
 	"'max_attempts':20,'list_ms':[1000,60000],'max_delay_ms':0,'jitter':'full'},'timeout_ms':1,'ttl_ms':2,"      \
 	"'lease_ms':3,'max_stalls':4,'concurrency':5,'rate':{'max':5,'per_ms':1000},'group_concurrency':6,"          \
 	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','events_max':10000," \
-	"'metric_minutes':0,'metadata':{'team': 'é'},"                                                                              \
+	"'metric_minutes':0,'ids':'decimal','compat':null,'metadata':{'team': 'é'},"                                                                              \
 	"'limits':['air table','crm'],'retry_after':'crm'}"
+#define COMPAT_TEXT                                                                                                             \
+	"{'target':'pull','http':{'url':'','method':'POST','headers':{},'timeout_ms':30000,'success':null,"    \
+	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
+	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
+	"'keep_completed':'all','keep_failed':'all','events_max':10000,'metric_minutes':1440,'ids':'decimal','compat':'bullmq','metadata':{}," \
+	"'limits':[],'retry_after':'job'}"
 
 static void test_default(void **state)
 {
@@ -86,7 +92,7 @@ static void test_default(void **state)
 
 static void test_whole_texts_come_back(void **state)
 {
-	static const char *const texts[] = { DEFAULT_TEXT, FULL_TEXT };
+	static const char *const texts[] = { DEFAULT_TEXT, FULL_TEXT, COMPAT_TEXT };
 	(void)state;
 	for (unsigned from = 0; from < ARRAY_COUNT(texts); from++) { /* whatever was set before */
 		for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -94,6 +100,7 @@ static void test_whole_texts_come_back(void **state)
 			struct problem problem = { 0 };
 			queue_settings_default(&settings);
 			assert_true(queue_read(texts[from], &settings, NULL));
+			assert_true(queue_read("{'metadata':null}", &settings, NULL)); /* or it would be merged */
 			if (!queue_read(texts[i], &settings, &problem))
 				fail_msg("%s: %s", problem.field, problem.detail);
 			assert_string_equal(queue_written(&settings), quoted(&arena, texts[i]));
@@ -132,7 +139,12 @@ static void test_changes(void **state)
 		{ "{'metric_minutes':100000,'events_max':0}", "'events_max':0,'metric_minutes':100000" },
 		{ "{'metadata':{ 'a' : [1, 2.50] }}", "'metadata':{ 'a' : [1, 2.50] }" },
 		{ "{'concurrency':1}", "'metadata':{ 'a' : [1, 2.50] }" },
-		{ "{'metadata':{ }}", "'metadata':{}" },
+		{ "{'metadata':{ }}", "'metadata':{ 'a' : [1, 2.50] }" },
+		{ "{'metadata':{'b':{}}}", "'metadata':{'a':[1, 2.50],'b':{}}" },
+		{ "{'metadata':{'a':null}}", "'metadata':{'b':{}}" },
+		{ "{'metadata':null}", "'metadata':{}" },
+		{ "{'ids':'decimal'}", "'ids':'decimal','compat':null" },
+		{ "{'ids':'uid'}", "'ids':'uid','compat':null" },
 		{ "{'http':{'url':'http://a.test/'}}", "'http':{'url':'http://a.test/','method':'POST'" },
 		{ "{'http':{'method':'GET'}}", "'http':{'url':'http://a.test/','method':'GET'" },
 		{ "{'max_stalls':0,'lease_ms':86400000}", "'lease_ms':86400000,'max_stalls':0" },
@@ -171,6 +183,29 @@ static void test_groups_of_an_http_queue(void **state)
 		assert_true(queue_read(rows[i].second, &settings, NULL));
 		if (settings.group_concurrency != rows[i].group_concurrency)
 			fail_msg("%s %s: %u", rows[i].first, rows[i].second, settings.group_concurrency);
+	}
+}
+
+/* Made for another queue's programs it keeps everything and counts its ids, unless somebody said otherwise. */
+static void test_a_queue_in_compat_mode(void **state)
+{
+	static const struct { const char *first, *second, *piece; } rows[] = {
+		{ "{'compat':'bullmq'}", "{}", COMPAT_TEXT },
+		{ "{'compat':'bullmq','ids':'uid'}", "{}", "'metric_minutes':1440,'ids':'uid','compat':'bullmq'" },
+		{ "{'compat':'bullmq','keep_failed':{'count':5}}", "{}", "'keep_completed':'all','keep_failed':{'count':5," },
+		{ "{'compat':'bullmq'}", "{'keep_completed':'none','compat':'bullmq'}", "'keep_completed':'none','keep_failed':'all'" },
+		{ "{'compat':'bullmq'}", "{'compat':null}", "'keep_failed':'all','events_max':10000,'metric_minutes':1440,'ids':'decimal','compat':null" },
+		{ "{'compat':'bullmq','events_max':0}", "{}", "'events_max':0,'metric_minutes':1440,'ids':'decimal'" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct queue_settings settings;
+		queue_settings_default(&settings);
+		assert_true(queue_read(rows[i].first, &settings, NULL));
+		assert_true(queue_read(rows[i].second, &settings, NULL));
+		const char *written = queue_written(&settings);
+		if (!strstr(written, quoted(&arena, rows[i].piece)))
+			fail_msg("%s %s gives %s", rows[i].first, rows[i].second, written);
 	}
 }
 
@@ -225,6 +260,10 @@ static void test_refusals(void **state)
 		{ "{'events_max':-1}", E_INVALID, "events_max" },
 		{ "{'events_max':10000001}", E_INVALID, "events_max" },
 		{ "{'metric_minutes':100001}", E_INVALID, "metric_minutes" },
+		{ "{'ids':'counted'}", E_INVALID, "ids" },
+		{ "{'compat':'sidekiq'}", E_INVALID, "compat" },
+		{ "{'compat':true}", E_INVALID, "compat" },
+		{ "{'compat':'bullmq','target':'http'}", E_INVALID, "target" },
 		{ "{'metadata':[]}", E_INVALID, "metadata" },
 		{ "{'metadata':'x'}", E_INVALID, "metadata" },
 		{ "{'metadata':{'a':}}", E_MALFORMED, NULL },
@@ -351,6 +390,8 @@ static void queue_settings_random(struct dice *dice, struct queue_settings *out)
 	static const struct str metadata[] = { { 0 }, STR("{\"a\":{}}"), STR("{ \"\\u0000\" : [1e400, null] }") };
 	queue_settings_default(out);
 	out->target = (enum target_kind)dice_between(dice, 0, TARGET_KIND_COUNT - 1);
+	out->ids = (enum id_kind)dice_between(dice, 0, ID_KIND_COUNT - 1);
+	out->compat = out->target == TARGET_PULL ? (enum compat)dice_between(dice, 0, COMPAT_COUNT - 1) : COMPAT_NONE;
 	out->http.url = urls[dice_throw(dice) % ARRAY_COUNT(urls)];
 	out->http.method = methods[dice_throw(dice) % ARRAY_COUNT(methods)];
 	out->http.headers = headers[dice_throw(dice) % ARRAY_COUNT(headers)];
@@ -409,6 +450,8 @@ static void assert_same_settings(const struct queue_settings *a, const struct qu
 	assert_same_retention(&a->keep_failed, &b->keep_failed);
 	assert_int_equal(a->events_max, b->events_max);
 	assert_int_equal(a->metric_minutes, b->metric_minutes);
+	assert_int_equal(a->ids, b->ids);
+	assert_int_equal(a->compat, b->compat);
 	assert_true(str_eq(a->metadata, b->metadata));
 }
 
@@ -422,6 +465,7 @@ static void test_round_trips(void **state)
 		struct problem problem = { 0 };
 		queue_settings_random(&dice, &settings);
 		queue_settings_random(&dice, &again);
+		again.metadata = (struct str){ 0 }; /* or it would be merged */
 		const char *text = queue_written(&settings);
 		if (!queue_read(text, &again, &problem))
 			fail_msg("%s: %s: %s", text, problem.field, problem.detail);
@@ -438,6 +482,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_whole_texts_come_back, forget),
 		cmocka_unit_test_teardown(test_changes, forget),
 		cmocka_unit_test_teardown(test_groups_of_an_http_queue, forget),
+		cmocka_unit_test_teardown(test_a_queue_in_compat_mode, forget),
 		cmocka_unit_test_teardown(test_refusals, forget),
 		cmocka_unit_test_teardown(test_a_refusal_changes_nothing, forget),
 		cmocka_unit_test_teardown(test_metadata_limit, forget),

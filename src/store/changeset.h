@@ -25,7 +25,13 @@ struct range_delete { /* final jobs of a queue in one state, finished at or befo
 	enum job_state state;
 	int64_t up_to_us;
 	uint64_t up_to_uid; /* ties */
+	uint64_t expected; /* the engine's: how many it will be, when it knows */
 	uint64_t removed, removed_bytes; /* set by the store before the outcome is told; it lowers the queue's counts itself */
+};
+struct log_trim { /* of a job's log lines only the newest stay */
+	uint64_t uid;
+	uint32_t keep;
+	uint32_t after;     /* so many lines of the change-set are added before */
 };
 struct progress_row {
 	uint64_t uid;
@@ -64,6 +70,7 @@ struct changeset {
 	CHANGE_LIST(uint64_t) unstaged;      /* bodies that a row references from now on */
 	CHANGE_LIST(uint64_t) dropped_bodies;
 	CHANGE_LIST(struct log_row) logs;
+	CHANGE_LIST(struct log_trim) log_trims;
 	CHANGE_LIST(struct progress_row) progress;
 	CHANGE_LIST(struct queue_row) queues;
 	CHANGE_LIST(uint32_t) dropped_queues; /* empty queues only: the engine made sure */

@@ -87,6 +87,8 @@ static void a_new_job_can_be_read_whole(void **state)
 	definition->tags = STR("[\"a\",\"b\"]");
 	definition->trace = STR("{\"traceparent\":\"00\"}");
 	definition->target = STR("{\"url\":\"http://x\"}");
+	definition->metadata = STR("{\"opts\": {\"attempts\":3}}");
+	write->row.label = STR("sheet-17");
 	definition->priority = write->row.priority = -3;
 	definition->policy = write->row.policy = 2;
 	definition->timeout_ms = 500;
@@ -119,7 +121,13 @@ static void a_new_job_can_be_read_whole(void **state)
 	assert_int_equal(row.lease_token, UINT64_MAX);
 	assert_int_equal(row.priority, -3);
 	assert_text(row.group, "acme");
+	assert_text(row.label, "sheet-17");
 	assert_false(suite_load(suite, 1002, &row));
+	uint64_t uid = 1001;
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .uids = &uid, .uid_count = 1, .with_result = true }));
+	assert_text(suite->answer.jobs[0].definition.metadata, ""); /* it comes where the payload comes */
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_DEFINITIONS, .uids = &uid, .uid_count = 1 }));
+	assert_text(suite->answer.jobs[0].definition.metadata, "{\"opts\": {\"attempts\":3}}");
 	assert_null(suite_view(suite, 1002));
 }
 
@@ -841,10 +849,12 @@ static void counts_are_sums_of_deltas(void **state)
 	suite_counts(suite, 1, JOB_EXPIRED, 2, 20);
 	suite->cs.counts.items[0].enqueued = 7;
 	suite->cs.counts.items[0].started = 6;
+	suite->cs.counts.items[0].ids = 9;
 	suite_commit(suite);
 	suite_begin(suite);
 	suite_counts(suite, 1, JOB_COMPLETED, -3, -300);
 	suite->cs.counts.items[0].enqueued = 1;
+	suite->cs.counts.items[0].ids = 2;
 	suite_commit(suite);
 	struct queue_counts counts = read_counts(suite);
 	assert_int_equal(counts.final[JOB_COMPLETED], 2);
@@ -853,6 +863,7 @@ static void counts_are_sums_of_deltas(void **state)
 	assert_int_equal(counts.ended[JOB_COMPLETED], 5);
 	assert_int_equal(counts.enqueued, 8);
 	assert_int_equal(counts.started, 6);
+	assert_int_equal(counts.ids, 11);
 }
 
 static void idempotency_records_are_kept_and_expire(void **state)
@@ -1160,6 +1171,79 @@ static void many_jobs_are_read_in_the_order_asked(void **state)
 	assert_text(suite->answer.jobs[0].definition.payload, "{\"n\":2}");
 	assert_text(suite->answer.jobs[0].result.result, "{\"ok\":true}");
 	assert_int_equal(suite->answer.jobs[0].error_count, QUERY_ERRORS_MAX);
+}
+
+/* A line for each letter of the text; a digit trims to so many. */
+static void add_lines(struct suite *suite, uint64_t uid, const char *text)
+{
+	for (; *text; text++) {
+		if (*text >= '0' && *text <= '9')
+			*change_add(&suite->cs, log_trims) = (struct log_trim){ uid, (uint32_t)(*text - '0'), suite->cs.logs.count };
+		else
+			*change_add(&suite->cs, logs) = (struct log_row){ uid, 1, 5, suite_text(suite, "%c", *text) };
+	}
+}
+
+static void lines_are(struct suite *suite, uint64_t uid, const char *expected)
+{
+	char text[32] = "";
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_LOGS, .uids = &uid, .uid_count = 1, .limit = 20 }));
+	for (uint32_t i = 0; i < suite->answer.log_count; i++)
+		text[i] = suite->answer.logs[i].line.ptr[0];
+	assert_string_equal(text, expected);
+}
+
+static void log_lines_are_trimmed_to_the_newest(void **state)
+{
+	struct suite *suite = *state;
+	static const struct {
+		const char *lines, *left;
+	} rows[] = { { "abc", "abc" }, { "d2", "cd" }, { "9", "cd" }, { "ef3g", "defg" }, { "1", "g" }, { "0h", "h" }, { "ij1k2", "jk" }, { "0", "" } };
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 2, 1), NULL);
+	add_lines(suite, 2, "xyz"); /* nobody else's go */
+	suite_commit(suite);
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		suite_begin(suite);
+		add_lines(suite, 1, rows[i].lines);
+		suite_commit(suite);
+		lines_are(suite, 1, rows[i].left);
+	}
+	lines_are(suite, 2, "xyz");
+}
+
+static void a_grant_is_told_what_happened_before(void **state)
+{
+	struct suite *suite = *state;
+	const uint64_t uids[] = { 2, 1, 9 };
+	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = 3, .with_history = true };
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "q");
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 1, 1), NULL);
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 2, 1), NULL);
+	*change_add(&suite->cs, progress) = (struct progress_row){ 2, 5, STR("50") };
+	for (uint32_t n = 0; n < QUERY_ERRORS_MAX + 3; n++) {
+		struct attempt_row *attempt = change_add(&suite->cs, attempts);
+		*attempt = (struct attempt_row){ .uid = 2, .number = n, .error = suite_text(suite, "{\"n\":%u}", n) };
+		if (n == 50)
+			attempt->error = STR("");
+	}
+	suite_commit(suite);
+	assert_ok(suite_ask(suite, &query));
+	const struct job_view *views = suite->answer.jobs;
+	assert_text(views[0].progress, "50");
+	assert_int_equal(views[0].error_count, QUERY_ERRORS_MAX);
+	assert_text(views[0].errors[0], "{\"n\":2}"); /* the oldest fall off */
+	assert_text(views[0].errors[QUERY_ERRORS_MAX - 1], "{\"n\":102}");
+	assert_int_equal(views[1].error_count, 0);
+	assert_int_equal(views[1].progress.len, 0);
+	assert_int_equal(views[2].row.uid, 0);
+	query.with_history = false;
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.jobs[0].error_count, 0);
+	assert_int_equal(suite->answer.jobs[0].progress.len, 0);
 }
 
 /* ---- events ---- */
@@ -1724,6 +1808,8 @@ int conformance_run(struct factory *factory)
 		TEST(log_lines_come_from_either_end),
 		TEST(ranges_tell_jobs_by_their_place),
 		TEST(many_jobs_are_read_in_the_order_asked),
+		TEST(log_lines_are_trimmed_to_the_newest),
+		TEST(a_grant_is_told_what_happened_before),
 		TEST(events_are_paged_by_change_set_and_trimmed),
 		TEST(events_of_one_queue_are_trimmed),
 		TEST(events_are_trimmed_in_slices),

@@ -60,7 +60,7 @@ struct query {
 	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
 	                                       * namespace, or, when that is empty too, of all); RANGE, READ, METRICS: queue */
 	bool with_payload, with_result;       /* JOB, READ, RANGE: bodies too (DEFINITIONS always brings payloads) */
-	bool with_history;                    /* READ, RANGE: errors of attempts too */
+	bool with_history;                    /* READ, RANGE: errors of attempts too; DEFINITIONS: these and the progress */
 	struct range range;        /* RANGE */
 	struct job_filter filter;  /* JOBS, MATCHES, COUNT */
 	bool oldest_first;         /* JOBS; by default newest first. Final states alone sort by finish, otherwise by creation */

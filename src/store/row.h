@@ -24,6 +24,7 @@ struct job_definition {
 	uint32_t policy;         /* number of an interned retry policy; 0: the queue's */
 	int64_t timeout_ms;      /* 0: the queue's */
 	int64_t ttl_ms;
+	struct str metadata;     /* JSON object of the caller's, verbatim, or empty; read where the payload is */
 	struct str payload;      /* inline, or empty when payload_body is set */
 	uint64_t payload_body;   /* a staged body's number, or 0 */
 	uint64_t payload_bytes;
@@ -33,6 +34,7 @@ struct job_definition {
 #define ROW_CANCEL     2u /* cancel asked while active */
 #define ROW_LIFO       4u
 #define ROW_EDITED     8u /* the payload in force is the edited one (table body, see edited_body) */
+#define ROW_REDONE     16u  /* put back by hand since its last attempt */
 #define ROW_FAR        128u /* DELAYED, and far from its due time when it was written: an engine may let go of it, and finds it by store.h's far */
 
 struct job_row {
@@ -60,6 +62,7 @@ struct job_row {
 	struct str group;
 	uint64_t edited_body;    /* ROW_EDITED: number of the body with the edited payload */
 	uint64_t bytes;          /* what retention counts: payload + result + attempts, roughly */
+	struct str label;        /* live, in queues that keep ids at hand: the caller's id once more; empty: none */
 };
 
 /* How a final job ended. */
@@ -138,6 +141,7 @@ struct queue_counts {
 	uint64_t final_bytes[JOB_STATE_COUNT];
 	uint64_t enqueued, started;            /* ever */
 	uint64_t ended[JOB_STATE_COUNT];       /* ever: times a job became final in that state */
+	uint64_t ids;                          /* ever: decimal ids that were given */
 };
 
 /* Events of one queue in one change-set: lines "<type> <uid text>[ <JSON object>]\n" in order. Public id: "<shard>.<commit_seq>.<n>". */

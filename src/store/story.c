@@ -66,6 +66,10 @@ static void story_enqueue(struct story *story)
 	definition->group = write->row.group = str_of(groups[group]);
 	definition->tags = roll(story, 2) ? STR("[\"red\",\"blue\"]") : STR("");
 	definition->created_us = story->now_us;
+	if (roll(story, 4) == 0)
+		definition->metadata = STR("{\"opts\":{\"a\":1}}");
+	if (table == TABLE_LIVE && roll(story, 4) == 0)
+		write->row.label = STR("17");
 	write->row.bytes = definition->payload_bytes;
 	write->row.rank = (int64_t)roll(story, 100) - 50;
 	if (table == TABLE_DONE) {
@@ -130,6 +134,8 @@ static void story_change(struct story *story, struct story_job *job)
 	}
 	if (roll(story, 5) == 0)
 		*change_add(&suite->cs, logs) = (struct log_row){ job->uid, 1, story->now_us, suite_text(suite, "at %u", roll(story, 1000)) };
+	if (roll(story, 15) == 0)
+		*change_add(&suite->cs, log_trims) = (struct log_trim){ job->uid, roll(story, 4), suite->cs.logs.count };
 	if (roll(story, 5) == 0)
 		*change_add(&suite->cs, progress) = (struct progress_row){ job->uid, story->now_us, suite_text(suite, "%u", roll(story, 100)) };
 }

@@ -221,14 +221,14 @@ void text_of_row(struct buf *out, const struct job_row *row)
 	TEXT_N(uid), TEXT_N(queue), TEXT_N(state), TEXT_N(outcome), TEXT_N(flags), TEXT_N(priority), TEXT_N(policy), TEXT_N(max_attempts);
 	TEXT_N(attempts_started), TEXT_N(attempts_made), TEXT_N(stalls), TEXT_N(rank), TEXT_N(due_us), TEXT_N(expire_us), TEXT_N(timeout_ms);
 	TEXT_N(fence), TEXT_N(version), TEXT_N(since_us), TEXT_N(started_us), TEXT_N(finished_us), TEXT_N(lease_token), TEXT_N(lease_ms);
-	TEXT_N(edited_body), TEXT_N(bytes), TEXT_S(worker), TEXT_S(group);
+	TEXT_N(edited_body), TEXT_N(bytes), TEXT_S(worker), TEXT_S(group), TEXT_S(label);
 }
 
 static void text_of_definition(struct buf *out, const struct job_definition *row)
 {
 	TEXT_N(uid), TEXT_N(queue), TEXT_N(created_us), TEXT_N(priority), TEXT_N(max_attempts), TEXT_N(policy), TEXT_N(timeout_ms), TEXT_N(ttl_ms);
 	TEXT_N(payload_bytes), TEXT_N(payload_body), TEXT_S(id), TEXT_S(name), TEXT_S(group), TEXT_S(tags), TEXT_S(trace), TEXT_S(target);
-	TEXT_S(payload);
+	TEXT_S(metadata), TEXT_S(payload);
 }
 
 static void text_of_result(struct buf *out, const struct job_result *row)
@@ -294,7 +294,7 @@ static enum err text_counts(void *context, const struct queue_counts *row)
 {
 	struct buf *out = context;
 	buf_addf(out, "counts");
-	TEXT_N(queue), TEXT_N(enqueued), TEXT_N(started);
+	TEXT_N(queue), TEXT_N(enqueued), TEXT_N(started), TEXT_N(ids);
 	for (int state = JOB_COMPLETED; state <= JOB_EXPIRED; state++)
 		buf_addf(out, " %lld/%lld/%lld", (long long)row->final[state], (long long)row->final_bytes[state], (long long)row->ended[state]);
 	buf_addf(out, "\n");

@@ -33,6 +33,7 @@ def fill(api):
     failed("failed-2")
     api.enqueue("sheets", {"sheet": 417}, id="sheet-417", group="site-2", name="late", tags=["trial"])
     api.enqueue("sheets", {}, id="delayed-1", delay_ms=3600000)
+    api.enqueue("shelf", {}, id="late-1", delay_ms=3600000)
     api.enqueue("hooks", {})
     api.enqueue("archive", {})
     api.put("/v1/queues/trial", {})

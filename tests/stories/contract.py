@@ -130,6 +130,8 @@ def every_route_keeps_its_word(ruche):
     for path in ("", "/payload", "/result", "/attempts", "/logs"):
         api.get(f"/v1/jobs/{done}{path}")
     api.post(f"/v1/jobs/{uids[3]}/priority", {"priority": 2})
+    api.post(f"/v1/jobs/{uids[3]}/edit", {"payload": [3]})
+    api.post(f"/v1/jobs/{uids[3]}/reschedule", {"delay_ms": 3600000})
     api.post(f"/v1/jobs/{uids[3]}/promote")
     api.post(f"/v1/jobs/{uids[3]}/move", {"queue": "other"})
     api.post(f"/v1/jobs/{uids[3]}/cancel", {"reason": "no more"})

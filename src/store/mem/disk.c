@@ -20,8 +20,9 @@ struct row_shape {
 static const struct row_shape definition_shape = { sizeof(struct job_definition),
 	{ SLICE(struct job_definition, id) SLICE(struct job_definition, name) SLICE(struct job_definition, group)
 	  SLICE(struct job_definition, tags) SLICE(struct job_definition, trace) SLICE(struct job_definition, target)
-	  SLICE(struct job_definition, payload) } };
-static const struct row_shape job_row_shape = { sizeof(struct job_row), { SLICE(struct job_row, worker) SLICE(struct job_row, group) } };
+	  SLICE(struct job_definition, metadata) SLICE(struct job_definition, payload) } };
+static const struct row_shape job_row_shape = { sizeof(struct job_row), { SLICE(struct job_row, worker) SLICE(struct job_row, group)
+	SLICE(struct job_row, label) } };
 static const struct row_shape result_shape = { sizeof(struct job_result), { SLICE(struct job_result, result) SLICE(struct job_result, error) } };
 
 static struct str *row_slice(void *row, const struct row_shape *shape, int i)
@@ -541,6 +542,7 @@ static void counts_add(struct queue_counts *sum, const struct queue_counts *delt
 {
 	sum->enqueued += delta->enqueued;
 	sum->started += delta->started;
+	sum->ids += delta->ids;
 	for (int state = 0; state < JOB_STATE_COUNT; state++) {
 		sum->final[state] += delta->final[state];
 		sum->final_bytes[state] += delta->final_bytes[state];
@@ -559,6 +561,33 @@ static void disk_add_counts(struct mem_disk *disk, struct mem_rows *copies)
 		} else {
 			rows->rows[rows->count++] = copies->rows[i];
 		}
+	}
+	copies->count = 0;
+}
+
+static void disk_trim_log(struct mem_rows *rows, const struct log_trim *trim)
+{
+	uint32_t lines = 0, kept = 0;
+	for (uint32_t i = 0; i < rows->count; i++)
+		lines += ((struct log_row *)rows->rows[i])->uid == trim->uid;
+	for (uint32_t i = 0; i < rows->count; i++)
+		if (((struct log_row *)rows->rows[i])->uid == trim->uid && lines-- > trim->keep)
+			mem_free(rows->rows[i]);
+		else
+			rows->rows[kept++] = rows->rows[i];
+	rows->count = kept;
+}
+
+/* Lines are added and others go in the order in which that was asked for. */
+static void disk_add_logs(struct mem_disk *disk, const struct changeset *cs, struct mem_rows *copies)
+{
+	struct mem_rows *rows = &disk->tables[MEM_LOGS];
+	uint32_t trims = 0;
+	for (uint32_t i = 0; i <= copies->count; i++) {
+		while (trims < cs->log_trims.count && cs->log_trims.items[trims].after == i)
+			disk_trim_log(rows, &cs->log_trims.items[trims++]);
+		if (i < copies->count)
+			rows->rows[rows->count++] = copies->rows[i];
 	}
 	copies->count = 0;
 }
@@ -659,6 +688,7 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		disk_drop_body(disk, cs->dropped_bodies.items[i]);
 	disk_add_counts(disk, &prepared->tables[MEM_COUNTS]);
 	disk_add_metrics(disk, cs, &prepared->tables[MEM_METRICS]);
+	disk_add_logs(disk, cs, &prepared->tables[MEM_LOGS]);
 	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
 		rows_remove_if(&disk->tables[MEM_GROUPS], group_is, &cs->dropped_groups.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_queues.count; i++)

@@ -60,8 +60,7 @@ static int range_cmp(const void *a, const void *b, void *context)
 	return x.uid == y.uid ? 0 : x.uid < y.uid ? -1 : 1;
 }
 
-/* What its attempts failed with, the newest last. */
-static enum err view_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out)
+enum err mem_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out)
 {
 	out->errors = ARENA_ARRAY(arena, struct str, QUERY_ERRORS_MAX);
 	if (!out->errors)
@@ -83,7 +82,7 @@ static enum err range_view(const struct mem_disk *disk, const struct query *quer
                            struct job_view *out)
 {
 	enum err err = mem_view(disk, arena, job, query, out);
-	return err || !query->with_history ? err : view_errors(disk, arena, out);
+	return err || !query->with_history ? err : mem_errors(disk, arena, out);
 }
 
 enum err mem_range(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out)

@@ -23,17 +23,19 @@ static enum err copy_str(struct arena *arena, struct str *slice)
 enum err mem_copy_row(struct arena *arena, const struct job_row *row, struct job_row *out)
 {
 	*out = *row;
-	return copy_str(arena, &out->worker) || copy_str(arena, &out->group) ? E_NOMEM : E_OK;
+	return copy_str(arena, &out->worker) || copy_str(arena, &out->group) || copy_str(arena, &out->label) ? E_NOMEM : E_OK;
 }
 
 enum err mem_copy_definition(struct arena *arena, const struct job_definition *definition, bool with_payload, struct job_definition *out)
 {
 	*out = *definition;
 	if (!with_payload)
-		out->payload = STR("");
+		out->payload = out->metadata = STR("");
 	if (copy_str(arena, &out->id) || copy_str(arena, &out->name) || copy_str(arena, &out->group) || copy_str(arena, &out->tags))
 		return E_NOMEM;
-	return copy_str(arena, &out->trace) || copy_str(arena, &out->target) || copy_str(arena, &out->payload) ? E_NOMEM : E_OK;
+	if (copy_str(arena, &out->trace) || copy_str(arena, &out->target))
+		return E_NOMEM;
+	return copy_str(arena, &out->metadata) || copy_str(arena, &out->payload) ? E_NOMEM : E_OK;
 }
 
 /* A body's chunks, one after the other. A body that is not there reads as empty. */
@@ -288,7 +290,10 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 		whole.row = (struct job_row){ .uid = whole.row.uid, .queue = whole.row.queue, .flags = whole.row.flags,
 			                      .edited_body = whole.row.edited_body };
 		whole.result = (struct job_result){ 0 };
-		whole.progress = STR("");
+		if (!query->with_history)
+			whole.progress = STR("");
+		else if (job && mem_errors(disk, arena, &whole))
+			return E_NOMEM;
 		out->jobs[out->job_count] = whole;
 	}
 	return E_OK;

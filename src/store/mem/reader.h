@@ -13,5 +13,6 @@ MUST_USE enum err mem_view(const struct mem_disk *disk, struct arena *arena, con
 const struct queue_row *mem_queue(const struct mem_disk *disk, struct str namespace_name, struct str name); /* NULL: none */
 const struct mem_job *mem_job_of(const struct mem_disk *disk, const struct queue_row *queue, struct str id); /* NULL: none */
 /* range.c */
+MUST_USE enum err mem_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out); /* of its attempts, the newest last */
 MUST_USE enum err mem_range(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_read(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);

@@ -102,10 +102,26 @@ static enum err apply_attempts(struct apply *apply, const struct changeset *cs)
 	return err;
 }
 
+static enum err apply_log_trim(struct apply *apply, const struct log_trim *trim)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_LOG_TRIM, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, trim->uid);
+	sql_bind_i64(stmt, 2, trim->keep);
+	return sql_run(stmt);
+}
+
 static enum err apply_logs(struct apply *apply, const struct changeset *cs)
 {
 	enum err err = E_OK;
-	for (uint32_t i = 0; i < cs->logs.count && !err; i++) {
+	uint32_t trims = 0;
+	for (uint32_t i = 0; i <= cs->logs.count && !err; i++) {
+		while (!err && trims < cs->log_trims.count && cs->log_trims.items[trims].after == i)
+			err = apply_log_trim(apply, &cs->log_trims.items[trims++]);
+		if (err || i == cs->logs.count)
+			return err;
 		const struct log_row *row = &cs->logs.items[i];
 		sqlite3_stmt *stmt = statement(apply, APPLY_LOG_INSERT, &err);
 		if (err)
@@ -309,6 +325,7 @@ static enum err apply_counts_add(struct apply *apply, const struct queue_counts 
 #define X(state, column) sql_bind_u64(stmt, at++, delta->ended[state]);
 	COUNTED_STATES(X)
 #undef X
+	sql_bind_u64(stmt, at++, delta->ids);
 	return sql_run(stmt);
 }
 

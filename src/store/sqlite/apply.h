@@ -8,8 +8,8 @@
 	X(SHARD, "UPDATE shard SET seq = ?1, engine_us = ?2, wall_us = ?3, last_uid = ?4, next_body = ?5"                                  \
 	         " WHERE id = 1 AND term = ?6 AND seq = ?1 - 1")                                                                           \
 	/* Many at once. OR ROLLBACK: a conflict ends the whole transaction anyway, so no journal is kept for the statement alone. */               \
-	X(JOBS_INSERT, "INSERT OR ROLLBACK INTO job (uid" DEFINITION_COLUMNS(COLUMN_NAME) ", payload)"                                              \
-	               " SELECT uid" DEFINITION_COLUMNS(COLUMN_OF_CHANGE_JOB) ", payload FROM changeset_jobs(?)")                                   \
+	X(JOBS_INSERT, "INSERT OR ROLLBACK INTO job (uid" DEFINITION_COLUMNS(COLUMN_NAME) ", payload, metadata)"                                    \
+	               " SELECT uid" DEFINITION_COLUMNS(COLUMN_OF_CHANGE_JOB) ", payload, metadata FROM changeset_jobs(?)")                         \
 	X(LIVE_INSERT, "INSERT OR ROLLBACK INTO live (uid" ROW_COLUMNS(COLUMN_NAME) ")"                                                             \
 	               " SELECT uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) " FROM changeset_jobs(?)")                                                   \
 	X(LIVE_COUNT, "SELECT count(*) FROM changeset_jobs(?) c CROSS JOIN live l ON l.uid = c.uid")                                                \
@@ -22,13 +22,14 @@
 	X(ATTEMPT_INSERT, "INSERT INTO attempt (uid, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange)"     \
 	                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                                        \
 	X(EVENT_INSERT, "INSERT INTO event (seq, queue, at_us, count, lines) VALUES (?, ?, ?, ?, ?)")                                      \
-	X(COUNTS_ADD, "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET"          \
-	              " enqueued = enqueued + excluded.enqueued, started = started + excluded.started"                                     \
+	X(COUNTS_ADD, "INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET"       \
+	              " enqueued = enqueued + excluded.enqueued, started = started + excluded.started, ids = ids + excluded.ids"           \
 	              COUNTED_STATES(COUNTS_ADD_STATE))                                                                                    \
 	X(METRIC_ADD, "INSERT INTO metric VALUES (?, ?, ?, ?) ON CONFLICT (queue, minute) DO UPDATE SET"                                   \
 	              " completed = completed + excluded.completed, failed = failed + excluded.failed")                                    \
 	X(METRIC_TRIM, "DELETE FROM metric WHERE queue = ? AND minute < ?")                                                                \
 	X(LOG_INSERT, "INSERT INTO log (uid, attempt, at_us, line) VALUES (?, ?, ?, ?)")                                                   \
+	X(LOG_TRIM, "DELETE FROM log WHERE uid = ?1 AND n <= (SELECT n FROM log WHERE uid = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)")         \
 	X(PROGRESS_PUT, "INSERT OR REPLACE INTO progress (uid, at_us, json) VALUES (?, ?, ?)")                                             \
 	X(IDEMPOTENCY_PUT, "INSERT OR REPLACE INTO idempotency (key, request_hash, at_us, answer) VALUES (?, ?, ?, ?)")                    \
 	X(IDEMPOTENCY_EXPIRE, "DELETE FROM idempotency WHERE at_us < ?")                                                                   \

@@ -19,14 +19,14 @@ enum changeset_column {
 #define X(column, kind, field) AT_JOB_##column,
 	DEFINITION_COLUMNS(X)
 #undef X
-	AT_PAYLOAD, AT_RESULT_BODY, AT_RESULT_BYTES, AT_ERROR, AT_RESULT, AT_PARTS
+	AT_PAYLOAD, AT_METADATA, AT_RESULT_BODY, AT_RESULT_BYTES, AT_ERROR, AT_RESULT, AT_PARTS
 };
 
 static int changeset_vtab_connect(sqlite3 *db, void *context, int count, const char *const *arguments, sqlite3_vtab **out, char **error)
 {
 	(void)count, (void)arguments, (void)error;
 	int code = sqlite3_declare_vtab(db, "CREATE TABLE x(uid" ROW_COLUMNS(COLUMN_OF_CHANGE_ROW) DEFINITION_COLUMNS(COLUMN_OF_CHANGE_JOB)
-	                                    ", payload, result_body, result_bytes, error, result, parts HIDDEN)");
+	                                    ", payload, metadata, result_body, result_bytes, error, result, parts HIDDEN)");
 	struct changeset_vtab *vtab = code ? NULL : sqlite3_malloc(sizeof(*vtab));
 	if (!vtab)
 		return code ? code : SQLITE_NOMEM;
@@ -130,6 +130,7 @@ static int changeset_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *c
 	DEFINITION_COLUMNS(X)
 #undef X
 	case AT_PAYLOAD: result_str(context, definition->payload); break;
+	case AT_METADATA: result_str(context, definition->metadata); break;
 	case AT_RESULT_BODY: sqlite3_result_int64(context, (int64_t)result->result_body); break;
 	case AT_RESULT_BYTES: sqlite3_result_int64(context, (int64_t)result->result_bytes); break;
 	case AT_ERROR: result_str(context, result->error); break;

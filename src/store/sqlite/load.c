@@ -273,6 +273,7 @@ static enum err scan_counts(struct scan *scan, sqlite3_stmt *stmt)
 #define X(state, column) row.ended[state] = sql_u64(stmt, at++);
 	COUNTED_STATES(X)
 #undef X
+	row.ids = sql_u64(stmt, at++);
 	return scan->visitor->counts(scan->visitor->context, &row);
 }
 

@@ -41,20 +41,21 @@
 	X(OTHER_NAMESPACE, "SELECT 1 FROM queue WHERE namespace <> ? LIMIT 1")                                                       \
 	X(JOB_BY_ID, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                               \
 	X(JOB_QUEUE, "SELECT queue FROM job WHERE uid = ?")                                                                          \
-	X(DEFINITION, "SELECT j.payload, l.flags, l.edited_body, l.queue" DEFINITION_COLUMNS(COLUMN_OF_J)                            \
+	X(DEFINITION, "SELECT j.payload, l.flags, l.edited_body, l.queue, j.metadata" DEFINITION_COLUMNS(COLUMN_OF_J)                            \
 	              " FROM job j LEFT JOIN live l ON l.uid = j.uid WHERE j.uid = ?")                                               \
 	X(ROW_DONE, "SELECT flags, edited_body, queue FROM done WHERE uid = ?")                                                      \
-	X(VIEW_LIVE, "SELECT " VIEW_COLUMNS ", NULL, 0, 0, NULL, NULL FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?") \
-	X(VIEW_DONE, "SELECT " VIEW_COLUMNS ", NULL, p.result_body, p.result_bytes, p.error, NULL"                                   \
+	X(VIEW_LIVE, "SELECT " VIEW_COLUMNS ", NULL, 0, 0, NULL, NULL, NULL FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?") \
+	X(VIEW_DONE, "SELECT " VIEW_COLUMNS ", NULL, p.result_body, p.result_bytes, p.error, NULL, NULL"                               \
 	             " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                               \
-	X(WHOLE_LIVE, "SELECT " VIEW_COLUMNS ", j.payload, 0, 0, NULL, NULL"                                                         \
+	X(WHOLE_LIVE, "SELECT " VIEW_COLUMNS ", j.payload, 0, 0, NULL, NULL, j.metadata"                                                   \
 	              " FROM live p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                              \
-	X(WHOLE_DONE, "SELECT " VIEW_COLUMNS ", j.payload, p.result_body, p.result_bytes, p.error, p.result"                         \
+	X(WHOLE_DONE, "SELECT " VIEW_COLUMNS ", j.payload, p.result_body, p.result_bytes, p.error, p.result, j.metadata"                   \
 	              " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                              \
 	X(BODY_BYTES, "SELECT sum(length(bytes)) FROM body WHERE number = ?")                                                        \
 	X(BODY, "SELECT bytes FROM body WHERE number = ? ORDER BY chunk")                                                            \
 	X(ATTEMPTS, "SELECT n, number, fence, started_us, finished_us, next, retry_us, worker, error, exchange FROM attempt"         \
 	            " WHERE uid = ? AND n > ? ORDER BY n LIMIT ?")                                                                   \
+	X(PROGRESS, "SELECT json FROM progress WHERE uid = ?")                                                                       \
 	X(ERRORS, "SELECT error FROM attempt WHERE uid = ? AND error IS NOT NULL ORDER BY n DESC LIMIT ?")                           \
 	X(LOGS, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n > ? ORDER BY n LIMIT ? OFFSET ?")                       \
 	X(LOGS_NEWEST, "SELECT n, attempt, at_us, line FROM log WHERE uid = ? AND n < ? ORDER BY n DESC LIMIT ? OFFSET ?")           \

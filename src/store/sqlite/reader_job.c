@@ -121,7 +121,8 @@ static enum err view_read(sqlite3_stmt *stmt, struct arena *arena, struct job_vi
 	out->result.result_bytes = sql_u64(stmt, at + 3);
 	out->result.error = sql_copy(stmt, at + 4, arena);
 	out->result.result = sql_copy(stmt, at + 5, arena);
-	bool kept = out->progress.ptr && out->definition.payload.ptr && out->result.error.ptr && out->result.result.ptr;
+	out->definition.metadata = sql_copy(stmt, at + 6, arena);
+	bool kept = out->progress.ptr && out->definition.payload.ptr && out->result.error.ptr && out->result.result.ptr && out->definition.metadata.ptr;
 	return kept ? E_OK : E_NOMEM;
 }
 
@@ -199,7 +200,7 @@ enum err reader_view_asked(struct sqlite_reader *reader, const struct query *que
 	if (err || !*found)
 		return err;
 	if (!query->with_payload)
-		view->definition.payload = STR("");
+		view->definition.payload = view->definition.metadata = STR("");
 	else if (view->definition.payload_body)
 		err = reader_body(reader, view->definition.payload_body, arena, &view->definition.payload);
 	if (!err && query->with_payload && view->row.flags & ROW_EDITED)
@@ -258,6 +259,22 @@ enum err reader_read(struct sqlite_reader *reader, const struct query *query, st
 	return err;
 }
 
+static enum err view_progress(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct str *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_PROGRESS, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_copy(stmt, 0, arena);
+	err = sql_err(sqlite3_reset(stmt));
+	return err ? err : out->ptr ? E_OK : E_NOMEM;
+}
+
 /* ---- definitions: the claims' hot path ---- */
 
 static enum err definition_row_done(struct sqlite_reader *reader, uint64_t uid, struct job_row *row)
@@ -292,10 +309,11 @@ static enum err definition_fill(struct sqlite_reader *reader, uint64_t uid, stru
 	out->row.flags = sql_u32(stmt, 1);
 	out->row.edited_body = sql_u64(stmt, 2);
 	out->row.queue = sql_u32(stmt, 3);
-	err = definition_copy(stmt, 4, arena, &out->definition);
+	err = definition_copy(stmt, 5, arena, &out->definition);
 	out->definition.uid = out->row.uid = uid;
 	out->definition.payload = sql_copy(stmt, 0, arena);
-	if (!err && !out->definition.payload.ptr)
+	out->definition.metadata = sql_copy(stmt, 4, arena);
+	if (!err && (!out->definition.payload.ptr || !out->definition.metadata.ptr))
 		err = E_NOMEM;
 	enum err reset = sql_err(sqlite3_reset(stmt));
 	if (!err)
@@ -328,6 +346,10 @@ enum err reader_definitions(struct sqlite_reader *reader, const struct query *qu
 	for (; out->job_count < query->uid_count && !err; out->job_count++) {
 		struct job_view *view = &out->jobs[out->job_count];
 		err = definition_fill(reader, query->uids[out->job_count], arena, view);
+		if (!err && view->row.uid && query->with_history)
+			err = view_progress(reader, view->row.uid, arena, &view->progress);
+		if (!err && view->row.uid && query->with_history)
+			err = view_errors(reader, view->row.uid, arena, view);
 		if (!err && view->row.uid)
 			err = definition_name_queue(reader, arena, out->job_count ? view - 1 : NULL, view);
 	}

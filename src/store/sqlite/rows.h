@@ -31,9 +31,10 @@
 	X(edited_body, NUMBER, edited_body)        \
 	X(bytes, NUMBER, bytes)                    \
 	X(worker, TEXT, worker)                    \
-	X(group_key, TEXT, group)
+	X(group_key, TEXT, group)                  \
+	X(label, TEXT, label)
 
-/* Columns of job after uid, but for the payload, which is the last. */
+/* Columns of job after uid, but for the payload and the metadata, which are the last. */
 #define DEFINITION_COLUMNS(X)                      \
 	X(queue, NUMBER, queue)                    \
 	X(created_us, NUMBER, created_us)          \
