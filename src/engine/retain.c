@@ -117,6 +117,7 @@ static bool retain_round(struct engine *engine)
 		if (queue->name.ptr && !queue->deleted && queue_find_number(index, queue->number) == slot)
 			slices += retain_queue(engine, slot);
 	}
+	engine->family_stale |= slices > 0;
 	return slices > 0;
 }
 
@@ -183,7 +184,8 @@ void maintain(struct engine *engine)
 	struct index *index = &engine->index;
 	if (index->now_us < engine->maintain_us || engine_is_full(engine))
 		return;
-	bool busy = retain_round(engine);
+	bool busy = !retain_in_flight(engine) && family_look(engine);
+	busy |= retain_round(engine);
 	busy |= retain_events(engine);
 	busy |= retain_logs(engine);
 	if (!batch_is_empty(engine->open))

@@ -309,6 +309,14 @@ static enum err text_dedup(void *context, const struct dedup_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_edge(void *context, const struct edge_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "edge");
+	TEXT_N(parent), TEXT_N(child), TEXT_N(on_failure), TEXT_N(at_us), TEXT_N(queue), TEXT_S(id);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -353,7 +361,8 @@ void suite_dump(struct suite *suite, struct buf *out)
 {
 	struct buf text;
 	buf_init(&text, 64 << 20);
-	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup };
+	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup,
+		                        text_edge };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);
