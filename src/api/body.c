@@ -24,9 +24,9 @@ struct queue_name body_queue(const struct call *call)
 bool body_identify(struct call *call, struct op *op)
 {
 	switch (op->kind) {
-	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->lease.uid);
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EXPLAIN: case OP_WAIT:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EXPLAIN: case OP_WAIT:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->job.uid);
 	case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:
 		return body_uid(call, E_NOT_FOUND, &op->operation.number);
