@@ -927,8 +927,8 @@ const char *op_field_type(const struct json_field *field)
 		const char *type;
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
-		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" }, { read_parents, "Parent[]" }, { read_on_failure, "OnFailure" },
-		{ read_ref, "integer" }, { read_retry, "RetryPolicy" },
+		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
+		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" }, { read_retry, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

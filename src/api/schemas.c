@@ -53,7 +53,8 @@ const struct schema schemas[] = {
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
 	{ "Job", "uid:Uid id:string queue:string namespace:string name:string|null group:string|null state:State "
-		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl,child_failed|null cancel_requested:boolean priority:integer lifo:boolean "
+		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl,child_failed|null cancel_requested:boolean "
+		 "priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count payload?:any original_payload?:any result?:any "

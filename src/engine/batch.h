@@ -82,8 +82,8 @@ struct batch {
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, dedups, edges, tokens,
-		operations, idempotency, event_trims;
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, dedups,
+		edges, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 

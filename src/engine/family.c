@@ -331,6 +331,13 @@ static enum err family_add(struct engine *engine, const struct op *op, const str
 	return E_OK;
 }
 
+/* A parent that does not wait any more, a child that had parents, named once more: a repeat of what was said before. */
+static bool family_was(const struct index *index, uint32_t parent_slot, uint32_t child_slot)
+{
+	const struct job *parent = job_at(index, parent_slot), *child = job_at(index, child_slot);
+	return parent->flags & ROW_PARENT && child->flags & ROW_CHILD && parent->state != JOB_WAITING_CHILDREN && parent->state != JOB_ACTIVE;
+}
+
 enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child)
 {
 	for (uint32_t i = 0; i < op->enqueue.parent_count; i++) {
@@ -339,7 +346,7 @@ enum err family_join(struct engine *engine, struct request *request, struct op *
 		enum err err = family_find(engine, request, op, &op->enqueue.parents[i], &repeated, &parent);
 		if (err)
 			return err;
-		if (repeated && op->result.duplicate)
+		if (op->result.duplicate && (repeated || family_was(&engine->index, parent, child)))
 			continue; /* the tree was there: it stays as it is */
 		err = family_check(engine, request, op, parent, child);
 		err = err ? err : family_add(engine, op, &op->enqueue.parents[i], parent, child);

@@ -27,7 +27,7 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 	if (enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
 	if (enqueue->dedup && (enqueue->parent_count || (enqueue->waits && enqueue->dedup->keep_last)))
-		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or one that waits for children, cannot stand back for another: leave dedup out.");
+		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or that waits for children, stands back for no other: leave dedup out.");
 	return E_OK;
 }
 
