@@ -596,6 +596,20 @@ static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+/* Who waits for whom. */
+static void shadow_dump_edges(struct mem_disk *disk, struct buf *out)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_EDGES].count; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		if (row->state != EDGE_PENDING)
+			continue;
+		sum += map_mix(row->parent + map_mix(row->child + row->on_failure));
+		count++;
+	}
+	buf_addf(out, "edges %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
 void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engine *engine, bool (*has_left)(const struct engine *, uint64_t),
                  struct buf *out)
 {
@@ -608,6 +622,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 			shadow_dump_queue(shadow, disk, row, out);
 	}
 	shadow_dump_operations(disk, out);
+	shadow_dump_edges(disk, out);
 	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);

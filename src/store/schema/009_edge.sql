@@ -13,3 +13,9 @@ CREATE TABLE edge (
 ) WITHOUT ROWID;
 CREATE INDEX edge_child ON edge (child);
 CREATE INDEX edge_pending ON edge (parent) WHERE state = 0; -- what a restart reads
+
+-- For people.
+DROP VIEW outcome_name;
+CREATE VIEW outcome_name (outcome, name) AS
+	VALUES (0, NULL), (1, 'success'), (2, 'filtered'), (3, 'attempts_spent'), (4, 'final_error'), (5, 'stalled'), (6, 'by_hand'), (7, 'ttl'),
+	       (8, 'child_failed');
