@@ -38,7 +38,7 @@ static void task_finished(struct world *world, struct actor *actor, struct reque
 	else if (!request->err && op->result.err == E_STALE)
 		told_stale(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err)
-		CHECK(op->result.err == E_JOB_NOT_FOUND);
+		CHECK(op->result.err == E_JOB_NOT_FOUND || (op->kind == OP_COMPLETE && (op->result.err == E_CHILDREN || op->result.err == E_CHILD_FAILED)));
 	else if (!request->err)
 		told_left(&world->shadow, task->uid, task->fence);
 	if (request->op_count > 1)

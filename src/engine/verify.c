@@ -329,11 +329,15 @@ static void dump_operations(const struct index *index, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+/* Below live parents: retention may have removed an ended one, and its edges on disk with it. */
 static void dump_edges(const struct index *index, struct buf *out)
 {
 	uint64_t sum = 0, count = 0;
 	for (uint32_t slot = 0; slot < index->edges.used; slot++) {
 		if (!edge_at(index, slot)->live || edge_at(index, slot)->state != EDGE_PENDING)
+			continue;
+		uint32_t parent = job_find(index, edge_parent(index, slot));
+		if (parent == SLOT_NONE || !verify_is_live(index, parent))
 			continue;
 		sum += map_mix(edge_parent(index, slot) + map_mix(edge_child(index, slot) + edge_at(index, slot)->on_failure));
 		count++;
