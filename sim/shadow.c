@@ -287,7 +287,8 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	bool was_live = job->exists && !job_state_is_final(job->row.state);
 	if (was_live && row->fence == fence_before + 1)
 		shadow_in_order(shadow, job, row);
-	if (was_live && row->fence != fence_before && job->row.expire_us && job->row.state != JOB_PARKED && job->row.state != JOB_WAITING_CHILDREN) /* whose time to live has not begun */
+	bool others_first = job->row.state == JOB_PARKED || job->row.state == JOB_WAITING_CHILDREN; /* its time to live had not begun */
+	if (was_live && row->fence != fence_before && job->row.expire_us && !others_first)
 		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));

@@ -148,7 +148,7 @@ export class JobEndedError extends RucheError {
 	readonly uid: string;
 	/** The final state: `failed`, `cancelled` or `expired`. */
 	readonly state: string;
-	/** Why, as the daemon words it: `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`. */
+	/** Why, as the daemon words it: `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`, `child_failed`. */
 	readonly outcome: string | null;
 	/** The last attempt's error, if there was one. */
 	readonly error: { readonly type?: string; readonly message?: string; readonly stack?: string } | null;
