@@ -342,7 +342,7 @@ enum err family_join(struct engine *engine, struct request *request, struct op *
 {
 	for (uint32_t i = 0; i < op->enqueue.parent_count; i++) {
 		bool repeated;
-		uint32_t parent;
+		uint32_t parent = SLOT_NONE;
 		enum err err = family_find(engine, request, op, &op->enqueue.parents[i], &repeated, &parent);
 		if (err)
 			return err;
