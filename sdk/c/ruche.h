@@ -84,9 +84,10 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_STORE_FAILED = 123,
 	RUCHE_UNDONE = 124,        /* "cancelled": another operation of the atomic request was refused */
 	RUCHE_INTERNAL = 125,
-	RUCHE_PARENT_NOT_FOUND = 126,
-	RUCHE_CHILDREN_PENDING = 127,
-	RUCHE_CHILDREN_FAILED = 128
+	RUCHE_LIMIT_NOT_FOUND = 126,
+	RUCHE_PARENT_NOT_FOUND = 127,
+	RUCHE_CHILDREN_PENDING = 128,
+	RUCHE_CHILDREN_FAILED = 129
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */

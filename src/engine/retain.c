@@ -184,6 +184,7 @@ void maintain(struct engine *engine)
 	struct index *index = &engine->index;
 	if (index->now_us < engine->maintain_us || engine_is_full(engine))
 		return;
+	limits_sweep(index);
 	bool busy = !retain_in_flight(engine) && family_look(engine);
 	busy |= retain_round(engine);
 	busy |= retain_events(engine);

@@ -36,6 +36,8 @@ def fill(api):
     api.enqueue("hooks", {})
     api.enqueue("archive", {})
     api.put("/v1/queues/trial", {})
+    api.put("/v1/limits/airtable", {"concurrency": 4})
+    api.put("/v1/limits/trial", {})
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
 
 
