@@ -122,6 +122,24 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 		enqueue->max_attempts = 1 + (uint32_t)world_below(world, 3);
 }
 
+/* The first one waits for some of the others; of some it does not mind the failure. None holds: nobody would let it go at the end. */
+static void client_make_tree(struct world *world, struct request *request)
+{
+	request->ops[0].enqueue.waits = true;
+	request->ops[0].enqueue.dedup = NULL;
+	for (uint32_t i = 1; i < request->op_count; i++) {
+		struct op_enqueue *enqueue = &request->ops[i].enqueue;
+		if (enqueue->dedup || world_chance(world, 200))
+			continue;
+		enqueue->parents = ARENA_ARRAY(&request->arena, struct op_parent, 2);
+		CHECK(enqueue->parents);
+		enqueue->parents[enqueue->parent_count++] = (struct op_parent){ .ref = 1, .on_failure = (enum on_failure)world_below(world, ON_FAILURE_HOLD) };
+		enqueue->waits = world_chance(world, 300);
+		if (i > 1 && request->ops[i - 1].enqueue.waits)
+			enqueue->parents[enqueue->parent_count++] = (struct op_parent){ .ref = i };
+	}
+}
+
 static void client_act(struct world *world, struct actor *actor, uint64_t argument)
 {
 	if (world->calm)
@@ -131,6 +149,8 @@ static void client_act(struct world *world, struct actor *actor, uint64_t argume
 	for (uint32_t i = 0; i < count; i++)
 		client_enqueue_op(world, request, &request->ops[i]);
 	request->atomic = world_chance(world, 300);
+	if (count > 1 && world_chance(world, 400))
+		client_make_tree(world, request);
 	if (world_chance(world, 100)) {
 		request->idempotency_key = client_text(request, "1:key-%llu", world_below(world, 20));
 		request->request_hash = count;

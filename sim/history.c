@@ -7,6 +7,7 @@
 #define IS(state)  (1u << JOB_##state)
 #define UNSTARTED  (IS(WAITING) | IS(DELAYED))
 #define PARKED_IN  IS(PARKED) /* a successor: it comes without a word, and is told of when it is its turn */
+#define CHILDREN   IS(WAITING_CHILDREN)
 #define FINAL      (IS(COMPLETED) | IS(FAILED) | IS(CANCELLED) | IS(EXPIRED))
 #define SAME       UINT32_MAX
 #define GONE       0u
@@ -14,25 +15,26 @@
 static const struct { /* what it must have been, and what it is then */
 	uint32_t from, to;
 } history_moves[EVENT_TYPE_COUNT] = {
-	[EVENT_ENQUEUED] = { GONE | PARKED_IN, UNSTARTED },
+	[EVENT_ENQUEUED] = { GONE | PARKED_IN, UNSTARTED | CHILDREN },
 	[EVENT_ACTIVE] = { IS(WAITING), IS(ACTIVE) },
 	[EVENT_COMPLETED] = { IS(ACTIVE), IS(COMPLETED) }, /* rule 2: once, then only after a retry and another start */
-	[EVENT_FAILED] = { IS(ACTIVE), IS(FAILED) },
+	[EVENT_FAILED] = { IS(ACTIVE) | UNSTARTED | CHILDREN, IS(FAILED) },
 	[EVENT_RETRYING] = { IS(ACTIVE), UNSTARTED },
 	[EVENT_STALLED] = { IS(ACTIVE), IS(WAITING) },
 	[EVENT_RELEASED] = { IS(ACTIVE), IS(WAITING) },
 	[EVENT_SNOOZED] = { IS(ACTIVE), IS(DELAYED) },
 	[EVENT_CANCEL_REQUESTED] = { IS(ACTIVE), SAME },
 	[EVENT_PROGRESS] = { IS(ACTIVE), SAME },
-	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE) | PARKED_IN, IS(CANCELLED) },
+	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE) | PARKED_IN | CHILDREN, IS(CANCELLED) },
 	[EVENT_EXPIRED] = { UNSTARTED, IS(EXPIRED) },
-	[EVENT_RETRIED] = { FINAL, UNSTARTED }, /* rule 8: the only way back */
+	[EVENT_RETRIED] = { FINAL, UNSTARTED | CHILDREN }, /* rule 8: the only way back */
 	[EVENT_PROMOTED] = { IS(DELAYED), IS(WAITING) },
-	[EVENT_WAITING] = { IS(DELAYED), IS(WAITING) },
+	[EVENT_WAITING] = { IS(DELAYED) | CHILDREN, UNSTARTED }, /* whoever has waited for children may have a delay before it */
+	[EVENT_WAITING_CHILDREN] = { IS(ACTIVE), CHILDREN },
 	[EVENT_REPRIORITISED] = { UNSTARTED, SAME },
 	[EVENT_MOVED] = { UNSTARTED, SAME },
 	[EVENT_RESCHEDULED] = { IS(DELAYED), SAME },
-	[EVENT_DELETED] = { UNSTARTED | FINAL | PARKED_IN | IS(ACTIVE), GONE }, /* a running one by force */
+	[EVENT_DELETED] = { UNSTARTED | FINAL | PARKED_IN | CHILDREN | IS(ACTIVE), GONE }, /* a running one by force */
 };
 
 static void history_count(struct shadow_queue *queue, enum event_type type)

@@ -206,7 +206,7 @@ static void shadow_in_order(struct shadow *shadow, const struct shadow_job *job,
 static void shadow_stands_well(struct shadow *shadow, const struct shadow_job *job)
 {
 	bool head = job->last == EVENT_STALLED || job->last == EVENT_RELEASED, tail = job->last == EVENT_RETRIED || job->last == EVENT_PROMOTED;
-	if (!job->exists || job->row.state != JOB_WAITING || job->last_seq != shadow->seq || (!head && !tail))
+	if (!job->exists || job->row.state != JOB_WAITING || (!head && !tail) || job->last_seq != shadow->seq || job->ranked_seq != shadow->seq)
 		return;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
@@ -320,10 +320,13 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		job->home = write->definition->queue;
 		snprintf(job->id, sizeof(job->id), STR_FMT, STR_ARG(write->definition->id));
 	}
+	if (!job->exists || job->row.rank != row->rank)
+		job->ranked_seq = shadow->seq; /* a row may also be written because it has become a child */
 	bool was_live = job->exists && !job_state_is_final(job->row.state);
 	if (was_live && row->fence == fence_before + 1)
 		shadow_in_order(shadow, job, row);
-	if (was_live && row->fence != fence_before && job->row.expire_us && job->row.state != JOB_PARKED) /* whose time to live has not begun */
+	bool others_first = job->row.state == JOB_PARKED || job->row.state == JOB_WAITING_CHILDREN; /* its time to live had not begun */
+	if (was_live && row->fence != fence_before && job->row.expire_us && !others_first)
 		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
@@ -641,6 +644,26 @@ static void shadow_dump_operations(struct mem_disk *disk, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+static bool shadow_is_pending(const struct mem_disk *disk, const struct edge_row *row) /* below a parent that has not ended */
+{
+	const struct mem_job *parent = disk_job(disk, row->parent);
+	return row->state == EDGE_PENDING && parent && parent->table == TABLE_LIVE;
+}
+
+/* Who waits for whom. */
+static void shadow_dump_edges(struct mem_disk *disk, struct buf *out)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_EDGES].count; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		if (!shadow_is_pending(disk, row))
+			continue;
+		sum += map_mix(row->parent + map_mix(row->child + row->on_failure));
+		count++;
+	}
+	buf_addf(out, "edges %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
 void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engine *engine, bool (*has_left)(const struct engine *, uint64_t),
                  struct buf *out)
 {
@@ -654,6 +677,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 	}
 	shadow_dump_operations(disk, out);
 	budgets_dump(disk, out);
+	shadow_dump_edges(disk, out);
 	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);
@@ -727,6 +751,33 @@ static void shadow_compare_bodies(struct mem_disk *disk)
 	mem_free(there);
 }
 
+/* Whoever waits for children has one that has not ended, and an edge goes with its parent. */
+static void shadow_compare_edges(struct shadow *shadow, struct mem_disk *disk)
+{
+	const struct mem_rows *edges = &disk->tables[MEM_EDGES];
+	uint64_t *waiting = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*waiting));
+	uint32_t count = 0;
+	CHECK(waiting);
+	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
+		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		if (job->exists && job->row.state == JOB_WAITING_CHILDREN)
+			waiting[count++] = job->row.uid;
+	}
+	for (uint32_t i = 0; i < edges->count; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		const struct mem_job *child = disk_job(disk, row->child);
+		CHECK(disk_job(disk, row->parent));
+		if (!shadow_is_pending(disk, row))
+			continue;
+		CHECK(child && child->table == TABLE_LIVE);
+		for (uint32_t n = 0; n < count; n++)
+			if (waiting[n] == row->parent)
+				waiting[n--] = waiting[--count];
+	}
+	CHECK(count == 0);
+	mem_free(waiting);
+}
+
 void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest)
 {
 	uint32_t there = 0;
@@ -743,6 +794,7 @@ void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_r
 	}
 	CHECK(disk->jobs.live == there);
 	shadow_compare_bodies(disk);
+	shadow_compare_edges(shadow, disk);
 	for (uint32_t i = 0; i < disk->tables[MEM_OPERATIONS].count && at_rest; i++) {
 		const struct operation_row *operation = disk_row(disk, MEM_OPERATIONS, i);
 		CHECK(operation->state == OPERATION_DONE || operation->state == OPERATION_CANCELLED); /* rule 5, of bulk work */

@@ -31,7 +31,7 @@ struct shadow_job {
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */
 	uint32_t made, stalls;    /* since it was retried by hand */
-	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
+	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq, ranked_seq; /* the last change-set that said so */
 	enum event_type last;     /* what happened last, and in which change-set */
 	uint64_t last_seq;
 	uint32_t limits;          /* bits of the budgets under which it runs */

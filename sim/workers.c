@@ -30,22 +30,41 @@ struct task { /* one granted job */
 static void worker_claim(struct world *world, struct actor *actor, uint64_t argument);
 static void task_act(struct world *world, struct actor *actor, uint64_t argument);
 static void tasks_granted(struct world *world, struct actor *actor, const struct request *request, const struct op *op);
+static void task_lease_op(struct request *request, const struct task *task, struct op *op, enum op_kind kind);
+static void task_finished(struct world *world, struct actor *actor, struct request *request);
+
+/* A parent is not done before its children are: it waits for them, or fails with them. Who was about to wait and need not is done. */
+static bool task_minds_children(struct world *world, struct task *task, const struct request *request)
+{
+	const struct op *op = &request->ops[0];
+	bool awaited = op->kind == OP_AWAIT_CHILDREN && op->result.err == E_OK && op->result.state == JOB_ACTIVE;
+	if (request->err || (op->result.err != E_CHILDREN && op->result.err != E_CHILD_FAILED && !awaited))
+		return false;
+	struct request *next = world_request(world, 1);
+	task_lease_op(next, task, &next->ops[0], awaited ? OP_COMPLETE : op->result.err == E_CHILDREN ? OP_AWAIT_CHILDREN : OP_FAIL);
+	next->ops[0].lease.body = awaited ? STR("{\"ok\":true}") : STR("");
+	next->ops[0].lease.error = next->ops[0].kind == OP_FAIL ? STR("{\"message\":\"a child failed\"}") : STR("");
+	world_send(world, next, (struct actor *)task, task_finished);
+	return true;
+}
 
 static void task_finished(struct world *world, struct actor *actor, struct request *request)
 {
 	struct task *task = (struct task *)actor;
 	const struct op *op = &request->ops[0];
+	bool goes_on = task_minds_children(world, task, request);
 	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK)
 		told_completed(&world->shadow, task->uid, task->fence);
 	else if (!request->err && (op->result.err == E_STALE || op->result.err == E_NO_LEASE))
 		told_stale(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err)
-		CHECK(op->result.err == E_JOB_NOT_FOUND);
-	else if (!request->err)
+		CHECK(op->result.err == E_JOB_NOT_FOUND || (op->kind == OP_COMPLETE && goes_on));
+	else if (!request->err && !goes_on)
 		told_left(&world->shadow, task->uid, task->fence);
 	if (request->op_count > 1)
 		tasks_granted(world, task->worker, request, &request->ops[1]);
-	mem_free(task);
+	if (!goes_on)
+		mem_free(task);
 }
 
 static void task_renewed(struct world *world, struct actor *actor, struct request *request)

@@ -88,12 +88,9 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_PARENT_NOT_FOUND = 127,
 	RUCHE_CHILDREN_PENDING = 128,
 	RUCHE_CHILDREN_FAILED = 129,
-	RUCHE_PARENT_TAKEN = 130,
-	RUCHE_CHAIN_OWNED = 131,
-	RUCHE_ID_TAKEN = 132,
-	RUCHE_SLOTS_BUSY = 133,
-	RUCHE_NO_LEASE = 134,
-	RUCHE_COMPAT_MISMATCH = 135
+	RUCHE_CHAIN_OWNED = 130,
+	RUCHE_NO_LEASE = 131,
+	RUCHE_COMPAT_MISMATCH = 132
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */

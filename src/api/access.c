@@ -51,19 +51,32 @@ static bool access_claim(struct call *call, uint32_t index, const struct op_clai
 	return true;
 }
 
+/* Whose child it is: by uid it could be anybody's. A ref is an enqueue of the same request, and looked at there. */
+static bool access_enqueue(struct call *call, uint32_t index, const struct op_enqueue *enqueue)
+{
+	for (uint32_t i = 0; i < enqueue->parent_count; i++) {
+		const struct op_parent *parent = &enqueue->parents[i];
+		if (parent->uid)
+			return access_refuse(call, index, "parents", "A token that is limited to queues names parents by queue and id.");
+		if (!parent->ref && !access_queue(call, index, parent->queue))
+			return false;
+	}
+	return access_queue(call, index, enqueue->queue);
+}
+
 /* The queues that an operation names. Jobs named by uid: access_resolve. */
 static bool access_named(struct call *call, uint32_t index, const struct op *op)
 {
 	switch (op->kind) {
 	case OP_ENQUEUE:
-		return access_queue(call, index, op->enqueue.queue);
+		return access_enqueue(call, index, &op->enqueue);
 	case OP_CLAIM:
 		return access_claim(call, index, &op->claim);
-	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return op->lease.uid || access_queue(call, index, op->lease.queue);
 	case OP_MOVE:
 		return access_queue(call, index, op->job.to);
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_EDIT: case OP_RESCHEDULE:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_DETACH: case OP_EDIT: case OP_RESCHEDULE:
 	case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid || access_queue(call, index, op->job.queue);
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
@@ -104,9 +117,9 @@ bool access_check(struct call *call)
 static uint64_t access_uid(const struct op *op)
 {
 	switch (op->kind) {
-	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return op->lease.uid;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
 	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid;
 	default:

@@ -369,3 +369,23 @@ void jobs_encode_logs(struct call *call, struct buf *out)
 	json_put_field_u64(out, "count", answer->count);
 	call_put_next_cursor(call, out);
 }
+
+void jobs_children(struct call *call)
+{
+	call->question.query.edge_states = (uint32_t)call_param(call, "state")->number;
+	jobs_begin_page(call, QUERY_CHILDREN);
+}
+
+void jobs_encode_children(struct call *call, struct buf *out)
+{
+	const struct answer *answer = &call->question.answer;
+	buf_add_lit(out, "{\"counts\":");
+	child_counts_write(out, answer->edge_counts);
+	buf_add_lit(out, ",\"children\":[");
+	for (uint32_t i = 0; i < answer->child_count; i++) {
+		json_put_comma(out);
+		child_write(out, &answer->children[i]);
+	}
+	buf_add_byte(out, ']');
+	call_put_next_cursor(call, out);
+}

@@ -58,6 +58,12 @@ static const struct request_case cases[] = {
 	{ "heartbeatOne", "/v1/leases/" UID_1 "/heartbeat", NULL, "{\"token\":\"t\"}", 200 },
 	{ "release", "/v1/leases/" UID_1 "/release", ONCE, "{\"token\":\"t\"}", 200 },
 	{ "snooze", "/v1/leases/" UID_1 "/snooze", ONCE, "{\"token\":\"t\",\"delay_ms\":5}", 200 },
+	{ "awaitChildren", "/v1/leases/" UID_1 "/await-children", ONCE, "{\"token\":\"t\"}", 200 },
+	{ "detachJob", "/v1/jobs/" UID_1 "/detach", ONCE, "{\"parent\":\"" UID_2 "\"}", 200 },
+	{ "listChildren", "/v1/jobs/" UID_1 "/children?state=done,failed", NULL, NULL, 200 },
+	{ "listChildrenById", "/v1/queues/q/jobs/a/children?limit=2", NULL, NULL, 200 },
+	{ "enqueue", "/v1/jobs", NULL, "{\"jobs\":[{\"queue\":\"q\",\"waits\":true},{\"queue\":\"q\",\"parents\":[{\"ref\":0,\"on_failure\":\"hold\"}]}]}", 200,
+	  .varies = true },
 	{ "progress", "/v1/leases/" UID_1 "/progress", NULL, "{\"token\":\"t\",\"progress\":{\"done\":[1,2]}}", 200 },
 	{ "log", "/v1/leases/" UID_1 "/log", ONCE, "{\"token\":\"t\",\"lines\":[\"a\\n\",\"b\"]}", 200 },
 	{ "batch", "/v1/batch", NULL,
@@ -171,6 +177,8 @@ static struct job_view views[2] = {
 };
 static struct attempt_row attempt = { .uid = 77, .number = 1, .fence = 2, .started_us = CREATED_US, .finished_us = CREATED_US + 5, .worker = STR_INIT("w"),
 				      .error = STR_INIT("{\"message\":\"m\"}"), .exchange = STR_INIT("{\"status\":503}") };
+static struct child_view child = { .edge = { .parent = 77, .child = 78, .state = EDGE_DONE, .id = STR_INIT("a"), .value = STR_INIT("{\"a\":1}") },
+                                   .queue_name = STR_INIT("q"), .namespace_name = STR_INIT("n") };
 static struct log_row log_line = { .uid = 77, .attempt = 1, .at_us = CREATED_US, .line = STR_INIT("a\"b") };
 static struct metric_row metric_rows[2] = { { 1, 29453760, 3, 0 }, { 1, 29453763, 2, 1 } };
 static struct event_row event_rows[2] = {
@@ -270,6 +278,11 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->operations = &operation;
 		answer->operation_count = question->query.cursor.len || question->query.limit == 100 ? 1 : 0;
 		answer->next_cursor = question->query.cursor.len ? STR("") : STR("5");
+		break;
+	case QUERY_CHILDREN:
+		answer->children = &child;
+		answer->child_count = 1;
+		answer->edge_counts[EDGE_DONE] = 1;
 		break;
 	case QUERY_TOKENS:
 		answer->tokens = scene->tokens;

@@ -184,6 +184,83 @@ const struct json_field *op_dedup_fields(uint32_t *count)
 	return dedup_fields;
 }
 
+static bool read_on_failure(struct json *json, void *out, void *context)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		ON_FAILURES(X)
+#undef X
+	};
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, 16, &text))
+		return false;
+	for (unsigned i = 0; i < ON_FAILURE_COUNT; i++)
+		if (str_eq(text, str_of(names[i]))) {
+			*(enum on_failure *)out = (enum on_failure)i;
+			return true;
+		}
+	return json_refuse(json, E_INVALID, "What a child's failure means to its parent: fail, continue, ignore, forget or hold.");
+}
+
+static bool read_ref(struct json *json, void *out, void *context)
+{
+	int64_t place;
+	(void)context;
+	if (!json_read_i64(json, 0, LIMIT_OPS - 1, &place))
+		return false;
+	*(uint32_t *)out = (uint32_t)place + 1;
+	return true;
+}
+
+#define AT(member) offsetof(struct op_parent, member)
+static const struct json_field parent_fields[] = {
+	{ "ref", JSON_F_CUSTOM, AT(ref), .read = read_ref, .doc = "The place of an earlier enqueue of this request, from 0: a tree comes parents first." },
+	{ "uid", JSON_F_CUSTOM, AT(uid), .read = read_uid, .doc = "Or a job's uid." },
+	{ "namespace", JSON_F_CUSTOM, AT(queue.namespace_name), .read = read_namespace, .doc = "The queue's namespace (default)." },
+	{ "queue", JSON_F_CUSTOM, AT(queue.name), .read = read_name, .doc = "Or its queue, with id." },
+	{ "id", JSON_F_STR, AT(id), 1, LIMIT_ID_BYTES, .doc = "The caller's id, with queue." },
+	{ "on_failure", JSON_F_CUSTOM, AT(on_failure), .read = read_on_failure,
+	  .doc = "When the child does not complete, the parent: fails too (fail), runs now (continue), goes on without its result (ignore) or as if it "
+		 "had never been (forget), or waits until the child is retried, detached or deleted (hold)." },
+};
+#undef AT
+
+static bool parent_check(struct json *json, const struct op_parent *parent)
+{
+	int ways = (parent->ref != 0) + (parent->uid != 0) + (parent->queue.name.len && parent->id.len);
+	if (ways == 1 && (parent->queue.name.len != 0) == (parent->id.len != 0))
+		return true;
+	return json_refuse(json, E_INVALID, "Say which job the parent is: a ref, or a uid, or a queue and an id.");
+}
+
+static bool read_parents(struct json *json, void *out, void *context)
+{
+	struct op_reader *reader = context;
+	struct op_enqueue *enqueue = &reader->op->enqueue;
+	uint32_t index;
+	(void)out;
+	enqueue->parents = ARENA_ARRAY(json->arena, struct op_parent, LIMIT_PARENTS);
+	if (!enqueue->parents)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		if (index >= LIMIT_PARENTS)
+			return json_refuse(json, E_INVALID, "A job has at most %d parents.", LIMIT_PARENTS);
+		struct op_parent *parent = &enqueue->parents[enqueue->parent_count++];
+		if (!json_read_fields(json, parent_fields, ARRAY_COUNT(parent_fields), parent, NULL, NULL) || !parent_check(json, parent))
+			return false;
+	}
+	return !json->failed;
+}
+
+const struct json_field *op_parent_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(parent_fields);
+	return parent_fields;
+}
+
 static bool read_progress(struct json *json, void *out, void *context)
 {
 	(void)context;
@@ -682,6 +759,8 @@ static const struct json_field enqueue_fields[] = {
 	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
 	{ "dedup", JSON_F_CUSTOM, AT(enqueue.dedup), .read = read_dedup,
 	  .doc = "A key that one job at a time owns, apart from its id: this enqueue may then be no job of its own." },
+	{ "waits", JSON_F_BOOL, AT(enqueue.waits), .doc = "It waits until all its children have ended; then its delay begins, if it has one." },
+	{ "parents", JSON_F_CUSTOM, AT(enqueue), .read = read_parents, .doc = "Whose child it is: they wait for it, or run. Not with dedup." },
 	{ "tags", JSON_F_CUSTOM, AT(enqueue.tags), .read = read_tags, .doc = "To find it by." },
 	{ "trace", JSON_F_CUSTOM, AT(enqueue.trace), .read = read_trace,
 	  .doc = "Trace context; taken from the request's traceparent and tracestate headers when left out." },
@@ -764,6 +843,10 @@ static const struct json_field reschedule_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
 	{ "delay_ms", JSON_F_I64, AT(job.delay_ms), 0, LIMIT_DURATION_MS, 0, NULL, "Due after so long. This or run_at." },
 	{ "run_at", JSON_F_INSTANT, AT(job.run_at_us), .doc = "Due at this instant." },
+};
+static const struct json_field detach_fields[] = {
+	F_OP, F_IDENTITY,
+	{ "parent", JSON_F_CUSTOM, AT(job.parent), 0, 0, JSON_F_REQUIRED, read_uid, "Who does not wait for it any more." },
 };
 static const struct json_field priority_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
@@ -941,6 +1024,8 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_SNOOZE] = FORM(snooze_fields, 5, 0, lease_finish),
 	[OP_PROGRESS] = FORM(progress_fields, 5, 0, lease_finish),
 	[OP_LOG] = FORM(log_fields, 5, 0, lease_finish),
+	[OP_AWAIT_CHILDREN] = FORM(release_fields, 5, 0, lease_finish),
+	[OP_DETACH] = FORM(detach_fields, 5, 0, job_finish),
 	[OP_CANCEL] = FORM(cancel_fields, 5, 0, job_finish),
 	[OP_RETRY] = FORM(retry_fields, 5, 0, job_finish),
 	[OP_PROMOTE] = FORM(promote_fields, 5, 0, job_finish),
@@ -1070,7 +1155,8 @@ const char *op_field_type(const struct json_field *field)
 		const char *type;
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
-		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" }, { read_retry, "RetryPolicy" },
+		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
+		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" }, { read_retry, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

@@ -60,6 +60,15 @@ static void dump_enqueue(struct buf *out, const struct op_enqueue *op)
 	dump_i64(out, "lifo", op->lifo);
 	dump_str(out, "metadata", op->metadata);
 	dump_i64(out, "compat", op->compat);
+	dump_i64(out, "waits", op->waits);
+	for (uint32_t i = 0; i < op->parent_count; i++) {
+		const struct op_parent *parent = &op->parents[i];
+		char uid[UID_TEXT_BYTES] = "";
+		if (parent->uid)
+			uid_text(parent->uid, uid);
+		buf_addf(out, " parent=%u/%s" STR_FMT "/" STR_FMT "/" STR_FMT ":%d", parent->ref, uid, STR_ARG(parent->queue.namespace_name),
+		         STR_ARG(parent->queue.name), STR_ARG(parent->id), (int)parent->on_failure);
+	}
 }
 
 static void dump_claim(struct buf *out, const struct op_claim *op)
@@ -115,6 +124,12 @@ static void dump_job(struct buf *out, const struct op_job *op)
 	dump_i64(out, "keep_attempts", op->keep_attempts);
 	dump_i64(out, "reset_started", op->reset_started);
 	dump_i64(out, "run_at", op->run_at_us);
+	if (op->parent) {
+		buf_add_lit(out, " parent=");
+		char uid[UID_TEXT_BYTES];
+		uid_text(op->parent, uid);
+		buf_add(out, str_of(uid));
+	}
 }
 
 static void dump_queue_op(struct buf *out, const struct op_queue *op)
@@ -134,10 +149,10 @@ static void op_dump(struct buf *out, const struct op *op)
 	switch (op->kind) {
 	case OP_ENQUEUE: dump_enqueue(out, &op->enqueue); return;
 	case OP_CLAIM: dump_claim(out, &op->claim); return;
-	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		dump_lease(out, &op->lease);
 		return;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
 	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		dump_job(out, &op->job);
 		return;
@@ -174,6 +189,9 @@ static const struct {
 	{ "POST", "/v1/jobs", "{\"queue\":\"q\",\"run_at\":\"2026-11-23T19:11:12.345+01:00\"}", "enqueue queue=q run_at=1795457472345000" },
 	{ "POST", "/v1/jobs", "{\"queue\":\"q\\\"\\u0020x\",\"payload\":\"\\n\"}", "enqueue queue=q\" x payload=\"\\n\"" },
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\"},{\"queue\":\"b\",\"payload\":7}]}", "enqueue queue=a\nenqueue queue=b payload=7" },
+	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\",\"waits\":true},{\"queue\":\"b\",\"parents\":[{\"ref\":0,\"on_failure\":\"ignore\"},{\"uid\":\"" UID
+	  "\"},{\"queue\":\"c\",\"id\":\"x\",\"namespace\":\"n\",\"on_failure\":\"hold\"}]}]}",
+	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:0 parent=0/n/c/x:4" },
 	{ "POST", "/v1/jobs", "{\"atomic\":true,\"jobs\":[{\"queue\":\"a\"}]}", "!enqueue queue=a" },
 	{ "GET", "/v1/jobs/" UID, NULL, "barrier" },
 	{ "GET", "/v1/jobs/" UID "?wait_ms=0", NULL, "barrier" },
@@ -223,6 +241,8 @@ static const struct {
 	{ "POST", "/v1/leases/" UID "/fail", "{\"token\":\"t\",\"verdict\":\"tail\"}", "fail " UID " token=t verdict=4" },
 	{ "POST", "/v1/leases/fail", "{\"leases\":[{\"uid\":\"" UID "\",\"token\":\"t\",\"verdict\":\"tail\"}]}", "fail " UID " token=t verdict=4" },
 	{ "POST", "/v1/leases/" UID "/release", "{\"token\":\"t\"}", "release " UID " token=t" },
+	{ "POST", "/v1/leases/" UID "/await-children", "{\"token\":\"t\"}", "await_children " UID " token=t" },
+	{ "POST", "/v1/jobs/" UID "/detach", "{\"parent\":\"" UID "\"}", "detach " UID " parent=" UID },
 	{ "POST", "/v1/leases/" UID "/snooze", "{\"token\":\"t\",\"delay_ms\":0}", "snooze " UID " token=t" },
 	{ "POST", "/v1/leases/" UID "/progress", "{\"token\":\"t\",\"progress\":[ 1 ]}", "progress " UID " token=t body=[ 1 ]" },
 	{ "POST", "/v1/leases/" UID "/log", "{\"token\":\"t\",\"line\":\"a\\tb\"}", "!log " UID " token=t body=a\tb" },

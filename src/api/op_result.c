@@ -328,6 +328,8 @@ static void job_answer_write(struct buf *out, const struct op *op, uint64_t uid)
 	buf_add_byte(out, '"');
 	if (op->kind == OP_HEARTBEAT || op->kind == OP_PROGRESS || op->kind == OP_CANCEL)
 		json_put_field_bool(out, "cancel_requested", op->result.cancel_requested);
+	if (op->kind == OP_DETACH)
+		json_put_field_u64(out, "count", op->result.count);
 	buf_add_byte(out, '}');
 }
 
@@ -336,9 +338,9 @@ static uint64_t op_uid(const struct op *op)
 	if (op->result.uid)
 		return op->result.uid;
 	switch (op->kind) {
-	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG:
+	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return op->lease.uid;
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
 	case OP_RESCHEDULE: case OP_EXPLAIN:
 		return op->job.uid;
 	default:

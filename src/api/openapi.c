@@ -114,6 +114,7 @@ static void put_schemas(struct buf *out)
 		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "Edit", OP_EDIT, OP_ALONE },
 		{ "Reschedule", OP_RESCHEDULE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
+		{ "AwaitChildren", OP_AWAIT_CHILDREN, OP_ALONE }, { "Detach", OP_DETACH, OP_ALONE },
 		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
@@ -127,6 +128,9 @@ static void put_schemas(struct buf *out)
 	json_put_key(out, "Dedup");
 	uint32_t count;
 	const struct json_field *fields = op_dedup_fields(&count);
+	put_fields(out, fields, count, NULL);
+	json_put_key(out, "Parent");
+	fields = op_parent_fields(&count);
 	put_fields(out, fields, count, NULL);
 	put_batch_op(out);
 }

@@ -12,6 +12,10 @@
 static const struct param namespace_params[] = { P_NAMESPACE, { 0 } };
 static const struct param page_params[] = { P_LIMIT, P_CURSOR, { 0 } };
 static const struct param namespace_page_params[] = { P_NAMESPACE, P_LIMIT, P_CURSOR, { 0 } };
+static const char *const edge_state_words[] = { "pending", "done", "ignored", "failed", NULL };
+#define P_CHILDREN P_LIMIT, P_CURSOR, { "state", PARAM_WORDS, 0, 0, edge_state_words, "Only those in these states, separated by commas." }
+static const struct param children_params[] = { P_CHILDREN, { 0 } };
+static const struct param queue_children_params[] = { P_CHILDREN, P_NAMESPACE, { 0 } };
 static const struct param job_list_params[] = {
 	FILTER_PARAMS, { "order", PARAM_WORD, 0, 0, order_words, "The newest first (the usual), or the oldest." }, P_LIMIT, P_CURSOR, { 0 },
 };
@@ -112,6 +116,9 @@ const struct route routes[] = {
 	{ POST("/v1/leases/{uid}/snooze", "snooze"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE, ALONE(OP_SNOOZE),
 	  .tag = "work",
 	  .takes = "Snooze", .gives = "LeaseAnswer", .doc = "Give a job back for later: it costs no attempt." },
+	{ POST("/v1/leases/{uid}/await-children", "awaitChildren"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE,
+	  ALONE(OP_AWAIT_CHILDREN), .tag = "work", .takes = "AwaitChildren", .gives = "LeaseAnswer",
+	  .doc = "Give a job back until its children have ended: it costs no attempt. When none is left to wait for, it stays active." },
 	{ POST("/v1/leases/{uid}/progress", "progress"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY, ALONE(OP_PROGRESS), .tag = "work",
 	  .takes = "Progress", .gives = "LeaseAnswer", .doc = "Say how far a job is, as any JSON." },
 	{ POST("/v1/leases/{uid}/log", "log"), .status = 200, .scope = SCOPE_WORK, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_LOG,
@@ -145,6 +152,10 @@ const struct route routes[] = {
 	{ GET("/v1/jobs/{uid}/logs", "listLogs"), .status = 200, .scope = SCOPE_READ, .params = log_params, .begin = jobs_logs,
 	  .encode = jobs_encode_logs, .tag = "jobs",
 	  .gives = "LogList", .doc = "A job's log lines, and how many there are." },
+	{ GET("/v1/jobs/{uid}/children", "listChildren"), .status = 200, .scope = SCOPE_READ, .params = children_params, .begin = jobs_children,
+	  .encode = jobs_encode_children, .tag = "jobs", .gives = "ChildList", .doc = "A job's children, what came of them, and their results." },
+	{ POST("/v1/jobs/{uid}/detach", "detachJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE, ALONE(OP_DETACH),
+	  .tag = "jobs", .takes = "Detach", .gives = "JobChanged", .doc = "A parent does not wait for this child any more. count: whether it did." },
 	{ GET("/v1/jobs/{uid}/explain", "explainJob"), .status = 200, .scope = SCOPE_READ, PATH(OP_EXPLAIN), .tag = "jobs", .gives = "Explanation",
 	  .doc = "Why is this job not running? In words and as a code." },
 	{ POST("/v1/jobs/{uid}/cancel", "cancelJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE, ALONE(OP_CANCEL),
@@ -186,6 +197,9 @@ const struct route routes[] = {
 	  .params = namespace_params, ALONE(OP_QUEUE_RESUME), .tag = "queues", .takes = "Nothing", .gives = "QueueChanged", .doc = "Go on." },
 	{ GET("/v1/queues/{queue}/stats", "getQueueStats"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, PATH(OP_QUEUE_GET),
 	  .tag = "queues", .gives = "Queue", .doc = "Counts by state and priority, rates, percentiles of waiting and running." },
+	{ GET("/v1/queues/{queue}/jobs/{id}/children", "listChildrenById"), .status = 200, .scope = SCOPE_READ, .params = queue_children_params,
+	  .begin = jobs_children, .encode = jobs_encode_children, .tag = "jobs", .gives = "ChildList",
+	  .doc = "The children of the job that the caller's id names." },
 	{ GET("/v1/queues/{queue}/jobs/{id}", "getJobById"), .status = 200, .scope = SCOPE_READ, .params = queue_job_params,
 	  .begin = jobs_get, .encode = jobs_encode_one,
 	  .tag = "queues", .gives = "Job", .doc = "Look at a job by the caller's own id." },

@@ -14,12 +14,14 @@ void jobs_get(struct call *call);
 void jobs_payload(struct call *call);
 void jobs_result(struct call *call);
 void jobs_attempts(struct call *call);
+void jobs_children(struct call *call);
 void jobs_logs(struct call *call);
 void jobs_encode_enqueued(struct call *call, struct buf *out);
 void jobs_encode_list(struct call *call, struct buf *out);
 void jobs_encode_count(struct call *call, struct buf *out);
 void jobs_encode_one(struct call *call, struct buf *out);
 void jobs_encode_attempts(struct call *call, struct buf *out);
+void jobs_encode_children(struct call *call, struct buf *out);
 void jobs_encode_logs(struct call *call, struct buf *out);
 void jobs_ask_behind(struct call *call); /* call->question, once all that came before is on disk; the route's encoder writes the answer */
 /* hello.c, ranges.c, read_many.c */

@@ -61,7 +61,7 @@ const struct schema schemas[] = {
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
 	{ "Job", "uid:Uid id:string queue:string namespace:string name:string|null group:string|null state:State "
-		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl|null cancel_requested:boolean redone:boolean "
+		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl,child_failed|null cancel_requested:boolean redone:boolean "
 		 "priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
@@ -79,6 +79,11 @@ const struct schema schemas[] = {
 	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
 		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
 	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
+	{ "OnFailure", "{'enum':['fail','continue','ignore','forget','hold']}", NULL },
+	{ "Child", "uid:Uid id:string queue:string|null namespace:string|null state:=pending,done,ignored,failed on_failure:OnFailure value:any",
+	  "value: done: its result; ignored, failed: its error. queue is null when that queue was deleted." },
+	{ "ChildList", "counts:ChildCounts children:Child[] next_cursor:string|null", NULL },
+	{ "ChildCounts", "pending:count done:count ignored:count failed:count", "Of all children." },
 	{ "LogLine", "attempt:count at:instant|null line:string", NULL },
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
@@ -87,7 +92,7 @@ const struct schema schemas[] = {
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
-	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean", NULL },
+	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean count?:count", NULL },
 	{ "JobDeleted", "uid:Uid deleted:boolean", NULL },
 
 	/* work */

@@ -131,6 +131,41 @@ void attempt_write(struct buf *out, const struct attempt_row *row)
 	buf_add_byte(out, '}');
 }
 
+static const char *const edge_states[] = {
+#define X(name, text) text,
+	EDGE_STATES(X)
+#undef X
+};
+
+void child_write(struct buf *out, const struct child_view *view)
+{
+	static const char *const on_failures[] = {
+#define X(name, text) text,
+		ON_FAILURES(X)
+#undef X
+	};
+	const struct edge_row *edge = &view->edge;
+	char uid[UID_TEXT_BYTES];
+	uid_text(edge->child, uid);
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "uid", str_of(uid));
+	json_put_field_str(out, "id", edge->id.len ? edge->id : str_of(uid));
+	put_text(out, "queue", view->queue_name);
+	put_text(out, "namespace", view->namespace_name);
+	json_put_field_str(out, "state", str_of(edge_states[edge->state]));
+	json_put_field_str(out, "on_failure", str_of(on_failures[edge->on_failure]));
+	put_json(out, "value", edge->value, STR("null"));
+	buf_add_byte(out, '}');
+}
+
+void child_counts_write(struct buf *out, const uint64_t counts[EDGE_STATE_COUNT])
+{
+	buf_add_byte(out, '{');
+	for (int state = 0; state < EDGE_STATE_COUNT; state++)
+		json_put_field_u64(out, edge_states[state], counts[state]);
+	buf_add_byte(out, '}');
+}
+
 void log_line_write(struct buf *out, const struct log_row *row)
 {
 	buf_add_byte(out, '{');

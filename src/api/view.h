@@ -17,6 +17,8 @@ struct grant_definition {
 };
 void grant_definition_write(struct buf *out, const struct grant_definition *definition);
 void attempt_write(struct buf *out, const struct attempt_row *row);
+void child_write(struct buf *out, const struct child_view *view);
+void child_counts_write(struct buf *out, const uint64_t counts[EDGE_STATE_COUNT]);
 void log_line_write(struct buf *out, const struct log_row *row);
 /* The payload in force, and the one that it was enqueued with. Empty reads as null. */
 struct str job_payload(const struct job_view *view);

@@ -19,6 +19,7 @@
 #define LIMIT_HEADER_BYTES        16384
 #define LIMIT_HEADERS             100
 #define LIMIT_OPS                 20000        /* operations of one request */
+#define LIMIT_PARENTS             100          /* parents of one job */
 #define LIMIT_CLAIM               1000         /* jobs of one claim */
 #define LIMIT_CLAIM_QUEUES        64
 #define LIMIT_JSON_DEPTH          128

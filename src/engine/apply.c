@@ -16,6 +16,8 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_SNOOZE] = op_lease_apply,
 	[OP_PROGRESS] = op_lease_apply,
 	[OP_LOG] = op_lease_apply,
+	[OP_AWAIT_CHILDREN] = op_lease_apply,
+	[OP_DETACH] = op_job_apply,
 	[OP_CANCEL] = op_job_apply,
 	[OP_RETRY] = op_job_apply,
 	[OP_PROMOTE] = op_job_apply,
@@ -146,9 +148,14 @@ enum applied apply_request(struct engine *engine, struct request *request)
 		return APPLIED_DEFERRED;
 	if (known == IDEMPOTENCY_MISMATCH)
 		return apply_refuse(engine, request, E_IDEMPOTENCY);
-	if (known == IDEMPOTENCY_NEW && apply_ops(engine, request, start))
+	engine->applying = request;
+	bool parked = known == IDEMPOTENCY_NEW && apply_ops(engine, request, start);
+	engine->applying = NULL;
+	if (parked)
 		return APPLIED_PARKED;
 	enum err err = request->state && request->state->staged ? stage_settle(engine, request) : E_OK;
+	if (!err && known == IDEMPOTENCY_NEW)
+		err = family_release(engine, request);
 	if (!err && known == IDEMPOTENCY_NEW && request->idempotency_key.len)
 		err = idempotency_record(engine, request);
 	if (!err)

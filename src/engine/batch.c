@@ -45,7 +45,7 @@ void batch_answer(struct batch *batch, struct request *request)
 /* The lists of a change-set that handlers append to, hence those a mark remembers. */
 #define MARKED_LISTS(X)                                                                                               \
 	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(log_trims) X(progress) X(queues) X(dropped_queues) X(groups) \
-	X(dropped_groups) X(budgets) X(permits) X(policies) X(dedups) X(tokens) X(operations) X(idempotency) X(event_trims)
+	X(dropped_groups) X(budgets) X(permits) X(policies) X(dedups) X(edges) X(tokens) X(operations) X(idempotency) X(event_trims)
 
 struct mark batch_mark(const struct batch *batch)
 {
@@ -88,6 +88,11 @@ static enum err batch_drop_bodies(struct batch *batch, const struct job *job, co
 	return E_OK;
 }
 
+static bool job_keeps_due(const struct job *job) /* while it waits for others: its delay, which begins afterwards */
+{
+	return job->state == JOB_DELAYED || job->state == JOB_PARKED || job->state == JOB_WAITING_CHILDREN;
+}
+
 static enum err batch_close_job(struct batch *batch, struct index *index, const struct dirty *dirty)
 {
 	struct job *job = job_at(index, dirty->slot);
@@ -110,7 +115,7 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 		.row = { .uid = job->uid, .queue = queue_at(index, job->queue)->number, .state = job_state_of(job), .outcome = dirty->outcome,
 		         .flags = job->flags & JOB_ROW_FLAGS, .priority = job->priority, .policy = job->policy, .max_attempts = job->max_attempts,
 		         .attempts_started = job->attempts_started, .attempts_made = job->attempts_made, .stalls = job->stalls, .rank = job->rank,
-		         .due_us = job->state == JOB_DELAYED || job->state == JOB_PARKED ? job->due_us : 0, .expire_us = job->expire_us,
+		         .due_us = job_keeps_due(job) ? job->due_us : 0, .expire_us = job->expire_us,
 		         .timeout_ms = job->timeout_ms,
 		         .fence = job->fence, .version = batch->cs.seq, .since_us = job->since_us, .started_us = dirty->started_us,
 		         .finished_us = dirty->finished_us, .edited_body = job->edited_body, .bytes = job->bytes, .worker = dirty->worker,
@@ -340,6 +345,8 @@ void batch_settle(struct batch *batch, struct index *index)
 			batch_settle_operation(index, undo);
 		else if (undo->kind == UNDO_DEDUP || undo->kind == UNDO_DEDUP_NEW)
 			dedup_settle(index, undo->slot);
+		else if (undo->kind == UNDO_EDGE || undo->kind == UNDO_EDGE_NEW)
+			edge_settle(index, undo->slot);
 		else if (undo->kind == UNDO_QUEUE && queue_at(index, undo->slot)->deleted && !undo->queue.deleted)
 			queue_destroy(index, undo->slot);
 	}

@@ -21,7 +21,8 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
-	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW
+	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW, UNDO_EDGE,
+	UNDO_EDGE_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -62,6 +63,10 @@ struct undo {
 			uint64_t *place, before;
 		} value;
 		struct dedup dedup;
+		struct {
+			uint8_t state, on_failure;
+			uint64_t version;
+		} edge;
 	};
 };
 
@@ -94,7 +99,7 @@ struct batch {
 struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, dropped_groups, budgets,
-		permits, policies, dedups, tokens, operations, idempotency, event_trims;
+		permits, policies, dedups, edges, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 
@@ -137,6 +142,9 @@ MUST_USE enum err batch_key(struct batch *batch, struct index *index, uint32_t q
 MUST_USE enum err batch_policy(struct batch *batch, struct index *index, const struct retry_policy *policy, uint32_t *out_number);
 /* Between job_touch (or job_begin) and job_place: the job has these things aside from now on. Holds the name of `deferred` once more. */
 MUST_USE enum err aside_change(struct batch *batch, struct index *index, uint32_t job, const struct aside *wanted);
+/* A new pending edge; one that is there becomes something else: enum edge_state, or EDGE_GONE. Their rows are the caller's to write. */
+MUST_USE enum err edge_begin(struct batch *batch, struct index *index, uint64_t parent, uint64_t child, enum on_failure on_failure);
+MUST_USE enum err edge_become(struct batch *batch, struct index *index, uint32_t slot, uint32_t state, enum on_failure on_failure);
 /* Journals a number that is about to change, in an object that stays where it is as long as the batch lives. */
 MUST_USE enum err batch_value(struct batch *batch, uint64_t *place);
 MUST_USE enum err batch_event(struct batch *batch, enum event_type type, uint32_t queue, uint64_t uid, struct str details);

@@ -52,6 +52,8 @@
 	X(TOKEN_PUT, NULL, ADMIN)                             \
 	X(BARRIER, NULL, READ)       /* answers when everything before it is on disk: what a point read waits for */ \
 	X(WAIT, NULL, READ)          /* answers when the job is final, or at the time-out */                         \
+	X(AWAIT_CHILDREN, "await_children", WORK)                                             \
+	X(DETACH, "detach", OPERATE)                                                          \
 	X(DEDUP_GET, "dedup_get", READ)                       \
 	X(DEDUP_RELEASE, "dedup_release", OPERATE)            \
 	X(EXPLAIN, "explain", READ)                           \
@@ -87,6 +89,15 @@ struct op_dedup {
 	bool keep_last;           /* while the owner is active the newest enqueue is kept, parked, and starts when the owner has ended */
 };
 
+struct op_parent { /* of the same namespace */
+	uint32_t ref;             /* 1 + place of an earlier enqueue of this request; 0: by uid, or by (queue, id) */
+	uint64_t uid;
+	struct queue_name queue;
+	struct str id;
+	enum on_failure on_failure;
+	uint64_t found;           /* the engine's: who has the id in the store */
+};
+
 /* ENQUEUE. Makes the queue if there is none. A kept (queue, id) answers the first job with `duplicate`. */
 struct op_enqueue {
 	struct queue_name queue;
@@ -106,6 +117,9 @@ struct op_enqueue {
 	bool lifo;
 	const struct op_dedup *dedup; /* NULL: none */
 	enum compat compat;     /* the queue must keep these rules, and is made so; NONE: any */
+	bool waits;             /* waiting_children until its children have ended: those of this request, and those that come while it waits */
+	struct op_parent *parents; /* who wait for it, or run */
+	uint32_t parent_count;
 	uint64_t payload_body;  /* the engine's: where a large payload was staged */
 };
 
@@ -146,7 +160,7 @@ struct claim_result {
 	uint32_t ready;         /* max 0: jobs that could be claimed now, at least */
 };
 
-/* HEARTBEAT, COMPLETE, FAIL, RELEASE, SNOOZE, PROGRESS, LOG: by the holder of a lease. */
+/* HEARTBEAT, COMPLETE, FAIL, RELEASE, SNOOZE, PROGRESS, LOG, AWAIT_CHILDREN: by the holder of a lease. */
 enum verdict {
 	VERDICT_POLICY,  /* FAIL: the retry policy decides */
 	VERDICT_FINAL,   /* FAIL: never again */
@@ -191,7 +205,7 @@ struct op_lease {
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
-/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, EDIT, RESCHEDULE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
+/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, DETACH, EDIT, RESCHEDULE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
 enum keep_attempts { KEEP_ATTEMPTS_AS_QUEUE, KEEP_ATTEMPTS_NO, KEEP_ATTEMPTS_YES };
 struct op_job {
 	uint64_t uid;
@@ -212,6 +226,7 @@ struct op_job {
 	int64_t delay_ms;         /* RETRY, MOVE, RESCHEDULE: run after */
 	int64_t run_at_us;        /* RESCHEDULE: or then, wall time; 0: not set */
 	struct str reason;        /* CANCEL, free text, recorded */
+	uint64_t parent;          /* DETACH: who does not wait for it any more; result.count: whether it did */
 };
 
 #define EXPLAIN_CODES(X) /* NAME, code */                                                        \
@@ -444,7 +459,7 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom") X(DRAINED, "drained")
+	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom") X(DRAINED, "drained") X(WAITING_CHILDREN, "waiting_children")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

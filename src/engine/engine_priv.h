@@ -51,6 +51,13 @@ struct engine {
 	uint32_t loaded_count, loaded_capacity;
 	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
 	uint32_t lost_count, lost_capacity;
+	const struct request *applying; /* parents that it makes are woken at its end */
+	struct end *first_end, *last_end; /* children that ended, while it is worked off what that means */
+	bool ending;
+	const struct edge_row *above; /* of children that are to be retried, as plan found them; of this step */
+	uint32_t above_count;
+	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
+	uint32_t family_looked;     /* edges looked at since */
 	struct arena scratch;       /* of a step */
 	enum err health;
 	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
@@ -128,7 +135,9 @@ MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct f
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot);   /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
-MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot); /* a parked successor begins to wait, or its delay does */
+/* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
+MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot);
+MUST_USE enum err life_await(struct engine *engine, uint32_t slot);  /* an active one waits for its children */
 MUST_USE enum err life_delete(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us);
 
@@ -143,6 +152,17 @@ MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id
 			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
+
+/* ---- family.c: children, and those who wait for them ---- */
+MUST_USE enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child); /* an enqueue's parents */
+MUST_USE enum err family_release(struct engine *engine, const struct request *request); /* its parents that have nobody to wait for */
+MUST_USE enum err family_ended(struct engine *engine, const struct job *job, const struct ending *ending);
+MUST_USE enum err family_deleted(struct engine *engine, const struct job *job);
+MUST_USE enum err family_drop_children(struct engine *engine, uint64_t parent); /* it is gone: nobody waits for them any more */
+MUST_USE enum err family_retried(struct engine *engine, uint64_t uid);
+MUST_USE enum err family_lost(struct engine *engine, uint32_t slot); /* one that has ROW_LOST_CHILD is handed back: it fails */
+MUST_USE enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, uint32_t *count); /* if it waits for it */
+bool family_look(struct engine *engine); /* true: there is more to look at */
 
 /* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
 MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);

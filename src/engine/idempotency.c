@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct kept) == 56, "stored");
 
 static uint32_t idempotency_count(const struct op *op) /* of other operations it counts what is not kept */
 {
-	return op->kind == OP_DEDUP_GET || op->kind == OP_DEDUP_RELEASE ? op->result.count : 0;
+	return op->kind == OP_DEDUP_GET || op->kind == OP_DEDUP_RELEASE || op->kind == OP_DETACH ? op->result.count : 0;
 }
 
 static void idempotency_read(const struct kept *kept, struct op_result *out)

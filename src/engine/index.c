@@ -28,6 +28,7 @@ PLACE(index_place_permit, struct permit, permits, position)
 		const struct index *index = context;           \
 		return expression;                             \
 	}
+HASH_OF(index_hash_kin, map_mix(kin_at(index, item)->uid))
 HASH_OF(index_hash_job, map_mix(job_at(index, item)->uid))
 HASH_OF(index_hash_group, group_at(index, item)->hash)
 HASH_OF(index_hash_queue, queue_at(index, item)->hash)
@@ -73,6 +74,9 @@ void index_init(struct index *index)
 	map_init(&index->limits_by_number, index_hash_limit_number, index);
 	map_init(&index->permits_by_token, index_hash_permit, index);
 	pool_init(&index->dedups, sizeof(struct dedup));
+	pool_init(&index->edges, sizeof(struct edge));
+	pool_init(&index->kins, sizeof(struct kin));
+	map_init(&index->kins_by_uid, index_hash_kin, index);
 	map_init(&index->dedups_by_key, index_hash_dedup, index);
 	map_init(&index->dedups_by_owner, index_hash_dedup_owner, index);
 	map_init(&index->dedups_by_next, index_hash_dedup_next, index);
@@ -119,13 +123,13 @@ void index_fini(struct index *index)
 			operation_remove(index, slot);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
 				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
-				 &index->labels,     &index->lanes,      &index->limits, &index->permits };
+				 &index->labels,     &index->lanes,      &index->limits, &index->permits, &index->edges,  &index->kins };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
 		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid, &index->labels_by_uid,
 		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
-		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token };
+		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token, &index->kins_by_uid };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,

@@ -30,7 +30,8 @@
 #define JOB_LISTED  0x400u /* in its queue's list of waiting jobs */
 #define JOB_ASIDE   0x800u /* it has an aside */
 #define JOB_LABELLED 0x1000u /* its id is at hand */
-#define JOB_ROW_FLAGS (ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_REDONE | ROW_FAR)
+#define JOB_ROW_FLAGS \
+	(ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_REDONE | ROW_FAR | ROW_PARENT | ROW_CHILD | ROW_LOST_CHILD)
 
 struct job {
 	uint64_t uid;
@@ -111,6 +112,22 @@ struct label {
 	uint64_t id;           /* the number, or, with the highest bit, a slot of names, held */
 };
 #define LABEL_ROOM 24
+
+/* A child that its parent waits for (edge.c), or that is resolved in a change-set that is not committed yet. */
+#define EDGE_GONE EDGE_STATE_COUNT
+struct edge {
+	uint32_t reserved;        /* the pool's while the slot is free */
+	bool live;
+	uint8_t state, on_failure; /* enum edge_state, or EDGE_GONE */
+	uint32_t parent, child;   /* slots of kin */
+	uint32_t next_child, before_child, next_parent, before_parent;
+	uint64_t version;         /* seq of the change-set that changed it last */
+};
+struct kin { /* a job that has edges in memory, itself in memory or not */
+	uint32_t first_child, first_parent; /* edges, newest first */
+	uint32_t pending;         /* children that it waits for */
+	uint64_t uid;
+};
 
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
 struct group {
@@ -281,8 +298,8 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, labels, lanes, limits, permits;
-	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, labels, lanes, limits, permits, edges, kins;
+	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid, kins_by_uid;
 	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct map limits_by_name, limits_by_number, permits_by_token;
 	struct policy *policies;  /* number - 1 */
@@ -293,6 +310,7 @@ struct index {
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
+	uint32_t held_edges;      /* pending ones that wait on after a failure */
 	uint32_t next_queue_number, next_limit_number;
 	bool sweep_limits;        /* lanes or limits may be free to go */
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */
@@ -357,6 +375,17 @@ MUST_USE enum err label_set(struct index *index, uint32_t job, struct str id); /
 struct str label_of(const struct index *index, const struct job *job, char room[LABEL_ROOM]); /* its id: the uid's text when it has none */
 MUST_USE enum err label_copy(const struct index *index, const struct job *job, struct arena *arena, struct str *out); /* empty when it has none */
 void label_drop(struct index *index, const struct job *job); /* it leaves memory */
+
+/* ---- who waits for whom (edge.c) ---- */
+static inline struct edge *edge_at(const struct index *index, uint32_t slot) { return pool_at(&index->edges, slot); }
+static inline struct kin *kin_at(const struct index *index, uint32_t slot) { return pool_at(&index->kins, slot); }
+static inline uint64_t edge_parent(const struct index *index, uint32_t slot) { return kin_at(index, edge_at(index, slot)->parent)->uid; }
+static inline uint64_t edge_child(const struct index *index, uint32_t slot) { return kin_at(index, edge_at(index, slot)->child)->uid; }
+uint32_t kin_find(const struct index *index, uint64_t uid);                          /* slot, or SLOT_NONE */
+uint32_t edge_find(const struct index *index, uint64_t parent, uint64_t child); /* slot, also of a resolved one; or SLOT_NONE */
+uint32_t edges_pending(const struct index *index, uint64_t parent);
+MUST_USE enum err edge_restore(struct index *index, const struct edge_row *row);
+void edge_settle(struct index *index, uint32_t slot); /* leaves memory, if it is resolved for good */
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

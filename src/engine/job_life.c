@@ -72,7 +72,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 		return err;
 	struct dirty *dirty = job_dirty(engine->open, job);
 	err = life_keep_lease(engine, job, dirty);
-	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED))
+	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED || ending->outcome == OUTCOME_CHILD_FAILED))
 		err = life_abort_delivery(engine, job);
 	if (err)
 		return err;
@@ -80,7 +80,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (state == JOB_COMPLETED)
 		job->attempts_made++;
 	job->expire_us = 0;
-	job->flags &= (uint16_t)~ROW_CANCEL;
+	job->flags &= (uint16_t)~(ROW_CANCEL | ROW_LOST_CHILD);
 	dirty->outcome = ending->outcome;
 	dirty->finished_us = index->now_us; /* as starts are: the wall clock may jump, and retention goes by the order of ends */
 	if (!engine->open->earliest_finish_us)
@@ -103,6 +103,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	err = job_place(index, slot);
 	err = err ? err : job_event(engine, job, life_final_event(state), ending->details);
 	err = err ? err : dedup_ended(engine, job->uid, false);
+	err = err ? err : family_ended(engine, job, ending);
 	return err || !was_active ? err : compat_drained(engine, job->queue);
 }
 
@@ -143,9 +144,10 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 enum err life_unpark(struct engine *engine, uint32_t slot)
 {
 	struct index *index = &engine->index;
-	if (slot == SLOT_NONE || job_at(index, slot)->state != JOB_PARKED)
+	if (slot == SLOT_NONE || (job_at(index, slot)->state != JOB_PARKED && job_at(index, slot)->state != JOB_WAITING_CHILDREN))
 		return E_OK;
 	struct job *job = job_at(index, slot);
+	bool parent = job->state == JOB_WAITING_CHILDREN;
 	enum err err = job_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -158,9 +160,29 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 	if (delay_us > 0 && !wall)
 		job->due_us = index->now_us + delay_us;
 	else if (delay_us <= 0)
-		job->rank = life_rank(queue, job->flags & ROW_LIFO);
+		job->rank = life_rank(queue, parent || job->flags & ROW_LIFO);
 	err = job_place(index, slot);
-	return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
+	if (err || !parent)
+		return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
+	return job_event(engine, job, EVENT_WAITING, STR("{\"from\":\"waiting_children\"}"));
+}
+
+enum err life_await(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct job *job = job_at(index, slot);
+	if (!edges_pending(index, job->uid))
+		return E_OK;
+	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
+	err = err ? err : life_abort_delivery(engine, job);
+	if (err)
+		return err;
+	job_move(index, job, JOB_WAITING_CHILDREN);
+	job->due_us = 0;
+	job->flags &= (uint16_t)~ROW_DUE_WALL;
+	err = job_place(index, slot);
+	return err ? err : job_event(engine, job, EVENT_WAITING_CHILDREN, (struct str){ 0 });
 }
 
 enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us)
@@ -230,6 +252,8 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	bool spent = !judged && retry_is_spent(job_max_attempts(index, job), job->attempts_made);
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, failure);
+	if (job->flags & ROW_LOST_CHILD)
+		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, failure);
 	if (failure->verdict == VERDICT_FINAL)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_FINAL_ERROR, failure);
 	if (spent)
@@ -265,6 +289,8 @@ enum err life_stall(struct engine *engine, uint32_t slot)
 		return err;
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
+	if (job->flags & ROW_LOST_CHILD)
+		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, &failure);
 	if (job->stalls > queue_at(index, job->queue)->settings->max_stalls)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
 	err = life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
@@ -301,5 +327,6 @@ enum err life_delete(struct engine *engine, uint32_t slot)
 		job_move(index, job, JOB_CANCELLED);
 	job->flags |= JOB_DELETED;
 	err = job_event(engine, job, EVENT_DELETED, from);
-	return err ? err : dedup_ended(engine, job->uid, true);
+	err = err ? err : dedup_ended(engine, job->uid, true);
+	return err ? err : family_deleted(engine, job);
 }

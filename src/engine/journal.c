@@ -448,6 +448,8 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_ASIDE: aside_undo(index, undo); break;
 		case UNDO_DEDUP:
 		case UNDO_DEDUP_NEW: dedup_undo(index, undo); break;
+		case UNDO_EDGE:
+		case UNDO_EDGE_NEW: edge_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
 		case UNDO_LIMIT: undo_limit(index, undo); break;
 		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;

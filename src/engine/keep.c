@@ -116,6 +116,7 @@ static bool keep_state(struct engine *engine, struct queue *queue, enum job_stat
 	if (range)
 		*range = (struct range_delete){ .queue = queue->number, .state = state, .up_to_us = up_to->at_us, .up_to_uid = up_to->uid,
 			                        .expected = counted ? n : 0 };
+	engine->family_stale = true; /* some that are waited for may be among them */
 	return range && n == surplus;
 }
 

@@ -26,6 +26,8 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 		return E_BACKLOG;
 	if (enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
+	if (enqueue->dedup && (enqueue->parent_count || (enqueue->waits && enqueue->dedup->keep_last)))
+		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or that waits for children, stands back for no other: leave dedup out.");
 	return E_OK;
 }
 
@@ -96,10 +98,10 @@ static int64_t enqueue_delay_us(const struct engine *engine, const struct op_enq
 	return delay_us <= most_us ? delay_us : most_us;
 }
 
-/* It follows the owner of its key: its delay and its time to live begin when it is its turn (life_unpark). */
-static void enqueue_park(struct job *job, const struct op_enqueue *enqueue, int64_t ttl_ms)
+/* It follows the owner of its key, or waits for its children: its delay and its time to live begin when it is its turn (life_unpark). */
+static void enqueue_park(struct job *job, enum job_state state, const struct op_enqueue *enqueue, int64_t ttl_ms)
 {
-	job->state = JOB_PARKED;
+	job->state = (uint8_t)state;
 	job->due_us = enqueue->run_at_us ? enqueue->run_at_us : enqueue->delay_ms * 1000;
 	job->flags |= enqueue->run_at_us ? ROW_DUE_WALL : 0;
 	job->expire_us = ttl_ms * 1000;
@@ -128,8 +130,8 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	job->since_us = index->now_us;
 	if (ttl_ms)
 		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
-	if (meeting->kind == DEDUP_SUCCEEDS) {
-		enqueue_park(job, enqueue, ttl_ms);
+	if (meeting->kind == DEDUP_SUCCEEDS || enqueue->waits) {
+		enqueue_park(job, enqueue->waits ? JOB_WAITING_CHILDREN : JOB_PARKED, enqueue, ttl_ms);
 	} else if (delay_us > 0) {
 		job->state = JOB_DELAYED;
 		job->due_us = wall ? enqueue->run_at_us : index->now_us + delay_us;
@@ -138,7 +140,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		job->state = JOB_WAITING;
 		job->rank = compat_head(queue, enqueue->priority, enqueue->lifo) ? --queue->rank_head : ++queue->rank_tail;
 	}
-	job->flags |= enqueue->lifo ? ROW_LIFO : 0;
+	job->flags |= (enqueue->lifo ? ROW_LIFO : 0) | (enqueue->waits ? ROW_PARENT : 0);
 	return job_place(index, slot);
 }
 
@@ -155,8 +157,10 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	err = err ? err : id_check(engine, request, op, queue);
 	if (err)
 		return err;
-	if (enqueue_is_duplicate(engine, op, queue))
-		return enqueue_tell_duplicate(engine, op->result.uid, queue);
+	if (enqueue_is_duplicate(engine, op, queue)) {
+		err = family_join(engine, request, op, plan_job(engine, op->result.uid));
+		return err ? err : enqueue_tell_duplicate(engine, op->result.uid, queue);
+	}
 	err = enqueue_check_target(request, op, queue_at(index, queue));
 	if (!err && enqueue->dedup)
 		err = dedup_meet(engine, op, queue, &meeting);
@@ -180,6 +184,8 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 		err = compat_enqueued(engine, enqueue->name, job_at(index, slot));
 	if (!err && enqueue->dedup)
 		err = dedup_take(engine, op, id, queue, &meeting);
+	if (!err && enqueue->parent_count)
+		err = family_join(engine, request, op, slot);
 	if (err)
 		return err;
 	engine->open->bytes += definition->payload.len + definition->metadata.len;

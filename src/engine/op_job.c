@@ -100,11 +100,14 @@ static enum err job_retry(struct engine *engine, struct request *request, struct
 		return job_refuse_state(request, op, job, "only a job that has ended can be retried; promote a delayed one instead.");
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : job_drop_result(engine, job);
+	if (!err && job->flags & ROW_CHILD)
+		err = family_retried(engine, job->uid);
 	if (!err && op->job.has_payload)
 		err = job_use_payload(engine, op, job);
 	if (err)
 		return err;
-	job_move(index, job, op->job.delay_ms ? JOB_DELAYED : JOB_WAITING);
+	bool waits = edges_pending(index, job->uid);
+	job_move(index, job, waits ? JOB_WAITING_CHILDREN : op->job.delay_ms ? JOB_DELAYED : JOB_WAITING);
 	if (!retry_keeps_attempts(index, op, job))
 		job->attempts_made = 0;
 	if (op->job.reset_started)
@@ -112,7 +115,9 @@ static enum err job_retry(struct engine *engine, struct request *request, struct
 	job->stalls = 0;
 	job->expire_us = 0;
 	job->flags = (uint16_t)((job->flags & ~(ROW_CANCEL | ROW_DUE_WALL)) | ROW_REDONE);
-	if (op->job.delay_ms)
+	if (waits)
+		job->due_us = op->job.delay_ms * 1000; /* begins when they have ended */
+	else if (op->job.delay_ms)
 		job->due_us = index->now_us + op->job.delay_ms * 1000;
 	else
 		job->rank = job_rank(index, job, op->job.lifo);
@@ -252,6 +257,11 @@ static enum err job_delete(struct engine *engine, struct request *request, struc
 	return life_delete(engine, slot);
 }
 
+static enum err job_detach_from(struct engine *engine, struct op *op, const struct job *job)
+{
+	return family_detach(engine, op->job.parent, job->uid, &op->result.count);
+}
+
 enum err op_job_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	uint64_t uid = op->job.uid;
@@ -273,6 +283,7 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 	case OP_REPRIORITISE: err = job_reprioritise(engine, request, op, slot); break;
 	case OP_RESCHEDULE: err = job_reschedule(engine, request, op, slot); break;
 	case OP_EDIT: err = job_edit(engine, op, slot); break;
+	case OP_DETACH: err = job_detach_from(engine, op, job_at(&engine->index, slot)); break;
 	case OP_MOVE: err = job_move_queue(engine, request, op, slot); break;
 	default: err = job_delete(engine, request, op, slot); break;
 	}

@@ -61,13 +61,17 @@ static enum err lease_heartbeat(struct engine *engine, struct op *op, uint32_t s
 
 static enum err lease_complete(struct engine *engine, struct op *op, uint32_t slot)
 {
+	const struct job *job = job_at(&engine->index, slot);
+	if (job->flags & ROW_LOST_CHILD)
+		return E_CHILD_FAILED;
+	if (edges_pending(&engine->index, job->uid))
+		return E_CHILDREN;
 	const struct op_lease *lease = &op->lease;
 	struct ending ending = {
 		.outcome = lease->verdict == VERDICT_FILTERED ? OUTCOME_FILTERED : OUTCOME_SUCCESS,
 		.result = lease->result_body ? (struct str){ 0 } : lease->body,
 		.result_body = lease->result_body, .result_bytes = lease->body.len, .keep = lease->keep,
 	};
-	const struct job *job = job_at(&engine->index, slot);
 	enum err err = compat_result_details(engine, job, lease->body, &ending.details);
 	if (!err && lease->exchange.len)
 		err = life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_COMPLETED, 0);
@@ -132,6 +136,10 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 		struct ending ending = { .outcome = OUTCOME_BY_HAND };
 		return life_finish(engine, slot, JOB_CANCELLED, &ending);
 	}
+	if (job->flags & ROW_LOST_CHILD)
+		return family_lost(engine, slot);
+	if (op->kind == OP_AWAIT_CHILDREN)
+		return life_await(engine, slot);
 	if (op->kind == OP_SNOOZE && op->lease.run_at_us)
 		return life_delay(engine, slot, op->lease.run_at_us, true, EVENT_SNOOZED, (struct str){ 0 });
 	if (op->kind == OP_SNOOZE)
@@ -148,12 +156,13 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 		return err;
 	const struct job *job = job_at(&engine->index, slot);
 	op->result.fence = job->fence;
-	op->result.cancel_requested = job->flags & ROW_CANCEL;
+	op->result.cancel_requested = job->flags & (ROW_CANCEL | ROW_LOST_CHILD);
 	switch (op->kind) {
 	case OP_HEARTBEAT: err = lease_heartbeat(engine, op, slot); break;
 	case OP_COMPLETE: err = lease_complete(engine, op, slot); break;
 	case OP_FAIL: err = lease_fail(engine, request, op, slot); break;
 	case OP_RELEASE:
+	case OP_AWAIT_CHILDREN:
 	case OP_SNOOZE: err = lease_release(engine, op, slot); break;
 	case OP_PROGRESS: err = lease_progress(engine, op, job); break;
 	default: err = lease_log(engine, request, op, job); break;

@@ -1,6 +1,7 @@
 /* src/engine/op_read.c: questions that memory answers: waiting for an end, why a job does not run, how queues and groups stand. Their answers
  * leave in order with everything else, so they never tell of what might still be undone. */
 #include "engine/engine_priv.h"
+#include "base/uid.h"
 #include <stdlib.h>
 
 enum err op_barrier_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
@@ -131,6 +132,27 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 	}
 }
 
+#define CHILDREN_TOLD 3
+
+static struct str explain_children(struct request *request, const struct engine *engine, const struct job *job)
+{
+	const struct index *index = &engine->index;
+	uint32_t kin = kin_find(index, job->uid), told = 0;
+	char uids[CHILDREN_TOLD * (UID_TEXT_BYTES + 2)], *at = uids;
+	uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_child;
+	for (; slot != SLOT_NONE && told < CHILDREN_TOLD; slot = edge_at(index, slot)->next_child) {
+		if (edge_at(index, slot)->state != EDGE_PENDING)
+			continue;
+		if (told++)
+			at = (char *)memcpy(at, ", ", 2) + 2;
+		uid_text(edge_child(index, slot), at);
+		at += UID_TEXT_BYTES - 1;
+	}
+	uint32_t pending = edges_pending(index, job->uid);
+	return str_of(arena_printf(&request->arena, "It waits for %u of its children to end: %.*s%s.", pending, (int)(at - uids), uids,
+	                           pending > told ? " and others" : ""));
+}
+
 static struct str explain_text(struct request *request, const struct engine *engine, const struct job *job, const struct explanation *why)
 {
 	const struct queue *queue = queue_at(&engine->index, job->queue);
@@ -201,7 +223,8 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		break;
 	case EXPLAIN_EMPTY: text = "Its group has nothing to run."; break;
 	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
-	case EXPLAIN_CHILDREN: text = "It waits for its children to end."; break;
+	case EXPLAIN_CHILDREN:
+		return explain_children(request, engine, job);
 	case EXPLAIN_PARKED:
 		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE
 			       ? "Its workflow waits for an event."

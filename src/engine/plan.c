@@ -13,6 +13,8 @@ struct plan { /* in the scratch arena */
 	struct str *idempotency;
 	struct request **idempotency_targets;
 	uint32_t idempotency_capacity;
+	uint64_t *children;
+	uint32_t child_capacity;
 	bool failed;
 };
 
@@ -82,7 +84,7 @@ static void plan_idempotency(struct engine *engine, struct plan *plan, struct re
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EDIT: case OP_RESCHEDULE:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT: case OP_RESCHEDULE:
 	case OP_WAIT: case OP_EXPLAIN:
 		return true;
 	default:
@@ -92,23 +94,28 @@ static bool op_names_job(enum op_kind kind)
 
 static bool op_holds_lease(enum op_kind kind)
 {
-	return kind >= OP_HEARTBEAT && kind <= OP_LOG;
+	return (kind >= OP_HEARTBEAT && kind <= OP_LOG) || kind == OP_AWAIT_CHILDREN;
 }
 
 static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op)
 {
-	if (op->kind == OP_ENQUEUE)
+	if (op->kind == OP_ENQUEUE) {
 		plan_key(engine, plan, op->enqueue.queue, op->enqueue.id, &op->result.uid);
-	else if (op_holds_lease(op->kind) && !op->lease.uid)
+		for (uint32_t i = 0; i < op->enqueue.parent_count; i++)
+			plan_key(engine, plan, op->enqueue.parents[i].queue, op->enqueue.parents[i].id, &op->enqueue.parents[i].found);
+	} else if (op_holds_lease(op->kind) && !op->lease.uid) {
 		plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
-	else if (op_names_job(op->kind) && !op->job.uid)
+	} else if (op_names_job(op->kind) && !op->job.uid) {
 		plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
+	}
 }
 
 static void plan_enqueue(struct engine *engine, struct plan *plan, const struct op *op) /* its first one, and the owner of its key */
 {
 	const struct index *index = &engine->index;
 	plan_uid(engine, plan, op->result.uid);
+	for (uint32_t i = 0; i < op->enqueue.parent_count; i++)
+		plan_uid(engine, plan, op->enqueue.parents[i].uid ? op->enqueue.parents[i].uid : op->enqueue.parents[i].found);
 	uint32_t queue = op->enqueue.dedup ? queue_find(index, op->enqueue.queue) : SLOT_NONE;
 	uint32_t dedup = queue == SLOT_NONE ? SLOT_NONE : dedup_find(index, queue, op->enqueue.dedup->key);
 	if (dedup != SLOT_NONE)
@@ -166,6 +173,50 @@ static enum err plan_admit(struct engine *engine, const struct job_row *row, con
 	return E_OK;
 }
 
+/* Whom retries concern that are about to come: those who waited for the job when it ended. */
+static void plan_above(struct engine *engine, struct plan *plan, uint64_t uid)
+{
+	uint32_t slot = plan_job(engine, uid);
+	if (slot == SLOT_NONE || !(job_at(&engine->index, slot)->flags & ROW_CHILD) || !job_state_is_final(job_state_of(job_at(&engine->index, slot))))
+		return;
+	uint64_t *children = plan_grow(engine, plan->children, plan->load.child_count, &plan->child_capacity, sizeof(*children));
+	if (!children) {
+		plan->failed = true;
+		return;
+	}
+	plan->children = children;
+	children[plan->load.child_count++] = uid;
+}
+
+static void plan_op_above(struct engine *engine, struct plan *plan, const struct op *op)
+{
+	if (op->kind == OP_RETRY)
+		plan_above(engine, plan, op->job.uid ? op->job.uid : plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid));
+	else if (op->kind == OP_SLICE)
+		for (uint32_t i = 0; i < op->operation.count; i++)
+			plan_above(engine, plan, op->operation.uids[i]);
+}
+
+static enum err plan_load_above(struct engine *engine, struct plan *plan, struct request *first, uint32_t count)
+{
+	struct request *request = first;
+	plan->load = (struct load){ 0 };
+	for (uint32_t i = 0; i < count; i++, request = request->link)
+		for (uint32_t n = 0; n < request->op_count; n++)
+			plan_op_above(engine, plan, &request->ops[n]);
+	if (plan->failed)
+		return E_NOMEM;
+	if (!plan->load.child_count)
+		return E_OK;
+	plan->load.children = plan->children;
+	enum err err = engine->store->verbs->load(engine->store, &plan->load, &engine->scratch);
+	if (!err) {
+		engine->above = plan->load.edges;
+		engine->above_count = plan->load.edge_count;
+	}
+	return err;
+}
+
 enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 {
 	struct plan plan = { 0 };
@@ -204,12 +255,14 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 		for (uint32_t i = 0; i < plan.load.uid_count && !err; i++)
 			err = plan_admit(engine, &plan.load.rows[i], &plan.load.definitions[i]);
 	}
-	return err;
+	return err ? err : plan_load_above(engine, &plan, first, count);
 }
 
 void plan_forget(struct engine *engine)
 {
 	struct index *index = &engine->index;
+	engine->above = NULL;
+	engine->above_count = 0;
 	if (!engine->loaded_count)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {

@@ -201,6 +201,11 @@ static enum err recover_dedup(void *context, const struct dedup_row *row)
 	return queue == SLOT_NONE ? E_STORE_CORRUPT : dedup_restore(index, queue, row);
 }
 
+static enum err recover_edge(void *context, const struct edge_row *row)
+{
+	return edge_restore(&((struct engine *)context)->index, row);
+}
+
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
 static enum err recover_deliveries(struct engine *engine)
 {
@@ -251,7 +256,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 	*visitor = (struct scan_visitor){
 		.context = engine, .budget = recover_budget, .permit = recover_permit, .queue = recover_queue, .group = recover_group,
 		.policy = recover_policy, .counts = recover_counts, .token = recover_token, .operation = recover_operation, .job = recover_job,
-		.far = recover_far, .dedup = recover_dedup,
+		.far = recover_far, .dedup = recover_dedup, .edge = recover_edge,
 	};
 	return visitor;
 }
@@ -284,6 +289,8 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
 	engine->resumed_seq = 0;
+	engine->family_stale = true;
+	engine->family_looked = 0;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
 	arena_reset(&engine->scratch);
 	if (err)

@@ -109,7 +109,16 @@ static bool retain_round(struct engine *engine)
 		if (queue->name.ptr && !queue->deleted && queue_find_number(index, queue->number) == slot)
 			slices += retain_queue(engine, slot);
 	}
+	engine->family_stale |= slices > 0;
 	return slices > 0;
+}
+
+static bool retain_in_flight(const struct engine *engine) /* of any queue */
+{
+	for (const struct batch *batch = engine->first_flying; batch; batch = batch->next)
+		if (batch->cs.ranges.count)
+			return true;
+	return engine->open->cs.ranges.count > 0;
 }
 
 /* Which commit was newest at an instant: one sample a minute, for trimming by age. */
@@ -176,7 +185,8 @@ void maintain(struct engine *engine)
 	if (index->now_us < engine->maintain_us || engine_is_full(engine))
 		return;
 	limits_sweep(index);
-	bool busy = retain_round(engine);
+	bool busy = !retain_in_flight(engine) && family_look(engine);
+	busy |= retain_round(engine);
 	busy |= retain_events(engine);
 	busy |= retain_logs(engine);
 	if (!batch_is_empty(engine->open))

@@ -196,6 +196,7 @@ IGNORED(verify_counts_row, struct queue_counts)
 IGNORED(verify_token_row, struct token_row)
 IGNORED(verify_operation_row, struct operation_row)
 IGNORED(verify_dedup_row, struct dedup_row)
+IGNORED(verify_edge_row, struct edge_row)
 #undef IGNORED
 
 static void verify_far(const struct engine *engine)
@@ -205,7 +206,7 @@ static void verify_far(const struct engine *engine)
 	struct scan_visitor visitor = { .context = &recount, .budget = verify_budget_row, .permit = verify_permit_row, .queue = verify_queue_row,
 		                        .group = verify_group_row, .policy = verify_policy_row,
 		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row,
-		                        .dedup = verify_dedup_row };
+		                        .dedup = verify_dedup_row, .edge = verify_edge_row };
 	if (engine->health || !engine->started)
 		return; /* memory is not what the store has */
 	recount.queues = mem_zalloc_array((size_t)(index->queues.used + 1) * FAR_CLOCKS, sizeof(uint64_t));
@@ -254,6 +255,44 @@ static void verify_dedup(const struct index *index, uint32_t slot)
 	CHECK(job_at(index, next)->state == JOB_PARKED);
 }
 
+static void verify_kin(const struct index *index, uint32_t edge)
+{
+	const struct kin *kin = kin_at(index, edge_at(index, edge)->parent);
+	uint32_t pending = 0, slot = kin_find(index, kin->uid), child = kin_find(index, edge_child(index, edge));
+	CHECK(slot == edge_at(index, edge)->parent);
+	CHECK(child == edge_at(index, edge)->child);
+	for (uint32_t at = kin->first_child; at != SLOT_NONE; at = edge_at(index, at)->next_child) {
+		CHECK(edge_at(index, at)->live);
+		CHECK(edge_at(index, at)->parent == slot);
+		pending += edge_at(index, at)->state == EDGE_PENDING;
+	}
+	CHECK(kin->pending == pending);
+	CHECK(edge_find(index, kin->uid, edge_child(index, edge)) == edge);
+}
+
+/* Whoever waits has somebody to wait for; whoever is waited for has not ended, or the parent waits on all the same. */
+static void verify_family(const struct index *index)
+{
+	uint32_t held = 0, edges = 0;
+	for (uint32_t slot = 0; slot < index->edges.used; slot++) {
+		const struct edge *edge = edge_at(index, slot);
+		if (!edge->live)
+			continue;
+		edges++;
+		verify_kin(index, slot);
+		uint32_t child = job_find(index, edge_child(index, slot));
+		bool holds = edge->on_failure == ON_FAILURE_HOLD;
+		held += holds && edge->state == EDGE_PENDING;
+		if (edge->state == EDGE_PENDING)
+			CHECK(child == SLOT_NONE || verify_is_live(index, child) || holds);
+	}
+	CHECK(edges == index->edges.live);
+	CHECK(held == index->held_edges);
+	for (uint32_t slot = 0; slot < index->jobs.used; slot++)
+		if (verify_is_live(index, slot) && job_at(index, slot)->state == JOB_WAITING_CHILDREN)
+			CHECK(edges_pending(index, job_at(index, slot)->uid) > 0);
+}
+
 void engine_verify(const struct engine *engine)
 {
 	verify_far(engine);
@@ -289,6 +328,7 @@ void engine_verify(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->dedups.used; slot++)
 		verify_dedup(index, slot);
 	verify_heap(&index->dedups_by_until);
+	verify_family(index);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
 				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues,
 				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
@@ -349,6 +389,22 @@ static void dump_operations(const struct index *index, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+/* Below live parents: retention may have removed an ended one, and its edges on disk with it. */
+static void dump_edges(const struct index *index, struct buf *out)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t slot = 0; slot < index->edges.used; slot++) {
+		if (!edge_at(index, slot)->live || edge_at(index, slot)->state != EDGE_PENDING)
+			continue;
+		uint32_t parent = job_find(index, edge_parent(index, slot));
+		if (parent == SLOT_NONE || !verify_is_live(index, parent))
+			continue;
+		sum += map_mix(edge_parent(index, slot) + map_mix(edge_child(index, slot) + edge_at(index, slot)->on_failure));
+		count++;
+	}
+	buf_addf(out, "edges %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
+
 static void dump_limits(const struct index *index, struct buf *out)
 {
 	uint64_t sum = 0;
@@ -386,6 +442,7 @@ void engine_dump(const struct engine *engine, struct buf *out)
 	}
 	dump_operations(index, out);
 	dump_limits(index, out);
+	dump_edges(index, out);
 	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);

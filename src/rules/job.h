@@ -5,14 +5,14 @@
 
 #define JOB_STATES(X) /* a state, its public name, and the states it may become */                                        \
 	X(WAITING, "waiting", TO(ACTIVE) | TO(DELAYED) | TO(CANCELLED) | TO(EXPIRED) | TO(FAILED))                         \
-	X(DELAYED, "delayed", TO(WAITING) | TO(CANCELLED) | TO(EXPIRED))                                                  \
+	X(DELAYED, "delayed", TO(WAITING) | TO(CANCELLED) | TO(EXPIRED) | TO(FAILED))                                                  \
 	X(ACTIVE, "active", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN) | TO(PARKED) | TO(COMPLETED) | TO(FAILED) | TO(CANCELLED)) \
 	X(WAITING_CHILDREN, "waiting_children", TO(WAITING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED))                   \
 	X(PARKED, "parked", TO(WAITING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED))                                                     \
-	X(COMPLETED, "completed", TO(WAITING) | TO(DELAYED)) /* only by a retry that someone asked for */                 \
-	X(FAILED, "failed", TO(WAITING) | TO(DELAYED))                                                                    \
-	X(CANCELLED, "cancelled", TO(WAITING) | TO(DELAYED))                                                              \
-	X(EXPIRED, "expired", TO(WAITING) | TO(DELAYED))
+	X(COMPLETED, "completed", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN)) /* only by a retry that someone asked for */                 \
+	X(FAILED, "failed", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN))                                                                    \
+	X(CANCELLED, "cancelled", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN))                                                              \
+	X(EXPIRED, "expired", TO(WAITING) | TO(DELAYED) | TO(WAITING_CHILDREN))
 
 /* The numbers are stored: append, never reorder. */
 #define X(name, text, next) JOB_##name,
@@ -28,7 +28,8 @@ enum job_state { JOB_STATES(X) JOB_STATE_COUNT };
 	X(FINAL_ERROR, "final_error")          /* failed: the worker, or the answer, said never again */ \
 	X(STALLED, "stalled")                  /* failed: its lease was lost too often */            \
 	X(BY_HAND, "by_hand")                  /* cancelled: somebody asked */                       \
-	X(TTL, "ttl")                          /* expired: not started in time */
+	X(TTL, "ttl")                          /* expired: not started in time */                    \
+	X(CHILD_FAILED, "child_failed")        /* failed: a child did, that it cannot do without */
 #define X(name, text) OUTCOME_##name,
 enum job_outcome { JOB_OUTCOMES(X) JOB_OUTCOME_COUNT };
 #undef X

@@ -9,14 +9,14 @@
 /* One row a state: may it become waiting, delayed, active, waiting_children, parked, completed, failed, cancelled, expired? */
 static const char *const moves[JOB_STATE_COUNT] = {
 	[JOB_WAITING]          = ".da...fxe",
-	[JOB_DELAYED]          = "w......xe",
+	[JOB_DELAYED]          = "w.....fxe",
 	[JOB_ACTIVE]           = "wd.cpofx.",
 	[JOB_WAITING_CHILDREN] = "wd....fx.",
 	[JOB_PARKED]           = "wd....fx.",
-	[JOB_COMPLETED]        = "wd.......",
-	[JOB_FAILED]           = "wd.......",
-	[JOB_CANCELLED]        = "wd.......",
-	[JOB_EXPIRED]          = "wd.......",
+	[JOB_COMPLETED]        = "wd.c.....",
+	[JOB_FAILED]           = "wd.c.....",
+	[JOB_CANCELLED]        = "wd.c.....",
+	[JOB_EXPIRED]          = "wd.c.....",
 };
 
 static void test_moves(void **state)
@@ -37,7 +37,7 @@ static void test_a_final_job_moves_only_when_asked(void **state)
 	for (unsigned from = 0; from < JOB_STATE_COUNT; from++)
 		for (unsigned to = 0; to < JOB_STATE_COUNT; to++)
 			if (job_state_is_final(from) && job_may_become(from, to))
-				assert_true(to == JOB_WAITING || to == JOB_DELAYED);
+				assert_true(to == JOB_WAITING || to == JOB_DELAYED || to == JOB_WAITING_CHILDREN);
 }
 
 static void test_finality(void **state)
@@ -54,7 +54,7 @@ static void test_numbers_and_names(void **state)
 		"waiting", "delayed", "active", "waiting_children", "parked", "completed", "failed", "cancelled", "expired",
 	};
 	static const char *const outcomes[] = {
-		"none", "success", "filtered", "attempts_spent", "final_error", "stalled", "by_hand", "ttl",
+		"none", "success", "filtered", "attempts_spent", "final_error", "stalled", "by_hand", "ttl", "child_failed",
 	};
 	(void)state;
 	for (unsigned n = 0; n < ARRAY_COUNT(states); n++) {

@@ -79,6 +79,8 @@ struct changeset {
 	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
 	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
+	CHANGE_LIST(struct edge_row) edges;         /* insert or replace, update, or delete; in order, after jobs. A job that goes takes those to
+	                                             * its children along */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct metric_add) metrics;

@@ -841,6 +841,68 @@ static void dedup_keys_are_put_replaced_and_dropped(void **state)
 	buf_fini(&text);
 }
 
+static void edges_are_put_updated_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "one");
+	for (uint64_t uid = 100; uid <= 102; uid++) {
+		struct job_write *write = suite_job(suite, TABLE_NONE, TABLE_LIVE, uid, 1);
+		suite_definition(suite, write, uid == 100 ? "p" : uid == 101 ? "a" : "b");
+		write->row.flags = uid == 100 ? ROW_PARENT : ROW_CHILD;
+	}
+	*change_add(cs, edges) = (struct edge_row){ 100, 101, EDGE_PENDING, ON_FAILURE_FAIL, 5, 1, STR("a") };
+	*change_add(cs, edges) = (struct edge_row){ 100, 102, EDGE_PENDING, ON_FAILURE_HOLD, 6, 1, STR("b") };
+	*change_add(cs, edges) = (struct edge_row){ 99, 102, EDGE_PENDING, ON_FAILURE_IGNORE, 7, 1, STR("b") };
+	suite_commit(suite);
+	cs = suite_begin(suite);
+	*change_add(cs, edges) = (struct edge_row){ .parent = 100, .child = 101, .state = EDGE_DONE, .at_us = 8, .value = STR("{\"x\":1}"), .update = true };
+	*change_add(cs, edges) = (struct edge_row){ .parent = 98, .child = 101, .state = EDGE_DONE, .at_us = 8, .update = true }; /* never was */
+	*change_add(cs, edges) = (struct edge_row){ .parent = 99, .child = 102, .gone = true };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	struct str edges = str_from(buf_str(&text), (size_t)((char *)memmem(text.ptr, text.len, "edge", 4) - text.ptr));
+	assert_text(edges, "edge parent=100 child=102 on_failure=4 at_us=6 queue=1 id='b'\n");
+	uint64_t uids[] = { 100 }, children[] = { 101, 102 };
+	struct query query = { .kind = QUERY_CHILDREN, .uids = uids, .uid_count = 1, .limit = 1 };
+	const struct answer *answer = &suite->answer;
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(answer->child_count, 1);
+	assert_int_equal(answer->edge_counts[EDGE_PENDING], 1);
+	assert_int_equal(answer->edge_counts[EDGE_DONE], 1);
+	assert_int_equal(answer->children[0].edge.child, 101);
+	assert_int_equal(answer->children[0].edge.on_failure, ON_FAILURE_FAIL);
+	assert_text(answer->children[0].edge.value, "{\"x\":1}");
+	assert_text(answer->children[0].edge.id, "a");
+	assert_text(answer->children[0].queue_name, "one");
+	char cursor[32];
+	snprintf(cursor, sizeof(cursor), STR_FMT, STR_ARG(answer->next_cursor));
+	query.cursor = str_of(cursor);
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(answer->child_count, 1);
+	assert_int_equal(answer->children[0].edge.child, 102);
+	assert_int_equal(answer->next_cursor.len, 0);
+	query.cursor = STR("");
+	query.edge_states = 1u << EDGE_PENDING;
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(answer->children[0].edge.child, 102);
+	struct load load = { .children = children, .child_count = 2 };
+	assert_int_equal(suite->store->verbs->load(suite->store, &load, &suite->arena), E_OK);
+	assert_int_equal(load.edge_count, 2);
+	assert_int_equal(load.edges[0].state, EDGE_DONE);
+	assert_int_equal(load.edges[1].parent, 100);
+	assert_int_equal(load.edges[1].on_failure, ON_FAILURE_HOLD);
+	suite_begin(suite); /* they go with their parent */
+	suite_job(suite, TABLE_LIVE, TABLE_NONE, 100, 1)->row.flags = ROW_PARENT;
+	suite_commit(suite);
+	assert_int_equal(suite->store->verbs->load(suite->store, &load, &suite->arena), E_OK);
+	assert_int_equal(load.edge_count, 0);
+	buf_fini(&text);
+}
+
 static void counts_are_sums_of_deltas(void **state)
 {
 	struct suite *suite = *state;
@@ -1802,6 +1864,7 @@ int conformance_run(struct factory *factory)
 		TEST(limits_are_put_replaced_and_dropped_with_their_permits),
 		TEST(penalties_stand_with_queues_and_groups),
 		TEST(dedup_keys_are_put_replaced_and_dropped),
+		TEST(edges_are_put_updated_and_dropped),
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),

@@ -49,19 +49,21 @@ enum query_kind {
 	QUERY_RANGE,       /* jobs by their place; count: how many there are in all */
 	QUERY_METRICS,     /* ends of a queue's jobs by the minute, oldest first, and ever */
 	QUERY_READ,        /* jobs of a queue by uids or ids, whole, in the order asked (row.uid 0: not there) */
+	QUERY_CHILDREN,    /* of one job, in the order of their uids, and how many in each state */
 };
 
 struct query {
 	enum query_kind kind;
-	const uint64_t *uids;      /* DEFINITIONS, READ; JOB, ATTEMPTS, LOGS use the first */
+	const uint64_t *uids;      /* DEFINITIONS, READ; JOB, ATTEMPTS, LOGS, CHILDREN use the first */
 	uint32_t uid_count;
 	const struct str *ids;     /* READ, when uid_count is 0 */
 	uint32_t id_count;
-	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
+	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS, CHILDREN by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
 	                                       * namespace, or, when that is empty too, of all); RANGE, READ, METRICS: queue */
 	bool with_payload, with_result;       /* JOB, READ, RANGE: bodies too (DEFINITIONS always brings payloads) */
 	bool with_history;                    /* READ, RANGE: errors of attempts too; DEFINITIONS: these and the progress */
 	struct range range;        /* RANGE */
+	uint32_t edge_states;      /* CHILDREN: bit per enum edge_state; 0: all */
 	struct job_filter filter;  /* JOBS, MATCHES, COUNT */
 	bool oldest_first;         /* JOBS; by default newest first. Final states alone sort by finish, otherwise by creation */
 	bool newest_first;         /* LOGS; by default oldest first */
@@ -84,6 +86,10 @@ struct job_view {
 	struct str *errors;                    /* with_history: of its attempts, JSON, the newest last, at most QUERY_ERRORS_MAX */
 	uint32_t error_count;
 };
+struct child_view {
+	struct edge_row edge;
+	struct str queue_name, namespace_name; /* empty: that queue is gone */
+};
 struct match {
 	uint64_t uid, version;
 };
@@ -98,6 +104,8 @@ struct answer {
 	struct token_row *tokens;       uint32_t token_count;
 	struct metric_row *metrics;     uint32_t metric_count;
 	uint64_t ended[JOB_STATE_COUNT]; /* METRICS: how often a job ended completed or failed, ever */
+	struct child_view *children;    uint32_t child_count;
+	uint64_t edge_counts[EDGE_STATE_COUNT]; /* CHILDREN: of all of them */
 	struct str next_cursor;         /* empty: that was the last page */
 	uint64_t next_uid;              /* MATCHES: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
 	uint32_t next_phase;

@@ -35,6 +35,9 @@ struct job_definition {
 #define ROW_LIFO       4u
 #define ROW_EDITED     8u /* the payload in force is the edited one (table body, see edited_body) */
 #define ROW_REDONE     16u  /* put back by hand since its last attempt */
+#define ROW_PARENT     32u  /* has or had children; stays in memory while it is live */
+#define ROW_CHILD      64u  /* has or had parents */
+#define ROW_LOST_CHILD 8192u /* a child failed that it cannot do without: it can only fail from now on */
 #define ROW_FAR        128u /* DELAYED, and far from its due time when it was written: an engine may let go of it, and finds it by store.h's far */
 
 struct job_row {
@@ -127,6 +130,31 @@ struct dedup_row { /* a key of a queue, and the job that owns it; apart from the
 	struct str next_id;
 	int64_t until_us;        /* engine time when the key is free; 0: when the owner ends */
 	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
+	bool gone;               /* in a change-set: the row goes */
+};
+/* What a child's failure means to its parent. Stored: append, never reorder. */
+#define ON_FAILURES(X)         \
+	X(FAIL, "fail")         /* the parent fails too */                          \
+	X(CONTINUE, "continue") /* the parent runs now, without waiting for others */ \
+	X(IGNORE, "ignore")     /* as if it had completed, with its error as value */ \
+	X(FORGET, "forget")     /* as if it had never been its child */               \
+	X(HOLD, "hold")         /* the parent waits until the child is retried, detached or deleted */
+#define X(name, text) ON_FAILURE_##name,
+enum on_failure { ON_FAILURES(X) ON_FAILURE_COUNT };
+#undef X
+#define EDGE_STATES(X) X(PENDING, "pending") X(DONE, "done") X(IGNORED, "ignored") X(FAILED, "failed")
+#define X(name, text) EDGE_##name,
+enum edge_state { EDGE_STATES(X) EDGE_STATE_COUNT };
+#undef X
+struct edge_row { /* a parent and one of its children */
+	uint64_t parent, child;
+	enum edge_state state;
+	enum on_failure on_failure;
+	int64_t at_us;
+	uint32_t queue;          /* the child's identity, with id */
+	struct str id;           /* the caller's, or empty */
+	struct str value;        /* JSON: the result, or the error; empty while DONE: the child's own result, as long as it is kept */
+	bool update;             /* in a change-set: state, at_us and value, if the row is there; of on_failure, queue and id nothing is said */
 	bool gone;               /* in a change-set: the row goes */
 };
 struct policy_row {

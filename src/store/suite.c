@@ -326,6 +326,14 @@ static enum err text_dedup(void *context, const struct dedup_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_edge(void *context, const struct edge_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "edge");
+	TEXT_N(parent), TEXT_N(child), TEXT_N(on_failure), TEXT_N(at_us), TEXT_N(queue), TEXT_S(id);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -372,7 +380,7 @@ void suite_dump(struct suite *suite, struct buf *out)
 	buf_init(&text, 64 << 20);
 	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
 		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job,
-		                        .dedup = text_dedup };
+		                        .dedup = text_dedup, .edge = text_edge };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

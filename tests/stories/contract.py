@@ -157,6 +157,13 @@ def every_route_keeps_its_word(ruche):
     made = api.post("/v1/tokens", {"name": "trial", "scopes": ["read"]})
     api.get("/v1/tokens")
     api.call("DELETE", f"/v1/tokens/{made['uid']}", status=204)
+    parent, child = (made["uid"] for made in api.post("/v1/jobs", {"jobs": [
+        {"queue": "reports", "id": "p", "waits": True}, {"queue": "pages", "parents": [{"ref": 0, "on_failure": "ignore"}]}]})["results"])
+    api.get(f"/v1/jobs/{parent}/children")
+    api.get("/v1/queues/reports/jobs/p/children?state=pending")
+    api.post(f"/v1/jobs/{child}/detach", {"parent": parent})
+    job, token = api.claim_one("reports")
+    api.post(f"/v1/leases/{job['uid']}/await-children", {"token": token})
     api.get("/v1/queues/w/dedup/key")
     api.call("DELETE", "/v1/queues/w/dedup/key", status=200)
     api.put("/v1/limits/crm", {"concurrency": 2, "rate": {"max": 5, "per_ms": 1000, "window": "fixed"}})

@@ -90,8 +90,9 @@ const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	invalid_field: InvalidFieldError, unknown_field: InvalidFieldError, malformed_json: InvalidFieldError, too_large: InvalidFieldError,
 	unauthorized: AccessError, forbidden: AccessError,
 	not_found: NotFoundError, job_not_found: NotFoundError, queue_not_found: NotFoundError, limit_not_found: NotFoundError,
+	parent_not_found: NotFoundError,
 	stale_lease: StaleLeaseError,
-	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError,
+	illegal_state: ConflictError, children_pending: ConflictError, children_failed: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError,
 	too_many_requests: BusyError, backlog_full: BusyError, store_full: BusyError, outcome_unknown: BusyError, unavailable: BusyError,
 	out_of_memory: BusyError, store_failed: BusyError,
 };
@@ -148,7 +149,7 @@ export class JobEndedError extends RucheError {
 	readonly uid: string;
 	/** The final state: `failed`, `cancelled` or `expired`. */
 	readonly state: string;
-	/** Why, as the daemon words it: `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`. */
+	/** Why, as the daemon words it: `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`, `child_failed`. */
 	readonly outcome: string | null;
 	/** The last attempt's error, if there was one. */
 	readonly error: { readonly type?: string; readonly message?: string; readonly stack?: string } | null;

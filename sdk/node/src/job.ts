@@ -56,7 +56,7 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly name: string | null;
 	readonly group: string | null;
 	readonly state: JobState;
-	/** Why an ended job is as it is: `success`, `filtered`, `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`. */
+	/** Why an ended job is as it is: `success`, `filtered`, `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`, `child_failed`. */
 	readonly outcome: string | null;
 	readonly cancelRequested: boolean;
 	readonly priority: number;

@@ -75,6 +75,11 @@ static bool dedup_same(const void *a, const void *b)
 	const struct dedup_row *x = a, *y = b;
 	return x->queue == y->queue && str_eq(x->key, y->key);
 }
+static bool edge_same(const void *a, const void *b)
+{
+	const struct edge_row *x = a, *y = b;
+	return x->parent == y->parent && x->child == y->child;
+}
 static bool policy_same(const void *a, const void *b)
 {
 	return ((const struct policy_row *)a)->number == ((const struct policy_row *)b)->number;
@@ -297,6 +302,26 @@ static enum err prepare_job(struct mem_disk *disk, const struct job_write *write
 	return E_OK;
 }
 
+/* An update says nothing of the identity: it is taken from the row that it will replace, on disk or earlier in the change-set. */
+static enum err prepare_edge(struct mem_disk *disk, struct mem_rows *copies, const struct edge_row *row)
+{
+	struct edge_row whole = *row;
+	if (row->update) {
+		void **old = rows_find(&disk->tables[MEM_EDGES], MEM_EDGES, row);
+		for (uint32_t i = 0; i < copies->count; i++)
+			if (edge_same(copies->rows[i], row))
+				old = &copies->rows[i];
+		if (old) {
+			const struct edge_row *before = *old;
+			whole.on_failure = before->on_failure;
+			whole.queue = before->queue;
+			whole.id = before->id;
+		}
+	}
+	copies->rows[copies->count] = row_copy(&whole, &mem_tables[MEM_EDGES].shape);
+	return copies->rows[copies->count] ? E_OK : E_NOMEM;
+}
+
 static enum err prepare(struct mem_disk *disk, const struct changeset *cs, struct prepared *prepared)
 {
 	prepared->jobs = mem_zalloc_array(cs->jobs.count + 1, sizeof(*prepared->jobs));
@@ -314,7 +339,10 @@ static enum err prepare(struct mem_disk *disk, const struct changeset *cs, struc
 			return E_NOMEM;
 		for (uint32_t i = 0; i < list->count; i++) {
 			const char *row = (const char *)list->items + i * mem_tables[table].shape.bytes;
-			rows->rows[rows->count] = row_copy(row, &mem_tables[table].shape);
+			if (table == MEM_EDGES && prepare_edge(disk, rows, (const void *)row))
+				return E_NOMEM;
+			if (table != MEM_EDGES)
+				rows->rows[rows->count] = row_copy(row, &mem_tables[table].shape);
 			if (!rows->rows[rows->count])
 				return E_NOMEM;
 			rows->count++;
@@ -417,6 +445,14 @@ static bool dedup_is_gone(const void *context, const void *row)
 	(void)context;
 	return ((const struct dedup_row *)row)->gone;
 }
+static bool edge_is(const void *key, const void *row)
+{
+	return edge_same(key, row);
+}
+static bool edge_is_below(const void *parent, const void *row)
+{
+	return ((const struct edge_row *)row)->parent == *(const uint64_t *)parent;
+}
 static bool queue_is(const void *queue, const void *row)
 {
 	return ((const struct queue_row *)row)->number == *(const uint32_t *)queue;
@@ -489,6 +525,7 @@ static void disk_delete_job(struct mem_disk *disk, uint64_t uid)
 	disk_drop_result(disk, job);
 	disk_drop_body(disk, job->definition->payload_body);
 	disk_drop_body(disk, job->row->edited_body);
+	rows_remove_if(&disk->tables[MEM_EDGES], edge_is_below, &uid);
 	map_remove(&disk->by_uid, map_mix(uid), slot);
 	if (job->definition->id.len)
 		map_remove(&disk->by_key, key_hash(job->definition->queue, job->definition->id), slot);
@@ -534,6 +571,22 @@ static void disk_put_rows(struct mem_disk *disk, enum mem_table table, struct me
 		} else {
 			rows->rows[rows->count++] = copies->rows[i];
 		}
+	}
+	copies->count = 0;
+}
+
+static void disk_put_edges(struct mem_disk *disk, struct mem_rows *copies)
+{
+	struct mem_rows *rows = &disk->tables[MEM_EDGES];
+	for (uint32_t i = 0; i < copies->count; i++) {
+		const struct edge_row *row = copies->rows[i];
+		bool there = rows_find(rows, MEM_EDGES, row);
+		if (there)
+			rows_remove_if(rows, edge_is, row);
+		if (row->gone || (row->update && !there))
+			mem_free(copies->rows[i]);
+		else
+			rows->rows[rows->count++] = copies->rows[i];
 	}
 	copies->count = 0;
 }
@@ -705,6 +758,7 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 	disk_drop_budgets(disk, cs);
 	for (uint32_t i = 0; i < cs->event_trims.count; i++)
 		disk_trim_events(disk, &cs->event_trims.items[i], prepared->tables[MEM_EVENT_TRIMS].rows[i]);
+	disk_put_edges(disk, &prepared->tables[MEM_EDGES]);
 	for (enum mem_table table = 0; table < MEM_TABLE_COUNT; table++)
 		disk_put_rows(disk, table, &prepared->tables[table]);
 	rows_remove_if(&disk->tables[MEM_BUDGETS], budget_is_gone, NULL);

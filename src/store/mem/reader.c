@@ -522,6 +522,63 @@ static enum err answer_operations(const struct mem_disk *disk, const struct quer
 	return E_OK;
 }
 
+static int child_cmp(const void *a, const void *b)
+{
+	const struct child_view *x = a, *y = b;
+	return x->edge.child == y->edge.child ? 0 : x->edge.child < y->edge.child ? -1 : 1;
+}
+
+/* A result without a value is the child's own. */
+static enum err child_fill(const struct mem_disk *disk, struct arena *arena, struct child_view *view)
+{
+	const struct queue_row *queue = find_queue_number(disk, view->edge.queue);
+	const struct mem_job *child = view->edge.state == EDGE_DONE && !view->edge.value.len ? disk_job(disk, view->edge.child) : NULL;
+	view->namespace_name = queue ? queue->namespace_name : STR("");
+	view->queue_name = queue ? queue->name : STR("");
+	if (child && child->result && child->result->result_body)
+		return copy_str(arena, &view->edge.id) || copy_str(arena, &view->namespace_name) || copy_str(arena, &view->queue_name)
+		               ? E_NOMEM
+		               : copy_body(disk, arena, child->result->result_body, &view->edge.value);
+	if (child && child->result)
+		view->edge.value = child->result->result;
+	return copy_str(arena, &view->edge.id) || copy_str(arena, &view->edge.value) || copy_str(arena, &view->namespace_name) ||
+	                       copy_str(arena, &view->queue_name)
+	               ? E_NOMEM
+	               : E_OK;
+}
+
+static enum err answer_children(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out)
+{
+	uint64_t above;
+	const struct mem_job *job;
+	if (number_cursor_parse(query->cursor, &above))
+		return E_INVALID;
+	enum err err = find_job(disk, query, &job);
+	if (err)
+		return err;
+	uint32_t total = disk->tables[MEM_EDGES].count, count = 0;
+	out->children = ARENA_ARRAY(arena, struct child_view, total + 1);
+	if (!out->children)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < total; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		if (row->parent != job->uid)
+			continue;
+		out->edge_counts[row->state]++;
+		if (row->child > above && (!query->edge_states || query->edge_states >> row->state & 1))
+			out->children[count++].edge = *row;
+	}
+	qsort(out->children, count, sizeof(*out->children), child_cmp);
+	out->child_count = count < query_limit(query) ? count : query_limit(query);
+	for (uint32_t i = 0; i < out->child_count && !err; i++)
+		err = child_fill(disk, arena, &out->children[i]);
+	if (!err && out->child_count < count) {
+		out->next_cursor = number_cursor_text(arena, out->children[out->child_count - 1].edge.child);
+		return out->next_cursor.ptr ? E_OK : E_NOMEM;
+	}
+	return err;
+}
+
 static int token_cmp(const void *a, const void *b) /* oldest first */
 {
 	const struct token_row *x = a, *y = b;
@@ -576,6 +633,7 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_METRICS: return answer_metrics(disk, query, arena, out);
 	case QUERY_RANGE: return mem_range(disk, query, arena, out);
 	case QUERY_READ: return mem_read(disk, query, arena, out);
+	case QUERY_CHILDREN: return answer_children(disk, query, arena, out);
 	}
 	return E_INVALID;
 }

@@ -147,11 +147,30 @@ static enum err load_rows(struct mem_disk *disk, struct load *load, struct arena
 	return E_OK;
 }
 
+static enum err load_edges(struct mem_disk *disk, struct load *load, struct arena *arena)
+{
+	const struct mem_rows *rows = &disk->tables[MEM_EDGES];
+	load->edge_count = 0;
+	load->edges = ARENA_ARRAY(arena, struct edge_row, rows->count + 1);
+	if (!load->edges)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < load->child_count; i++)
+		for (uint32_t k = 0; k < rows->count; k++) {
+			const struct edge_row *row = disk_row(disk, MEM_EDGES, k);
+			if (row->child == load->children[i])
+				load->edges[load->edge_count++] = (struct edge_row){ .parent = row->parent, .child = row->child, .state = row->state,
+					                                             .on_failure = row->on_failure };
+		}
+	return E_OK;
+}
+
 static enum err mem_load(struct store *store, struct load *load, struct arena *arena)
 {
 	struct store_mem *mem = of(store);
 	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
 	enum err err = load_rows(mem->disk, load, arena);
+	if (!err && load->child_count)
+		err = load_edges(mem->disk, load, arena);
 	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
 	return err;
 }
@@ -276,6 +295,11 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 			err = visitor->job(visitor->context, row);
 	}
 	SCAN(MEM_DEDUPS, dedup);
+	for (uint32_t i = 0; i < disk->tables[MEM_EDGES].count && !err; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		if (row->state == EDGE_PENDING)
+			err = visitor->edge(visitor->context, row);
+	}
 #undef SCAN
 	return err;
 }

@@ -184,6 +184,8 @@ static enum err apply_delete_job(struct apply *apply, const struct job_write *wr
 		if (!err && !sqlite3_changes(apply->db))
 			err = E_CONFLICT;
 	}
+	if (!err && write->row.flags & ROW_PARENT)
+		err = apply_number(apply, APPLY_EDGES_DELETE, write->row.uid);
 	return err ? err : apply_delete_parts(apply, write->row.uid);
 }
 
@@ -549,6 +551,30 @@ static enum err apply_event_trim(struct apply *apply, struct event_trim *trim)
 	return err;
 }
 
+static enum err apply_edge(struct apply *apply, const struct edge_row *row)
+{
+	enum err err = E_OK;
+	enum apply_statement which = row->gone ? APPLY_EDGE_DELETE : row->update ? APPLY_EDGE_UPDATE : APPLY_EDGE_PUT;
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, row->parent);
+	sql_bind_u64(stmt, 2, row->child);
+	if (!row->gone)
+		sql_bind_i64(stmt, 3, row->state);
+	if (which == APPLY_EDGE_UPDATE) {
+		sql_bind_i64(stmt, 4, row->at_us);
+		sql_bind_str(stmt, 5, row->value);
+	} else if (!row->gone) {
+		sql_bind_i64(stmt, 4, row->on_failure);
+		sql_bind_i64(stmt, 5, row->at_us);
+		sql_bind_i64(stmt, 6, row->queue);
+		sql_bind_str(stmt, 7, row->id);
+		sql_bind_str(stmt, 8, row->value);
+	}
+	return sql_run(stmt);
+}
+
 static enum err apply_events(struct apply *apply, const struct changeset *cs)
 {
 	enum err err = E_OK;
@@ -686,7 +712,7 @@ static enum err range_drop_bodies(struct apply *apply)
 
 static enum err apply_range(struct apply *apply, struct range_delete *range)
 {
-	static const enum apply_statement parts[] = { APPLY_RANGE_ATTEMPTS, APPLY_RANGE_LOGS, APPLY_RANGE_PROGRESS, APPLY_RANGE_JOBS,
+	static const enum apply_statement parts[] = { APPLY_RANGE_ATTEMPTS, APPLY_RANGE_LOGS, APPLY_RANGE_PROGRESS, APPLY_RANGE_EDGES, APPLY_RANGE_JOBS,
 		                                      APPLY_RANGE_DONE, APPLY_RANGE_END };
 	enum err err = range_mark(apply, range);
 	if (!err)
@@ -745,6 +771,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_events(apply, cs);
 	for (uint32_t i = 0; i < cs->dedups.count && !err; i++)
 		err = apply_dedup(apply, &cs->dedups.items[i]);
+	for (uint32_t i = 0; i < cs->edges.count && !err; i++)
+		err = apply_edge(apply, &cs->edges.items[i]);
 	for (uint32_t i = 0; i < cs->tokens.count && !err; i++)
 		err = apply_token(apply, &cs->tokens.items[i]);
 	for (uint32_t i = 0; i < cs->operations.count && !err; i++)

@@ -60,6 +60,7 @@
 	X(RANGE_ATTEMPTS, "DELETE FROM attempt WHERE uid IN doomed")                                                                                \
 	X(RANGE_LOGS, "DELETE FROM log WHERE uid IN doomed")                                                                                        \
 	X(RANGE_PROGRESS, "DELETE FROM progress WHERE uid IN doomed")                                                                               \
+	X(RANGE_EDGES, "DELETE FROM edge WHERE parent IN doomed")                                                                                   \
 	X(RANGE_JOBS, "DELETE FROM job WHERE uid IN doomed")                                                                                        \
 	X(RANGE_DONE, "DELETE FROM done WHERE uid IN doomed")                                                                                       \
 	X(RANGE_END, "DELETE FROM doomed")                                                                                                          \
@@ -90,6 +91,10 @@
 	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
 	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \
 	X(DEDUP_DELETE, "DELETE FROM dedup WHERE queue = ? AND key = ?")                                                                   \
+	X(EDGE_PUT, "INSERT OR REPLACE INTO edge (parent, child, state, on_failure, at_us, queue, id, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?)") \
+	X(EDGE_UPDATE, "UPDATE edge SET state = ?3, at_us = ?4, value = ?5 WHERE parent = ?1 AND child = ?2")                              \
+	X(EDGE_DELETE, "DELETE FROM edge WHERE parent = ? AND child = ?")                                                                  \
+	X(EDGES_DELETE, "DELETE FROM edge WHERE parent = ?")                                                                               \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
 	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")

@@ -115,6 +115,45 @@ static enum err load_records(struct loader *loader, struct load *load, struct ar
 	return err;
 }
 
+/* Grows in the arena: a child seldom has more than a few parents. */
+static enum err load_edge_add(struct load *load, uint32_t *capacity, struct arena *arena, const struct edge_row *row)
+{
+	if (load->edge_count == *capacity) {
+		uint32_t wanted = *capacity ? *capacity * 2 : 16;
+		struct edge_row *grown = ARENA_ARRAY(arena, struct edge_row, wanted);
+		if (!grown)
+			return E_NOMEM;
+		if (load->edge_count)
+			memcpy(grown, load->edges, load->edge_count * sizeof(*grown));
+		load->edges = grown;
+		*capacity = wanted;
+	}
+	load->edges[load->edge_count++] = *row;
+	return E_OK;
+}
+
+static enum err load_edges(struct loader *loader, struct load *load, struct arena *arena)
+{
+	enum err err = E_OK;
+	uint32_t capacity = 0;
+	load->edge_count = 0;
+	for (uint32_t i = 0; i < load->child_count && !err; i++) {
+		bool found = false;
+		sqlite3_stmt *stmt = statement(loader, LOAD_EDGES, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, load->children[i]);
+		while (!err && !(err = sql_step(stmt, &found)) && found) {
+			struct edge_row row = { .parent = sql_u64(stmt, 0), .child = load->children[i], .state = (enum edge_state)sql_i64(stmt, 1),
+				                .on_failure = (enum on_failure)sql_i64(stmt, 2) };
+			err = load_edge_add(load, &capacity, arena, &row);
+			if (err)
+				sqlite3_reset(stmt);
+		}
+	}
+	return err;
+}
+
 enum err loader_load(struct loader *loader, struct load *load, struct arena *arena)
 {
 	load->rows = ARENA_ARRAY(arena, struct job_row, load->uid_count + 1);
@@ -131,6 +170,8 @@ enum err loader_load(struct loader *loader, struct load *load, struct arena *are
 		err = load_keys(loader, load);
 	if (!err)
 		err = load_records(loader, load, arena);
+	if (!err && load->child_count)
+		err = load_edges(loader, load, arena);
 	return loader_end(loader, err);
 }
 
@@ -320,6 +361,15 @@ static enum err scan_dedup(struct scan *scan, sqlite3_stmt *stmt)
 	return scan->visitor->dedup(scan->visitor->context, &row);
 }
 
+static enum err scan_edge(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct edge_row row = {
+		.parent = sql_u64(stmt, 0), .child = sql_u64(stmt, 1), .on_failure = (enum on_failure)sql_i64(stmt, 2), .at_us = sql_i64(stmt, 3),
+		.queue = sql_u32(stmt, 4), .id = sql_str(stmt, 5),
+	};
+	return scan->visitor->edge(scan->visitor->context, &row);
+}
+
 static enum err scan_table(struct loader *loader, struct scan *scan, const char *sql, enum err (*visit)(struct scan *, sqlite3_stmt *))
 {
 	struct sql_statement statement = { sql, NULL };
@@ -349,6 +399,7 @@ enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
 		{ "SELECT * FROM operation WHERE state < 2 ORDER BY number", scan_operation },
 		{ "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live ORDER BY uid", scan_job },
 		{ "SELECT queue, key, owner, owner_id, next, next_id, until_us, since_us FROM dedup ORDER BY queue, key", scan_dedup },
+		{ "SELECT parent, child, on_failure, at_us, queue, id FROM edge WHERE state = 0 ORDER BY parent, child", scan_edge },
 	};
 	_Static_assert(OPERATION_RUNNING == 0 && OPERATION_PAUSED == 1, "state < 2 is running or paused");
 	struct scan scan = { .visitor = visitor };

@@ -83,6 +83,7 @@ static enum err reader_answer(struct sqlite_reader *reader, const struct query *
 	case QUERY_METRICS: return reader_metrics(reader, query, arena, out);
 	case QUERY_RANGE: return reader_range(reader, query, arena, out);
 	case QUERY_READ: return reader_read(reader, query, arena, out);
+	case QUERY_CHILDREN: return reader_children(reader, query, arena, out);
 	}
 	return E_INVALID;
 }

@@ -71,6 +71,11 @@
 	X(METRICS, "SELECT minute, completed, failed FROM metric WHERE queue = ? ORDER BY minute")                                   \
 	X(ENDED, "SELECT ended_completed, ended_failed FROM counts WHERE queue = ?")                                                 \
 	X(OPERATIONS, "SELECT * FROM operation WHERE number < ? ORDER BY number DESC LIMIT ?")                                       \
+	X(CHILDREN, "SELECT e.child, e.state, e.on_failure, e.at_us, e.queue, e.id, e.value, q.namespace, q.name, d.result, d.result_body"   \
+	            " FROM edge e LEFT JOIN queue q ON q.number = e.queue"                                                          \
+	            " LEFT JOIN done d ON d.uid = e.child AND e.state = 1 AND e.value IS NULL"                                       \
+	            " WHERE e.parent = ?1 AND e.child > ?2 AND ?4 >> e.state & 1 ORDER BY e.child LIMIT ?3")                         \
+	X(CHILDREN_COUNT, "SELECT state, count(*) FROM edge WHERE parent = ? GROUP BY state")                                        \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \
@@ -128,6 +133,7 @@ MUST_USE enum err reader_attempts(struct sqlite_reader *reader, const struct que
 MUST_USE enum err reader_logs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_events(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_operations(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_children(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_tokens(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_jobs(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_matches(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);

@@ -96,6 +96,65 @@ enum err reader_logs(struct sqlite_reader *reader, const struct query *query, st
 	return err;
 }
 
+/* ---- children ---- */
+
+static enum err children_count(struct sqlite_reader *reader, uint64_t uid, struct answer *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_CHILDREN_COUNT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	while (!(err = sql_step(stmt, &found)) && found)
+		if (sql_u64(stmt, 0) < EDGE_STATE_COUNT)
+			out->edge_counts[sql_u64(stmt, 0)] = sql_u64(stmt, 1);
+	return err;
+}
+
+static enum err child_read(sqlite3_stmt *stmt, uint64_t parent, struct arena *arena, struct child_view *out, uint64_t *out_body)
+{
+	bool own = sqlite3_column_type(stmt, 6) != SQLITE_NULL;
+	*out = (struct child_view){
+		.edge = { .parent = parent, .child = sql_u64(stmt, 0), .state = (enum edge_state)sql_i64(stmt, 1),
+		          .on_failure = (enum on_failure)sql_i64(stmt, 2), .at_us = sql_i64(stmt, 3), .queue = sql_u32(stmt, 4),
+		          .id = sql_copy(stmt, 5, arena), .value = sql_copy(stmt, own ? 6 : 9, arena) },
+		.namespace_name = sql_copy(stmt, 7, arena), .queue_name = sql_copy(stmt, 8, arena),
+	};
+	*out_body = own ? 0 : sql_u64(stmt, 10);
+	return out->edge.id.ptr && out->edge.value.ptr && out->namespace_name.ptr && out->queue_name.ptr ? E_OK : E_NOMEM;
+}
+
+enum err reader_children(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
+{
+	enum err err;
+	bool found;
+	uint64_t uid, body, last = 0;
+	sqlite3_stmt *stmt = page_of_job(reader, READER_CHILDREN, query, &uid, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 4, query->edge_states ? query->edge_states : UINT32_MAX);
+	out->children = ARENA_ARRAY(arena, struct child_view, reader_limit(query));
+	if (!out->children)
+		return E_NOMEM;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		if (out->child_count == reader_limit(query)) {
+			err = page_end(stmt, arena, last, out);
+			break;
+		}
+		struct child_view *view = &out->children[out->child_count++];
+		err = child_read(stmt, uid, arena, view, &body);
+		if (!err && body)
+			err = reader_body(reader, body, arena, &view->edge.value);
+		if (err) {
+			sqlite3_reset(stmt);
+			return err;
+		}
+		last = view->edge.child;
+	}
+	return err ? err : children_count(reader, uid, out);
+}
+
 /* ---- events ---- */
 
 /* Up to which commit were events trimmed of the queue, of some queue of the namespace, or of any? */
