@@ -68,13 +68,13 @@ export class NotFoundError extends ProblemError {
 }
 brand('NotFoundError', NotFoundError);
 
-/** The lease is over: somebody else may run the job, nothing was changed (`stale_lease`). */
+/** The lease is over: somebody else may run the job, nothing was changed (`stale_lease`, `no_lease`). */
 export class StaleLeaseError extends ProblemError {
 	override name = 'StaleLeaseError';
 }
 brand('StaleLeaseError', StaleLeaseError);
 
-/** The job's state does not allow it, or it contradicts what is there (`illegal_state`, `conflict`, `idempotency_mismatch`). */
+/** The job's state does not allow it, or it contradicts what is there (`illegal_state`, `conflict`, `idempotency_mismatch`, …). */
 export class ConflictError extends ProblemError {
 	override name = 'ConflictError';
 }
@@ -91,8 +91,9 @@ const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	unauthorized: AccessError, forbidden: AccessError,
 	not_found: NotFoundError, job_not_found: NotFoundError, queue_not_found: NotFoundError, limit_not_found: NotFoundError,
 	parent_not_found: NotFoundError,
-	stale_lease: StaleLeaseError,
-	illegal_state: ConflictError, children_pending: ConflictError, children_failed: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError,
+	stale_lease: StaleLeaseError, no_lease: StaleLeaseError,
+	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError, compat_mismatch: ConflictError,
+	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError,
 	too_many_requests: BusyError, backlog_full: BusyError, store_full: BusyError, outcome_unknown: BusyError, unavailable: BusyError,
 	out_of_memory: BusyError, store_failed: BusyError,
 };
