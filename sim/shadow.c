@@ -121,8 +121,9 @@ struct shadow_group *shadow_group(struct shadow *shadow, uint32_t queue, struct 
 	return group;
 }
 
-static void shadow_group_row(struct shadow *shadow, const struct group_row *row, bool dropped)
+static void shadow_group_row(struct shadow *shadow, const struct group_row *row)
 {
+	bool dropped = row->gone;
 	struct shadow_group *group = shadow_group(shadow, row->queue, row->key);
 	struct group_settings settings = { 0 };
 	struct arena arena = { 0 };
@@ -552,10 +553,8 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	budgets_read(shadow, cs);
 	for (uint32_t i = 0; i < cs->queues.count; i++)
 		shadow_settings(shadow, &cs->queues.items[i]);
-	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
-		shadow_group_row(shadow, &cs->dropped_groups.items[i], true);
 	for (uint32_t i = 0; i < cs->groups.count; i++)
-		shadow_group_row(shadow, &cs->groups.items[i], false);
+		shadow_group_row(shadow, &cs->groups.items[i]);
 	shadow_mark_touched(shadow, cs);
 	history_read(shadow, cs);
 	for (uint32_t i = 0; i < cs->jobs.count; i++) {

@@ -98,7 +98,7 @@ struct batch {
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, dropped_groups, budgets,
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, budgets,
 		permits, policies, dedups, edges, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };

@@ -133,14 +133,14 @@ enum err group_write(struct engine *engine, const struct group *group)
 	struct group_settings settings = group->settings;
 	struct limit_names names;
 	bool keep = group->has_row || group->paused || group->blocked_us;
-	struct group_row *row = keep ? change_add(cs, groups) : change_add(cs, dropped_groups);
+	struct group_row *row = change_add(cs, groups);
 	if (!row)
 		return E_NOMEM;
 	buf_init(&text, 4096);
 	lane_names(&engine->index, group, &settings, &names);
 	group_settings_write(&settings, &text);
 	*row = (struct group_row){ .queue = number, .paused = group->paused, .blocked_us = group->blocked_us, .key = arena_str(&cs->arena, group->key),
-		                   .settings = arena_str(&cs->arena, buf_str(&text)) };
+		                   .settings = arena_str(&cs->arena, buf_str(&text)), .gone = !keep };
 	bool written = buf_ok(&text) && row->key.ptr && row->settings.ptr;
 	buf_fini(&text);
 	return written ? E_OK : E_NOMEM;

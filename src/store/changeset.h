@@ -74,8 +74,7 @@ struct changeset {
 	CHANGE_LIST(struct progress_row) progress;
 	CHANGE_LIST(struct queue_row) queues;
 	CHANGE_LIST(uint32_t) dropped_queues; /* empty queues only: the engine made sure */
-	CHANGE_LIST(struct group_row) groups;       /* insert or replace */
-	CHANGE_LIST(struct group_row) dropped_groups;
+	CHANGE_LIST(struct group_row) groups;       /* insert or replace, or delete; in order: the last word on a group counts */
 	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
 	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */

@@ -738,7 +738,8 @@ static void small_rows_are_put_replaced_and_dropped(void **state)
 	suite_counts(suite, 1, JOB_FAILED, 1, 1);
 	*change_add(&suite->cs, dropped_queues) = 1;
 	suite_queue(suite, 3, "default", "renamed");
-	*change_add(&suite->cs, dropped_groups) = (struct group_row){ .queue = 2, .key = STR("g'1") };
+	*change_add(&suite->cs, groups) = (struct group_row){ 2, STR("g'1"), STR("{}"), true };
+	*change_add(&suite->cs, groups) = (struct group_row){ .queue = 2, .key = STR("g'1"), .gone = true }; /* of one key the last counts */
 	suite_commit(suite);
 	buf_clear(&text);
 	suite_dump(suite, &text);

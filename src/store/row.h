@@ -105,6 +105,7 @@ struct group_row { /* only for groups with overrides, a penalty or paused */
 	struct str settings;     /* JSON */
 	bool paused;
 	int64_t blocked_us;
+	bool gone;               /* in a change-set: the row goes */
 };
 struct budget_row { /* a limit: LIMIT is a word of SQL */
 	uint32_t number;         /* from 1 */

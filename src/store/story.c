@@ -165,7 +165,7 @@ static void story_besides(struct story *story)
 	switch (roll(story, 9)) {
 	case 0: suite_queue(suite, queue, "default", name); break;
 	case 1: *change_add(cs, groups) = (struct group_row){ queue, str_of(groups[1 + roll(story, 2)]), STR("{}"), roll(story, 2) }; break;
-	case 2: *change_add(cs, dropped_groups) = (struct group_row){ .queue = queue, .key = STR("g1") }; break;
+	case 2: *change_add(cs, groups) = (struct group_row){ .queue = queue, .key = STR("g1"), .gone = true }; break;
 	case 3: *change_add(cs, policies) = (struct policy_row){ 1 + roll(story, 4), suite_text(suite, "{\"n\":%u}", roll(story, 50)) }; break;
 	case 4: *change_add(cs, idempotency) = (struct idempotency_row){ suite_text(suite, "k%u", roll(story, 9)), 1, story->now_us, STR("a") }; break;
 	case 5: *change_add(cs, operations) = (struct operation_row){ .number = 1 + roll(story, 5), .action = STR("retry"), .done = roll(story, 9),

@@ -414,9 +414,10 @@ static bool staged_is(const void *number, const void *row)
 {
 	return *(const uint64_t *)row == *(const uint64_t *)number;
 }
-static bool group_is(const void *key, const void *row)
+static bool group_is_gone(const void *context, const void *row)
 {
-	return group_same(key, row);
+	(void)context;
+	return ((const struct group_row *)row)->gone;
 }
 static bool group_is_of(const void *queue, const void *row)
 {
@@ -742,8 +743,6 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 	disk_add_counts(disk, &prepared->tables[MEM_COUNTS]);
 	disk_add_metrics(disk, cs, &prepared->tables[MEM_METRICS]);
 	disk_add_logs(disk, cs, &prepared->tables[MEM_LOGS]);
-	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
-		rows_remove_if(&disk->tables[MEM_GROUPS], group_is, &cs->dropped_groups.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_queues.count; i++)
 		disk_drop_queue(disk, cs->dropped_queues.items[i]);
 	bool deletes = cs->ranges.count > 0;
@@ -763,6 +762,8 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		disk_put_rows(disk, table, &prepared->tables[table]);
 	rows_remove_if(&disk->tables[MEM_BUDGETS], budget_is_gone, NULL);
 	rows_remove_if(&disk->tables[MEM_PERMITS], permit_is_gone, NULL);
+	if (cs->groups.count)
+		rows_remove_if(&disk->tables[MEM_GROUPS], group_is_gone, NULL);
 	if (cs->dedups.count)
 		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)

@@ -349,15 +349,15 @@ static enum err apply_queue(struct apply *apply, const struct queue_row *row)
 	return err ? err : apply_number(apply, APPLY_QUEUE_NUMBER, row->number);
 }
 
-static enum err apply_group(struct apply *apply, enum apply_statement which, const struct group_row *row)
+static enum err apply_group(struct apply *apply, const struct group_row *row)
 {
 	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, which, &err);
+	sqlite3_stmt *stmt = statement(apply, row->gone ? APPLY_GROUP_DELETE : APPLY_GROUP_PUT, &err);
 	if (err)
 		return err;
 	sql_bind_i64(stmt, 1, row->queue);
 	sql_bind_text(stmt, 2, row->key);
-	if (which == APPLY_GROUP_PUT) {
+	if (!row->gone) {
 		sql_bind_str(stmt, 3, row->settings);
 		sql_bind_i64(stmt, 4, row->paused);
 		sql_bind_i64(stmt, 5, row->blocked_us);
@@ -401,14 +401,12 @@ static enum err apply_queues(struct apply *apply, const struct changeset *cs)
 		err = apply_counts_add(apply, &cs->counts.items[i]);
 	for (uint32_t i = 0; i < cs->metrics.count && !err; i++)
 		err = apply_metric(apply, &cs->metrics.items[i]);
-	for (uint32_t i = 0; i < cs->dropped_groups.count && !err; i++)
-		err = apply_group(apply, APPLY_GROUP_DELETE, &cs->dropped_groups.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_queues.count && !err; i++)
 		err = apply_drop_queue(apply, cs->dropped_queues.items[i]);
 	for (uint32_t i = 0; i < cs->queues.count && !err; i++)
 		err = apply_queue(apply, &cs->queues.items[i]);
 	for (uint32_t i = 0; i < cs->groups.count && !err; i++)
-		err = apply_group(apply, APPLY_GROUP_PUT, &cs->groups.items[i]);
+		err = apply_group(apply, &cs->groups.items[i]);
 	return err;
 }
 
