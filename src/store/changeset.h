@@ -70,6 +70,7 @@ struct changeset {
 	CHANGE_LIST(struct group_row) groups;       /* insert or replace */
 	CHANGE_LIST(struct group_row) dropped_groups;
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
+	CHANGE_LIST(struct chain_row) chains;       /* likewise */
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct metric_add) metrics;

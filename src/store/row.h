@@ -109,6 +109,18 @@ struct dedup_row { /* a key of a queue, and the job that owns it; apart from the
 	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
 	bool gone;               /* in a change-set: the row goes */
 };
+struct chain_row { /* jobs that repeat: what each is made of, and how far they are */
+	uint32_t queue;
+	struct str key;
+	struct str schedule;     /* JSON (rules/chain.h) */
+	struct str job;          /* JSON: what an iteration has besides its payload */
+	struct str payload;      /* JSON */
+	int64_t slot_ms;         /* wall time for which the newest iteration was made */
+	int64_t offset_ms;       /* of the slots of every_ms */
+	uint64_t count;          /* the newest iteration is the count-th */
+	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended */
+	bool gone;               /* in a change-set: the row goes */
+};
 struct policy_row {
 	uint32_t number;         /* from 1 */
 	struct str json;         /* retry policy */

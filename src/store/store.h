@@ -59,7 +59,7 @@ struct far_page {
 	bool more;                    /* there may be more behind the last one */
 };
 
-/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs, dedup keys. */
+/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs, dedup keys, chains. */
 struct scan_visitor {
 	void *context;
 	enum err (*queue)(void *context, const struct queue_row *row);
@@ -72,6 +72,7 @@ struct scan_visitor {
 	/* Of a row with ROW_FAR only uid, queue, state, flags, priority and due_us: *whole asks for the rest, by `job`. NULL: all come whole. */
 	enum err (*far)(void *context, const struct job_row *row, bool *whole);
 	enum err (*dedup)(void *context, const struct dedup_row *row);
+	enum err (*chain)(void *context, const struct chain_row *row);
 };
 
 struct store_verbs {

@@ -309,6 +309,14 @@ static enum err text_dedup(void *context, const struct dedup_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_chain(void *context, const struct chain_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "chain");
+	TEXT_N(queue), TEXT_S(key), TEXT_S(schedule), TEXT_S(job), TEXT_S(payload), TEXT_N(slot_ms), TEXT_N(offset_ms), TEXT_N(count), TEXT_N(pending);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -353,7 +361,8 @@ void suite_dump(struct suite *suite, struct buf *out)
 {
 	struct buf text;
 	buf_init(&text, 64 << 20);
-	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup };
+	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup,
+		                        text_chain };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

@@ -274,6 +274,7 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 			err = visitor->job(visitor->context, row);
 	}
 	SCAN(MEM_DEDUPS, dedup);
+	SCAN(MEM_CHAINS, chain);
 #undef SCAN
 	return err;
 }

@@ -83,6 +83,9 @@
 	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
 	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \
 	X(DEDUP_DELETE, "DELETE FROM dedup WHERE queue = ? AND key = ?")                                                                   \
+	X(QUEUE_CHAINS_DELETE, "DELETE FROM chain WHERE queue = ?")                                                                        \
+	X(CHAIN_PUT, "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
+	X(CHAIN_DELETE, "DELETE FROM chain WHERE queue = ? AND key = ?")                                                                   \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
 	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
