@@ -20,7 +20,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
-	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW
+	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -49,6 +49,7 @@ struct undo {
 			uint64_t *place, before;
 		} value;
 		struct dedup dedup;
+		struct chain chain; /* holds its terms */
 	};
 };
 
@@ -78,8 +79,8 @@ struct batch {
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, dedups, tokens,
-		operations, idempotency, event_trims;
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, dedups,
+		chains, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 

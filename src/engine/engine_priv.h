@@ -46,6 +46,7 @@ struct engine {
 	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
 	uint32_t lost_count, lost_capacity;
 	struct arena scratch;       /* of a step */
+	struct problem *recover_problem; /* of the scan under way; or NULL */
 	enum err health;
 	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
 	uint32_t failed;
@@ -88,7 +89,8 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_barrier_apply, op_withdraw_apply;
+	op_groups_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_chain_apply, op_chains_apply,
+	op_event_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -130,6 +132,24 @@ MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queu
 MUST_USE enum err dedup_take(struct engine *engine, struct op *op, uint32_t queue, const struct dedup_meeting *meeting); /* the job is there now */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
+
+/* ---- op_enqueue.c ---- */
+/* Makes the job; nothing speaks against it any more. What enqueue points to must outlive the change-set. */
+MUST_USE enum err enqueue_make(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue, const struct dedup_meeting *meeting,
+			       uint32_t *out_slot);
+MUST_USE enum err enqueue_check_room(const struct engine *engine);
+MUST_USE enum err enqueue_check_target(struct request *request, struct op *op, struct str target, const char *field, const struct queue *queue);
+
+/* ---- chain.c ---- */
+struct chain_text { struct str key, schedule, job, payload; };
+/* Reads it; E_INVALID and the like with the field as an operation names it. One holder. */
+MUST_USE enum err chain_terms_new(struct engine *engine, const struct chain_text *text, struct chain_terms **out, struct problem *problem);
+MUST_USE enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, struct problem *problem, uint32_t *out_slot);
+MUST_USE enum err chain_delete(struct engine *engine, uint32_t slot);
+/* A job has been claimed, or has ended without that. Between its job_touch and job_place: it is its chain's no more; *chain is the chain, or
+ * SLOT_NONE. After job_place: the chain has its next one, or ends. */
+MUST_USE enum err chain_leave(struct engine *engine, uint32_t job, uint32_t *chain);
+MUST_USE enum err chain_follow(struct engine *engine, uint32_t chain);
 
 /* ---- serve.c ---- */
 struct grant_terms {

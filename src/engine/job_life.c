@@ -70,7 +70,9 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (err)
 		return err;
 	struct dirty *dirty = job_dirty(engine->open, job);
+	uint32_t chain;
 	err = life_keep_lease(engine, job, dirty);
+	err = err ? err : chain_leave(engine, slot, &chain);
 	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED))
 		err = life_abort_delivery(engine, job);
 	if (err)
@@ -97,6 +99,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 		job->flags |= JOB_DELETED;
 	err = job_place(index, slot);
 	err = err ? err : batch_event(engine->open, life_final_event(state), job->queue, job->uid, ending->details);
+	err = err ? err : chain_follow(engine, chain);
 	return err ? err : dedup_ended(engine, job->uid, false);
 }
 

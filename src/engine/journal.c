@@ -362,6 +362,8 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_ASIDE: aside_undo(index, undo); break;
 		case UNDO_DEDUP:
 		case UNDO_DEDUP_NEW: dedup_undo(index, undo); break;
+		case UNDO_CHAIN:
+		case UNDO_CHAIN_NEW: chain_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
 		}
 	}
@@ -381,5 +383,7 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 			aside_forget(index, undo);
 		if (undo->kind == UNDO_DEDUP && index)
 			dedup_forget(index, undo);
+		if (undo->kind == UNDO_CHAIN)
+			chain_terms_drop(undo->chain.terms);
 	}
 }

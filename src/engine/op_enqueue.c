@@ -17,24 +17,28 @@ static struct str enqueue_group(struct engine *engine, const struct op_enqueue *
 	return origin;
 }
 
+enum err enqueue_check_room(const struct engine *engine)
+{
+	if (engine_is_full(engine))
+		return engine->full;
+	return engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max ? E_BACKLOG : E_OK;
+}
+
 static enum err enqueue_check(struct engine *engine, struct request *request, struct op *op)
 {
 	const struct op_enqueue *enqueue = &op->enqueue;
-	if (engine_is_full(engine))
-		return engine->full;
-	if (engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max)
-		return E_BACKLOG;
-	if (enqueue->run_at_us && enqueue->delay_ms)
+	enum err err = enqueue_check_room(engine);
+	if (!err && enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
-	return E_OK;
+	return err;
 }
 
 /* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
-static enum err enqueue_check_target(struct request *request, struct op *op, const struct queue *queue)
+enum err enqueue_check_target(struct request *request, struct op *op, struct str target, const char *field, const struct queue *queue)
 {
-	if (!op->enqueue.target.len || queue->settings->target == TARGET_HTTP)
+	if (!target.len || queue->settings->target == TARGET_HTTP)
 		return E_OK;
-	return refuse(request, op, E_INVALID, "http", "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
+	return refuse(request, op, E_INVALID, field, "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
 		      "('ruche queues set " STR_FMT " target=http').", STR_ARG(str_cut(queue->name, 60)), STR_ARG(str_cut(queue->name, 60)));
 }
 
@@ -132,12 +136,34 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	return job_place(index, slot);
 }
 
+enum err enqueue_make(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue, const struct dedup_meeting *meeting,
+		      uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	uint32_t policy = 0;
+	enum err err = enqueue->retry ? batch_policy(engine->open, index, enqueue->retry, &policy) : E_OK;
+	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
+	if (!definition)
+		return err ? err : E_NOMEM;
+	if (enqueue->uid > engine->last_uid)
+		engine->last_uid = enqueue->uid;
+	err = job_begin(engine->open, index, enqueue->uid, definition, out_slot);
+	err = err ? err : enqueue_place(engine, enqueue, queue, definition, meeting, *out_slot);
+	if (!err && enqueue->id.len)
+		err = batch_key(engine->open, index, queue, enqueue->id, enqueue->uid);
+	if (!err && meeting->kind != DEDUP_SUCCEEDS) /* told when it is its turn */
+		err = batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+	if (!err)
+		engine->open->bytes += definition->payload.len;
+	return err;
+}
+
 enum err op_enqueue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct index *index = &engine->index;
 	struct op_enqueue *enqueue = &op->enqueue;
 	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
-	uint32_t queue, slot, policy = 0;
+	uint32_t queue, slot;
 	(void)park;
 	enum err err = enqueue_check(engine, request, op);
 	err = err ? err : queue_begin(engine->open, index, enqueue->queue, &queue);
@@ -145,29 +171,16 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 		return err;
 	if (enqueue_is_duplicate(engine, op, queue))
 		return batch_event(engine->open, EVENT_DUPLICATE, queue, op->result.uid, (struct str){ 0 });
-	err = enqueue_check_target(request, op, queue_at(index, queue));
+	err = enqueue_check_target(request, op, enqueue->target, "http", queue_at(index, queue));
 	if (!err && enqueue->dedup)
 		err = dedup_meet(engine, op, queue, &meeting);
 	if (err || meeting.kind == DEDUP_IGNORED)
 		return err;
-	if (enqueue->retry)
-		err = batch_policy(engine->open, index, enqueue->retry, &policy);
-	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, queue_at(index, queue), policy);
-	if (!definition)
-		return err ? err : E_NOMEM;
-	if (enqueue->uid > engine->last_uid)
-		engine->last_uid = enqueue->uid;
-	err = job_begin(engine->open, index, enqueue->uid, definition, &slot);
-	err = err ? err : enqueue_place(engine, enqueue, queue, definition, &meeting, slot);
-	if (!err && enqueue->id.len)
-		err = batch_key(engine->open, index, queue, enqueue->id, enqueue->uid);
-	if (!err && meeting.kind != DEDUP_SUCCEEDS) /* told when it is its turn */
-		err = batch_event(engine->open, EVENT_ENQUEUED, queue, enqueue->uid, (struct str){ 0 });
+	err = enqueue_make(engine, enqueue, queue, &meeting, &slot);
 	if (!err && enqueue->dedup)
 		err = dedup_take(engine, op, queue, &meeting);
 	if (err)
 		return err;
-	engine->open->bytes += definition->payload.len;
 	op->result.uid = enqueue->uid;
 	op->result.state = job_state_of(job_at(index, slot));
 	return E_OK;

@@ -149,6 +149,24 @@ static enum err recover_dedup(void *context, const struct dedup_row *row)
 	return queue == SLOT_NONE ? E_STORE_CORRUPT : dedup_restore(index, queue, row);
 }
 
+static enum err recover_chain(void *context, const struct chain_row *row)
+{
+	struct engine *engine = context;
+	uint32_t queue = queue_find_number(&engine->index, row->queue);
+	struct chain_terms *terms;
+	if (queue == SLOT_NONE)
+		return E_STORE_CORRUPT;
+	struct chain_text text = { row->key, row->schedule, row->job, row->payload };
+	struct problem problem = { 0 };
+	enum err err = chain_terms_new(engine, &text, &terms, &problem);
+	if (err == E_NOMEM)
+		return err;
+	if (err) /* its time zone has gone from this machine, for one: other times than were asked for would be worse than none */
+		return problem_set(engine->recover_problem, E_CONFIG, "store", "Chain '" STR_FMT "' of queue '" STR_FMT "': %s", STR_ARG(str_cut(row->key, 40)),
+				   STR_ARG(str_cut(queue_at(&engine->index, queue)->name, 40)), problem.detail);
+	return chain_restore(&engine->index, queue, row, terms);
+}
+
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
 static enum err recover_deliveries(struct engine *engine)
 {
@@ -199,6 +217,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 	*visitor = (struct scan_visitor){
 		.context = engine, .queue = recover_queue, .group = recover_group, .policy = recover_policy, .counts = recover_counts,
 		.token = recover_token, .operation = recover_operation, .job = recover_job, .far = recover_far, .dedup = recover_dedup,
+		.chain = recover_chain,
 	};
 	return visitor;
 }
@@ -231,8 +250,12 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
 	engine->resumed_seq = 0;
+	engine->recover_problem = problem;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
+	engine->recover_problem = NULL;
 	arena_reset(&engine->scratch);
+	if (err == E_CONFIG)
+		return err; /* told already */
 	if (err)
 		return problem_set(problem, err, "store", "Reading the store failed: %s", err_sentence(err));
 	for (uint32_t slot = 0; slot < index->queues.used && !err; slot++)

@@ -481,6 +481,8 @@ static enum err apply_event_trim(struct apply *apply, struct event_trim *trim)
 		err = sql_run(stmt);
 	}
 	return err;
+}
+
 static enum err apply_chain(struct apply *apply, const struct chain_row *row)
 {
 	enum err err = E_OK;
