@@ -113,6 +113,7 @@ static void put_schemas(struct buf *out)
 		{ "Release", OP_RELEASE, OP_ALONE }, { "Snooze", OP_SNOOZE, OP_ALONE }, { "Progress", OP_PROGRESS, OP_ALONE },
 		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
+		{ "ChainPut", OP_CHAIN_PUT, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
 		json_put_key(out, schemas[i].name);
@@ -125,6 +126,9 @@ static void put_schemas(struct buf *out)
 	json_put_key(out, "Dedup");
 	uint32_t count;
 	const struct json_field *fields = op_dedup_fields(&count);
+	put_fields(out, fields, count, NULL);
+	json_put_key(out, "ChainJob");
+	fields = op_chain_job_fields(&count);
 	put_fields(out, fields, count, NULL);
 	put_batch_op(out);
 }

@@ -69,6 +69,16 @@ const struct cli_command cli_commands[] = {
 	{ "queues metrics", "Show how many jobs of a queue ended in each minute", "[OPTION…] QUEUE",
 	  "Minutes (UTC) in which none ended are left out. The queue's setting metric_minutes says for how long it is known.", queues_metrics_options,
 	  EXAMPLES("ruche queues metrics sheets", "ruche queues metrics sheets --minutes 1440 --json"), NULL, false, cmd_queues_metrics },
+	{ "chains set", "Repeat a job; makes the queue if there is none", "[OPTION…] QUEUE KEY [PAYLOAD]",
+	  "A chain of that key is replaced, and its next job with it; the same again changes nothing.", chains_set_options,
+	  EXAMPLES("ruche chains set reports nightly '{\"kind\": \"sales\"}' --cron '0 3 * * 1-5' --tz Europe/Paris",
+		   "ruche chains set reports poll --every 15m --ttl 10m"), NULL, false, cmd_chains_set },
+	{ "chains list", "List a queue's chains of jobs that repeat, and when the next one is due", "[OPTION…] QUEUE", NULL, chains_list_options,
+	  EXAMPLES("ruche chains list reports"), NULL, false, cmd_chains_list },
+	{ "chains show", "Show a chain: its schedule, its jobs, its next one", "[OPTION…] QUEUE KEY", NULL, chains_plain_options,
+	  EXAMPLES("ruche chains show reports nightly"), NULL, false, cmd_chains_show },
+	{ "chains delete", "Stop repeating: delete a chain and its next job", "[OPTION…] QUEUE KEY", NULL, chains_plain_options,
+	  EXAMPLES("ruche chains delete reports poll"), NULL, false, cmd_chains_delete },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
 	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
 	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"

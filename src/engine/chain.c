@@ -7,7 +7,6 @@
 #include "base/uid.h"
 #include "engine/engine_priv.h"
 #include "engine/journal.h"
-#include <stdio.h>
 
 #define CHAIN_MAKER 128 /* daemons' own makers are below: the uids of iterations made inside a claim collide with nobody's */
 
@@ -36,10 +35,9 @@ static enum err chain_find_zone(const struct engine *engine, struct str name, co
 	}
 	if (!engine->config.zone_find)
 		return problem_set(problem, E_INVALID, "tz", "There are no time zones here but UTC.");
-	enum err err = engine->config.zone_find(name, out, problem);
-	if (err && problem)
-		snprintf(problem->field, sizeof(problem->field), "tz");
-	return err;
+	struct problem why = { 0 };
+	enum err err = engine->config.zone_find(name, out, &why);
+	return err ? problem_set(problem, err, "tz", "%s", why.detail) : E_OK;
 }
 
 static enum err chain_read_schedule(struct engine *engine, struct chain_terms *terms, struct problem *problem)
@@ -63,9 +61,12 @@ static enum err chain_read_job(struct chain_terms *terms, struct problem *proble
 /* "tz" → "schedule.tz" */
 static void chain_nest(struct problem *problem, const char *member)
 {
-	char field[sizeof(problem->field)];
-	memcpy(field, problem->field, sizeof(field));
-	snprintf(problem->field, sizeof(problem->field), "%s%s%.60s", member, field[0] ? "." : "", field);
+	size_t len = strlen(member), rest = strlen(problem->field);
+	if (!rest || len + 1 + rest >= sizeof(problem->field))
+		return;
+	memmove(problem->field + len + 1, problem->field, rest + 1);
+	memcpy(problem->field, member, len);
+	problem->field[len] = '.';
 }
 
 enum err chain_terms_new(struct engine *engine, const struct chain_text *text, struct chain_terms **out, struct problem *problem)
