@@ -368,7 +368,7 @@ static void run_lists(void)
 		build_lists();
 	uint64_t live = 0;
 	int64_t start_us = clock_mono_us();
-	struct scan_visitor visitor = { &live, skip_queue, NULL, NULL, skip_counts, NULL, NULL, count_job };
+	struct scan_visitor visitor = { .context = &live, .queue = skip_queue, .counts = skip_counts, .job = count_job };
 	CHECK(!store->verbs->scan(store, &visitor));
 	printf("scan of %llu live jobs: %.2f s\n", (unsigned long long)live, (double)(clock_mono_us() - start_us) / 1e6);
 	CHECK(!store->verbs->reader_open(store, &reader));

@@ -8,12 +8,15 @@ static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
 	"\"retry\":{\"kind\":\"exponential\",\"max_attempts\":4,\"delay_ms\":100,\"factor\":3,\"jitter\":\"full\"}}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"events_max\":300,\"lease_ms\":1000,\"concurrency\":3,\"group_concurrency\":1,"
+	"\"limits\":[\"shared\"],"
 	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":500,\"jitter\":\"none\"}}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":3000,\"rate\":{\"max\":20,\"per_ms\":1000},\"timeout_ms\":4000}",
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\",\"timeout_ms\":2000},"
-	"\"group_concurrency\":2,\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
+	"\"group_concurrency\":2,\"limits\":[\"paced\",\"shared\"],\"retry_after\":\"group\","
+	"\"retry\":{\"kind\":\"list\",\"max_attempts\":3,\"list_ms\":[100,1000]}}",
 	"{\"keep_completed\":{\"count\":12,\"age_ms\":0,\"bytes\":0},\"keep_failed\":{\"count\":0,\"age_ms\":600000,\"bytes\":0},"
-	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
+	"\"group_rate\":{\"max\":3,\"per_ms\":1000},\"limits\":[\"paced\"],"
+	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":20,\"jitter\":\"none\"}}",
 };
 /* A queue that comes and goes, and keeps nothing. */
 static const char brief_settings[] = "{\"keep_completed\":\"none\",\"keep_failed\":\"none\",\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}";
@@ -22,12 +25,13 @@ static void settings_sent(struct world *world, struct actor *actor, struct reque
 
 static void settings_send(struct world *world, struct actor *actor, uint64_t which)
 {
-	struct request *request = world_request(world, 1);
+	struct request *request = world_request(world, 3);
+	struct op *op = request->ops;
 	(void)actor;
-	request->ops[0].kind = OP_QUEUE_PUT;
-	request->ops[0].queue.queue.name = str_of(queues[which]);
-	request->ops[0].queue.settings = str_of(settings[which]);
-	request->ops[0].queue.replace = true;
+	request->atomic = true;
+	*op++ = (struct op){ .kind = OP_LIMIT_PUT, .limit = { .limit.name = STR("shared"), .settings = STR("{}") } }; /* there before it is named */
+	*op++ = (struct op){ .kind = OP_LIMIT_PUT, .limit = { .limit.name = STR("paced"), .settings = STR("{\"rate\":{\"max\":25,\"per_ms\":1000}}") } };
+	*op = (struct op){ .kind = OP_QUEUE_PUT, .queue = { .queue.name = str_of(queues[which]), .settings = str_of(settings[which]), .replace = true } };
 	world_send(world, request, (struct actor *)(uintptr_t)which, settings_sent);
 }
 
@@ -36,7 +40,7 @@ static void settings_sent(struct world *world, struct actor *actor, struct reque
 	if (request->err) /* until it is certain */
 		world_plan(world, 1000, settings_send, NULL, (uint64_t)(uintptr_t)actor);
 	else
-		CHECK(request->ops[0].result.err == E_OK);
+		CHECK(request->ops[2].result.err == E_OK);
 }
 
 /* ---- producers ---- */

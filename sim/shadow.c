@@ -99,6 +99,8 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->rate.per_us = settings.rate.per_ms * 1000;
 	queue->keep_completed = settings.keep_completed;
 	queue->keep_failed = settings.keep_failed;
+	queue->limits = budgets_named(shadow, &settings.limits);
+	queue->blocked_us = row->blocked_us;
 	queue->paused = row->paused;
 	queue->http = settings.target == TARGET_HTTP;
 	queue->changed_seq = shadow->seq;
@@ -132,6 +134,9 @@ static void shadow_group_row(struct shadow *shadow, const struct group_row *row,
 	group->paused = !dropped && row->paused;
 	group->has_concurrency = settings.has_concurrency;
 	group->concurrency = settings.concurrency;
+	group->has_limits = settings.has_limits;
+	group->limits = settings.has_limits ? budgets_named(shadow, settings.limits) : 0;
+	group->blocked_us = dropped ? 0 : row->blocked_us;
 	group->changed_seq = shadow->seq;
 	arena_fini(&arena);
 }
@@ -144,7 +149,7 @@ int64_t shadow_rate_open_us(const struct shadow_rate *rate)
 }
 
 /* Rule 7 for rates: the start before `max` starts lies a whole span back. */
-static void shadow_start(struct shadow_rate *rate, int64_t at_us)
+void shadow_start(struct shadow_rate *rate, int64_t at_us)
 {
 	if (!rate->max)
 		return;
@@ -177,6 +182,7 @@ static void shadow_starts(struct shadow *shadow)
 		group->rate.max = group->key[0] ? queue->group_rate.max : 0;
 		group->rate.per_us = queue->group_rate.per_ms * 1000;
 		shadow_start(&group->rate, started->at_us);
+		budgets_start(shadow, started->job, started->at_us);
 	}
 	shadow->start_count = 0;
 }
@@ -216,6 +222,7 @@ static void shadow_count(struct shadow *shadow, const struct shadow_job *job, in
 	if (job->row.state == JOB_ACTIVE) {
 		queue->active += (uint32_t)sign;
 		shadow_group(shadow, job->row.queue, str_of(job->group))->active += (uint32_t)sign;
+		budgets_count(shadow, job, sign);
 	}
 	if (job_state_is_final(job->row.state)) {
 		queue->final[job->row.state] += (uint64_t)(int64_t)sign;
@@ -301,6 +308,8 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	CHECK(row->attempts_made <= row->attempts_started);
 	history_agree(job, row);
+	if (row->fence != fence_before)
+		budgets_choose(shadow, job);
 	shadow_count(shadow, job, +1);
 	if (row->fence != fence_before) {
 		CHECK(shadow->start_count < ARRAY_COUNT(shadow->starts));
@@ -316,7 +325,7 @@ static void shadow_mark_touched(struct shadow *shadow, const struct changeset *c
 }
 
 /* Rule 7: at no commit more active jobs than a limit allows. */
-static void shadow_limit(uint32_t limit, uint32_t active, uint32_t *allowance)
+void shadow_limit(uint32_t limit, uint32_t active, uint32_t *allowance)
 {
 	CHECK(!limit || active <= (limit > *allowance ? limit : *allowance));
 	if (active < *allowance)
@@ -475,7 +484,7 @@ static void shadow_drop_queue(struct shadow *shadow, uint32_t number)
 	shadow_queue(shadow, number)->dropped = true;
 	for (uint32_t i = 0; i < shadow->group_count; i++)
 		if (shadow->groups[i].queue == number)
-			shadow->groups[i].paused = shadow->groups[i].has_concurrency = false;
+			shadow->groups[i].paused = shadow->groups[i].has_concurrency = shadow->groups[i].has_limits = false;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		CHECK(!job->exists || job->row.queue != number); /* rule 1: a queue goes only when it is empty */
@@ -545,6 +554,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 		memcpy(queue->final_before, queue->final, sizeof(queue->final));
 		memcpy(queue->bytes_before, queue->final_bytes, sizeof(queue->final_bytes));
 	}
+	budgets_read(shadow, cs);
 	for (uint32_t i = 0; i < cs->queues.count; i++)
 		shadow_settings(shadow, &cs->queues.items[i]);
 	for (uint32_t i = 0; i < cs->dropped_groups.count; i++)
@@ -574,6 +584,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	shadow_trims(cs);
 	shadow_starts(shadow);
 	shadow_limits(shadow);
+	budgets_judge(shadow);
 	shadow_counts(shadow, cs);
 	shadow_no_orphans(shadow, cs);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
@@ -653,6 +664,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 			shadow_dump_queue(shadow, disk, row, out);
 	}
 	shadow_dump_operations(disk, out);
+	budgets_dump(disk, out);
 	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);

@@ -2,6 +2,7 @@
  * change is judged by rows and events alone. A broken rule is a failed CHECK whose comment names it.
  *
  *   shadow.c    rows: rules 1, 2, 7, 8 and the counts
+ *   budgets.c   rows: rule 7 of limits that are shared
  *   history.c   events, in their order: rules 2, 3, 4, 8
  *   told.c      what clients were told: rules 1, 2, 9
  *   watch.c     what ought to have happened by now: rule 5
@@ -29,6 +30,7 @@ struct shadow_job {
 	uint32_t made, stalls;    /* since it was retried by hand */
 	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq; /* the last change-set that said so */
 	enum event_type last;     /* what happened last */
+	uint32_t limits;          /* bits of the budgets under which it runs */
 	bool cancel;              /* it was asked to stop */
 	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
 	uint32_t tries;
@@ -48,6 +50,23 @@ struct shadow_rate { /* the last `max` starts */
 	int64_t starts_us[64];
 };
 
+struct shadow_budget {
+	uint32_t number;
+	char name[16];
+	bool gone;
+	uint64_t changed_seq;
+	uint32_t concurrency, allowance, active, held;
+	int64_t blocked_us;
+	int64_t unsure_us; /* virtual time of the last start of which it is not known whether it took from it */
+	struct shadow_rate rate;
+};
+
+struct shadow_permit {
+	uint32_t budget;
+	uint64_t token;
+	uint32_t units; /* 0: none */
+};
+
 struct shadow_queue {
 	uint32_t number;
 	char name[32];
@@ -56,6 +75,8 @@ struct shadow_queue {
 	uint32_t concurrency, allowance, group_concurrency;
 	struct retention keep_completed, keep_failed;
 	struct shadow_rate rate;
+	uint32_t limits;         /* bits of budgets */
+	int64_t blocked_us;
 	struct rate group_rate;
 	uint32_t active;
 	uint64_t final[JOB_STATE_COUNT], final_bytes[JOB_STATE_COUNT];
@@ -70,6 +91,9 @@ struct shadow_group {
 	bool paused, has_concurrency;
 	uint64_t changed_seq;
 	uint32_t concurrency, allowance, active;
+	bool has_limits;
+	uint32_t limits;         /* bits of budgets */
+	int64_t blocked_us;
 	struct shadow_rate rate;
 };
 
@@ -113,6 +137,9 @@ struct shadow {
 	uint32_t chain_count;
 	struct shadow_started starts[4096]; /* of the change-set being judged */
 	uint32_t start_count;
+	struct shadow_budget budgets[32];
+	uint32_t budget_count;
+	struct shadow_permit permits[64];
 	struct shadow_promise promises[64];
 	uint32_t promise_count;
 	uint64_t seq;
@@ -121,7 +148,7 @@ struct shadow {
 	int64_t committed_us;   /* virtual time of the last commit */
 	int64_t delivery_us;    /* virtual time of the last delivery's start */
 	int64_t terms_us;       /* engine time, at least, at which the present engine gave every lease a full term */
-	uint64_t renewals, stalls, retained, replays, duplicates, ripe; /* how often what is checked occurred */
+	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held; /* how often what is checked occurred */
 };
 
 void shadow_init(struct shadow *shadow);
@@ -140,6 +167,20 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_rest);
 void shadow_at_rest(struct shadow *shadow);                                 /* nothing live is left, nothing is kept beyond retention */
 void shadow_hash(struct shadow *shadow, uint64_t *hash);
+
+void shadow_start(struct shadow_rate *rate, int64_t at_us);
+void shadow_limit(uint32_t limit, uint32_t active, uint32_t *allowance);
+
+/* budgets.c */
+void budgets_read(struct shadow *shadow, const struct changeset *cs); /* before queues and groups */
+uint32_t budgets_named(struct shadow *shadow, const struct limit_names *names);
+void budgets_choose(struct shadow *shadow, struct shadow_job *job);
+void budgets_count(struct shadow *shadow, const struct shadow_job *job, int sign); /* it is active, or no more */
+void budgets_start(struct shadow *shadow, const struct shadow_job *job, int64_t at_us);
+void budgets_judge(struct shadow *shadow);
+void budgets_restart(struct shadow *shadow); /* an engine has read everything anew */
+bool budgets_have_room(struct shadow *shadow, const struct shadow_job *job, int64_t engine_us);
+void budgets_dump(struct mem_disk *disk, struct buf *out);
 
 /* history.c: before the rows of the same change-set, and after them */
 void history_read(struct shadow *shadow, const struct changeset *cs);

@@ -35,6 +35,8 @@ static bool watch_is_ripe(struct world *world, const struct shadow_job *job)
 	int64_t engine_us = watch_engine_us(world);
 	if (queue->paused || group->paused || (queue->concurrency && queue->active >= queue->concurrency) || (limit && group->active >= limit))
 		return false;
+	if (!budgets_have_room(shadow, job, engine_us))
+		return false;
 	return shadow_rate_open_us(&queue->rate) <= engine_us && shadow_rate_open_us(&group->rate) <= engine_us;
 }
 

@@ -125,6 +125,8 @@ static void task_end(struct world *world, struct task *task)
 		op->lease.error = STR("{\"type\":\"sim\",\"message\":\"no luck\"}");
 		op->lease.verdict = (enum verdict)world_below(world, VERDICT_TAIL + 1);
 		op->lease.delay_ms = (int64_t)world_below(world, 2000);
+		op->lease.busy = task->delivery && world_chance(world, 300);
+		op->lease.busy_ms = op->lease.busy ? (int64_t)world_below(world, 2000) : 0;
 	} else if (fate < 950) {
 		task_lease_op(request, task, op, OP_RELEASE);
 	} else {

@@ -168,6 +168,7 @@ static enum err seen_take(struct store *store, struct store_meta *out)
 	if (!err) {
 		world->shadow.terms_us = out->engine_us;
 		world->shadow.life++;
+		budgets_restart(&world->shadow);
 	}
 	return err;
 }
@@ -406,6 +407,7 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 	world->disk = store_mem_disk(first);
 	world_boot(world);
 	clients_start(world);
+	limits_start(world);
 	workers_start(world);
 	watch_start(world);
 	if (world->fault_permille)

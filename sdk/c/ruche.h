@@ -83,7 +83,8 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_OUT_OF_MEMORY = 122, /* the daemon's */
 	RUCHE_STORE_FAILED = 123,
 	RUCHE_UNDONE = 124,        /* "cancelled": another operation of the atomic request was refused */
-	RUCHE_INTERNAL = 125
+	RUCHE_INTERNAL = 125,
+	RUCHE_LIMIT_NOT_FOUND = 126
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */

@@ -68,6 +68,12 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS:
 		return access_queue(call, index, op->queue.queue);
+	case OP_BACK_OFF:
+		if (op->back_off.queue.name.len)
+			return access_queue(call, index, op->back_off.queue);
+		return access_refuse(call, index, "limit", "A token that is limited to queues cannot hold back a limit: others share it.");
+	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET: case OP_LIMITS:
+		return access_refuse(call, index, call->single ? "" : "limit", "A token that is limited to queues has no say in limits: others share them.");
 	case OP_EVENT: case OP_EVENTS_TRIM:
 		return access_queue(call, index, op->event.queue);
 	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:

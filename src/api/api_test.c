@@ -450,7 +450,8 @@ static void what_happened_to_it(void **state)
 	struct request *request = scene_request(&scene);
 	request->ops[0].result.explanation = &explanation;
 	scene_reply(&scene, request);
-	expect(&scene, 200, "{\"uid\":\"" UID_1 "\",\"state\":\"waiting\",\"code\":\"queue_paused\",\"text\":\"Paused.\",\"until_at\":null,\"ahead\":3,\"active\":0,\"limit\":0,\"worker\":null}");
+	expect(&scene, 200, "{\"uid\":\"" UID_1 "\",\"state\":\"waiting\",\"code\":\"queue_paused\",\"text\":\"Paused.\",\"until_at\":null,"
+	       "\"ahead\":3,\"active\":0,\"limit\":0,\"limit_name\":null,\"worker\":null}");
 	scene_send(&scene, "DELETE", "/v1/jobs/" UID_1, NULL, STR(""));
 	scene_reply(&scene, scene_request(&scene));
 	expect(&scene, 204, "");

@@ -1,4 +1,5 @@
 #include "api/body.h"
+#include "api/name.h"
 #include "base/limits.h"
 
 void body_json(struct call *call, struct json *json)
@@ -21,6 +22,12 @@ struct queue_name body_queue(const struct call *call)
 	return (struct queue_name){ call_param(call, "namespace")->text, call->pieces[0] };
 }
 
+static bool body_limit_name(struct call *call, struct str name)
+{
+	const char *why = name_refusal(name, false);
+	return !why || problem_set(&call->problem, E_INVALID, "limit", "%s", why) == E_OK;
+}
+
 bool body_identify(struct call *call, struct op *op)
 {
 	switch (op->kind) {
@@ -28,6 +35,17 @@ bool body_identify(struct call *call, struct op *op)
 		return body_uid(call, E_JOB_NOT_FOUND, &op->lease.uid);
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_EXPLAIN: case OP_WAIT:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->job.uid);
+	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET:
+		op->limit.limit = body_queue(call);
+		return body_limit_name(call, op->limit.limit.name);
+	case OP_BACK_OFF:
+		op->back_off.queue = body_queue(call);
+		op->back_off.group = call->pieces[1];
+		if (!strstr(call->route->pattern, "{limit}"))
+			return true;
+		op->back_off.limit = op->back_off.queue.name;
+		op->back_off.queue.name = (struct str){ 0 };
+		return true;
 	case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:
 		return body_uid(call, E_NOT_FOUND, &op->operation.number);
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET: case OP_GROUPS:

@@ -113,6 +113,16 @@ static const struct request_case cases[] = {
 	{ "deleteGroup", "/v1/queues/q/groups/g", NULL, NULL, 204 },
 	{ "pauseGroup", "/v1/queues/q/groups/g/pause", NULL, NULL, 200 },
 	{ "resumeGroup", "/v1/queues/q/groups/g/resume", NULL, NULL, 200 },
+	{ "backOffQueue", "/v1/queues/q/back_off", ONCE, "{\"delay_ms\":5}", 200 },
+	{ "backOffGroup", "/v1/queues/q/groups/g/back_off", NULL, "{\"delay_ms\":5}", 200 },
+	{ "listLimits", "/v1/limits?limit=1&cursor=YS9i", NULL, NULL, 200 },
+	{ "getLimit", "/v1/limits/crm?namespace=n", NULL, NULL, 200 },
+	{ "putLimit", "/v1/limits/crm", NULL, "{\"concurrency\":5,\"rate\":{\"max\":5,\"per_ms\":1000,\"window\":\"fixed\"}}", 200 },
+	{ "patchLimit", "/v1/limits/crm", NULL, "{\"penalty_ms_max\":60000}", 200 },
+	{ "deleteLimit", "/v1/limits/crm", NULL, NULL, 204 },
+	{ "acquireLimit", "/v1/limits/crm/acquire", NULL, "{\"token\":\"t\",\"units\":2,\"lease_ms\":5}", 200 },
+	{ "releaseLimit", "/v1/limits/crm/release", NULL, "{\"token\":\"t\"}", 200 },
+	{ "backOffLimit", "/v1/limits/crm/back_off", NULL, "{\"delay_ms\":0}", 200 },
 	{ "startOperation", "/v1/operations", ONCE, "{\"action\":\"move\",\"filter\":{\"queue\":\"q\",\"state\":\"failed\"},\"arguments\":{\"queue\":\"r\"}}", 201 },
 	{ "listOperations", "/v1/operations", NULL, NULL, 200, .limited = true },
 	{ "getOperation", "/v1/operations/" UID_1, NULL, NULL, 200, .limited = true },
@@ -151,6 +161,7 @@ static struct queue_info infos[2] = {
 	{ .queue = { STR_INIT("n"), STR_INIT("b") }, .number = 500, .enqueued = 2 },
 };
 static struct group_info group = { .key = STR_INIT("g"), .waiting = 4, .code = EXPLAIN_GROUP_RATE };
+static struct limit_info limit = { .limit = { STR_INIT("n"), STR_INIT("crm") }, .active = 3, .held = 2, .code = EXPLAIN_BACKED_OFF, .until_us = CREATED_US };
 static struct explanation explanation = { .uid = 77, .code = EXPLAIN_QUEUE_PAUSED, .text = STR_INIT("Paused."), .ahead = 3 };
 static struct operation_row operation = { .number = 77, .action = STR_INIT("retry"), .filter = STR_INIT("{\"queue\":\"q\"}"), .created_us = CREATED_US };
 static struct job_view views[2] = {
@@ -205,6 +216,11 @@ static void play_op(struct op *op, struct tally *tally)
 		op->result.more = op->kind == OP_CHAINS;
 		op->result.chains = &chain;
 		op->result.count = 1;
+		break;
+	case OP_LIMIT_GET: case OP_LIMIT_PUT: case OP_LIMITS:
+		op->result.limits = &limit;
+		op->result.count = 1;
+		op->result.more = op->kind == OP_LIMITS;
 		break;
 	case OP_EXPLAIN:
 		op->result.explanation = &explanation;

@@ -386,7 +386,24 @@ static bool read_verdict(struct json *json, void *out, void *context)
 	return json_refuse(json, E_INVALID, "Expected \"policy\", \"final\", \"head\", \"tail\" or {\"delay_ms\":N}.");
 }
 
-/* ---- queues, groups, bulk operations ---- */
+#define AT(member) offsetof(struct back_off, member)
+static const struct json_field back_off_by_fields[] = {
+	{ "scope", JSON_F_CUSTOM, AT(scope), 0, 0, JSON_F_REQUIRED, read_name, "\"group\" or \"queue\" of the job, or a limit's name." },
+	{ "delay_ms", JSON_F_I64, AT(delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Nothing of it starts for so long." },
+};
+#undef AT
+
+static bool read_back_off(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct back_off *back_off = ARENA_NEW(json->arena, struct back_off);
+	if (!back_off)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	*(const struct back_off **)out = back_off;
+	return json_read_fields(json, back_off_by_fields, ARRAY_COUNT(back_off_by_fields), back_off, NULL, NULL);
+}
+
+/* ---- queues, groups, limits, bulk operations ---- */
 
 /* Checked here, so that a refusal names the field; the engine applies the same text over the present settings. */
 static bool read_queue_settings(struct json *json, void *out, void *context)
@@ -478,6 +495,15 @@ const struct json_field *op_chain_job_fields(uint32_t *count)
 {
 	*count = ARRAY_COUNT(chain_job_fields);
 	return chain_job_fields;
+}
+
+static bool read_limit_settings(struct json *json, void *out, void *context)
+{
+	struct limit_settings settings = { 0 };
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return limit_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
 }
 
 static bool read_filter(struct json *json, void *out, void *context)
@@ -575,6 +601,7 @@ enum err op_read_arguments(enum op_kind action, struct str text, struct arena *a
 #define F_TOKEN { "token", JSON_F_CUSTOM, AT(lease.token), 0, 0, 0, read_lease_token, "The lease token of the claim." }
 #define F_FENCE { "fence", JSON_F_I64, AT(lease.fence), 1, INT64_MAX, 0, NULL, "The grant's fence, to be checked beside the token." }
 #define F_CLAIM { "claim", JSON_F_CUSTOM, 0, 0, 0, 0, read_rider, "Claims the next jobs in the same call." }
+#define F_BACK_OFF { "back_off", JSON_F_CUSTOM, AT(lease.back_off), 0, 0, 0, read_back_off, "Who else shall start nothing for a while." }
 #define F_IDENTITY                                                                                                                  \
 	{ "uid", JSON_F_CUSTOM, AT(job.uid), 0, 0, 0, read_uid, "The job's uid; or say queue and id." },                              \
 	{ "namespace", JSON_F_CUSTOM, AT(job.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
@@ -584,6 +611,10 @@ enum err op_read_arguments(enum op_kind action, struct str text, struct arena *a
 #define F_QUEUE                                                                                                               \
 	{ "namespace", JSON_F_CUSTOM, AT(queue.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
 	{ "queue", JSON_F_CUSTOM, AT(queue.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
+#define F_LIMIT_NAME                                                                                                           \
+	{ "namespace", JSON_F_CUSTOM, AT(limit.limit.namespace_name), 0, 0, 0, read_namespace, "The limit's namespace (default)." }, \
+	{ "limit", JSON_F_CUSTOM, AT(limit.limit.name), 0, 0, JSON_F_REQUIRED, read_name, "The limit." }
+#define F_PERMIT { "token", JSON_F_STR, AT(limit.token), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The holder's own token, one for each permit." }
 #define F_GROUP { "group", JSON_F_STR, AT(queue.group), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "The group's key." }
 #define F_LIMIT { "limit", JSON_F_U32, AT(queue.limit), 1, LIMIT_PAGE, 0, NULL, "How many at most." }
 #define F_CURSOR { "cursor", JSON_F_CUSTOM, AT(queue.after), 0, 0, 0, read_cursor, "next_cursor of the page before." }
@@ -638,12 +669,14 @@ static const struct json_field fail_fields[] = {
 	{ "error", JSON_F_CUSTOM, AT(lease.error), .read = read_error, .doc = "What went wrong; longer than 16 KiB is cut." },
 	{ "verdict", JSON_F_CUSTOM, AT(lease), .read = read_verdict,
 	  .doc = "What follows: the policy decides, never again, again at once (first or last in line), or after a delay." },
+	F_BACK_OFF,
 	F_CLAIM,
 };
-static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE };
+static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE, F_BACK_OFF };
 static const struct json_field snooze_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Again after so long; costs no attempt." },
+	F_BACK_OFF,
 };
 static const struct json_field progress_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
@@ -691,6 +724,33 @@ static const struct json_field group_put_fields[] = {
 };
 static const struct json_field group_fields[] = { F_OP, F_QUEUE, F_GROUP };
 static const struct json_field groups_fields[] = { F_OP, F_QUEUE, F_LIMIT, F_CURSOR };
+static const struct json_field back_off_fields[] = {
+	F_OP,
+	{ "namespace", JSON_F_CUSTOM, AT(back_off.queue.namespace_name), .read = read_namespace, .doc = "Of the queue or limit (default)." },
+	{ "queue", JSON_F_CUSTOM, AT(back_off.queue.name), .read = read_name, .doc = "A queue; or say limit." },
+	{ "group", JSON_F_STR, AT(back_off.group), 1, LIMIT_ID_BYTES, .doc = "Only this group of the queue." },
+	{ "limit", JSON_F_CUSTOM, AT(back_off.limit), .read = read_name, .doc = "A limit; or say queue." },
+	{ "delay_ms", JSON_F_I64, AT(back_off.delay_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL,
+	  "Nothing starts before that has passed. A longer pause is never shortened; 0 ends it." },
+};
+static const struct json_field limit_put_fields[] = {
+	F_OP, F_LIMIT_NAME,
+	{ "settings", JSON_F_CUSTOM, AT(limit.settings), 0, 0, JSON_F_REQUIRED, read_limit_settings, "Settings, over the present ones." },
+	{ "replace", JSON_F_BOOL, AT(limit.replace), .doc = "Over the defaults instead." },
+};
+static const struct json_field limit_fields[] = { F_OP, F_LIMIT_NAME };
+static const struct json_field limit_acquire_fields[] = {
+	F_OP, F_LIMIT_NAME, F_PERMIT,
+	{ "units", JSON_F_U32, AT(limit.units), 1, LIMIT_RATE_MAX, .doc = "How many starts it is (1)." },
+	{ "lease_ms", JSON_F_I64, AT(limit.lease_ms), 1, LIMIT_LEASE_MS, .doc = "Held so long unless the same token asks again (30,000)." },
+};
+static const struct json_field limit_release_fields[] = { F_OP, F_LIMIT_NAME, F_PERMIT };
+static const struct json_field limits_fields[] = {
+	F_OP,
+	{ "namespace", JSON_F_CUSTOM, AT(limit.limit.namespace_name), .read = read_namespace, .doc = "Only of this one." },
+	{ "limit", JSON_F_U32, AT(limit.page), 1, LIMIT_PAGE, 0, NULL, "How many at most." },
+	{ "cursor", JSON_F_CUSTOM, AT(limit.after), 0, 0, 0, read_cursor, "next_cursor of the page before." },
+};
 static const struct json_field dedup_key_fields[] = {
 	F_OP,
 	{ "namespace", JSON_F_CUSTOM, AT(dedup_key.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." },
@@ -770,6 +830,16 @@ static bool lease_finish(struct json *json, struct op_reader *reader)
 	return json_refuse_field(json, E_INVALID, "token", "The lease token of the claim is needed.");
 }
 
+static bool back_off_finish(struct json *json, struct op_reader *reader)
+{
+	const struct op_back_off *back_off = &reader->op->back_off;
+	if (reader->place != OP_ALONE && (back_off->queue.name.len > 0) == (back_off->limit.len > 0))
+		return json_refuse_field(json, E_INVALID, "queue", "Say either a queue or a limit.");
+	if (back_off->group.len && !back_off->queue.name.len)
+		return json_refuse_field(json, E_INVALID, "group", "Say the group's queue.");
+	return true;
+}
+
 struct op_form {
 	const struct json_field *fields;
 	uint8_t count;
@@ -802,6 +872,13 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_GROUP_DELETE] = FORM(group_fields, 4, 0, NULL),
 	[OP_GROUP_PAUSE] = FORM(group_fields, 4, 0, NULL),
 	[OP_GROUP_RESUME] = FORM(group_fields, 4, 0, NULL),
+	[OP_BACK_OFF] = FORM(back_off_fields, 5, 0, back_off_finish),
+	[OP_LIMIT_PUT] = FORM(limit_put_fields, 3, 0, NULL),
+	[OP_LIMIT_DELETE] = FORM(limit_fields, 3, 0, NULL),
+	[OP_LIMIT_ACQUIRE] = FORM(limit_acquire_fields, 3, 0, NULL),
+	[OP_LIMIT_RELEASE] = FORM(limit_release_fields, 3, 0, NULL),
+	[OP_LIMIT_GET] = FORM(limit_fields, 3, 0, NULL),
+	[OP_LIMITS] = FORM(limits_fields, 1, 0, NULL),
 	[OP_EVENT] = FORM(event_fields, 3, 0, NULL),
 	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
@@ -837,6 +914,10 @@ static void op_set_defaults(struct op *op)
 		op->claim.max = 1;
 	else if (op->kind == OP_QUEUES || op->kind == OP_GROUPS)
 		op->queue.limit = 100;
+	else if (op->kind == OP_LIMITS)
+		op->limit.page = 100;
+	else if (op->kind == OP_LIMIT_ACQUIRE)
+		op->limit.units = 1;
 }
 
 bool op_read(struct json *json, struct op *op, enum op_place place, struct op_rider *rider)
@@ -909,7 +990,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },
-		{ read_group_settings, "GroupSettings" }, { read_filter, "JobFilter" }, { read_cursor, "string" },
+		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" },
+		{ read_filter, "JobFilter" }, { read_cursor, "string" },
 		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)

@@ -331,6 +331,10 @@ void explanation_write(struct buf *out, const struct explanation *explanation)
 	json_put_field_u64(out, "ahead", explanation->ahead);
 	json_put_field_u64(out, "active", explanation->active);
 	json_put_field_u64(out, "limit", explanation->limit);
+	if (explanation->limit_name.len)
+		json_put_field_str(out, "limit_name", explanation->limit_name);
+	else
+		json_put_field_null(out, "limit_name");
 	if (explanation->worker.len)
 		json_put_field_str(out, "worker", explanation->worker);
 	else
@@ -425,6 +429,9 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 		return;
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME:
 		group_answer_write(out, op);
+		return;
+	case OP_BACK_OFF: case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET: case OP_LIMITS:
+		limit_result_write(out, call, op);
 		return;
 	case OP_EVENT: case OP_EVENTS_TRIM:
 		event_answer_write(out, op, call->request.replayed);

@@ -114,6 +114,7 @@ static void put_schemas(struct buf *out)
 		{ "Cancel", OP_CANCEL, OP_ALONE }, { "Retry", OP_RETRY, OP_ALONE }, { "Promote", OP_PROMOTE, OP_ALONE },
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
 		{ "ChainPut", OP_CHAIN_PUT, OP_ALONE },
+		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
 		json_put_key(out, schemas[i].name);
@@ -244,10 +245,11 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
-	case E_INVALID: return body || route->params || queue;
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}");
 	case E_UNAUTHORIZED: case E_FORBIDDEN: case E_UNAVAILABLE: return !open;
 	case E_NOT_FOUND: case E_JOB_NOT_FOUND: return job || route->list;
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
+	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
 	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
 	case E_STATE: return changes || route->begin == jobs_result;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
@@ -435,6 +437,7 @@ void openapi_write(struct buf *out, const char *version)
 	json_put_field_str(out, "version", str_of(version));
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
+			 "{\"name\":\"limits\"},"
 			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
 	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");

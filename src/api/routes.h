@@ -45,6 +45,9 @@ bool groups_decode_list(struct call *call);
 bool chains_decode_list(struct call *call);
 bool groups_decode_get(struct call *call);
 void groups_encode_one(struct call *call, struct buf *out);
+/* limits.c */
+bool limits_decode_put(struct call *call);
+bool limits_decode_list(struct call *call);
 /* operations.c */
 void operations_list(struct call *call);
 void operations_get(struct call *call);

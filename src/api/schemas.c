@@ -33,13 +33,17 @@ const struct schema schemas[] = {
 	{ "Headers", "{'type':'object','additionalProperties':{'type':'string'}}", NULL },
 	{ "RetryPolicy", "kind?:=fixed,exponential,list max_attempts?:count delay_ms?:count factor?:number list_ms?:count[] max_delay_ms?:count "
 			 "jitter?:=none,full,partial jitter_ratio?:number", "When a failed job runs again." },
-	{ "Rate", "max:count per_ms?:count", "At most max starts in any span of per_ms." },
+	{ "Rate", "max:count per_ms?:count window?:=sliding,fixed",
+	  "At most max starts in any span of per_ms (sliding), or in each span that begins with a first start (fixed)." },
 	{ "Retention", "{'oneOf':[{'enum':['none','all']},{'type':'object','additionalProperties':false,'properties':{'count':{'type':'integer'},"
 		       "'age_ms':{'type':'integer'},'bytes':{'type':'integer'}}}]}", NULL },
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
-			   "keep_failed?:Retention events_max?:count metric_minutes?:count metadata?:object", "What an operator may say about a queue." },
-	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null", "Overrides for one group; what is left out is the queue's." },
+			   "keep_failed?:Retention events_max?:count metric_minutes?:count metadata?:object limits?:Name[] retry_after?:Name",
+	  "What an operator may say about a queue." },
+	{ "LimitSettings", "rate?:Rate|null concurrency?:count penalty_ms_max?:count", "What all that take from a limit may do together." },
+	{ "BackOffBy", "scope:Name delay_ms:count", "scope: group or queue of the job, or a limit's name." },
+	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null", "Overrides for one group; what is left out is the queue's." },
 
 	/* jobs */
 	{ "Enqueued", "uid:Uid id:string queue?:string state:State|null duplicate:boolean deduplicated?:boolean",
@@ -81,8 +85,10 @@ const struct schema schemas[] = {
 	{ "LogLine", "attempt:count at:instant|null line:string", NULL },
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
-			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked']}", NULL },
-	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count worker:string|null",
+			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
+			 "'limit_concurrency','limit_rate','backed_off']}", NULL },
+	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
+			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
 	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean", NULL },
 	{ "JobDeleted", "uid:Uid deleted:boolean", NULL },
@@ -113,6 +119,15 @@ const struct schema schemas[] = {
 	{ "GroupList", "groups:Group[] next_cursor:string|null", NULL },
 	{ "GroupChanged", "queue:string namespace:string key:string paused?:boolean deleted?:boolean settings?:GroupSettings", NULL },
 
+	/* limits */
+	{ "Limit", "name:string namespace:string active:count held:count waiting:count code:ExplainCode until_at:instant|null settings:LimitSettings",
+	  "active: jobs that run; held: units of permits; waiting: queues in its line; code: ready, or what stops a start now." },
+	{ "LimitList", "limits:Limit[] next_cursor:string|null", NULL },
+	{ "LimitGone", "name:string namespace:string deleted?:boolean", NULL },
+	{ "LimitGrant", "granted:boolean retry_in_ms:integer|null", "retry_in_ms: when to ask again, where that is known." },
+	{ "LimitReleased", "released:count", "0: the lease was over, or it was given back before." },
+	{ "BackedOff", "namespace:string queue?:string group?:string limit?:string delay_ms:count", NULL },
+
 	/* bulk work, batches */
 	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
@@ -121,9 +136,11 @@ const struct schema schemas[] = {
 	{ "EventsTrimmed", "queue:string namespace:string count:integer|null more:boolean",
 	  "count: events that went; null in a repeated answer. more: as many as go at once; ask again." },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
-			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Operation") "," REF("Explanation")
-			 "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted") "," REF("ChainList") "," REF("EventTold")
-			 "," REF("EventsTrimmed") "," REF("ProblemResult") "]}", NULL },
+			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
+			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted")
+			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed")
+			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
 	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },

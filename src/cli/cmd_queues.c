@@ -1,11 +1,11 @@
 /* ruche queues …: what stands in them, and their settings. */
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/limits.h"
 #include "base/pluck.h"
 #include "base/time_text.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
+#include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include <sysexits.h>
@@ -79,28 +79,6 @@ static int queues_word(const struct args *args)
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one queue");
 }
 
-/* Members as `settings.retry.delay_ms`, those of settings as `queues set` takes them. What is not set is a dash. */
-static void queues_add_members(struct table *table, struct str body, const char *prefix)
-{
-	struct json json;
-	struct problem problem;
-	struct str key = { 0 }, raw;
-	json_init(&json, body, table->arena, &problem);
-	if (!json_enter_object(&json))
-		return;
-	while (json_next_key(&json, &key) && json_read_raw(&json, &raw)) {
-		const char *path = arena_printf(table->arena, "%s" STR_FMT, prefix, STR_ARG(key));
-		bool is_object = raw.ptr[0] == '{' && raw.len > 2, is_list = raw.ptr[0] == '[' && raw.len > 2 && raw.ptr[1] == '{';
-		if (is_object) {
-			queues_add_members(table, raw, arena_printf(table->arena, "%s.", path));
-			continue;
-		}
-		struct str text = is_list ? raw : text_plain(raw, table->arena);
-		table_add(table, str_of(path));
-		table_add(table, text.len && !str_eq(text, STR("{}")) ? text : STR("-"));
-	}
-}
-
 static void queues_print(struct remote *remote, struct str queue)
 {
 	static const char *const heads[] = { "QUEUE", "", NULL }, *const set_heads[] = { "SETTING", "", NULL };
@@ -112,13 +90,13 @@ static void queues_print(struct remote *remote, struct str queue)
 	table_init(&table, &remote->arena, heads);
 	for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
 		if (pluck_raw(queue, parts[i], &remote->arena, &raw)) /* one member again, to be told like the others */
-			queues_add_members(&table, str_of(arena_printf(&remote->arena, "{\"%s\":" STR_FMT "}", parts[i], STR_ARG(raw))), "");
+			settings_add_members(&table, str_of(arena_printf(&remote->arena, "{\"%s\":" STR_FMT "}", parts[i], STR_ARG(raw))), "");
 	}
 	table_print(&table, stdout, false);
 	puts("");
 	table_init(&table, &remote->arena, set_heads);
 	if (pluck_raw(queue, "settings", &remote->arena, &raw))
-		queues_add_members(&table, raw, "");
+		settings_add_members(&table, raw, "");
 	table_print(&table, stdout, false);
 }
 
@@ -255,64 +233,6 @@ static int queues_metrics(struct remote *remote, const struct args *args)
 
 /* ---- changing ---- */
 
-/* A value as JSON when it is JSON ("10", "true", "{…}"), as text otherwise ("http"). */
-static void queues_put_value(struct buf *out, struct str value)
-{
-	struct problem problem;
-	if (json_check(value, &problem))
-		json_put_str(out, value);
-	else
-		buf_add(out, value);
-}
-
-static struct str queues_prefix(struct str word) /* "retry" of "retry.max_attempts=5"; empty without a dot */
-{
-	struct str key = { word.ptr, str_index(word, '=') };
-	size_t dot = str_index(key, '.');
-	return dot == key.len ? (struct str){ word.ptr, 0 } : (struct str){ word.ptr, dot };
-}
-
-static void queues_put_member(struct buf *out, struct arena *arena, struct str word, size_t skip)
-{
-	struct str rest = str_from(word, skip);
-	size_t equals = str_index(rest, '=');
-	json_put_key(out, arena_str(arena, (struct str){ rest.ptr, equals }).ptr);
-	queues_put_value(out, str_from(rest, equals + 1));
-}
-
-/* "a=1 retry.max_attempts=5 retry.jitter=none" → {"a":1,"retry":{"max_attempts":5,"jitter":"none"}} */
-static int queues_put_words(const struct args *args, struct arena *arena, struct buf *out)
-{
-	if (args->word_count == 2 && args->words[1][0] == '{') { /* a whole object: it is as it is */
-		buf_add(out, str_of(args->words[1]));
-		return 0;
-	}
-	buf_add_byte(out, '{');
-	for (int i = 1; i < args->word_count; i++) {
-		struct str word = str_of(args->words[i]), prefix = queues_prefix(word);
-		if (str_index(word, '=') == word.len)
-			return args_complain(args->command, "'%s' is not KEY=VALUE", args->words[i]);
-		bool seen = false;
-		for (int j = 1; j < i && prefix.len; j++)
-			seen = seen || str_eq(queues_prefix(str_of(args->words[j])), prefix);
-		if (seen)
-			continue;
-		if (!prefix.len) {
-			queues_put_member(out, arena, word, 0);
-			continue;
-		}
-		json_put_key(out, arena_str(arena, prefix).ptr);
-		buf_add_byte(out, '{');
-		for (int j = i; j < args->word_count; j++) {
-			if (str_eq(queues_prefix(str_of(args->words[j])), prefix))
-				queues_put_member(out, arena, str_of(args->words[j]), prefix.len + 1);
-		}
-		buf_add_byte(out, '}');
-	}
-	buf_add_byte(out, '}');
-	return 0;
-}
-
 static void queues_address(struct remote *remote, const struct args *args, const char *tail)
 {
 	const char *group = args_get(args, "group");
@@ -334,7 +254,7 @@ static int queues_set(struct remote *remote, const struct args *args)
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes a queue and KEY=VALUE settings, or a queue and --file");
 	queues_address(remote, args, "");
-	int code = file ? text_read(args->command->name, file, &remote->body) : queues_put_words(args, &remote->arena, &remote->body);
+	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
 	if (!code)
 		code = remote_call(remote, file || args_has(args, "group") ? "PUT" : "PATCH", &body);
 	if (code)

@@ -79,6 +79,22 @@ const struct cli_command cli_commands[] = {
 	  EXAMPLES("ruche chains show reports nightly"), NULL, false, cmd_chains_show },
 	{ "chains delete", "Stop repeating: delete a chain and its next job", "[OPTION…] QUEUE KEY", NULL, chains_plain_options,
 	  EXAMPLES("ruche chains delete reports poll"), NULL, false, cmd_chains_delete },
+	{ "limits", "List the limits", "[OPTION…]", NULL, limits_read_options, EXAMPLES("ruche limits"), NULL, true, cmd_limits_list },
+	{ "limits list", "List the limits that queues and groups share, and what is taken of each", "[OPTION…]", NULL, limits_read_options,
+	  EXAMPLES("ruche limits list", "ruche limits list --json"), NULL, false, cmd_limits_list },
+	{ "limits show", "Show a limit: its settings, what is taken, what stops a start now", "[OPTION…] LIMIT", NULL, limits_read_options,
+	  EXAMPLES("ruche limits show airtable"), NULL, false, cmd_limits_show },
+	{ "limits set", "Change a limit's settings; makes the limit if there is none", "[OPTION…] LIMIT KEY=VALUE… | LIMIT JSON | LIMIT --file FILE",
+	  "Keys: concurrency, rate.max, rate.per_ms, rate.window (sliding or fixed), penalty_ms_max. Queues and groups take from it by their\n"
+	  "setting limits.",
+	  limits_set_options,
+	  EXAMPLES("ruche limits set airtable concurrency=4 rate.max=5 rate.per_ms=1000", "ruche queues set sheets 'limits=[\"airtable\"]'"), NULL, false,
+	  cmd_limits_set },
+	{ "limits delete", "Delete a limit that no settings name", "[OPTION…] LIMIT", NULL, limits_delete_options,
+	  EXAMPLES("ruche limits delete --yes trial"), NULL, false, cmd_limits_delete },
+	{ "limits back-off", "Start nothing under a limit for a while", "[OPTION…] LIMIT MILLISECONDS",
+	  "A longer pause is never shortened; 0 ends it.", limits_read_options,
+	  EXAMPLES("ruche limits back-off airtable 30000", "ruche limits back-off airtable 0"), NULL, false, cmd_limits_back_off },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
 	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
 	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"

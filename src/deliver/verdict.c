@@ -206,9 +206,17 @@ void verdict_release(const struct effect *effect, struct op *op)
 	*op = verdict_op(effect, OP_RELEASE);
 }
 
+/* Somebody who asks to wait may mean more than this job: the queue's retry_after says whom. */
+static void verdict_hold_back(struct op_lease *lease, enum http_class http_class, int status, int64_t retry_after_us)
+{
+	lease->busy = http_class != HTTP_CLASS_OURS && (retry_after_us > 0 || (status == 429 && retry_after_us < 0));
+	lease->busy_ms = retry_after_us > 0 ? (retry_after_us + 999) / 1000 : 0;
+}
+
 static void verdict_decide(struct op_lease *lease, const struct http_policy *policy, enum http_class http_class,
 			   int status, int64_t retry_after_us)
 {
+	verdict_hold_back(lease, http_class, status, retry_after_us);
 	if (http_class == HTTP_CLASS_OURS) {
 		lease->costs_nothing = true;
 		lease->verdict = VERDICT_DELAY;

@@ -8,6 +8,7 @@
  *              "truncated","reused","dns_ms","connect_ms","tls_ms","first_byte_ms","total_ms"}, secrets redacted (deliver/redact.h),
  *              bad UTF-8 replaced
  *
+ * An answer that asks to wait (429, or Retry-After where it is heeded) says so, for those whom the queue's retry_after names.
  * A class that is tried again goes by the job's retry policy, or at Retry-After where the answer says one (408, 425, 429, 503). What
  * is our own fault (memory, descriptors, the store) costs no attempt and is tried again after VERDICT_OURS_DELAY_MS. */
 #pragma once

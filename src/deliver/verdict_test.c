@@ -26,6 +26,37 @@ static struct op judge(const struct http_outcome *outcome, struct arena *arena)
 	return op;
 }
 
+/* Whom a queue's retry_after names hears of it: how long, or that it was not said. */
+static void test_who_asks_to_wait(void **state)
+{
+	(void)state;
+	static const struct {
+		int status;
+		const char *headers;
+		bool busy;
+		int64_t busy_ms;
+	} cases[] = {
+		{ 429, "Retry-After: 7\r\n", true, 7000 },
+		{ 429, "", true, 0 },
+		{ 429, "Retry-After: soon\r\n", true, 0 },
+		{ 429, "Retry-After: 0\r\n", false, 0 },
+		{ 503, "Retry-After: 2\r\n", true, 2000 },
+		{ 503, "", false, 0 },
+		{ 408, "Retry-After: 1\r\n", true, 1000 },
+		{ 500, "Retry-After: 9\r\n", false, 0 },
+		{ 404, "Retry-After: 9\r\n", false, 0 },
+		{ 200, "Retry-After: 9\r\n", false, 0 },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct arena arena = { 0 };
+		struct op op = judge(&(struct http_outcome){ .end = HTTP_END_ANSWERED, .status = cases[i].status, .why = "",
+							     .headers = str_of(cases[i].headers) }, &arena);
+		if (op.lease.busy != cases[i].busy || op.lease.busy_ms != cases[i].busy_ms)
+			fail_msg("%d %s: %d, %lld ms", cases[i].status, cases[i].headers, op.lease.busy, (long long)op.lease.busy_ms);
+		arena_fini(&arena);
+	}
+}
+
 static void test_ends(void **state)
 {
 	(void)state;
@@ -212,6 +243,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_asks_to_wait),
 		cmocka_unit_test(test_ends),      cmocka_unit_test(test_results),   cmocka_unit_test(test_exchange),
 		cmocka_unit_test(test_redaction), cmocka_unit_test(test_no_memory),
 	};

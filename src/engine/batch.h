@@ -20,7 +20,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
-	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW
+	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -35,11 +35,23 @@ struct undo {
 			struct kept_settings *kept;
 			bool paused, deleted;
 			uint64_t version;
+			int64_t blocked_us;
 		} queue;
 		struct {
 			struct group_settings settings;
 			bool paused, has_row;
+			int64_t blocked_us;
+			uint32_t lane;
 		} group;
+		struct {
+			struct limit_settings settings;
+			int64_t blocked_us;
+			bool gone;
+		} limit;
+		struct {
+			uint32_t units;
+			int64_t deadline_us, lease_ms;
+		} permit;
 		struct operation_row operation;
 		struct {
 			uint64_t uid;
@@ -79,8 +91,8 @@ struct batch {
 
 struct mark {
 	uint32_t journal, dirty, events, effects;
-	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, policies, dedups,
-		chains, tokens, operations, idempotency, event_trims;
+	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, progress, queues, dropped_queues, groups, dropped_groups, budgets,
+		permits, policies, dedups, chains, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 
@@ -112,6 +124,10 @@ struct dirty *job_dirty(struct batch *batch, const struct job *job);
 MUST_USE enum err queue_touch(struct batch *batch, struct index *index, uint32_t slot); /* journals; its row is written */
 MUST_USE enum err queue_begin(struct batch *batch, struct index *index, struct queue_name name, uint32_t *out_slot); /* finds or makes */
 MUST_USE enum err group_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err limit_touch(struct batch *batch, struct index *index, uint32_t slot); /* journals; limit_write writes its row */
+MUST_USE enum err limit_begin(struct batch *batch, struct index *index, struct queue_name name, uint32_t *out_slot); /* finds or makes */
+MUST_USE enum err permit_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err permit_begin(struct batch *batch, struct index *index, uint32_t limit, uint64_t token, uint32_t *out_slot);
 /* Journals a bulk operation that is about to change; it is written by the caller. */
 MUST_USE enum err operation_touch(struct batch *batch, struct index *index, uint32_t slot);
 MUST_USE enum err operation_begin(struct batch *batch, struct index *index, const struct operation_row *row, uint32_t *out_slot);

@@ -35,6 +35,11 @@
 	X(GROUP_DELETE, "group_delete", OPERATE)              \
 	X(GROUP_PAUSE, "group_pause", OPERATE)                \
 	X(GROUP_RESUME, "group_resume", OPERATE)              \
+	X(BACK_OFF, "back_off", WORK)                         \
+	X(LIMIT_PUT, "limit_put", OPERATE)                    \
+	X(LIMIT_DELETE, "limit_delete", OPERATE)              \
+	X(LIMIT_ACQUIRE, "limit_acquire", WORK)               \
+	X(LIMIT_RELEASE, "limit_release", WORK)               \
 	X(EVENT, "event", ENQUEUE)                            \
 	X(EVENTS_TRIM, "events_trim", OPERATE)                \
 	X(OPERATION_START, "operation_start", OPERATE)        \
@@ -55,6 +60,8 @@
 	X(QUEUE_GET, "queue_get", READ)                       \
 	X(QUEUES, "queues", READ)                             \
 	X(GROUPS, "groups", READ)                             \
+	X(LIMIT_GET, "limit_get", READ)                       \
+	X(LIMITS, "limits", READ)                             \
 	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */
 
 #define X(name, text, scope) OP_##name,
@@ -144,6 +151,11 @@ enum verdict {
 	VERDICT_TAIL,    /* FAIL: again at once, last in line, if attempts are left */
 	VERDICT_FILTERED /* COMPLETE: there was nothing to do */
 };
+/* FAIL, RELEASE, SNOOZE: who shall not start anything for a while: "group" or "queue" of the job, or a limit of its namespace. */
+struct back_off {
+	struct str scope;
+	int64_t delay_ms;
+};
 struct op_lease {
 	uint64_t uid;             /* 0: by (queue, id) */
 	struct queue_name queue;
@@ -157,6 +169,9 @@ struct op_lease {
 	struct str error;         /* FAIL: JSON {type, message, stack, …} */
 	struct str exchange;      /* deliveries: attempt_row.exchange */
 	bool costs_nothing;       /* FAIL by the daemon's own fault: consumes no attempt */
+	bool busy;                /* FAIL of a delivery: the other side asked to wait; the queue's retry_after says who does */
+	int64_t busy_ms;          /* so long; 0: it did not say, as long as the policy lets the job wait */
+	const struct back_off *back_off; /* NULL: none */
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
@@ -181,7 +196,8 @@ struct op_job {
 	X(GROUP_CONCURRENCY, "group_concurrency") X(QUEUE_RATE, "queue_rate") X(GROUP_RATE, "group_rate") \
 	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
-	X(CHILDREN, "waiting_children") X(PARKED, "parked")
+	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
+	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X
@@ -193,7 +209,8 @@ struct explanation {
 	struct str text;          /* a sentence or two: why it is not running, what would change that */
 	int64_t until_us;         /* wall time when that is expected to end by itself; 0: unknown */
 	uint64_t ahead;           /* waiting jobs that go before it in its group, about */
-	uint32_t active, limit;   /* of the group or queue that blocks */
+	uint32_t active, limit;   /* of the group, queue or limit that blocks */
+	struct str limit_name;    /* of the limit that blocks; empty: none does */
 	struct str worker;        /* RUNNING */
 };
 
@@ -239,6 +256,29 @@ struct group_info {
 	enum explain_code code;   /* what holds it back, or READY / EMPTY */
 };
 
+struct op_back_off {          /* BACK_OFF */
+	struct queue_name queue;  /* name empty: a limit's, of this namespace */
+	struct str group, limit;
+	int64_t delay_ms;         /* nothing starts before that has passed; 0: open again */
+};
+struct op_limit {             /* LIMIT_*, LIMITS */
+	struct queue_name limit;
+	struct str settings;      /* PUT: as op_queue's */
+	bool replace;
+	struct str token;         /* ACQUIRE, RELEASE */
+	uint32_t units;           /* ACQUIRE */
+	int64_t lease_ms;         /* ACQUIRE: so long without another acquire of the same token */
+	uint32_t page;            /* LIMITS: page size */
+	struct str after;         /* LIMITS: "namespace/name" of the last one seen */
+};
+struct limit_info {
+	struct queue_name limit;
+	struct str settings;      /* JSON, whole */
+	uint64_t active, held;    /* jobs that run, units of permits */
+	uint32_t lanes;           /* in its line: of so many queues, or sets of groups of them */
+	enum explain_code code;   /* READY, or what stops a start now */
+	int64_t until_us;         /* wall time when that is over by itself; 0: unknown */
+};
 struct op_event {             /* EVENT, EVENTS_TRIM */
 	struct queue_name queue;
 	struct str name;          /* EVENT: what happened, in the caller's words */
@@ -290,9 +330,16 @@ struct op_result {
 	enum err err;             /* E_OK, or why it was refused */
 	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
 	uint64_t uid;             /* the job's (ENQUEUE: the first one's when duplicate) */
-	uint64_t fence;
+	union {
+		uint64_t fence;
+		uint64_t units;     /* LIMIT_RELEASE: given back */
+		uint64_t retry_ms;  /* LIMIT_ACQUIRE that is not granted: 1 + the wait; 0: unknown */
+	};
 	enum job_state state;     /* after */
-	bool duplicate;
+	union {
+		bool duplicate;
+		bool granted;       /* LIMIT_ACQUIRE */
+	};
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
 	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text */
 	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
@@ -303,11 +350,12 @@ struct op_result {
 		struct explanation *explanation;
 		struct queue_info *queues;      /* QUEUE_GET, QUEUE_PUT: one; QUEUES: count */
 		struct group_info *groups;
+		struct limit_info *limits;      /* LIMIT_GET, LIMIT_PUT: one; LIMITS: count */
 		struct operation_row *operation;
 		struct chain_info *chains;      /* CHAIN_PUT, CHAIN_GET: one; CHAINS: count */
 	};
 	uint32_t count;           /* EVENTS_TRIM: events that went */
-	bool more;                /* QUEUES, GROUPS, CHAINS: another page exists. EVENTS_TRIM: there is more to trim */
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS: another page exists. EVENTS_TRIM: there is more to trim */
 };
 
 struct op {
@@ -318,6 +366,8 @@ struct op {
 		struct op_lease lease;
 		struct op_job job;
 		struct op_queue queue;
+		struct op_back_off back_off;
+		struct op_limit limit;
 		struct op_event event;
 		struct op_operation operation;
 		struct token_row token;
@@ -391,7 +441,7 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(CUSTOM, "custom") X(CHAIN_CHANGED, "chain_changed")
+	X(BACKED_OFF, "backed_off") X(CHAIN_CHANGED, "chain_changed") X(CUSTOM, "custom")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

@@ -89,8 +89,8 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_chain_apply, op_chains_apply,
-	op_event_apply, op_barrier_apply, op_withdraw_apply;
+	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply,
+	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -150,6 +150,13 @@ MUST_USE enum err chain_delete(struct engine *engine, uint32_t slot);
  * SLOT_NONE. After job_place: the chain has its next one, or ends. */
 MUST_USE enum err chain_leave(struct engine *engine, uint32_t job, uint32_t *chain);
 MUST_USE enum err chain_follow(struct engine *engine, uint32_t chain);
+/* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
+MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
+MUST_USE enum err group_write(struct engine *engine, const struct group *group);
+/* What a lease's holder said, or a third party's answer: whom it holds back. After the job has left its lease. */
+MUST_USE enum err back_off_after(struct engine *engine, struct request *request, struct op *op, uint32_t job);
+MUST_USE enum err group_end_penalty(struct engine *engine, uint32_t slot); /* it is over: its row goes if nothing else needs it */
+MUST_USE enum err permit_end(struct engine *engine, uint32_t slot);
 
 /* ---- serve.c ---- */
 struct grant_terms {

@@ -18,6 +18,8 @@ PLACE(index_place_far_wall, struct queue, queues, far[FAR_WALL].position)
 PLACE(index_place_blocked_group, struct group, groups, position)
 PLACE(index_place_dedup, struct dedup, dedups, position)
 PLACE(index_place_blocked_queue, struct queue, queues, blocked_position)
+PLACE(index_place_blocked_limit, struct limit, limits, position)
+PLACE(index_place_permit, struct permit, permits, position)
 #undef PLACE
 
 #define HASH_OF(name, expression)                              \
@@ -37,6 +39,9 @@ HASH_OF(index_hash_dedup_owner, map_mix(((struct dedup *)pool_at(&index->dedups,
 HASH_OF(index_hash_dedup_next, map_mix(((struct dedup *)pool_at(&index->dedups, item))->next))
 HASH_OF(index_hash_chain, ((struct chain *)pool_at(&index->chains, item))->hash)
 HASH_OF(index_hash_aside, map_mix(((struct aside *)pool_at(&index->asides, item))->uid))
+HASH_OF(index_hash_limit, limit_at(index, item)->hash)
+HASH_OF(index_hash_limit_number, map_mix(limit_at(index, item)->number))
+HASH_OF(index_hash_permit, permit_at(index, item)->token + permit_at(index, item)->limit)
 HASH_OF(index_hash_key, ((struct key *)pool_at(&index->keys, item))->hash)
 #undef HASH_OF
 
@@ -49,7 +54,7 @@ static uint64_t index_hash_priority(void *context, uint32_t item)
 
 void index_init(struct index *index)
 {
-	*index = (struct index){ .next_queue_number = 1, .first_idle = SLOT_NONE };
+	*index = (struct index){ .next_queue_number = 1, .next_limit_number = 1, .first_idle = SLOT_NONE };
 	for (int line = 0; line < LINE_COUNT; line++)
 		index->lines[line].first = index->lines[line].last = SLOT_NONE;
 	pool_init(&index->operations, sizeof(struct running));
@@ -61,6 +66,12 @@ void index_init(struct index *index)
 	pool_init(&index->names, sizeof(struct name));
 	pool_init(&index->keys, sizeof(struct key));
 	pool_init(&index->asides, sizeof(struct aside));
+	pool_init(&index->lanes, sizeof(struct lane));
+	pool_init(&index->limits, sizeof(struct limit));
+	pool_init(&index->permits, sizeof(struct permit));
+	map_init(&index->limits_by_name, index_hash_limit, index);
+	map_init(&index->limits_by_number, index_hash_limit_number, index);
+	map_init(&index->permits_by_token, index_hash_permit, index);
 	pool_init(&index->dedups, sizeof(struct dedup));
 	pool_init(&index->chains, sizeof(struct chain));
 	map_init(&index->chains_by_key, index_hash_chain, index);
@@ -85,6 +96,8 @@ void index_init(struct index *index)
 	heap_init(&index->blocked_queues, index_place_blocked_queue, index);
 	heap_init(&index->far[FAR_ENGINE], index_place_far, index);
 	heap_init(&index->far[FAR_WALL], index_place_far_wall, index);
+	heap_init(&index->blocked_limits, index_place_blocked_limit, index);
+	heap_init(&index->permits_by_deadline, index_place_permit, index);
 }
 
 void index_fini(struct index *index)
@@ -98,6 +111,9 @@ void index_fini(struct index *index)
 	for (uint32_t i = 0; i < index->names_by_text.capacity; i++)
 		if (index->names_by_text.slots[i].item != MAP_NONE)
 			mem_free((char *)(uintptr_t)name_text(index, index->names_by_text.slots[i].item).ptr);
+	for (uint32_t slot = 0; slot < index->limits.used; slot++)
+		if (limit_at(index, slot)->name.ptr)
+			limit_destroy(index, slot);
 	for (uint32_t slot = 0; slot < index->operations.used; slot++)
 		if (((struct running *)pool_at(&index->operations, slot))->live)
 			operation_remove(index, slot);
@@ -106,16 +122,18 @@ void index_fini(struct index *index)
 			chain_terms_drop(((struct chain *)pool_at(&index->chains, slot))->terms);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
 				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
-				 &index->chains };
+				 &index->lanes,      &index->limits,     &index->permits, &index->chains };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
-		               &index->chains_by_key, &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid,
-		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id };
+		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid,
+		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
+		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token, &index->chains_by_key };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,
-		                 &index->blocked_queues, &index->far[FAR_ENGINE], &index->far[FAR_WALL], &index->dedups_by_until };
+		                 &index->blocked_queues, &index->far[FAR_ENGINE], &index->far[FAR_WALL], &index->dedups_by_until,
+		                 &index->blocked_limits, &index->permits_by_deadline };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		heap_fini(heaps[i]);
 	mem_free(index->policies);

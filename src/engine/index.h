@@ -12,7 +12,8 @@
  *
  * Derived places are recomputed by refresh functions after any change: a group stands in its queue's `turns` heap when it has a job that
  * may start, or in the engine's `blocked_groups` heap until its rate lets it; a queue stands in `due` and `due_wall` by its next
- * delayed job, and in the two `far` heaps by the next one that is on disk only. Nothing here is asked for in the order of a hash. */
+ * delayed job, and in the two `far` heaps by the next one that is on disk only. The turns of groups whose starts take from the same limits
+ * are one lane; a lane that a limit stops stands in its line. Nothing here is asked for in the order of a hash. */
 #pragma once
 #include "base/heap.h"
 #include "base/map.h"
@@ -69,6 +70,8 @@ struct lease {
 	uint32_t worker;          /* slot of struct name */
 	uint32_t log_lines;       /* written under it, since the last restart */
 	bool delivery;
+	uint8_t limit_count;
+	uint32_t limits[LIMITS_A_JOB]; /* slots: those that it counts in, as its lane said at its start */
 };
 
 struct name { /* workers' names, shared by their leases */
@@ -137,10 +140,55 @@ struct group {
 	bool paused, has_row;
 	struct group_settings settings;
 	struct rate_window window; /* starts_us NULL: not begun */
-	uint32_t window_max;
+	uint32_t window_shape;
+	int64_t blocked_us;       /* a penalty: nothing starts before; 0: none */
+	uint32_t lane;            /* slot */
 	uint64_t touched;         /* seq of the last change-set that moved one of its jobs: not freed before that is committed */
 	bool idle;                /* needed by nothing now: stands in the index's list of such, until it is freed */
 	uint32_t idle_before, idle_after;
+};
+
+/* Groups of a queue whose starts take from the same limits (lane.c). Each queue has one for groups without limits of their own; those that
+ * have some share others. */
+struct lane {
+	uint32_t queue;
+	bool live;
+	uint32_t next;            /* of the same queue */
+	uint32_t groups;
+	uint32_t limit_count;
+	uint32_t limits[LIMITS_A_JOB]; /* slots */
+	struct heap turns;        /* groups that may start a job, by (priority of the first, turn) */
+	uint32_t at;              /* the limit in whose line it stands, or SLOT_NONE */
+	uint32_t before, after;   /* there */
+	bool woken;               /* the limit had room since it was looked at */
+	uint64_t touched;         /* seq of the last change-set that took a group out: not freed before that is committed */
+};
+
+/* A named budget of a namespace (limit.c). */
+struct limit {
+	uint32_t number;
+	struct str namespace_name, name; /* name.ptr NULL: a free slot */
+	uint64_t hash;
+	uint64_t active;          /* jobs that run under it */
+	uint64_t held;            /* units of permits */
+	struct limit_settings settings;
+	struct rate_window window;
+	uint32_t window_shape;
+	int64_t blocked_us;       /* a penalty; engine time */
+	uint32_t position;        /* in blocked_limits: time opens it */
+	uint32_t first_lane, last_lane; /* its line: first come first served; who is served goes behind */
+	uint64_t touched;         /* seq of the last change-set that moved it: not freed before that is committed */
+	bool gone;
+};
+
+/* Units of a limit that a holder outside has, under a lease of his own. */
+struct permit {
+	uint32_t limit;           /* slot */
+	uint32_t units;           /* 0: given back, kept until the commit that says so */
+	uint64_t token;           /* hash */
+	int64_t deadline_us, lease_ms;
+	uint32_t position;        /* in permits_by_deadline */
+	uint64_t touched;
 };
 
 struct priority_entry {
@@ -174,6 +222,7 @@ struct kept_settings {
 	struct queue_settings value; /* slices point into the text, or the arena */
 	struct shared_text *text;
 	struct arena arena;
+	uint32_t limits[LIMITS_A_JOB]; /* slots of those that the value names */
 };
 
 /* A queue's delayed jobs that are on disk only, by the clock of their due times. */
@@ -196,15 +245,16 @@ struct queue {
 	bool paused, deleted;
 	uint64_t version;
 	int64_t created_us;
-	struct heap turns;        /* groups that may start a job, by (priority of the first, turn) */
+	uint32_t lane;            /* the first of its lanes: of groups without limits of their own */
 	uint64_t turn;
+	int64_t blocked_us;       /* a penalty; engine time */
 	struct heap delayed, delayed_wall;
 	uint32_t owed[FAR_CLOCKS]; /* entries of journals that may put a job back into them: whoever comes from disk leaves them room */
 	struct queue_far far[FAR_CLOCKS];
 	uint32_t due_position, due_wall_position, blocked_position;
 	uint32_t active;
 	struct rate_window window;
-	uint32_t window_max;
+	uint32_t window_shape;
 	int64_t rank_head, rank_tail; /* last used; the next ones are one further */
 	uint32_t oldest, newest;  /* waiting jobs by age */
 	uint32_t groups, dedups, chains; /* slots in use */
@@ -243,17 +293,20 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, chains;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, lanes, limits, permits, chains;
 	struct map chains_by_key, dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid;
 	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
+	struct map limits_by_name, limits_by_number, permits_by_token;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS], dedups_by_until;
+	struct heap blocked_limits, permits_by_deadline;
 	uint32_t first_idle;      /* groups */
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
-	uint32_t next_queue_number;
+	uint32_t next_queue_number, next_limit_number;
+	bool sweep_limits;        /* lanes or limits may be free to go */
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */
 	uint64_t open_seq;        /* of the open change-set */
 	uint64_t committed_seq;
@@ -341,7 +394,10 @@ void queue_flag(struct index *index, uint32_t slot);         /* to be served in 
 void line_add(struct index *index, enum line line, uint32_t slot); /* at the end, if it is not in */
 uint32_t line_take(struct index *index, enum line line);          /* the first, or SLOT_NONE */
 void queue_open_at(struct index *index, uint32_t slot, int64_t at_us); /* flags it then: its rate lets it start again */
-/* May a job of this queue start now? If not, *why; when the rate is the reason, *until_us. */
+/* What holds the whole queue back; READY when nothing does. When time ends it, *until_us. */
+enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *until_us);
+/* The group whose job starts next. False: none may, and *why; when time ends that, *until_us, otherwise 0. */
+bool queue_next(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us, uint32_t *out_group);
 bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us);
 uint32_t group_limit(const struct queue *queue, const struct group *group);
 struct rate group_rate(const struct queue *queue, const struct group *group);
@@ -349,6 +405,51 @@ struct rate group_rate(const struct queue *queue, const struct group *group);
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us);
 MUST_USE enum err group_start(struct index *index, uint32_t slot); /* records a start in the windows; E_NOMEM */
 MUST_USE enum err queue_start(struct index *index, uint32_t slot);
+MUST_USE enum err group_use_lane(struct index *index, uint32_t slot, uint32_t lane);
+void group_back_to_lane(struct index *index, uint32_t slot, uint32_t lane); /* where it was before: undoing */
+
+/* ---- lanes (lane.c) ---- */
+static inline struct lane *lane_at(const struct index *index, uint32_t slot) { return pool_at(&index->lanes, slot); }
+/* The queue's lane of these limits, made when there is none; the first one made is the queue's own. */
+MUST_USE enum err lane_open(struct index *index, uint32_t queue, const uint32_t *limits, uint32_t count, uint32_t *out_slot);
+void lanes_destroy(struct index *index, uint32_t queue); /* all of the queue */
+void lane_use_limits(struct index *index, uint32_t slot, const uint32_t *limits, uint32_t count);
+enum explain_code lane_blocker(struct index *index, const struct lane *lane, int64_t *until_us, uint32_t *out_limit);
+/* Which of the queue's groups goes first, among those that may go: the others' lanes join the lines of the limits that stop them. */
+bool lanes_first(struct index *index, const struct queue *queue, enum explain_code *why, int64_t *until_us, uint32_t *out_group);
+MUST_USE enum err lane_start(struct index *index, uint32_t slot); /* a job of it starts: recorded in the windows of its limits; E_NOMEM */
+uint32_t lanes_ready(struct index *index, const struct queue *queue, bool open_only); /* groups in turns */
+/* Settings as kept have no names: puts those of the group's own lane there, if it has limits of its own. */
+void lane_names(const struct index *index, const struct group *group, struct group_settings *settings, struct limit_names *names);
+void lane_leave(struct index *index, uint32_t slot); /* the line that it stands in */
+
+/* ---- limits (limit.c) ---- */
+static inline struct limit *limit_at(const struct index *index, uint32_t slot) { return pool_at(&index->limits, slot); }
+static inline struct permit *permit_at(const struct index *index, uint32_t slot) { return pool_at(&index->permits, slot); }
+uint32_t limit_find(const struct index *index, struct queue_name name); /* slot, also of one that is gone; SLOT_NONE */
+/* Names in settings become slots. At a restart one that has no row is a limit without bounds; whoever sets anything is refused it. */
+MUST_USE enum err limits_resolve(struct index *index, struct str namespace_name, const struct limit_names *names, uint32_t *out_slots);
+MUST_USE enum err limits_check(struct index *index, struct str namespace_name, const struct queue_settings *settings, struct problem *problem);
+uint32_t limit_find_number(const struct index *index, uint32_t number);
+MUST_USE enum err limit_create(struct index *index, struct queue_name name, uint32_t number, uint32_t *out_slot);
+void limit_destroy(struct index *index, uint32_t slot);
+/* May so many units start now? READY, or what stops them. */
+enum explain_code limit_blocker(struct index *index, const struct limit *limit, uint32_t units, int64_t *until_us);
+MUST_USE enum err limit_start(struct index *index, uint32_t slot, uint32_t units); /* recorded in its window; E_NOMEM */
+void limit_refresh(struct index *index, uint32_t slot); /* its line hears of room; otherwise when time will make some */
+void limits_count(struct index *index, const struct lease *lease, int sign); /* a job under them starts, ends */
+void limits_sweep(struct index *index); /* frees lanes and limits that nobody may come back to */
+uint32_t permit_find(const struct index *index, uint32_t limit, uint64_t token);
+MUST_USE enum err permit_create(struct index *index, uint32_t limit, uint64_t token, uint32_t *out_slot); /* without units */
+void permit_set(struct index *index, uint32_t slot, uint32_t units, int64_t deadline_us); /* and counts them */
+void permit_destroy(struct index *index, uint32_t slot); /* without units */
+
+/* ---- windows of rates (window.c) ---- */
+/* When may so many start: now_us when at once. INT64_MAX: never. */
+int64_t window_next_us(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *shape, uint32_t units);
+MUST_USE enum err window_start(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *shape, uint32_t units);
+bool window_fits(const struct rate *rate, uint32_t shape);
+
 const struct retry_policy *job_policy(const struct index *index, const struct job *job);
 uint32_t job_max_attempts(const struct index *index, const struct job *job);
 

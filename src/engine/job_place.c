@@ -195,6 +195,7 @@ static void job_count(struct index *index, const struct job *job, int sign)
 	if (job->state == JOB_ACTIVE) {
 		queue->active += (uint32_t)step;
 		group->active += (uint32_t)step;
+		limits_count(index, lease_at(index, job->lease), sign);
 		if (lease_at(index, job->lease)->delivery)
 			index->deliveries += step;
 	} else if (job->state == JOB_DELAYED) {

@@ -187,6 +187,7 @@ enum err queue_touch(struct batch *batch, struct index *index, uint32_t slot)
 	undo->queue.paused = queue->paused;
 	undo->queue.deleted = queue->deleted;
 	undo->queue.version = queue->version;
+	undo->queue.blocked_us = queue->blocked_us;
 	return E_OK;
 }
 
@@ -196,6 +197,7 @@ static void undo_queue(struct index *index, const struct undo *undo)
 	queue->paused = undo->queue.paused;
 	queue->deleted = undo->queue.deleted;
 	queue->version = undo->queue.version;
+	queue->blocked_us = undo->queue.blocked_us;
 	queue_use_settings(index, undo->slot, undo->queue.kept); /* takes the entry's hold */
 }
 
@@ -244,6 +246,8 @@ enum err group_touch(struct batch *batch, struct index *index, uint32_t slot)
 	undo->group.settings = group->settings;
 	undo->group.paused = group->paused;
 	undo->group.has_row = group->has_row;
+	undo->group.blocked_us = group->blocked_us;
+	undo->group.lane = group->lane;
 	group->touched = index->open_seq;
 	return E_OK;
 }
@@ -254,7 +258,89 @@ static void undo_group(struct index *index, const struct undo *undo)
 	group->settings = undo->group.settings;
 	group->paused = undo->group.paused;
 	group->has_row = undo->group.has_row;
+	group->blocked_us = undo->group.blocked_us;
+	group_back_to_lane(index, undo->slot, undo->group.lane);
 	group_refresh(index, undo->slot);
+}
+
+/* ---- limits ---- */
+
+enum err limit_touch(struct batch *batch, struct index *index, uint32_t slot)
+{
+	struct limit *limit = limit_at(index, slot);
+	struct undo *undo = journal_add(batch, UNDO_LIMIT, slot);
+	if (!undo)
+		return E_NOMEM;
+	undo->limit.settings = limit->settings;
+	undo->limit.blocked_us = limit->blocked_us;
+	undo->limit.gone = limit->gone;
+	limit->touched = index->open_seq;
+	return E_OK;
+}
+
+static void undo_limit(struct index *index, const struct undo *undo)
+{
+	struct limit *limit = limit_at(index, undo->slot);
+	limit->settings = undo->limit.settings;
+	limit->blocked_us = undo->limit.blocked_us;
+	limit->gone = undo->limit.gone;
+	limit_refresh(index, undo->slot);
+}
+
+enum err limit_begin(struct batch *batch, struct index *index, struct queue_name name, uint32_t *out_slot)
+{
+	*out_slot = limit_find(index, name);
+	if (*out_slot != SLOT_NONE)
+		return limit_touch(batch, index, *out_slot);
+	struct undo *undo = journal_add(batch, UNDO_LIMIT_NEW, SLOT_NONE);
+	if (!undo)
+		return E_NOMEM;
+	enum err err = limit_create(index, name, 0, out_slot);
+	if (err)
+		journal_take_back(batch);
+	else
+		undo->slot = *out_slot;
+	return err;
+}
+
+enum err permit_touch(struct batch *batch, struct index *index, uint32_t slot)
+{
+	const struct permit *permit = permit_at(index, slot);
+	struct undo *undo = journal_add(batch, UNDO_PERMIT, slot);
+	if (!undo)
+		return E_NOMEM;
+	undo->permit.units = permit->units;
+	undo->permit.deadline_us = permit->deadline_us;
+	undo->permit.lease_ms = permit->lease_ms;
+	return E_OK;
+}
+
+static void undo_permit(struct index *index, const struct undo *undo)
+{
+	permit_at(index, undo->slot)->lease_ms = undo->permit.lease_ms;
+	permit_set(index, undo->slot, undo->permit.units, undo->permit.deadline_us);
+}
+
+enum err permit_begin(struct batch *batch, struct index *index, uint32_t limit, uint64_t token, uint32_t *out_slot)
+{
+	*out_slot = permit_find(index, limit, token);
+	if (*out_slot != SLOT_NONE)
+		return permit_touch(batch, index, *out_slot);
+	struct undo *undo = journal_add(batch, UNDO_PERMIT_NEW, SLOT_NONE);
+	if (!undo)
+		return E_NOMEM;
+	enum err err = permit_create(index, limit, token, out_slot);
+	if (err)
+		journal_take_back(batch);
+	else
+		undo->slot = *out_slot;
+	return err;
+}
+
+static void undo_permit_new(struct index *index, uint32_t slot)
+{
+	permit_set(index, slot, 0, 0);
+	permit_destroy(index, slot);
 }
 
 enum err operation_touch(struct batch *batch, struct index *index, uint32_t slot)
@@ -365,6 +451,10 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_CHAIN:
 		case UNDO_CHAIN_NEW: chain_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
+		case UNDO_LIMIT: undo_limit(index, undo); break;
+		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;
+		case UNDO_PERMIT: undo_permit(index, undo); break;
+		case UNDO_PERMIT_NEW: undo_permit_new(index, undo->slot); break;
 		}
 	}
 }

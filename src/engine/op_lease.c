@@ -137,6 +137,7 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	case OP_PROGRESS: err = lease_progress(engine, op, job); break;
 	default: err = lease_log(engine, request, op, job); break;
 	}
+	err = err ? err : back_off_after(engine, request, op, slot);
 	op->result.state = job_state_of(job_at(&engine->index, slot));
 	return err;
 }

@@ -2,7 +2,7 @@
 #include "engine/engine_priv.h"
 #include "base/json.h"
 
-static enum err queue_write(struct engine *engine, uint32_t slot)
+enum err queue_write(struct engine *engine, uint32_t slot)
 {
 	const struct queue *queue = queue_at(&engine->index, slot);
 	struct arena *arena = &engine->open->cs.arena;
@@ -11,6 +11,7 @@ static enum err queue_write(struct engine *engine, uint32_t slot)
 		return E_NOMEM;
 	*row = (struct queue_row){
 		.number = queue->number, .paused = queue->paused, .created_us = queue->created_us, .version = queue->version,
+		.blocked_us = queue->blocked_us,
 		.namespace_name = arena_str(arena, queue->namespace_name), .name = arena_str(arena, queue->name),
 		.settings = arena_str(arena, (struct str){ queue->kept->text->bytes, queue->kept->text->len }),
 	};
@@ -72,35 +73,74 @@ static enum err queue_change(struct engine *engine, struct request *request, str
 
 /* ---- groups ---- */
 
-static enum err group_settings_change(struct request *request, struct op *op, struct group *group)
+/* Into the lane of the limits that its settings name, or of its queue's. */
+static enum err group_choose_lane(struct engine *engine, uint32_t slot, const struct group_settings *settings, struct problem *problem)
+{
+	struct index *index = &engine->index;
+	const struct queue *queue = queue_at(index, group_at(index, slot)->queue);
+	uint32_t limits[LIMITS_A_JOB], lane = queue->lane;
+	if (settings->has_limits) {
+		struct queue_settings named = { .limits = *settings->limits };
+		enum err err = limits_check(index, queue->namespace_name, &named, problem);
+		err = err ? err : limits_resolve(index, queue->namespace_name, &named.limits, limits);
+		err = err ? err : lane_open(index, group_at(index, slot)->queue, limits, named.limits.count, &lane);
+		if (err)
+			return err;
+	}
+	return group_use_lane(index, slot, lane);
+}
+
+static enum err group_settings_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct problem problem = { 0 };
+	struct group *group = group_at(&engine->index, slot);
 	struct group_settings settings = op->queue.replace ? (struct group_settings){ 0 } : group->settings;
+	struct limit_names names;
+	lane_names(&engine->index, group, &settings, &names);
 	struct json json;
 	json_init(&json, op->queue.settings.len ? op->queue.settings : STR("{}"), &request->arena, &problem);
 	if (!group_settings_read(&json, &settings) || !json_finish(&json))
 		return refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
+	enum err err = group_choose_lane(engine, slot, &settings, &problem);
+	if (err)
+		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 	group->settings = settings;
+	group->settings.limits = NULL;
 	group->has_row = true;
 	return E_OK;
 }
 
-static enum err group_write(struct engine *engine, const struct group *group)
+enum err group_write(struct engine *engine, const struct group *group)
 {
 	struct changeset *cs = &engine->open->cs;
 	struct buf text;
 	uint32_t number = queue_at(&engine->index, group->queue)->number;
-	bool keep = group->has_row || group->paused;
+	struct group_settings settings = group->settings;
+	struct limit_names names;
+	bool keep = group->has_row || group->paused || group->blocked_us;
 	struct group_row *row = keep ? change_add(cs, groups) : change_add(cs, dropped_groups);
 	if (!row)
 		return E_NOMEM;
 	buf_init(&text, 4096);
-	group_settings_write(&group->settings, &text);
-	*row = (struct group_row){ .queue = number, .paused = group->paused, .key = arena_str(&cs->arena, group->key),
+	lane_names(&engine->index, group, &settings, &names);
+	group_settings_write(&settings, &text);
+	*row = (struct group_row){ .queue = number, .paused = group->paused, .blocked_us = group->blocked_us, .key = arena_str(&cs->arena, group->key),
 		                   .settings = arena_str(&cs->arena, buf_str(&text)) };
 	bool written = buf_ok(&text) && row->key.ptr && row->settings.ptr;
 	buf_fini(&text);
 	return written ? E_OK : E_NOMEM;
+}
+
+static struct str group_details(struct engine *engine, const struct group *group)
+{
+	struct buf details;
+	buf_init(&details, LIMIT_ID_BYTES * 6 + 64);
+	buf_add_byte(&details, '{');
+	json_put_field_str(&details, "group", group->key);
+	buf_add_byte(&details, '}');
+	struct str text = buf_ok(&details) ? arena_str(&engine->open->cs.arena, buf_str(&details)) : (struct str){ 0 };
+	buf_fini(&details);
+	return text;
 }
 
 static enum err group_change(struct engine *engine, struct request *request, struct op *op, uint32_t queue)
@@ -114,10 +154,11 @@ static enum err group_change(struct engine *engine, struct request *request, str
 		return err;
 	struct group *group = group_at(index, slot);
 	if (op->kind == OP_GROUP_PUT) {
-		err = group_settings_change(request, op, group);
+		err = group_settings_change(engine, request, op, slot);
 	} else if (op->kind == OP_GROUP_DELETE) {
 		group->settings = (struct group_settings){ 0 };
 		group->has_row = false;
+		err = group_use_lane(index, slot, queue_at(index, queue)->lane);
 	} else {
 		group->paused = op->kind == OP_GROUP_PAUSE;
 		event = group->paused ? EVENT_QUEUE_PAUSED : EVENT_QUEUE_RESUMED;
@@ -125,13 +166,7 @@ static enum err group_change(struct engine *engine, struct request *request, str
 	if (err)
 		return err;
 	group_refresh(index, slot);
-	struct buf details;
-	buf_init(&details, LIMIT_ID_BYTES * 6 + 64);
-	buf_add_byte(&details, '{');
-	json_put_field_str(&details, "group", group->key);
-	buf_add_byte(&details, '}');
-	struct str text = buf_ok(&details) ? arena_str(&engine->open->cs.arena, buf_str(&details)) : (struct str){ 0 };
-	buf_fini(&details);
+	struct str text = group_details(engine, group);
 	err = text.ptr ? group_write(engine, group) : E_NOMEM;
 	return err ? err : batch_event(engine->open, event, queue, 0, text);
 }

@@ -56,6 +56,44 @@ static uint64_t read_ahead(const struct group *group, const struct job *job)
 	return ahead;
 }
 
+static bool explain_limits(struct index *index, const struct lane *lane, struct explanation *out)
+{
+	int64_t until_us = 0;
+	uint32_t slot;
+	enum explain_code code = lane_blocker(index, lane, &until_us, &slot);
+	if (code == EXPLAIN_READY)
+		return false;
+	const struct limit *limit = limit_at(index, slot);
+	uint64_t taken = limit->active + limit->held;
+	out->code = code;
+	out->limit_name = limit->name;
+	out->active = (uint32_t)(taken < UINT32_MAX ? taken : UINT32_MAX);
+	out->limit = limit->settings.concurrency;
+	out->until_us = read_wall_us(index, until_us);
+	return true;
+}
+
+static struct str explain_limit_text(const struct engine *engine, const struct job *job, const struct explanation *why, struct arena *arena)
+{
+	const struct queue *queue = queue_at(&engine->index, job->queue);
+	uint32_t slot = limit_find(&engine->index, (struct queue_name){ queue->namespace_name, why->limit_name });
+	const struct rate rate = slot == SLOT_NONE ? (struct rate){ 0 } : limit_at(&engine->index, slot)->settings.rate;
+	const char *text;
+	if (why->code == EXPLAIN_LIMIT_CONCURRENCY)
+		text = arena_printf(arena, "Limit '" STR_FMT "' is taken: %u jobs and permits, as many as its concurrency of %u allows; the next job starts "
+		                    "when one ends.", STR_ARG(why->limit_name), why->active, why->limit);
+	else if (why->code == EXPLAIN_LIMIT_RATE)
+		text = arena_printf(arena, "Limit '" STR_FMT "' has let %u start within %lld ms, as many as its rate allows.", STR_ARG(why->limit_name),
+		                    rate.max, (long long)rate.per_ms);
+	else if (why->limit_name.len)
+		text = arena_printf(arena, "Limit '" STR_FMT "' is backed off: somebody behind it asked for a pause ('ruche limits back-off " STR_FMT
+		                    " 0' ends it).",
+		                    STR_ARG(why->limit_name), STR_ARG(why->limit_name));
+	else
+		text = arena_printf(arena, "Its queue or group is backed off: somebody behind it asked for a pause (a back_off of 0 ms ends it).");
+	return str_of(text);
+}
+
 static void explain_waiting(struct engine *engine, const struct job *job, struct explanation *out)
 {
 	struct index *index = &engine->index;
@@ -64,7 +102,8 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 	int64_t until_us = 0;
 	enum explain_code code;
 	out->ahead = read_ahead(group, job);
-	if (!queue_may_start(index, job->queue, &code, &until_us) && code != EXPLAIN_EMPTY) {
+	code = queue_blocker(index, job->queue, &until_us);
+	if (code != EXPLAIN_READY) {
 		out->code = code;
 		out->active = queue->active;
 		out->limit = queue->settings->concurrency;
@@ -79,6 +118,8 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 		out->until_us = read_wall_us(index, until_us);
 		return;
 	}
+	if (explain_limits(index, lane_at(index, group->lane), out))
+		return;
 	out->code = EXPLAIN_READY;
 	if (queue->settings->target == TARGET_HTTP) {
 		out->active = (uint32_t)index->deliveries;
@@ -159,6 +200,7 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		text = arena_printf(arena, "It has ended: %s.", job_state_name(job_state_of(job)));
 		break;
 	case EXPLAIN_EMPTY: text = "Its group has nothing to run."; break;
+	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
 	case EXPLAIN_CHILDREN: text = "It waits for its children to end."; break;
 	case EXPLAIN_PARKED:
 		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE
@@ -200,9 +242,10 @@ enum err op_explain_apply(struct engine *engine, struct request *request, struct
 	default: out->code = EXPLAIN_FINISHED; break;
 	}
 	out->text = explain_text(request, engine, job, out);
+	out->limit_name = arena_str(&request->arena, out->limit_name);
 	op->result.state = out->state;
 	op->result.explanation = out;
-	return out->text.ptr ? E_OK : E_NOMEM;
+	return out->text.ptr && out->limit_name.ptr ? E_OK : E_NOMEM;
 }
 
 /* ---- queues ---- */
@@ -268,7 +311,7 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 		.queue = { arena_str(&request->arena, queue->namespace_name), arena_str(&request->arena, queue->name) },
 		.number = queue->number, .paused = queue->paused, .version = queue->version, .created_us = queue->created_us,
 		.settings = arena_str(&request->arena, (struct str){ queue->kept->text->bytes, queue->kept->text->len }),
-		.groups = queue->groups, .groups_ready = queue->turns.count, .waiters = queue->waiters,
+		.groups = queue->groups, .groups_ready = lanes_ready(index, queue, false), .waiters = queue->waiters,
 		.enqueued = queue->counts.enqueued, .started = queue->counts.started,
 	};
 	if (!out->queue.namespace_name.ptr || !out->queue.name.ptr || !out->settings.ptr)
@@ -370,7 +413,10 @@ static enum err read_group(struct engine *engine, struct request *request, const
 	if (group->has_row) {
 		struct buf text;
 		buf_init(&text, 4096);
-		group_settings_write(&group->settings, &text);
+		struct group_settings settings = group->settings;
+		struct limit_names names;
+		lane_names(&engine->index, group, &settings, &names);
+		group_settings_write(&settings, &text);
 		out->settings = buf_ok(&text) ? arena_str(&request->arena, buf_str(&text)) : (struct str){ 0 };
 		buf_fini(&text);
 		if (!out->settings.ptr)

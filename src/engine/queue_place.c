@@ -11,11 +11,6 @@ static void queue_place_job(void *context, uint32_t item, uint32_t position)
 	job_at(context, item)->heap_position = position;
 }
 
-static void queue_place_group(void *context, uint32_t item, uint32_t position)
-{
-	group_at(context, item)->position = position;
-}
-
 static uint64_t queue_hash(struct queue_name name)
 {
 	return str_hash(name.name, str_hash(name.namespace_name, 17));
@@ -61,7 +56,6 @@ static struct str queue_copy(struct str s)
 
 static void queue_free_contents(struct queue *queue)
 {
-	heap_fini(&queue->turns);
 	heap_fini(&queue->delayed);
 	heap_fini(&queue->delayed_wall);
 	flow_fini(&queue->flow);
@@ -92,12 +86,11 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 		.number = index->next_queue_number, .hash = queue_hash(name),
 		.namespace_name = queue_copy(name.namespace_name), .name = queue_copy(name.name),
 		.due_position = HEAP_NOWHERE, .due_wall_position = HEAP_NOWHERE, .blocked_position = HEAP_NOWHERE,
-		.oldest = SLOT_NONE, .newest = SLOT_NONE, .first_priority = SLOT_NONE, .last_priority = SLOT_NONE,
+		.lane = SLOT_NONE, .oldest = SLOT_NONE, .newest = SLOT_NONE, .first_priority = SLOT_NONE, .last_priority = SLOT_NONE,
 		.untrimmed = UINT32_MAX,
 	};
 	for (int clock = 0; clock < FAR_CLOCKS; clock++)
 		queue->far[clock] = (struct queue_far){ .next_us = INT64_MAX, .read_us = INT64_MIN, .position = HEAP_NOWHERE };
-	heap_init(&queue->turns, queue_place_group, index);
 	heap_init(&queue->delayed, queue_place_job, index);
 	heap_init(&queue->delayed_wall, queue_place_job, index);
 	queue->counts.queue = queue->sent.queue = queue->number;
@@ -110,7 +103,8 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 	CHECK(!err);
 	err = map_put(&index->queues_by_number, map_mix(queue->number), slot);
 	CHECK(!err);
-	err = queue_set_settings(index, slot, STR("{}"), true, NULL);
+	err = lane_open(index, slot, NULL, 0, &queue->lane);
+	err = err ? err : queue_set_settings(index, slot, STR("{}"), true, NULL);
 	if (err) {
 		queue_destroy(index, slot);
 		return err;
@@ -191,6 +185,7 @@ void queue_destroy(struct index *index, uint32_t slot)
 		dedup_drop_queue(index, slot);
 	for (int line = 0; line < LINE_COUNT; line++)
 		line_remove(index, (enum line)line, slot);
+	lanes_destroy(index, slot);
 	map_remove(&index->queues_by_name, queue->hash, slot);
 	map_remove(&index->queues_by_number, map_mix(queue->number), slot);
 	queue_free_contents(queue);
@@ -226,10 +221,11 @@ void queue_use_settings(struct index *index, uint32_t slot, struct kept_settings
 	struct queue *queue = queue_at(index, slot);
 	struct kept_settings *old = queue->kept;
 	bool regroup = old && (old->value.group_concurrency != kept->value.group_concurrency ||
-	                       old->value.group_rate.max != kept->value.group_rate.max || old->value.group_rate.per_ms != kept->value.group_rate.per_ms);
+	                       !rate_eq(&old->value.group_rate, &kept->value.group_rate));
 	queue->kept = kept;
 	queue->settings = &kept->value;
 	kept_settings_drop(old);
+	lane_use_limits(index, queue->lane, kept->limits, kept->value.limits.count);
 	if (regroup)
 		queue_refresh_groups(index, slot);
 	queue_flag(index, slot);
@@ -251,6 +247,7 @@ enum err queue_use_text(struct index *index, uint32_t slot, struct str text)
 		json_init(&json, (struct str){ kept->text->bytes, kept->text->len }, &kept->arena, &problem);
 		err = queue_settings_read(&json, &kept->value) && json_finish(&json) ? E_OK : problem.err ? problem.err : E_INVALID;
 	}
+	err = err ? err : limits_resolve(index, queue_at(index, slot)->namespace_name, &kept->value.limits, kept->limits);
 	if (err)
 		kept_settings_drop(kept);
 	else
@@ -282,6 +279,9 @@ enum err queue_set_settings(struct index *index, uint32_t slot, struct str json_
 		err = problem->err ? problem->err : E_INVALID;
 		goto out;
 	}
+	err = limits_check(index, queue->namespace_name, &settings, problem);
+	if (err)
+		goto out;
 	queue_settings_write(&settings, &buf);
 	err = buf_ok(&buf) ? queue_use_text(index, slot, buf_str(&buf)) : E_NOMEM;
 out:
@@ -336,7 +336,7 @@ static void group_unlink_idle(struct index *index, struct group *group)
 
 bool group_is_needed(const struct group *group)
 {
-	return group->jobs || group->has_row || group->paused || group->place != GROUP_NOWHERE;
+	return group->jobs || group->has_row || group->paused || group->blocked_us || group->place != GROUP_NOWHERE;
 }
 
 static void group_refresh_idle(struct index *index, uint32_t slot)
@@ -359,6 +359,12 @@ void index_free_idle(struct index *index, uint64_t up_to_seq)
 	}
 }
 
+static enum err group_reserve_turns(struct index *index, uint32_t queue, uint32_t lane) /* one more group, now or by undoing */
+{
+	struct heap *turns = &lane_at(index, lane)->turns;
+	return heap_reserve(turns, queue_at(index, queue)->groups + 1 - turns->count);
+}
+
 enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot)
 {
 	uint32_t slot = group_find(index, queue, key);
@@ -367,15 +373,15 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 		return E_OK;
 	}
 	/* A place in either heap for each group that there is, so that it can move between them for ever. */
-	struct heap *turns = &queue_at(index, queue)->turns;
+	uint32_t lane = queue_at(index, queue)->lane;
 	enum err err = heap_reserve(&index->blocked_groups, index->groups.live + 1 - index->blocked_groups.count);
-	err = err ? err : heap_reserve(turns, queue_at(index, queue)->groups + 1 - turns->count);
+	err = err ? err : group_reserve_turns(index, queue, lane);
 	err = err ? err : map_reserve(&index->groups_by_key, 1);
 	err = err ? err : pool_take(&index->groups, &slot);
 	if (err)
 		return err;
 	struct group *group = group_at(index, slot);
-	*group = (struct group){ .queue = queue, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE,
+	*group = (struct group){ .queue = queue, .lane = lane, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE,
 		                 .turn = ++queue_at(index, queue)->turn }; /* who comes stands behind those who wait */
 	heap_init(&group->ready, queue_place_job, index);
 	if (!group->key.ptr) {
@@ -385,6 +391,7 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 	err = map_put(&index->groups_by_key, group->hash, slot);
 	CHECK(!err);
 	queue_at(index, queue)->groups++;
+	lane_at(index, lane)->groups++;
 	group_link_idle(index, slot);
 	*out_slot = slot;
 	return E_OK;
@@ -393,17 +400,45 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 static void group_leave_place(struct index *index, struct group *group)
 {
 	if (group->place == GROUP_IN_TURNS)
-		heap_remove(&queue_at(index, group->queue)->turns, group->position);
+		heap_remove(&lane_at(index, group->lane)->turns, group->position);
 	else if (group->place == GROUP_BLOCKED)
 		heap_remove(&index->blocked_groups, group->position);
 	group->place = GROUP_NOWHERE;
 	group->position = HEAP_NOWHERE;
 }
 
+static void group_leave_lane(struct index *index, const struct group *group)
+{
+	struct lane *lane = lane_at(index, group->lane);
+	lane->touched = index->open_seq;
+	if (--lane->groups == 0)
+		index->sweep_limits = true;
+}
+
+void group_back_to_lane(struct index *index, uint32_t slot, uint32_t lane)
+{
+	struct group *group = group_at(index, slot);
+	if (group->lane == lane)
+		return;
+	group_leave_place(index, group);
+	group_leave_lane(index, group);
+	group->lane = lane;
+	lane_at(index, lane)->groups++;
+}
+
+enum err group_use_lane(struct index *index, uint32_t slot, uint32_t lane)
+{
+	enum err err = group_reserve_turns(index, group_at(index, slot)->queue, lane);
+	if (!err)
+		group_back_to_lane(index, slot, lane);
+	return err;
+}
+
 void group_destroy(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	group_leave_place(index, group);
+	group_leave_lane(index, group);
 	if (group->idle)
 		group_unlink_idle(index, group);
 	map_remove(&index->groups_by_key, group->hash, slot);
@@ -429,58 +464,17 @@ struct rate group_rate(const struct queue *queue, const struct group *group)
 	return group->key.len ? queue->settings->group_rate : (struct rate){ 0 };
 }
 
-/* A window fits its rate's `max`; a changed one begins anew, shut for one span, since what was started lately is forgotten with it. */
-static enum err window_fit(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *window_max)
-{
-	if (rate->max == *window_max)
-		return E_OK;
-	int64_t *starts_us = NULL;
-	if (rate->max) {
-		starts_us = mem_alloc(rate->max * sizeof(*starts_us));
-		if (!starts_us)
-			return E_NOMEM;
-		for (uint32_t i = 0; i < rate->max; i++)
-			starts_us[i] = INT64_MIN;
-	}
-	/* What may have started within the last span and is not remembered: before a restart, or under the old settings. */
-	int64_t caution_us = *window_max ? index->now_us : index->caution_us;
-	mem_free(window->starts_us);
-	*window = (struct rate_window){ .starts_us = starts_us, .blocked_until_us = caution_us ? caution_us + rate->per_ms * 1000 : 0 };
-	*window_max = rate->max;
-	return E_OK;
-}
-
-static int64_t window_next_us(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *window_max)
-{
-	if (!rate->max)
-		return index->now_us;
-	if (window_fit(index, rate, window, window_max))
-		return index->now_us + 100000; /* no memory for the window: look again shortly */
-	return rate_next_us(rate, window, index->now_us);
-}
-
 enum err group_start(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	struct rate rate = group_rate(queue_at(index, group->queue), group);
-	if (!rate.max)
-		return E_OK;
-	enum err err = window_fit(index, &rate, &group->window, &group->window_max);
-	if (!err)
-		rate_start(&rate, &group->window, index->now_us);
-	return err;
+	return window_start(index, &rate, &group->window, &group->window_shape, 1);
 }
 
 enum err queue_start(struct index *index, uint32_t slot)
 {
 	struct queue *queue = queue_at(index, slot);
-	struct rate rate = queue->settings->rate;
-	if (!rate.max)
-		return E_OK;
-	enum err err = window_fit(index, &rate, &queue->window, &queue->window_max);
-	if (!err)
-		rate_start(&rate, &queue->window, index->now_us);
-	return err;
+	return window_start(index, &queue->settings->rate, &queue->window, &queue->window_shape, 1);
 }
 
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us)
@@ -493,7 +487,11 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 		return EXPLAIN_GROUP_PAUSED;
 	if (limit && group->active >= limit)
 		return EXPLAIN_GROUP_CONCURRENCY;
-	int64_t next_us = window_next_us(index, &rate, &own->window, &own->window_max);
+	if (group->blocked_us > index->now_us) {
+		*until_us = group->blocked_us;
+		return EXPLAIN_BACKED_OFF;
+	}
+	int64_t next_us = window_next_us(index, &rate, &own->window, &own->window_shape, 1);
 	if (next_us > index->now_us) {
 		*until_us = next_us;
 		return EXPLAIN_GROUP_RATE;
@@ -501,32 +499,31 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 	return group->ready.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
 }
 
-/* A group without jobs stays until its rate's window has passed, so that leaving and coming back wins no extra starts. */
-static int64_t group_window_end_us(struct index *index, struct group *group)
+/* A group without jobs stays until its rate's window has passed, so that leaving and coming back wins no extra starts; and until its
+ * penalty has, whose row goes then. */
+static int64_t group_rest_us(struct index *index, const struct group *group)
 {
 	struct rate rate = group_rate(queue_at(index, group->queue), group);
-	if (!rate.max || !group->window.starts_us || group->window_max != rate.max)
-		return 0;
-	int64_t last_us = group->window.starts_us[(group->window.next + rate.max - 1) % rate.max];
-	int64_t end_us = last_us == INT64_MIN ? 0 : last_us + rate.per_ms * 1000;
-	return end_us > index->now_us ? end_us : 0;
+	int64_t end_us = window_fits(&rate, group->window_shape) ? rate_end_us(&rate, &group->window, index->now_us) : 0;
+	return group->blocked_us > end_us ? group->blocked_us : end_us;
 }
 
-/* Into the queue's turns: a job of it may start. */
+/* Into the turns of its lane: a job of it may start. While a limit stops the lane, nobody looks before it has room. */
 static void group_join_turns(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
-	struct queue *queue = queue_at(index, group->queue);
+	struct lane *lane = lane_at(index, group->lane);
 	int64_t priority = heap_peek(&group->ready)->major;
 	if (group->place == GROUP_IN_TURNS) {
-		heap_change(&queue->turns, group->position, priority, (int64_t)group->turn);
+		heap_change(&lane->turns, group->position, priority, (int64_t)group->turn);
 	} else {
 		group_leave_place(index, group);
-		enum err err = heap_push(&queue->turns, priority, (int64_t)group->turn, slot);
+		enum err err = heap_push(&lane->turns, priority, (int64_t)group->turn, slot);
 		CHECK(!err); /* reserved by group_open: one place for each group */
 		group->place = GROUP_IN_TURNS;
 	}
-	queue_flag(index, group->queue);
+	if (lane->at == SLOT_NONE || lane->woken)
+		queue_flag(index, group->queue);
 }
 
 void group_refresh(struct index *index, uint32_t slot)
@@ -539,7 +536,7 @@ void group_refresh(struct index *index, uint32_t slot)
 	} else {
 		group_leave_place(index, group);
 		if (group->ready.count == 0)
-			until_us = group_window_end_us(index, group);
+			until_us = group_rest_us(index, group);
 		if (until_us > 0) {
 			enum err err = heap_push(&index->blocked_groups, until_us, slot, slot);
 			CHECK(!err); /* reserved by group_open */
@@ -585,26 +582,36 @@ void queue_open_at(struct index *index, uint32_t slot, int64_t at_us)
 	CHECK(!err); /* reserved by queue_create */
 }
 
-bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us)
+enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *until_us)
 {
 	struct queue *queue = queue_at(index, slot);
-	*until_us = 0;
-	if (queue->paused) {
-		*why = EXPLAIN_QUEUE_PAUSED;
-		return false;
+	if (queue->paused)
+		return EXPLAIN_QUEUE_PAUSED;
+	if (queue->settings->concurrency && queue->active >= queue->settings->concurrency)
+		return EXPLAIN_QUEUE_CONCURRENCY;
+	if (queue->blocked_us > index->now_us) {
+		*until_us = queue->blocked_us;
+		return EXPLAIN_BACKED_OFF;
 	}
-	if (queue->settings->concurrency && queue->active >= queue->settings->concurrency) {
-		*why = EXPLAIN_QUEUE_CONCURRENCY;
-		return false;
-	}
-	int64_t next_us = window_next_us(index, &queue->settings->rate, &queue->window, &queue->window_max);
+	int64_t next_us = window_next_us(index, &queue->settings->rate, &queue->window, &queue->window_shape, 1);
 	if (next_us > index->now_us) {
-		*why = EXPLAIN_QUEUE_RATE;
 		*until_us = next_us;
-		return false;
+		return EXPLAIN_QUEUE_RATE;
 	}
-	*why = queue->turns.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
-	return queue->turns.count > 0;
+	return EXPLAIN_READY;
+}
+
+bool queue_next(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us, uint32_t *out_group)
+{
+	*until_us = 0;
+	*why = queue_blocker(index, slot, until_us);
+	return *why == EXPLAIN_READY && lanes_first(index, queue_at(index, slot), why, until_us, out_group);
+}
+
+bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us)
+{
+	uint32_t group;
+	return queue_next(index, slot, why, until_us, &group);
 }
 
 const struct retry_policy *job_policy(const struct index *index, const struct job *job)

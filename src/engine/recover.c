@@ -23,8 +23,54 @@ static enum err recover_queue(void *context, const struct queue_row *row)
 	queue->paused = row->paused;
 	queue->created_us = row->created_us;
 	queue->version = row->version;
+	queue->blocked_us = row->blocked_us;
 	err = queue_use_text(index, slot, row->settings);
 	return err == E_INVALID || err == E_UNKNOWN_FIELD || err == E_MALFORMED ? E_OK : err; /* unreadable settings: the defaults stand */
+}
+
+static enum err recover_budget(void *context, const struct budget_row *row)
+{
+	struct engine *engine = context;
+	struct problem problem = { 0 };
+	struct json json;
+	uint32_t slot;
+	enum err err = limit_create(&engine->index, (struct queue_name){ row->namespace_name, row->name }, row->number, &slot);
+	if (err)
+		return err;
+	struct limit *limit = limit_at(&engine->index, slot);
+	json_init(&json, row->settings, &engine->scratch, &problem);
+	if (!limit_settings_read(&json, &limit->settings))
+		limit->settings = (struct limit_settings){ 0 };
+	limit->blocked_us = row->blocked_us;
+	return E_OK;
+}
+
+static enum err recover_permit(void *context, const struct permit_row *row)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t slot, limit = limit_find_number(index, row->budget);
+	if (limit == SLOT_NONE)
+		return E_OK;
+	enum err err = permit_create(index, limit, row->token, &slot);
+	if (err)
+		return err;
+	permit_at(index, slot)->lease_ms = row->lease_ms;
+	permit_set(index, slot, row->units, index->now_us + row->lease_ms * 1000); /* a full term, as every lease */
+	return E_OK;
+}
+
+/* Its own limits, when it has some: a lane of them. */
+static enum err recover_group_lane(struct engine *engine, uint32_t slot)
+{
+	struct group *group = group_at(&engine->index, slot);
+	const struct limit_names *names = group->settings.limits;
+	uint32_t limits[LIMITS_A_JOB], lane;
+	group->settings.limits = NULL;
+	if (!group->settings.has_limits)
+		return E_OK;
+	enum err err = limits_resolve(&engine->index, queue_at(&engine->index, group->queue)->namespace_name, names, limits);
+	err = err ? err : lane_open(&engine->index, group->queue, limits, names->count, &lane);
+	return err ? err : group_use_lane(&engine->index, slot, lane);
 }
 
 static enum err recover_group(void *context, const struct group_row *row)
@@ -43,9 +89,12 @@ static enum err recover_group(void *context, const struct group_row *row)
 	group->paused = row->paused;
 	if (!group_settings_read(&json, &group->settings))
 		group->settings = (struct group_settings){ 0 };
-	group->has_row = !group->paused || group->settings.has_concurrency || group->settings.has_rate;
+	group->blocked_us = row->blocked_us;
+	group->has_row = (!group->paused && !group->blocked_us) || group->settings.has_concurrency || group->settings.has_rate ||
+	                 group->settings.has_limits;
+	err = recover_group_lane(engine, slot);
 	group_refresh(&engine->index, slot);
-	return E_OK;
+	return err;
 }
 
 static enum err recover_policy(void *context, const struct policy_row *row)
@@ -97,11 +146,14 @@ static enum err recover_lease(struct index *index, struct job *job, const struct
 		return err;
 	}
 	const struct queue *queue = queue_at(index, job->queue);
+	const struct lane *lane = lane_at(index, group_at(index, job->group)->lane);
 	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
 	int64_t term_us = index->now_us + row->lease_ms * 1000;
 	struct lease *lease = lease_at(index, job->lease);
 	*lease = (struct lease){ .token = row->lease_token, .lease_ms = row->lease_ms, .deadline_us = term_us, .started_us = row->started_us,
-		                 .hard_us = INT64_MAX, .worker = name, .delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN) };
+		                 .hard_us = INT64_MAX, .worker = name, .delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN),
+		                 .limit_count = (uint8_t)lane->limit_count };
+	memcpy(lease->limits, lane->limits, sizeof(lane->limits));
 	if (timeout_ms && !lease->delivery) {
 		lease->hard_us = row->started_us + timeout_ms * 1000;
 		if (lease->hard_us < term_us)
@@ -215,9 +267,9 @@ enum err recover_resume(struct engine *engine)
 static const struct scan_visitor *recover_visitor(struct engine *engine, struct scan_visitor *visitor)
 {
 	*visitor = (struct scan_visitor){
-		.context = engine, .queue = recover_queue, .group = recover_group, .policy = recover_policy, .counts = recover_counts,
-		.token = recover_token, .operation = recover_operation, .job = recover_job, .far = recover_far, .dedup = recover_dedup,
-		.chain = recover_chain,
+		.context = engine, .budget = recover_budget, .permit = recover_permit, .queue = recover_queue, .group = recover_group,
+		.policy = recover_policy, .counts = recover_counts, .token = recover_token, .operation = recover_operation, .job = recover_job,
+		.far = recover_far, .dedup = recover_dedup, .chain = recover_chain,
 	};
 	return visitor;
 }

@@ -183,6 +183,7 @@ void maintain(struct engine *engine)
 	struct index *index = &engine->index;
 	if (index->now_us < engine->maintain_us || engine_is_full(engine))
 		return;
+	limits_sweep(index);
 	bool busy = retain_round(engine);
 	busy |= retain_events(engine);
 	busy |= retain_logs(engine);

@@ -24,6 +24,7 @@ static int64_t serve_timeout_ms(const struct queue *queue, const struct job *job
 static enum err serve_lease(struct engine *engine, struct queue *queue, struct job *job, const struct grant_terms *terms)
 {
 	struct index *index = &engine->index;
+	const struct lane *lane = lane_at(index, group_at(index, job->group)->lane);
 	int64_t timeout_ms = serve_timeout_ms(queue, job);
 	uint32_t name, slot;
 	enum err err = name_hold(index, terms->worker, &name);
@@ -38,8 +39,9 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 	*lease_at(index, slot) = (struct lease){
 		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
-		.worker = name, .delivery = terms->delivery,
+		.worker = name, .delivery = terms->delivery, .limit_count = (uint8_t)lane->limit_count,
 	};
+	memcpy(lease_at(index, slot)->limits, lane->limits, sizeof(lane->limits));
 	job_move(index, job, JOB_ACTIVE);
 	job->lease = slot;
 	return E_OK;
@@ -63,6 +65,7 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	group_at(index, group)->turn = ++queue->turn;
 	err = queue_start(index, queue_slot);
 	err = err ? err : group_start(index, group);
+	err = err ? err : lane_start(index, group_at(index, group)->lane);
 	err = err ? err : job_place(index, slot);
 	err = err ? err : batch_event(engine->open, EVENT_ACTIVE, queue_slot, job->uid, (struct str){ 0 });
 	err = err ? err : chain_follow(engine, chain);
@@ -77,9 +80,9 @@ enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct gra
 	struct queue *queue = queue_at(index, queue_slot);
 	enum explain_code why;
 	int64_t until_us;
-	while (queue_may_start(index, queue_slot, &why, &until_us)) {
-		const struct group *group = group_at(index, heap_peek(&queue->turns)->item);
-		uint32_t slot = heap_peek(&group->ready)->item;
+	uint32_t group;
+	while (queue_next(index, queue_slot, &why, &until_us, &group)) {
+		uint32_t slot = heap_peek(&group_at(index, group)->ready)->item;
 		const struct job *job = job_at(index, slot);
 		if (job->expire_us && job->expire_us <= index->now_us) {
 			enum err err = life_expire(engine, slot);
@@ -90,7 +93,7 @@ enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct gra
 		*out_slot = slot;
 		return serve_start(engine, queue_slot, slot, terms);
 	}
-	if (until_us && queue->turns.count)
+	if (until_us && lanes_ready(index, queue, false))
 		queue_open_at(index, queue_slot, until_us);
 	return E_NOT_FOUND;
 }
@@ -179,7 +182,7 @@ static enum err serve_ready(struct engine *engine, const struct op_claim *claim,
 		enum explain_code why;
 		int64_t until_us;
 		if (slot != SLOT_NONE && queue_may_start(&engine->index, slot, &why, &until_us))
-			result->ready += queue_at(&engine->index, slot)->turns.count;
+			result->ready += lanes_ready(&engine->index, queue_at(&engine->index, slot), true);
 	}
 	if (!result->ready)
 		serve_explain(engine, claim, result);

@@ -50,19 +50,39 @@ static uint32_t timers_of(struct engine *engine, const struct heap *heap, timer_
 	return budget;
 }
 
-static void timers_rates(struct engine *engine)
+/* Permits whose holders were silent for too long. */
+static uint32_t timers_permits(struct engine *engine, uint32_t budget)
+{
+	const struct heap_entry *first;
+	while (budget && (first = heap_peek(&engine->index.permits_by_deadline)) && first->major <= engine->index.now_us) {
+		if (!timer_run(engine, permit_end, first->item))
+			return 0;
+		budget--;
+	}
+	return budget;
+}
+
+static uint32_t timers_rates(struct engine *engine, uint32_t budget)
 {
 	struct index *index = &engine->index;
 	const struct heap_entry *first;
-	while ((first = heap_peek(&index->blocked_groups)) && first->major <= index->now_us) {
+	while (budget && (first = heap_peek(&index->blocked_groups)) && first->major <= index->now_us) {
 		uint32_t slot = first->item;
-		group_refresh(index, slot);
+		bool over = group_at(index, slot)->blocked_us && group_at(index, slot)->blocked_us <= index->now_us;
+		if (over && !timer_run(engine, group_end_penalty, slot))
+			return 0;
+		budget -= over;
+		if (!over)
+			group_refresh(index, slot);
 	}
+	while ((first = heap_peek(&index->blocked_limits)) && first->major <= index->now_us)
+		limit_refresh(index, first->item);
 	while ((first = heap_peek(&index->blocked_queues)) && first->major <= index->now_us) {
 		uint32_t slot = first->item;
 		heap_remove(&index->blocked_queues, queue_at(index, slot)->blocked_position);
 		queue_flag(index, slot);
 	}
+	return budget;
 }
 
 bool timers_fire(struct engine *engine)
@@ -71,7 +91,8 @@ bool timers_fire(struct engine *engine)
 	if (batch_is_large(engine->open) || engine_is_full(engine))
 		return false;
 	uint32_t budget = TIMERS_A_STEP;
-	timers_rates(engine);
+	budget = timers_rates(engine, budget);
+	budget = timers_permits(engine, budget);
 	budget = timers_due(engine, &index->due, index->now_us, false, budget);
 	budget = timers_due(engine, &index->due_wall, index->wall_us, true, budget);
 	budget = timers_of(engine, &index->leases_by_deadline, timer_lease, budget);
@@ -85,7 +106,8 @@ int64_t timers_next_us(const struct engine *engine)
 	const struct index *index = &engine->index;
 	int64_t next_us = engine->maintain_us;
 	const struct heap *heaps[] = { &index->due, &index->leases_by_deadline, &index->expiring, &index->blocked_groups,
-		                       &index->blocked_queues, &index->dedups_by_until, &engine->parked_by_deadline };
+		                       &index->blocked_queues, &index->blocked_limits, &index->permits_by_deadline, &index->dedups_by_until,
+		                       &engine->parked_by_deadline };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++) {
 		const struct heap_entry *first = heap_peek(heaps[i]);
 		if (first && first->major < next_us)

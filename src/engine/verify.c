@@ -17,6 +17,59 @@ struct recount {
 	uint32_t active, delayed, jobs;
 };
 
+/* Lanes have the groups that say so, and stand in lines; whoever stands there and was not woken stands at a limit without room. Limits
+ * count the leases and permits under them. */
+static void verify_lane(struct index *index, uint32_t slot)
+{
+	const struct lane *lane = lane_at(index, slot);
+	uint32_t groups = 0, listed = 0;
+	for (uint32_t group = 0; group < index->groups.used; group++)
+		groups += group_at(index, group)->key.ptr && group_at(index, group)->lane == slot;
+	for (uint32_t other = queue_at(index, lane->queue)->lane; other != SLOT_NONE; other = lane_at(index, other)->next)
+		listed += other == slot;
+	CHECK(lane->groups == groups);
+	CHECK(listed == 1);
+	verify_heap(&lane->turns);
+	if (lane->at == SLOT_NONE)
+		return;
+	const struct limit *limit = limit_at(index, lane->at);
+	int64_t until_us = 0;
+	CHECK(lane->before == SLOT_NONE ? limit->first_lane == slot : lane_at(index, lane->before)->after == slot);
+	CHECK(lane->after == SLOT_NONE ? limit->last_lane == slot : lane_at(index, lane->after)->before == slot);
+	if (lane->woken)
+		return;
+	bool room = limit_blocker(index, limit, 1, &until_us) == EXPLAIN_READY;
+	CHECK(limit->position != HEAP_NOWHERE || (!room && !until_us)); /* time will wake it, or somebody who leaves */
+	CHECK(!room || index->blocked_limits.entries[limit->position].major <= index->now_us); /* it does so in the next step */
+}
+
+static void verify_limits(const struct engine *engine)
+{
+	struct index *index = (struct index *)(uintptr_t)&engine->index; /* windows may have to be fitted */
+	for (uint32_t slot = 0; slot < index->lanes.used; slot++)
+		if (lane_at(index, slot)->live)
+			verify_lane(index, slot);
+	for (uint32_t slot = 0; slot < index->limits.used; slot++) {
+		const struct limit *limit = limit_at(index, slot);
+		uint64_t active = 0, held = 0;
+		if (!limit->name.ptr)
+			continue;
+		for (uint32_t job = 0; job < index->jobs.used; job++) {
+			const struct lease *lease = job_find(index, job_at(index, job)->uid) == job && job_at(index, job)->lease != SLOT_NONE
+			                            ? lease_at(index, job_at(index, job)->lease) : NULL;
+			for (uint32_t i = 0; lease && i < lease->limit_count; i++)
+				active += lease->limits[i] == slot;
+		}
+		for (uint32_t permit = 0; permit < index->permits.used; permit++)
+			if (permit_at(index, permit)->touched != UINT64_MAX && permit_at(index, permit)->limit == slot)
+				held += permit_at(index, permit)->units;
+		CHECK(limit->active == active);
+		CHECK(limit->held == held);
+	}
+	verify_heap(&index->blocked_limits);
+	verify_heap(&index->permits_by_deadline);
+}
+
 static bool verify_is_live(const struct index *index, uint32_t slot)
 {
 	const struct job *job = job_at(index, slot);
@@ -68,7 +121,6 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 		CHECK((place->jobs > 0) == (place->position != HEAP_NOWHERE));
 		CHECK(!place->jobs || index->far[clock].entries[place->position].major == place->next_us);
 	}
-	verify_heap(&queue->turns);
 	verify_heap(&queue->delayed);
 	verify_heap(&queue->delayed_wall);
 }
@@ -82,7 +134,7 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	CHECK(group->idle == !group_is_needed(group));
 	verify_heap(&group->ready);
 	if (group->place == GROUP_IN_TURNS) {
-		const struct heap_entry *entry = &queue_at(index, group->queue)->turns.entries[group->position];
+		const struct heap_entry *entry = &lane_at(index, group->lane)->turns.entries[group->position];
 		CHECK(entry->item == slot);
 		CHECK(group->ready.count > 0);
 		CHECK(entry->major == heap_peek(&group->ready)->major);
@@ -134,6 +186,8 @@ static enum err verify_row(void *context, const struct job_row *row)
 		(void)context, (void)row;                           \
 		return E_OK;                                        \
 	}
+IGNORED(verify_budget_row, struct budget_row)
+IGNORED(verify_permit_row, struct permit_row)
 IGNORED(verify_queue_row, struct queue_row)
 IGNORED(verify_group_row, struct group_row)
 IGNORED(verify_policy_row, struct policy_row)
@@ -148,7 +202,8 @@ static void verify_far(const struct engine *engine)
 {
 	const struct index *index = &engine->index;
 	struct far_recount recount = { .engine = engine };
-	struct scan_visitor visitor = { .context = &recount, .queue = verify_queue_row, .group = verify_group_row, .policy = verify_policy_row,
+	struct scan_visitor visitor = { .context = &recount, .budget = verify_budget_row, .permit = verify_permit_row, .queue = verify_queue_row,
+		                        .group = verify_group_row, .policy = verify_policy_row,
 		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row,
 		                        .dedup = verify_dedup_row, .chain = verify_chain_row };
 	if (engine->health || !engine->started)
@@ -266,6 +321,7 @@ void engine_verify(const struct engine *engine)
 				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
 	for (size_t i = 0; i < ARRAY_COUNT(heaps); i++)
 		verify_heap(heaps[i]);
+	verify_limits(engine);
 	mem_free(queues);
 	mem_free(groups);
 }
@@ -320,6 +376,31 @@ static void dump_operations(const struct index *index, struct buf *out)
 	buf_addf(out, "operations %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+static void dump_limits(const struct index *index, struct buf *out)
+{
+	uint64_t sum = 0;
+	uint32_t limits = 0, permits = 0;
+	for (uint32_t slot = 0; slot < index->limits.used; slot++) {
+		const struct limit *limit = limit_at(index, slot);
+		struct buf text;
+		if (!limit->name.ptr || limit->gone)
+			continue;
+		buf_init(&text, 4096);
+		limit_settings_write(&limit->settings, &text);
+		sum += str_hash(buf_str(&text), str_hash(limit->name, limit->number)) + (uint64_t)limit->blocked_us;
+		buf_fini(&text);
+		limits++;
+	}
+	for (uint32_t slot = 0; slot < index->permits.used; slot++) {
+		const struct permit *permit = permit_at(index, slot);
+		if (permit->touched == UINT64_MAX || !permit->units)
+			continue;
+		sum += map_mix(permit->token + limit_at(index, permit->limit)->number) * permit->units + (uint64_t)permit->lease_ms;
+		permits++;
+	}
+	buf_addf(out, "limits %u permits %u %llx\n", limits, permits, (unsigned long long)sum);
+}
+
 void engine_dump(const struct engine *engine, struct buf *out)
 {
 	const struct index *index = &engine->index;
@@ -331,6 +412,7 @@ void engine_dump(const struct engine *engine, struct buf *out)
 		dump_groups(index, slot, out);
 	}
 	dump_operations(index, out);
+	dump_limits(index, out);
 	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
 	uint32_t count = 0;
 	CHECK(uids);

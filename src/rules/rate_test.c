@@ -155,6 +155,64 @@ static void test_undo_restores_exactly(void **state)
 	}
 }
 
+/* ---- fixed windows ---- */
+
+static void test_a_fixed_window_begins_with_its_first_start(void **state)
+{
+	static const struct { int64_t now_us, next_us; } rows[] = {
+		{ 1000, 1000 }, { 9000, 9000 },
+		{ 10999, 11000 },                 /* two have started: the next window */
+		{ 11000, 11000 }, { 20999, 21000 },
+		{ 50000, 50000 }, { 50000, 50000 }, { 50001, 60000 },
+	};
+	(void)state;
+	const struct rate rate = { .max = 2, .per_ms = 10, .fixed = true };
+	struct rate_window window = { 0 };
+	for (unsigned i = 0; i < ARRAY_COUNT(rows); i++) {
+		assert_int_equal(rate_next_us(&rate, &window, rows[i].now_us), rows[i].next_us);
+		rate_start(&rate, &window, rows[i].next_us);
+	}
+	assert_int_equal(rate_end_us(&rate, &window, 60000), 70000);
+	assert_int_equal(rate_end_us(&rate, &window, 70000), 0);
+	window.blocked_until_us = 90000;
+	assert_int_equal(rate_next_us(&rate, &window, 60001), 90000);
+}
+
+static void test_a_fixed_start_is_undone(void **state)
+{
+	(void)state;
+	const struct rate rate = { .max = 2, .per_ms = 10, .fixed = true };
+	struct rate_window window = { 0 };
+	rate_start(&rate, &window, 1000);
+	int64_t before_us = rate_start(&rate, &window, 2000);
+	assert_int_equal(rate_next_us(&rate, &window, 2000), 11000);
+	rate_undo(&rate, &window, before_us);
+	assert_int_equal(rate_next_us(&rate, &window, 2000), 2000);
+}
+
+/* ---- many at once ---- */
+
+static void test_units_wait_for_as_much_room(void **state)
+{
+	(void)state;
+	const struct rate rate = { .max = 3, .per_ms = 10 }, fixed = { .max = 3, .per_ms = 10, .fixed = true };
+	struct rate_window window = { 0 };
+	struct ring ring;
+	ring_init(&ring);
+	rate_start(&rate, &ring.window, 1000);
+	rate_start(&rate, &ring.window, 4000);
+	rate_start(&fixed, &window, 1000);
+	assert_int_equal(rate_next_units_us(&rate, &ring.window, 0, 5000), 5000);
+	assert_int_equal(rate_next_units_us(&rate, &ring.window, 1, 5000), 5000);
+	assert_int_equal(rate_next_units_us(&rate, &ring.window, 2, 5000), 11000);
+	assert_int_equal(rate_next_units_us(&rate, &ring.window, 3, 5000), 14000);
+	assert_int_equal(rate_next_units_us(&rate, &ring.window, 4, 5000), INT64_MAX);
+	assert_int_equal(rate_next_units_us(&fixed, &window, 2, 5000), 5000);
+	assert_int_equal(rate_next_units_us(&fixed, &window, 3, 5000), 11000);
+	assert_int_equal(rate_next_units_us(&fixed, &window, 4, 5000), INT64_MAX);
+	assert_int_equal(rate_end_us(&rate, &ring.window, 5000), 14000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +222,9 @@ int main(void)
 		cmocka_unit_test(test_far_instants),
 		cmocka_unit_test(test_never_more_than_max_in_any_span),
 		cmocka_unit_test(test_undo_restores_exactly),
+		cmocka_unit_test(test_a_fixed_window_begins_with_its_first_start),
+		cmocka_unit_test(test_a_fixed_start_is_undone),
+		cmocka_unit_test(test_units_wait_for_as_much_room),
 	};
 	return cmocka_run_group_tests_name("rate", tests, NULL, NULL);
 }

@@ -27,49 +27,10 @@ void queue_settings_default(struct queue_settings *out)
 
 /* ---- parts of both kinds of settings ---- */
 
-static const struct json_field rate_fields[] = {
-	{ "max", JSON_F_U32, offsetof(struct rate, max), 0, LIMIT_RATE_MAX, JSON_F_REQUIRED,
-		.doc = "Starts in any span of per_ms; 0: no limit." },
-	{ "per_ms", JSON_F_I64, offsetof(struct rate, per_ms), 1, LIMIT_DURATION_MS, .doc = "The span." },
-};
-
-static bool rate_read(struct json *json, struct rate *out)
-{
-	struct rate rate = { 0 };
-	if (!json_read_fields(json, rate_fields, ARRAY_COUNT(rate_fields), &rate, NULL, NULL))
-		return false;
-	if (rate.max && !rate.per_ms)
-		return json_refuse_field(json, E_INVALID, "per_ms", "A rate needs its span, for example 1000.");
-	*out = rate.max ? rate : (struct rate){ 0 };
-	return true;
-}
-
 static bool settings_read_rate(struct json *json, void *out, void *context)
 {
 	(void)context;
-	if (json_peek(json) != JSON_NULL)
-		return rate_read(json, out);
-	*(struct rate *)out = (struct rate){ 0 };
-	return json_read_null(json);
-}
-
-static void rate_write(const struct rate *rate, struct buf *buf)
-{
-	json_put_comma(buf);
-	buf_add_byte(buf, '{');
-	json_put_field_u64(buf, "max", rate->max);
-	if (rate->max)
-		json_put_field_i64(buf, "per_ms", rate->per_ms);
-	buf_add_byte(buf, '}');
-}
-
-static void settings_put_rate(struct buf *buf, const char *key, const struct rate *rate)
-{
-	json_put_key(buf, key);
-	if (rate->max)
-		rate_write(rate, buf);
-	else
-		buf_add_lit(buf, "null");
+	return rate_read(json, out);
 }
 
 static const struct json_field retention_fields[] = {
@@ -160,6 +121,22 @@ static bool settings_read_metadata(struct json *json, void *out, void *context)
 	return true;
 }
 
+static bool settings_read_limits(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return limit_names_read(json, out);
+}
+
+static bool settings_read_retry_after(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct str word;
+	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+		return false;
+	*(struct str *)out = str_eq(word, STR("job")) ? (struct str){ 0 } : word;
+	return word.len > 0 || json_refuse(json, E_INVALID, "Expected \"job\", \"group\", \"queue\" or the name of a limit.");
+}
+
 #define SETTINGS_FIELD_GROUP_CONCURRENCY 9 /* its place in queue_fields */
 #define QUEUE_CUSTOM(name, reader, text) { #name, JSON_F_CUSTOM, offsetof(struct queue_settings, name), .read = reader, .doc = text }
 #define QUEUE_I64(name, min, max, text)  { #name, JSON_F_I64, offsetof(struct queue_settings, name), min, max, .doc = text }
@@ -183,6 +160,9 @@ static const struct json_field queue_fields[] = {
 	QUEUE_U32(events_max, 0, LIMIT_EVENTS_KEPT, "How many of its events are kept, about; 0: as many as the daemon keeps."),
 	QUEUE_U32(metric_minutes, 0, LIMIT_METRIC_MINUTES, "For how many minutes it is known how many jobs ended; 0: not counted."),
 	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it."),
+	QUEUE_CUSTOM(limits, settings_read_limits, "Limits of the namespace that each start takes from; they exist. At most 4."),
+	QUEUE_CUSTOM(retry_after, settings_read_retry_after,
+	             "Whom an answer that asks to wait (429, or Retry-After) holds back: job, group, queue, or a limit by its name. For http."),
 };
 
 bool queue_settings_read(struct json *json, struct queue_settings *out)
@@ -213,14 +193,17 @@ void queue_settings_write(const struct queue_settings *settings, struct buf *buf
 	json_put_field_i64(buf, "lease_ms", settings->lease_ms);
 	json_put_field_u64(buf, "max_stalls", settings->max_stalls);
 	json_put_field_u64(buf, "concurrency", settings->concurrency);
-	settings_put_rate(buf, "rate", &settings->rate);
+	rate_put(buf, "rate", &settings->rate);
 	json_put_field_u64(buf, "group_concurrency", settings->group_concurrency);
-	settings_put_rate(buf, "group_rate", &settings->group_rate);
+	rate_put(buf, "group_rate", &settings->group_rate);
 	settings_put_retention(buf, "keep_completed", &settings->keep_completed);
 	settings_put_retention(buf, "keep_failed", &settings->keep_failed);
 	json_put_field_u64(buf, "events_max", settings->events_max);
 	json_put_field_u64(buf, "metric_minutes", settings->metric_minutes);
 	json_put_field_raw(buf, "metadata", settings->metadata.len ? settings->metadata : STR("{}"));
+	json_put_key(buf, "limits");
+	limit_names_write(&settings->limits, buf);
+	json_put_field_str(buf, "retry_after", settings->retry_after.len ? settings->retry_after : STR("job"));
 	buf_add_byte(buf, '}');
 }
 
@@ -252,11 +235,28 @@ static bool group_read_rate(struct json *json, void *out, void *context)
 	return true;
 }
 
+static bool group_read_limits(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct group_settings *settings = out;
+	struct limit_names *names = NULL;
+	bool given = json_peek(json) != JSON_NULL;
+	if (given && !(names = ARENA_NEW(json->arena, struct limit_names)))
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	if (given ? !limit_names_read(json, names) : !json_read_null(json))
+		return false;
+	settings->has_limits = given;
+	settings->limits = names;
+	return true;
+}
+
 static const struct json_field group_fields[] = { /* each reader sets a value and its has_ */
 	{ "concurrency", JSON_F_CUSTOM, .read = group_read_concurrency,
 		.doc = "Active jobs of the group; 0: no limit; null: the queue's." },
 	{ "rate", JSON_F_CUSTOM, .read = group_read_rate,
 		.doc = "Starts of the group; max 0: no limit; null: the queue's." },
+	{ "limits", JSON_F_CUSTOM, .read = group_read_limits,
+		.doc = "Limits that its starts take from instead of the queue's; null: the queue's." },
 };
 
 bool group_settings_read(struct json *json, struct group_settings *out)
@@ -277,6 +277,10 @@ void group_settings_write(const struct group_settings *settings, struct buf *buf
 	if (settings->has_rate) {
 		json_put_key(buf, "rate");
 		rate_write(&settings->rate, buf);
+	}
+	if (settings->has_limits) {
+		json_put_key(buf, "limits");
+		limit_names_write(settings->limits, buf);
 	}
 	buf_add_byte(buf, '}');
 }

@@ -2,7 +2,7 @@
  * in the API, in the configuration and in the store. */
 #pragma once
 #include "rules/http_target.h"
-#include "rules/rate.h"
+#include "rules/limit.h"
 #include "rules/retry.h"
 
 struct json;
@@ -39,11 +39,14 @@ struct queue_settings {
 	uint32_t events_max;              /* events of the queue that are kept, about; 0: as many as the daemon keeps of all */
 	uint32_t metric_minutes;          /* of which it is known how many jobs ended: 1,440; 0: not counted by the minute */
 	struct str metadata;              /* free JSON object, verbatim */
+	struct limit_names limits;        /* each start takes from them */
+	struct str retry_after;           /* http: whom a 429 or Retry-After holds back: group, queue or a limit; empty: the job only */
 };
 struct group_settings { /* overrides for one group; a field absent in the JSON, or null, falls back to the queue's */
-	bool has_concurrency, has_rate;
+	bool has_concurrency, has_rate, has_limits;
 	uint32_t concurrency;
 	struct rate rate;
+	const struct limit_names *limits; /* has_limits: in the arena of the text that was read */
 };
 
 void queue_settings_default(struct queue_settings *out);
@@ -52,6 +55,6 @@ void queue_settings_default(struct queue_settings *out);
  * for none. */
 bool queue_settings_read(struct json *json, struct queue_settings *out);
 void queue_settings_write(const struct queue_settings *settings, struct buf *buf); /* whole object, canonical order */
-/* {"concurrency":3,"rate":{"max":5,"per_ms":1000}}, over *out's present values. No limit at all: 0, {"max":0}. */
+/* {"concurrency":3,"rate":{"max":5,"per_ms":1000},"limits":["airtable"]}, over *out's present values. No limit at all: 0, {"max":0}. */
 bool group_settings_read(struct json *json, struct group_settings *out);
 void group_settings_write(const struct group_settings *settings, struct buf *buf);

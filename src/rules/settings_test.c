@@ -66,14 +66,15 @@ static const char *group_written(const struct group_settings *settings)
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
 	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
 	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'events_max':0,"    \
-	"'metric_minutes':1440,'metadata':{}}"
+	"'metric_minutes':1440,'metadata':{},'limits':[],'retry_after':'job'}"
 #define FULL_TEXT                                                                                                               \
 	"{'target':'http','http':{'url':'https://a.test:8443/hook','method':'PUT','headers':{'x-key':'k'},"    \
 	"'timeout_ms':5000,'success':['200-299'],'retry':['500-599'],'final':[410]},'retry':{'kind':'list',"     \
 	"'max_attempts':20,'list_ms':[1000,60000],'max_delay_ms':0,'jitter':'full'},'timeout_ms':1,'ttl_ms':2,"      \
 	"'lease_ms':3,'max_stalls':4,'concurrency':5,'rate':{'max':5,'per_ms':1000},'group_concurrency':6,"          \
 	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','events_max':10000," \
-	"'metric_minutes':0,'metadata':{'team': 'é'}}"
+	"'metric_minutes':0,'metadata':{'team': 'é'},"                                                                              \
+	"'limits':['air table','crm'],'retry_after':'crm'}"
 
 static void test_default(void **state)
 {
@@ -109,6 +110,12 @@ static void test_changes(void **state)
 		{ "{'retry':{'max_attempts':8}}", "'max_attempts':8,'delay_ms':1000" },
 		{ "{'retry':{'delay_ms':5}}", "'max_attempts':8,'delay_ms':5" },
 		{ "{'rate':{'max':5,'per_ms':1000}}", "'concurrency':9,'rate':{'max':5,'per_ms':1000}" },
+		{ "{'rate':{'max':5,'per_ms':1000,'window':'fixed'}}", "'rate':{'max':5,'per_ms':1000,'window':'fixed'}" },
+		{ "{'rate':{'max':5,'per_ms':1000,'window':'sliding'}}", "'rate':{'max':5,'per_ms':1000}" },
+		{ "{'limits':['a','b','c','d']}", "'limits':['a','b','c','d']" },
+		{ "{'limits':[]}", "'limits':[]" },
+		{ "{'retry_after':'group'}", "'retry_after':'group'" },
+		{ "{'retry_after':'job'}", "'retry_after':'job'" },
 		{ "{'rate':null}", "'rate':null" },
 		{ "{'rate':{'max':0}}", "'rate':null" },
 		{ "{'rate':{'max':0,'per_ms':7}}", "'rate':null" },
@@ -123,9 +130,9 @@ static void test_changes(void **state)
 		  "'keep_completed':{'count':0,'age_ms':0,'bytes':9223372036854775807}" },
 		{ "{'events_max':10000}", "'events_max':10000,'metric_minutes':1440" },
 		{ "{'metric_minutes':100000,'events_max':0}", "'events_max':0,'metric_minutes':100000" },
-		{ "{'metadata':{ 'a' : [1, 2.50] }}", "'metadata':{ 'a' : [1, 2.50] }}" },
-		{ "{'concurrency':1}", "'metadata':{ 'a' : [1, 2.50] }}" },
-		{ "{'metadata':{ }}", "'metadata':{}}" },
+		{ "{'metadata':{ 'a' : [1, 2.50] }}", "'metadata':{ 'a' : [1, 2.50] }" },
+		{ "{'concurrency':1}", "'metadata':{ 'a' : [1, 2.50] }" },
+		{ "{'metadata':{ }}", "'metadata':{}" },
 		{ "{'http':{'url':'http://a.test/'}}", "'http':{'url':'http://a.test/','method':'POST'" },
 		{ "{'http':{'method':'GET'}}", "'http':{'url':'http://a.test/','method':'GET'" },
 		{ "{'max_stalls':0,'lease_ms':86400000}", "'lease_ms':86400000,'max_stalls':0" },
@@ -202,6 +209,13 @@ static void test_refusals(void **state)
 		{ "{'rate':{'max':-5,'per_ms':1}}", E_INVALID, "rate.max" },
 		{ "{'rate':{'max':5,'per_s':1}}", E_UNKNOWN_FIELD, "rate.per_s" },
 		{ "{'group_rate':'5/s'}", E_INVALID, "group_rate" },
+		{ "{'rate':{'max':5,'per_ms':1,'window':'tumbling'}}", E_INVALID, "rate.window" },
+		{ "{'limits':'airtable'}", E_INVALID, "limits" },
+		{ "{'limits':['a','b','a']}", E_INVALID, "limits[2]" },
+		{ "{'limits':['']}", E_INVALID, "limits[0]" },
+		{ "{'limits':['a','b','c','d','e']}", E_INVALID, "limits[4]" },
+		{ "{'retry_after':''}", E_INVALID, "retry_after" },
+		{ "{'retry_after':null}", E_INVALID, "retry_after" },
 		{ "{'keep_completed':'some'}", E_INVALID, "keep_completed" },
 		{ "{'keep_completed':true}", E_INVALID, "keep_completed" },
 		{ "{'keep_completed':{'count':-1}}", E_INVALID, "keep_completed.count" },
@@ -262,6 +276,9 @@ static void test_groups(void **state)
 		{ "{'concurrency':0}", "{'concurrency':0,'rate':{'max':5,'per_ms':1000}}" }, /* no limit, unlike its queue */
 		{ "{'rate':{'max':0}}", "{'concurrency':0,'rate':{'max':0}}" },
 		{ "{'concurrency':null}", "{'rate':{'max':0}}" }, /* as its queue */
+		{ "{'limits':['a','b']}", "{'rate':{'max':0},'limits':['a','b']}" },
+		{ "{'limits':[]}", "{'rate':{'max':0},'limits':[]}" }, /* none, unlike its queue */
+		{ "{'limits':null}", "{'rate':{'max':0}}" },
 		{ "{'rate':null}", "{}" },
 		{ "{'rate':{'per_ms':1,'max':1},'concurrency':1000000}", "{'concurrency':1000000,'rate':{'max':1,'per_ms':1}}" },
 	};
@@ -286,6 +303,7 @@ static void test_group_refusals(void **state)
 		{ "{'concurrency':nul}", E_MALFORMED, NULL },
 		{ "{'concurrency':1,'rate':{'max':5}}", E_INVALID, "rate.per_ms" },
 		{ "{'concurrency':1,'rate':[]}", E_INVALID, "rate" },
+		{ "{'concurrency':1,'limits':['a','a']}", E_INVALID, "limits[1]" },
 		{ "{'concurrency':1,'group_rate':null}", E_UNKNOWN_FIELD, "group_rate" },
 	};
 	(void)state;

@@ -69,6 +69,8 @@ struct changeset {
 	CHANGE_LIST(uint32_t) dropped_queues; /* empty queues only: the engine made sure */
 	CHANGE_LIST(struct group_row) groups;       /* insert or replace */
 	CHANGE_LIST(struct group_row) dropped_groups;
+	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
+	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
 	CHANGE_LIST(struct chain_row) chains;       /* likewise */
 	CHANGE_LIST(struct policy_row) policies;

@@ -705,10 +705,10 @@ static void small_rows_are_put_replaced_and_dropped(void **state)
 	buf_init(&text, 1 << 20);
 	suite_dump(suite, &text);
 	assert_text(buf_str(&text),
-	            "queue number=1 namespace_name='default' name='renamed' settings='{\"lease_ms\":1}' paused=1 created_us=2007 version=2\n"
-	            "queue number=2 namespace_name='other' name='one' settings='{\"lease_ms\":2}' paused=0 created_us=2007 version=2\n"
-	            "group queue=1 key='g'1' settings='{}' paused=0\n"
-	            "group queue=2 key='g'1' settings='' paused=1\n"
+	            "queue number=1 namespace_name='default' name='renamed' settings='{\"lease_ms\":1}' paused=1 created_us=2007 version=2 blocked_us=0\n"
+	            "queue number=2 namespace_name='other' name='one' settings='{\"lease_ms\":2}' paused=0 created_us=2007 version=2 blocked_us=0\n"
+	            "group queue=1 key='g'1' settings='{}' paused=0 blocked_us=0\n"
+	            "group queue=2 key='g'1' settings='' paused=1 blocked_us=0\n"
 	            "policy number=4 json='{\"b\":1}'\n"
 	            "token number=7 name='ci' hash='0123456789abcdef0123456789abcde' prefix='rch_ab12' scopes='enqueue read' queues='[\"one\"]'"
 	            " created_us=5 expires_us=6 revoked_us=1\n"
@@ -739,6 +739,63 @@ static void small_rows_are_put_replaced_and_dropped(void **state)
 	assert_null(strstr(text.ptr, "counts"));
 	assert_null(strstr(text.ptr, "number=1 "));
 	assert_non_null(strstr(text.ptr, "number=3 namespace_name='default' name='renamed'"));
+	buf_fini(&text);
+}
+
+static void limits_are_put_replaced_and_dropped_with_their_permits(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	*change_add(cs, budgets) = (struct budget_row){ 1, STR("default"), STR("air'table"), STR("{\"concurrency\":5}"), 0 };
+	*change_add(cs, budgets) = (struct budget_row){ 2, STR("default"), STR("crm"), STR("{}"), 77 };
+	*change_add(cs, budgets) = (struct budget_row){ 3, STR("other"), STR("crm"), STR("{}"), 0 };
+	*change_add(cs, permits) = (struct permit_row){ 1, UINT64_MAX - 1, 3, 30000 };
+	*change_add(cs, permits) = (struct permit_row){ 1, 7, 1, 30000 };
+	*change_add(cs, permits) = (struct permit_row){ 2, 7, 2, 1000 };
+	*change_add(cs, permits) = (struct permit_row){ 3, 7, 4, 1000 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* of one row the last counts, also after its going */
+	*change_add(cs, budgets) = (struct budget_row){ 1, STR("default"), STR("air'table"), STR("{\"concurrency\":6}"), 99 };
+	*change_add(cs, budgets) = (struct budget_row){ .number = 2, .gone = true };
+	*change_add(cs, budgets) = (struct budget_row){ .number = 9, .gone = true };
+	*change_add(cs, permits) = (struct permit_row){ 1, 7, 2, 40000 };
+	*change_add(cs, permits) = (struct permit_row){ .budget = 1, .token = UINT64_MAX - 1, .gone = true };
+	*change_add(cs, permits) = (struct permit_row){ .budget = 3, .token = 7, .gone = true };
+	*change_add(cs, permits) = (struct permit_row){ 3, 7, 5, 2000 };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	assert_text(buf_str(&text), "budget number=1 namespace_name='default' name='air'table' settings='{\"concurrency\":6}' blocked_us=99\n"
+	                            "budget number=3 namespace_name='other' name='crm' settings='{}' blocked_us=0\n"
+	                            "permit budget=1 token=7 units=2 lease_ms=40000\npermit budget=3 token=7 units=5 lease_ms=2000\n");
+	cs = suite_begin(suite); /* a name may come back under another number */
+	*change_add(cs, budgets) = (struct budget_row){ .number = 3, .gone = true };
+	*change_add(cs, budgets) = (struct budget_row){ 4, STR("other"), STR("crm"), STR("{}"), 0 };
+	suite_commit(suite);
+	buf_clear(&text);
+	suite_dump(suite, &text);
+	assert_text(buf_str(&text), "budget number=1 namespace_name='default' name='air'table' settings='{\"concurrency\":6}' blocked_us=99\n"
+	                            "budget number=4 namespace_name='other' name='crm' settings='{}' blocked_us=0\n"
+	                            "permit budget=1 token=7 units=2 lease_ms=40000\n");
+	buf_fini(&text);
+}
+
+static void penalties_stand_with_queues_and_groups(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	suite_queue(suite, 1, "default", "one");
+	cs->queues.items[cs->queues.count - 1].blocked_us = 123456;
+	*change_add(cs, groups) = (struct group_row){ 1, STR("g"), STR("{}"), false, 654321 };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	assert_non_null(memmem(text.ptr, text.len, "blocked_us=123456\n", 18));
+	assert_non_null(memmem(text.ptr, text.len, "group queue=1 key='g' settings='{}' paused=0 blocked_us=654321\n", 63));
 	buf_fini(&text);
 }
 
@@ -1695,6 +1752,8 @@ int conformance_run(struct factory *factory)
 		TEST(bodies_go_with_their_job),
 		TEST(ranges_remove_the_oldest_final_jobs),
 		TEST(small_rows_are_put_replaced_and_dropped),
+		TEST(limits_are_put_replaced_and_dropped_with_their_permits),
+		TEST(penalties_stand_with_queues_and_groups),
 		TEST(dedup_keys_are_put_replaced_and_dropped),
 		TEST(chains_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),

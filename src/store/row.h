@@ -91,12 +91,29 @@ struct queue_row {
 	bool paused;
 	int64_t created_us;
 	uint64_t version;
+	int64_t blocked_us;      /* engine time before which nothing starts; 0: none */
 };
-struct group_row { /* only for groups with overrides or paused */
+struct group_row { /* only for groups with overrides, a penalty or paused */
 	uint32_t queue;
 	struct str key;
 	struct str settings;     /* JSON */
 	bool paused;
+	int64_t blocked_us;
+};
+struct budget_row { /* a limit: LIMIT is a word of SQL */
+	uint32_t number;         /* from 1 */
+	struct str namespace_name;
+	struct str name;
+	struct str settings;     /* JSON (rules/limit.h) */
+	int64_t blocked_us;
+	bool gone;               /* in a change-set: it goes, and its permits with it */
+};
+struct permit_row { /* units of a limit that a holder outside has */
+	uint32_t budget;
+	uint64_t token;          /* hash */
+	uint32_t units;
+	int64_t lease_ms;
+	bool gone;
 };
 struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
 	uint32_t queue;

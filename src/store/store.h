@@ -59,9 +59,12 @@ struct far_page {
 	bool more;                    /* there may be more behind the last one */
 };
 
-/* Everything a restart needs, in this order: queues, groups, policies, counts, tokens, running operations, live jobs, dedup keys, chains. */
+/* Everything a restart needs, in this order: limits, permits, queues, groups, policies, counts, tokens, running operations, live jobs,
+ * dedup keys, chains. */
 struct scan_visitor {
 	void *context;
+	enum err (*budget)(void *context, const struct budget_row *row);
+	enum err (*permit)(void *context, const struct permit_row *row);
 	enum err (*queue)(void *context, const struct queue_row *row);
 	enum err (*group)(void *context, const struct group_row *row);
 	enum err (*policy)(void *context, const struct policy_row *row);

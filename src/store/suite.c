@@ -249,11 +249,28 @@ void text_of_view(struct buf *out, const struct job_view *row)
 	buf_addf(out, "\n");
 }
 
+static enum err text_budget(void *context, const struct budget_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "budget");
+	TEXT_N(number), TEXT_S(namespace_name), TEXT_S(name), TEXT_S(settings), TEXT_N(blocked_us);
+	buf_addf(out, "\n");
+	return E_OK;
+}
+static enum err text_permit(void *context, const struct permit_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "permit");
+	TEXT_N(budget), TEXT_N(token), TEXT_N(units), TEXT_N(lease_ms);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_queue(void *context, const struct queue_row *row)
 {
 	struct buf *out = context;
 	buf_addf(out, "queue");
 	TEXT_N(number), TEXT_S(namespace_name), TEXT_S(name), TEXT_S(settings), TEXT_N(paused), TEXT_N(created_us), TEXT_N(version);
+	TEXT_N(blocked_us);
 	buf_addf(out, "\n");
 	return E_OK;
 }
@@ -261,7 +278,7 @@ static enum err text_group(void *context, const struct group_row *row)
 {
 	struct buf *out = context;
 	buf_addf(out, "group");
-	TEXT_N(queue), TEXT_S(key), TEXT_S(settings), TEXT_N(paused);
+	TEXT_N(queue), TEXT_S(key), TEXT_S(settings), TEXT_N(paused), TEXT_N(blocked_us);
 	buf_addf(out, "\n");
 	return E_OK;
 }
@@ -361,8 +378,9 @@ void suite_dump(struct suite *suite, struct buf *out)
 {
 	struct buf text;
 	buf_init(&text, 64 << 20);
-	struct scan_visitor visitor = { &text, text_queue, text_group, text_policy, text_counts, text_token, text_operation, text_job, NULL, text_dedup,
-		                        text_chain };
+	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
+		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job,
+		                        .dedup = text_dedup, .chain = text_chain };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

@@ -163,6 +163,16 @@ def every_route_keeps_its_word(ruche):
     api.call("DELETE", f"/v1/tokens/{made['uid']}", status=204)
     api.get("/v1/queues/w/dedup/key")
     api.call("DELETE", "/v1/queues/w/dedup/key", status=200)
+    api.put("/v1/limits/crm", {"concurrency": 2, "rate": {"max": 5, "per_ms": 1000, "window": "fixed"}})
+    api.patch("/v1/limits/crm", {"penalty_ms_max": 60000})
+    api.get("/v1/limits")
+    api.get("/v1/limits/crm")
+    api.post("/v1/limits/crm/acquire", {"token": "mine"})
+    api.post("/v1/limits/crm/release", {"token": "mine"})
+    for path in ("limits/crm", "queues/w", "queues/w/groups/g"):
+        for delay_ms in (5, 0):
+            api.post(f"/v1/{path}/back_off", {"delay_ms": delay_ms})
+    api.call("DELETE", "/v1/limits/crm", status=204)
     api.get("/v1/queues/w/range?state=completed&what=jobs&parts=payload,result,errors")
     api.get("/v1/queues/w/metrics")
     api.post("/v1/queues/w/jobs/read", {"uids": uids, "parts": ["payload", "result", "progress", "errors"]})

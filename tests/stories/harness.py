@@ -491,6 +491,7 @@ def free_port():
 class Received:
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.headers, self.body = method, path, headers, body
+        self.at_s = time.monotonic()
 
 
 class Receiver:

@@ -60,6 +60,15 @@ static bool group_same(const void *a, const void *b)
 	const struct group_row *x = a, *y = b;
 	return x->queue == y->queue && str_eq(x->key, y->key);
 }
+static bool budget_same(const void *a, const void *b)
+{
+	return ((const struct budget_row *)a)->number == ((const struct budget_row *)b)->number;
+}
+static bool permit_same(const void *a, const void *b)
+{
+	const struct permit_row *x = a, *y = b;
+	return x->budget == y->budget && x->token == y->token;
+}
 static bool dedup_same(const void *a, const void *b)
 {
 	const struct dedup_row *x = a, *y = b;
@@ -389,6 +398,20 @@ static bool group_is_of(const void *queue, const void *row)
 {
 	return ((const struct group_row *)row)->queue == *(const uint32_t *)queue;
 }
+static bool budget_is_gone(const void *context, const void *row)
+{
+	(void)context;
+	return ((const struct budget_row *)row)->gone;
+}
+static bool permit_is_gone(const void *context, const void *row)
+{
+	(void)context;
+	return ((const struct permit_row *)row)->gone;
+}
+static bool permit_is_of(const void *budget, const void *row)
+{
+	return ((const struct permit_row *)row)->budget == *(const uint32_t *)budget;
+}
 static bool dedup_is_of(const void *queue, const void *row)
 {
 	return ((const struct dedup_row *)row)->queue == *(const uint32_t *)queue;
@@ -609,6 +632,14 @@ static void disk_trim_events(struct mem_disk *disk, struct event_trim *trim, str
 	copy->up_to_seq = trim->up_to_seq ? trim->up_to_seq : before ? ((const struct event_trim *)*before)->up_to_seq : 0;
 }
 
+/* A limit that goes takes the permits of before; those that go with it by name, and those of a limit that came back, stand in their list. */
+static void disk_drop_budgets(struct mem_disk *disk, const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->budgets.count; i++)
+		if (cs->budgets.items[i].gone)
+			rows_remove_if(&disk->tables[MEM_PERMITS], permit_is_of, &cs->budgets.items[i].number);
+}
+
 static void disk_delete_range(struct mem_disk *disk, struct range_delete *range)
 {
 	range->removed = range->removed_bytes = 0;
@@ -656,10 +687,13 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		if (cs->jobs.items[i].after != TABLE_NONE)
 			disk_write_job(disk, &cs->jobs.items[i], &prepared->jobs[i]);
+	disk_drop_budgets(disk, cs);
 	for (uint32_t i = 0; i < cs->event_trims.count; i++)
 		disk_trim_events(disk, &cs->event_trims.items[i], prepared->tables[MEM_EVENT_TRIMS].rows[i]);
 	for (enum mem_table table = 0; table < MEM_TABLE_COUNT; table++)
 		disk_put_rows(disk, table, &prepared->tables[table]);
+	rows_remove_if(&disk->tables[MEM_BUDGETS], budget_is_gone, NULL);
+	rows_remove_if(&disk->tables[MEM_PERMITS], permit_is_gone, NULL);
 	if (cs->dedups.count)
 		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
 	if (cs->chains.count)

@@ -12,6 +12,9 @@
 	X(QUEUES, queues, struct queue_row, queue_same, SLICE(struct queue_row, namespace_name) SLICE(struct queue_row, name)        \
 	  SLICE(struct queue_row, settings))                                                                                         \
 	X(GROUPS, groups, struct group_row, group_same, SLICE(struct group_row, key) SLICE(struct group_row, settings))              \
+	X(BUDGETS, budgets, struct budget_row, budget_same, SLICE(struct budget_row, namespace_name) SLICE(struct budget_row, name)  \
+	  SLICE(struct budget_row, settings))                                                                                        \
+	X(PERMITS, permits, struct permit_row, permit_same, )                                                                        \
 	X(DEDUPS, dedups, struct dedup_row, dedup_same, SLICE(struct dedup_row, key) SLICE(struct dedup_row, owner_id)               \
 	  SLICE(struct dedup_row, next_id))                                                                                          \
 	X(CHAINS, chains, struct chain_row, chain_same, SLICE(struct chain_row, key) SLICE(struct chain_row, schedule)               \

@@ -250,6 +250,8 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 #define SCAN(table, visit)                                                        \
 	for (uint32_t i = 0; i < disk->tables[table].count && !err; i++)          \
 		err = visitor->visit(visitor->context, disk_row(disk, table, i))
+	SCAN(MEM_BUDGETS, budget);
+	SCAN(MEM_PERMITS, permit);
 	SCAN(MEM_QUEUES, queue);
 	SCAN(MEM_GROUPS, group);
 	SCAN(MEM_POLICIES, policy);

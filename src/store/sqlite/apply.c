@@ -325,6 +325,7 @@ static enum err apply_queue(struct apply *apply, const struct queue_row *row)
 	sql_bind_i64(stmt, 5, row->paused);
 	sql_bind_i64(stmt, 6, row->created_us);
 	sql_bind_u64(stmt, 7, row->version);
+	sql_bind_i64(stmt, 8, row->blocked_us);
 	err = sql_run(stmt);
 	return err ? err : apply_number(apply, APPLY_QUEUE_NUMBER, row->number);
 }
@@ -340,6 +341,7 @@ static enum err apply_group(struct apply *apply, enum apply_statement which, con
 	if (which == APPLY_GROUP_PUT) {
 		sql_bind_str(stmt, 3, row->settings);
 		sql_bind_i64(stmt, 4, row->paused);
+		sql_bind_i64(stmt, 5, row->blocked_us);
 	}
 	return sql_run(stmt);
 }
@@ -388,6 +390,53 @@ static enum err apply_queues(struct apply *apply, const struct changeset *cs)
 		err = apply_queue(apply, &cs->queues.items[i]);
 	for (uint32_t i = 0; i < cs->groups.count && !err; i++)
 		err = apply_group(apply, APPLY_GROUP_PUT, &cs->groups.items[i]);
+	return err;
+}
+
+/* ---- limits ---- */
+
+static enum err apply_drop_budget(struct apply *apply, uint32_t number)
+{
+	enum err err = apply_number(apply, APPLY_BUDGET_DELETE, number);
+	return err ? err : apply_number(apply, APPLY_BUDGET_PERMITS_DELETE, number);
+}
+
+static enum err apply_budget(struct apply *apply, const struct budget_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, APPLY_BUDGET_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->number);
+	sql_bind_text(stmt, 2, row->namespace_name);
+	sql_bind_text(stmt, 3, row->name);
+	sql_bind_str(stmt, 4, row->settings);
+	sql_bind_i64(stmt, 5, row->blocked_us);
+	return sql_run(stmt);
+}
+
+static enum err apply_permit(struct apply *apply, const struct permit_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, row->gone ? APPLY_PERMIT_DELETE : APPLY_PERMIT_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->budget);
+	sql_bind_u64(stmt, 2, row->token);
+	if (!row->gone) {
+		sql_bind_i64(stmt, 3, row->units);
+		sql_bind_i64(stmt, 4, row->lease_ms);
+	}
+	return sql_run(stmt);
+}
+
+static enum err apply_budgets(struct apply *apply, const struct changeset *cs)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < cs->budgets.count && !err; i++)
+		err = cs->budgets.items[i].gone ? apply_drop_budget(apply, cs->budgets.items[i].number) : apply_budget(apply, &cs->budgets.items[i]);
+	for (uint32_t i = 0; i < cs->permits.count && !err; i++)
+		err = apply_permit(apply, &cs->permits.items[i]);
 	return err;
 }
 
@@ -689,6 +738,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_progress(apply, cs);
 	if (!err)
 		err = apply_queues(apply, cs);
+	if (!err)
+		err = apply_budgets(apply, cs);
 	if (!err)
 		err = apply_policies(apply, cs);
 	if (!err)

@@ -68,17 +68,23 @@
 	X(STAGED_INSERT, "INSERT OR IGNORE INTO staged_body (number) VALUES (?)")                                                          \
 	X(STAGED_DELETE, "DELETE FROM staged_body WHERE number = ?")                                                                       \
 	/* rare rows */                                                                                                                    \
-	X(QUEUE_PUT, "INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
+	X(QUEUE_PUT, "INSERT INTO queue (number, namespace, name, settings, paused, created_us, version, blocked_us)"                      \
+	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET namespace = excluded.namespace,"   \
 	             " name = excluded.name, settings = excluded.settings, paused = excluded.paused, created_us = excluded.created_us,"    \
-	             " version = excluded.version")                                                                                        \
+	             " version = excluded.version, blocked_us = excluded.blocked_us")                                                      \
 	X(QUEUE_NUMBER, "UPDATE shard SET last_queue = max(last_queue, ?) WHERE id = 1")                                                   \
 	X(QUEUE_DELETE, "DELETE FROM queue WHERE number = ?")                                                                              \
 	X(QUEUE_GROUPS_DELETE, "DELETE FROM queue_group WHERE queue = ?")                                                                  \
 	X(QUEUE_COUNTS_DELETE, "DELETE FROM counts WHERE queue = ?")                                                                       \
 	X(QUEUE_METRICS_DELETE, "DELETE FROM metric WHERE queue = ?")                                                                      \
 	X(QUEUE_TRIM_DELETE, "DELETE FROM event_trim WHERE queue = ?")                                                                     \
-	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused) VALUES (?, ?, ?, ?)")                              \
+	X(GROUP_PUT, "INSERT OR REPLACE INTO queue_group (queue, key, settings, paused, blocked_us) VALUES (?, ?, ?, ?, ?)")               \
 	X(GROUP_DELETE, "DELETE FROM queue_group WHERE queue = ? AND key = ?")                                                             \
+	X(BUDGET_PUT, "INSERT OR REPLACE INTO budget (number, namespace, name, settings, blocked_us) VALUES (?, ?, ?, ?, ?)")              \
+	X(BUDGET_DELETE, "DELETE FROM budget WHERE number = ?")                                                                            \
+	X(BUDGET_PERMITS_DELETE, "DELETE FROM permit WHERE budget = ?")                                                                    \
+	X(PERMIT_PUT, "INSERT OR REPLACE INTO permit (budget, token, units, lease_ms) VALUES (?, ?, ?, ?)")                                \
+	X(PERMIT_DELETE, "DELETE FROM permit WHERE budget = ? AND token = ?")                                                              \
 	X(QUEUE_DEDUPS_DELETE, "DELETE FROM dedup WHERE queue = ?")                                                                        \
 	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
 	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \

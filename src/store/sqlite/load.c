@@ -221,6 +221,23 @@ struct scan {
 	struct arena arena; /* of one row */
 };
 
+static enum err scan_budget(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct budget_row row = {
+		.number = sql_u32(stmt, 0), .namespace_name = sql_str(stmt, 1), .name = sql_str(stmt, 2), .settings = sql_str(stmt, 3),
+		.blocked_us = sql_i64(stmt, 4),
+	};
+	return scan->visitor->budget(scan->visitor->context, &row);
+}
+
+static enum err scan_permit(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct permit_row row = {
+		.budget = sql_u32(stmt, 0), .token = sql_u64(stmt, 1), .units = sql_u32(stmt, 2), .lease_ms = sql_i64(stmt, 3),
+	};
+	return scan->visitor->permit(scan->visitor->context, &row);
+}
+
 static enum err scan_queue(struct scan *scan, sqlite3_stmt *stmt)
 {
 	struct queue_row row;
@@ -230,7 +247,8 @@ static enum err scan_queue(struct scan *scan, sqlite3_stmt *stmt)
 
 static enum err scan_group(struct scan *scan, sqlite3_stmt *stmt)
 {
-	struct group_row row = { sql_u32(stmt, 0), sql_copy(stmt, 1, &scan->arena), sql_copy(stmt, 2, &scan->arena), sql_i64(stmt, 3) != 0 };
+	struct group_row row = { sql_u32(stmt, 0), sql_copy(stmt, 1, &scan->arena), sql_copy(stmt, 2, &scan->arena), sql_i64(stmt, 3) != 0,
+		                 sql_i64(stmt, 4) };
 	return row.key.ptr && row.settings.ptr ? scan->visitor->group(scan->visitor->context, &row) : E_NOMEM;
 }
 
@@ -329,8 +347,10 @@ enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
 		const char *sql;
 		enum err (*visit)(struct scan *, sqlite3_stmt *);
 	} tables[] = {
-		{ "SELECT * FROM queue ORDER BY number", scan_queue },
-		{ "SELECT * FROM queue_group ORDER BY queue, key", scan_group },
+		{ "SELECT number, namespace, name, settings, blocked_us FROM budget ORDER BY number", scan_budget },
+		{ "SELECT budget, token, units, lease_ms FROM permit ORDER BY budget, token", scan_permit },
+		{ "SELECT number, namespace, name, settings, paused, created_us, version, blocked_us FROM queue ORDER BY number", scan_queue },
+		{ "SELECT queue, key, settings, paused, blocked_us FROM queue_group ORDER BY queue, key", scan_group },
 		{ "SELECT * FROM policy ORDER BY number", scan_policy },
 		{ "SELECT * FROM counts ORDER BY queue", scan_counts },
 		{ "SELECT * FROM token ORDER BY number", scan_token },

@@ -56,7 +56,7 @@ enum err queue_copy(sqlite3_stmt *stmt, struct arena *arena, struct queue_row *o
 {
 	*out = (struct queue_row){ .number = sql_u32(stmt, 0), .namespace_name = sql_copy(stmt, 1, arena), .name = sql_copy(stmt, 2, arena),
 		                   .settings = sql_copy(stmt, 3, arena), .paused = sql_i64(stmt, 4) != 0, .created_us = sql_i64(stmt, 5),
-		                   .version = sql_u64(stmt, 6) };
+		                   .version = sql_u64(stmt, 6), .blocked_us = sql_i64(stmt, 7) };
 	return out->namespace_name.ptr && out->name.ptr && out->settings.ptr ? E_OK : E_NOMEM;
 }
 
