@@ -256,6 +256,26 @@ static void meddle_queue(struct world *world)
 	meddle_send(world, request);
 }
 
+/* Every chain has a limit, so that the world comes to rest. */
+static void meddle_chain(struct world *world)
+{
+	static const enum op_kind kinds[] = { OP_CHAIN_PUT, OP_CHAIN_PUT, OP_CHAIN_PUT, OP_CHAIN_DELETE, OP_CHAIN_GET, OP_CHAINS };
+	static const char *const jobs[] = { "{}", "{\"group\":\"g1\",\"priority\":1}", "{\"ttl_ms\":50}", "{\"lifo\":true,\"retry\":{\"delay_ms\":30}}" };
+	struct request *request = world_request(world, 2);
+	struct op *op = &request->ops[0];
+	request->op_count = 1;
+	op->kind = kinds[world_below(world, ARRAY_COUNT(kinds))];
+	op->chain.queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
+	if (op->kind != OP_CHAINS)
+		op->chain.key = client_text(request, "chain-%llu", world_below(world, 4));
+	op->chain.job = str_of(jobs[world_below(world, ARRAY_COUNT(jobs))]);
+	if (world_chance(world, 700))
+		op->chain.schedule = client_text(request, "{\"every_ms\":%llu,\"limit\":4}", 1 + world_below(world, 3) * 700);
+	else
+		op->chain.schedule = client_text(request, "{\"pattern\":\"* * * * * *\",\"limit\":%llu}", 1 + world_below(world, 4));
+	meddle_send(world, request);
+}
+
 /* Makes the queue if there is none, and gives it a job, both or neither. */
 static void brief_enqueued(struct world *world, struct actor *actor, struct request *request)
 {
@@ -385,6 +405,8 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 		meddle_brief(world);
 	else if (world_chance(world, 30))
 		meddle_log(world);
+	else if (world_chance(world, 100))
+		meddle_chain(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else

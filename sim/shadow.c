@@ -405,6 +405,48 @@ static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
 	return job && job->exists && !job_state_is_final(job->row.state);
 }
 
+/* ---- chains ---- */
+
+static void shadow_chain_row(struct shadow *shadow, const struct chain_row *row)
+{
+	struct shadow_chain *chain = NULL;
+	for (uint32_t i = 0; i < shadow->chain_count && !chain; i++)
+		if (shadow->chains[i].queue == row->queue && str_eq(str_of(shadow->chains[i].key), row->key))
+			chain = &shadow->chains[i];
+	if (!chain) {
+		CHECK(shadow->chain_count < ARRAY_COUNT(shadow->chains));
+		chain = &shadow->chains[shadow->chain_count++];
+		chain->queue = row->queue;
+		snprintf(chain->key, sizeof(chain->key), STR_FMT, STR_ARG(row->key));
+	}
+	const char *limit = row->gone ? NULL : memmem(row->schedule.ptr, row->schedule.len, "\"limit\":", 8);
+	CHECK(row->gone ? !row->pending : row->count >= 1 && limit && row->count <= (uint64_t)(limit[8] - '0'));
+	CHECK(row->gone || row->pending || row->count == (uint64_t)(limit[8] - '0')); /* nothing else ends one here */
+	CHECK(!chain->live || row->gone || row->count <= chain->count || row->slot_ms > chain->slot_ms); /* rule 6: no time twice */
+	chain->pending = row->pending;
+	chain->count = row->count;
+	chain->slot_ms = row->slot_ms;
+	chain->live = !row->gone;
+}
+
+/* Whatever a commit ends with: a chain that has not ended has a job that nobody has claimed, and two chains never the same one. */
+static void shadow_chains(struct shadow *shadow)
+{
+	for (uint32_t i = 0; i < shadow->chain_count; i++) {
+		const struct shadow_chain *chain = &shadow->chains[i];
+		if (!chain->live || !chain->pending)
+			continue;
+		CHECK(shadow_is_live(shadow, chain->pending));
+		const struct job_row *row = &shadow_find(shadow, chain->pending)->row;
+		CHECK(row->state == JOB_WAITING || row->state == JOB_DELAYED);
+		CHECK(!row->attempts_started);
+		CHECK(row->queue == chain->queue);
+		CHECK(!(row->flags & ROW_FAR)); /* it is at hand when it is claimed */
+		for (uint32_t n = 0; n < i; n++)
+			CHECK(!shadow->chains[n].live || shadow->chains[n].pending != chain->pending);
+	}
+}
+
 /* A key without an end of its own has an owner that is not done; whoever is parked follows an owner that is not done, and is the only one. */
 static void shadow_dedups(struct shadow *shadow)
 {
@@ -571,6 +613,9 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	for (uint32_t i = 0; i < cs->dedups.count; i++)
 		shadow_dedup_row(shadow, &cs->dedups.items[i]);
 	shadow_dedups(shadow);
+	for (uint32_t i = 0; i < cs->chains.count; i++)
+		shadow_chain_row(shadow, &cs->chains.items[i]);
+	shadow_chains(shadow);
 	shadow_metrics(cs);
 	shadow_trims(cs);
 	shadow_starts(shadow);

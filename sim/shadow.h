@@ -7,7 +7,7 @@
  *   told.c      what clients were told: rules 1, 2, 9
  *   watch.c     what ought to have happened by now: rule 5
  *
- * Rule 6 is about schedules, of which there are none yet. Rule 10 is that all of this holds while clocks jump and machines sleep. */
+ * Rule 6 is about chains so far (shadow.c). Rule 10 is that all of this holds while clocks jump and machines sleep. */
 #pragma once
 #include "base/map.h"
 #include "base/pool.h"
@@ -102,6 +102,14 @@ struct shadow_group {
 	struct shadow_rate rate;
 };
 
+struct shadow_chain {
+	uint32_t queue;
+	char key[16];
+	bool live;
+	uint64_t pending, count;
+	int64_t slot_ms;
+};
+
 struct shadow_dedup {
 	uint32_t queue;
 	char key[16];
@@ -130,6 +138,8 @@ struct shadow {
 	uint32_t group_count;
 	struct shadow_dedup dedups[512];
 	uint32_t dedup_count;
+	struct shadow_chain chains[64];
+	uint32_t chain_count;
 	struct shadow_started starts[4096]; /* of the change-set being judged */
 	uint32_t start_count;
 	struct shadow_budget budgets[32];

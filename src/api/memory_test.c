@@ -103,6 +103,11 @@ static const struct request_case cases[] = {
 	{ "getJobById", "/v1/queues/q/jobs/a%2Fb", NULL, NULL, 200 },
 	{ "getDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200 },
 	{ "releaseDedup", "/v1/queues/q/dedup/k", NULL, NULL, 200, .limited = true },
+	{ "listChains", "/v1/queues/q/chains?limit=2&cursor=a2V5", NULL, NULL, 200 },
+	{ "getChain", "/v1/queues/q/chains/k", NULL, NULL, 200, .limited = true },
+	{ "putChain", "/v1/queues/q/chains/k", NULL, "{\"schedule\":{\"pattern\":\"0 3 * * 1\",\"tz\":\"Europe/Paris\"},"
+	                                              "\"job\":{\"tags\":[\"a\"],\"retry\":{\"delay_ms\":5}},\"payload\":[1]}", 200 },
+	{ "deleteChain", "/v1/queues/q/chains/k", NULL, NULL, 200 },
 	{ "getRange", "/v1/queues/q/range?state=completed&what=ids", NULL, NULL, 200 },
 	{ "getRange", "/v1/queues/q/range?state=completed&what=jobs&parts=payload,errors&from=-3&to=-1&before=2026-01-01T00:00:00Z", NULL, NULL, 200,
 	  .limited = true },
@@ -186,6 +191,9 @@ static struct event_row event_rows[2] = {
 	{ .seq = 2, .queue = 500, .at_us = CREATED_US, .count = 2, .lines = STR_INIT("failed " UID_1 "\nenqueued " UID_2 "\n") },
 };
 
+static struct chain_info chain = { .queue = { STR_INIT("default"), STR_INIT("q") }, .key = STR_INIT("k\"1"), .schedule = STR_INIT("{\"every_ms\":5}"),
+				   .job = STR_INIT("{}"), .payload = STR_INIT("[1]"), .next_us = CREATED_US, .pending = 77, .count = 3 };
+
 struct tally { /* of one run */
 	uint32_t granted, released;
 };
@@ -212,6 +220,11 @@ static void play_op(struct op *op, struct tally *tally)
 		break;
 	case OP_GROUPS:
 		op->result.groups = &group;
+		op->result.count = 1;
+		break;
+	case OP_CHAIN_PUT: case OP_CHAIN_GET: case OP_CHAINS:
+		op->result.more = op->kind == OP_CHAINS;
+		op->result.chains = &chain;
 		op->result.count = 1;
 		break;
 	case OP_LIMIT_GET: case OP_LIMIT_PUT: case OP_LIMITS:

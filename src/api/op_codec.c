@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/suggest.h"
+#include "rules/chain.h"
 #include <stdio.h>
 
 #define CLAIM_WEIGHT_MAX   1000000
@@ -612,6 +613,46 @@ static bool read_group_settings(struct json *json, void *out, void *context)
 	return group_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
 }
 
+static bool read_chain_schedule(struct json *json, void *out, void *context)
+{
+	struct chain_schedule schedule;
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return chain_schedule_read(json, &schedule) && read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+/* Its fields are those of an enqueue, and read like them. */
+#define AT(member) offsetof(struct op_enqueue, member)
+static const struct json_field chain_job_fields[] = {
+	{ "name", JSON_F_CUSTOM, AT(name), .read = read_name, .doc = "What kind of job it is." },
+	{ "group", JSON_F_STR, AT(group), 1, LIMIT_ID_BYTES, .doc = "Its group." },
+	{ "priority", JSON_F_I32, AT(priority), 0, LIMIT_PRIORITY, .doc = "0 runs first." },
+	{ "lifo", JSON_F_BOOL, AT(lifo), .doc = "First in line of its priority instead of last." },
+	{ "max_attempts", JSON_F_U32, AT(max_attempts), 1, LIMIT_ATTEMPTS, .doc = "Failed attempts before it fails for good." },
+	{ "retry", JSON_F_CUSTOM, AT(retry), .read = read_retry, .doc = "Its own retry policy instead of the queue's." },
+	{ "timeout_ms", JSON_F_I64, AT(timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
+	{ "ttl_ms", JSON_F_I64, AT(ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires, and the next one is made." },
+	{ "tags", JSON_F_CUSTOM, AT(tags), .read = read_tags, .doc = "To find it by." },
+	{ "http", JSON_F_CUSTOM, AT(target), .read = read_target, .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
+};
+#undef AT
+
+static bool read_chain_job(struct json *json, void *out, void *context)
+{
+	struct op_enqueue job = { 0 };
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return json_read_fields(json, chain_job_fields, ARRAY_COUNT(chain_job_fields), &job, NULL, NULL) && read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+const struct json_field *op_chain_job_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(chain_job_fields);
+	return chain_job_fields;
+}
+
 static bool read_limit_settings(struct json *json, void *out, void *context)
 {
 	struct limit_settings settings = { 0 };
@@ -923,6 +964,23 @@ static const struct json_field events_trim_fields[] = {
 	F_OP, F_EVENT_QUEUE,
 	{ "keep", JSON_F_I64, AT(event.keep), 0, INT64_MAX, JSON_F_REQUIRED, NULL, "So many of the newest events stay, at least." },
 };
+#define F_CHAINS                                                                                                                          \
+	{ "namespace", JSON_F_CUSTOM, AT(chain.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
+	{ "queue", JSON_F_CUSTOM, AT(chain.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
+#define F_CHAIN                                                                                                                           \
+	F_CHAINS, { "key", JSON_F_STR, AT(chain.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "Its key, unique within the queue." }
+static const struct json_field chain_put_fields[] = {
+	F_OP, F_CHAIN,
+	{ "schedule", JSON_F_CUSTOM, AT(chain.schedule), 0, 0, JSON_F_REQUIRED, read_chain_schedule, "When its jobs run." },
+	{ "job", JSON_F_CUSTOM, AT(chain.job), .read = read_chain_job, .doc = "What each of its jobs has besides the payload." },
+	{ "payload", JSON_F_RAW, AT(chain.payload), .doc = "Of each job: any JSON value of at most 256 KiB. Left out: null." },
+};
+static const struct json_field chain_fields[] = { F_OP, F_CHAIN };
+static const struct json_field chains_fields[] = {
+	F_OP, F_CHAINS,
+	{ "limit", JSON_F_U32, AT(chain.limit), 1, LIMIT_PAGE, .doc = "How many at most." },
+	{ "cursor", JSON_F_CUSTOM, AT(chain.after), .read = read_cursor, .doc = "next_cursor of the page before." },
+};
 static const struct json_field operation_start_fields[] = {
 	F_OP,
 	{ "action", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_action, "What to do with each job." },
@@ -1057,6 +1115,10 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_OPERATION_CANCEL] = FORM(operation_fields, 2, 0, NULL),
 	[OP_DEDUP_GET] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_DEDUP_RELEASE] = FORM(dedup_key_fields, 4, 0, NULL),
+	[OP_CHAIN_PUT] = FORM(chain_put_fields, 4, 0, NULL),
+	[OP_CHAIN_DELETE] = FORM(chain_fields, 4, 0, NULL),
+	[OP_CHAIN_GET] = FORM(chain_fields, 4, 0, NULL),
+	[OP_CHAINS] = FORM(chains_fields, 3, 0, NULL),
 	[OP_EXPLAIN] = FORM(job_fields, 5, 0, job_finish),
 	[OP_QUEUE_GET] = FORM(queue_get_fields, 3, 0, NULL),
 	[OP_QUEUES] = FORM(queues_fields, 1, 0, NULL),
@@ -1156,7 +1218,8 @@ const char *op_field_type(const struct json_field *field)
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
-		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" }, { read_retry, "RetryPolicy" },
+		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
+		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { read_retry, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

@@ -90,6 +90,57 @@ static void dedup_write(struct buf *out, const struct op *op)
 	buf_add_byte(out, '}');
 }
 
+/* ---- chains ---- */
+
+static void chain_info_write(struct buf *out, const struct chain_info *info)
+{
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "key", info->key);
+	put_queue(out, info->queue);
+	json_put_field_raw(out, "schedule", info->schedule);
+	json_put_field_raw(out, "job", info->job);
+	json_put_field_raw(out, "payload", info->payload);
+	json_put_field_instant(out, "next_at", info->next_us);
+	if (info->pending)
+		put_uid(out, "next_uid", info->pending);
+	else
+		json_put_field_null(out, "next_uid");
+	json_put_field_u64(out, "count", info->count);
+	buf_add_byte(out, '}');
+}
+
+static void chain_write(struct buf *out, const struct op *op)
+{
+	if (op->kind != OP_CHAIN_DELETE && op->result.chains) {
+		chain_info_write(out, op->result.chains);
+		return;
+	}
+	buf_add_byte(out, '{'); /* a replayed answer knows no more */
+	json_put_field_str(out, "key", op->chain.key);
+	put_queue(out, op->chain.queue);
+	if (op->kind == OP_CHAIN_DELETE)
+		json_put_field_bool(out, "deleted", true);
+	else if (op->result.uid)
+		put_uid(out, "next_uid", op->result.uid);
+	buf_add_byte(out, '}');
+}
+
+static void chains_write(struct buf *out, struct call *call, const struct op *op)
+{
+	const struct op_result *result = &op->result;
+	buf_add_lit(out, "{\"chains\":[");
+	for (uint32_t i = 0; i < result->count; i++) {
+		json_put_comma(out);
+		chain_info_write(out, &result->chains[i]);
+	}
+	buf_add_lit(out, "],\"next_cursor\":");
+	if (result->more && result->count)
+		cursor_write(out, &call->request.arena, result->chains[result->count - 1].key);
+	else
+		buf_add_lit(out, "null");
+	buf_add_byte(out, '}');
+}
+
 /* ---- queues and groups ---- */
 
 static void put_states(struct buf *out, const char *key, const uint64_t counts[JOB_STATE_COUNT])
@@ -399,6 +450,12 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 		return;
 	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:
 		dedup_write(out, op);
+		return;
+	case OP_CHAIN_PUT: case OP_CHAIN_DELETE: case OP_CHAIN_GET:
+		chain_write(out, op);
+		return;
+	case OP_CHAINS:
+		chains_write(out, call, op);
 		return;
 	case OP_EXPLAIN:
 		explanation_write(out, op->result.explanation);

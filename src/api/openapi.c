@@ -115,6 +115,7 @@ static void put_schemas(struct buf *out)
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "Edit", OP_EDIT, OP_ALONE },
 		{ "Reschedule", OP_RESCHEDULE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
 		{ "AwaitChildren", OP_AWAIT_CHILDREN, OP_ALONE }, { "Detach", OP_DETACH, OP_ALONE },
+		{ "ChainPut", OP_CHAIN_PUT, OP_ALONE },
 		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
@@ -131,6 +132,9 @@ static void put_schemas(struct buf *out)
 	put_fields(out, fields, count, NULL);
 	json_put_key(out, "Parent");
 	fields = op_parent_fields(&count);
+	put_fields(out, fields, count, NULL);
+	json_put_key(out, "ChainJob");
+	fields = op_chain_job_fields(&count);
 	put_fields(out, fields, count, NULL);
 	put_batch_op(out);
 }

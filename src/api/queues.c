@@ -74,6 +74,16 @@ bool groups_decode_list(struct call *call)
 	return op && body_identify(call, op) && queues_page(call, op);
 }
 
+bool chains_decode_list(struct call *call)
+{
+	struct op *op = call_op(call, OP_CHAINS);
+	const struct param_value *limit = call_param(call, "limit");
+	if (!op || !body_identify(call, op))
+		return false;
+	op->chain.limit = limit->given ? (uint32_t)limit->number : PAGE_DEFAULT;
+	return !cursor_parse(call_param(call, "cursor")->text, &call->request.arena, &op->chain.after, &call->problem);
+}
+
 /* ---- one group ---- */
 
 bool groups_decode_get(struct call *call)

@@ -266,6 +266,18 @@ const struct route routes[] = {
 	  PATH(OP_DEDUP_RELEASE), .tag = "queues", .gives = "DedupKey",
 	  .doc = "Free a dedup key: the next enqueue under it is a job of its own. A parked successor begins to wait." },
 
+	{ GET("/v1/queues/{queue}/chains", "listChains"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_CHAINS,
+	  .decode = chains_decode_list, .begin = call_run, .encode = encode_alone, .tag = "queues", .gives = "ChainList",
+	  .doc = "Chains of jobs that repeat, by key." },
+	{ GET("/v1/queues/{queue}/chains/{key}", "getChain"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, PATH(OP_CHAIN_GET),
+	  .tag = "queues", .gives = "Chain", .doc = "Look at a chain: what it repeats, and when next." },
+	{ PUT("/v1/queues/{queue}/chains/{key}", "putChain"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  ALONE(OP_CHAIN_PUT), .tag = "queues", .takes = "ChainPut", .gives = "Chain",
+	  .doc = "Make a chain of jobs that repeat, or replace it and its next job. The same again changes nothing." },
+	{ DELETE("/v1/queues/{queue}/chains/{key}", "deleteChain"), .status = 200, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  PATH(OP_CHAIN_DELETE), .tag = "queues", .gives = "ChainDeleted",
+	  .doc = "Delete a chain and its next job. Jobs that were claimed go on." },
+
 	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
 	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",
 	  .doc = "Do something with every job that matches a filter. Durable: it goes on after a restart; jobs that changed since are skipped." },

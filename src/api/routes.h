@@ -45,6 +45,7 @@ bool queues_decode_put(struct call *call);
 bool queues_decode_list(struct call *call);
 bool groups_decode_put(struct call *call);
 bool groups_decode_list(struct call *call);
+bool chains_decode_list(struct call *call);
 bool groups_decode_get(struct call *call);
 void groups_encode_one(struct call *call, struct buf *out);
 /* limits.c */

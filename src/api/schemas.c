@@ -57,6 +57,15 @@ const struct schema schemas[] = {
 	{ "DedupKey", "key:string count:count uid?:Uid id?:string until_at?:instant|null next_uid?:Uid|null",
 	  "count is 1 when a job owns the key (or owned it until it was released). until_at: when it is free; null: when its owner ends. next_uid: who "
 	  "starts then." },
+	{ "ChainSchedule", "every_ms?:count pattern?:string tz?:string offset_ms?:count start_at?:string end_at?:string limit?:count "
+			   "immediately?:boolean",
+	  "Either every_ms or pattern (cron, 5 or 6 fields, in the time zone tz, UTC when left out). offset_ms shifts the multiples of every_ms. limit: jobs "
+	  "in all. immediately: the first one of a pattern runs at once." },
+	{ "Chain", "key:string queue:string namespace:string schedule?:ChainSchedule job?:ChainJob payload?:any next_at?:instant|null next_uid?:Uid|null "
+		   "count?:count", "next_uid is the one job of it that nobody has claimed yet, next_at the time that it is for; both are null when the "
+	  "chain has ended. count: jobs made since it was put." },
+	{ "ChainDeleted", "key:string queue:string namespace:string deleted:boolean", NULL },
+	{ "ChainList", "chains:Chain[] next_cursor:string|null", NULL },
 	{ "EnqueueResults", "results:EnqueueResult[]", NULL },
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
@@ -141,7 +150,8 @@ const struct schema schemas[] = {
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
-			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("EventTold") "," REF("EventsTrimmed")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted")
+			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },

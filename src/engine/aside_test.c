@@ -28,20 +28,20 @@ static struct index *index_of(struct fixture *fixture)
 	return &fixture->world.engine->index;
 }
 
-static enum err change(struct fixture *fixture, uint32_t chain, uint32_t deferred)
+static enum err change(struct fixture *fixture, uint32_t parent, uint32_t deferred)
 {
 	struct batch *batch = fixture->world.engine->open;
 	struct aside wanted = ASIDE_NOTHING;
-	wanted.chain = chain;
+	wanted.first_parent = parent;
 	wanted.deferred = deferred;
 	enum err err = job_touch(batch, index_of(fixture), fixture->job);
 	err = err ? err : aside_change(batch, index_of(fixture), fixture->job, &wanted);
 	return err ? err : job_place(index_of(fixture), fixture->job);
 }
 
-static uint32_t chain_of(struct fixture *fixture)
+static uint32_t parent_of(struct fixture *fixture)
 {
-	return aside_of(index_of(fixture), job_at(index_of(fixture), fixture->job))->chain;
+	return aside_of(index_of(fixture), job_at(index_of(fixture), fixture->job))->first_parent;
 }
 
 static void nothing_is_aside_of_most_jobs(void **state)
@@ -56,15 +56,15 @@ static void a_change_is_undone_to_each_mark(void **state)
 	struct fixture *fixture = *state;
 	struct batch *batch = fixture->world.engine->open;
 	struct mark marks[4];
-	const uint32_t chains[] = { 7, 8, SLOT_NONE, 9 };
+	const uint32_t parents[] = { 7, 8, SLOT_NONE, 9 };
 	for (int i = 0; i < 4; i++) {
 		marks[i] = batch_mark(batch);
-		assert_int_equal(change(fixture, chains[i], SLOT_NONE), E_OK);
-		assert_int_equal(chain_of(fixture), chains[i]);
+		assert_int_equal(change(fixture, parents[i], SLOT_NONE), E_OK);
+		assert_int_equal(parent_of(fixture), parents[i]);
 	}
 	for (int i = 3; i >= 0; i--) {
 		batch_undo(batch, index_of(fixture), marks[i]);
-		assert_int_equal(chain_of(fixture), i ? chains[i - 1] : SLOT_NONE);
+		assert_int_equal(parent_of(fixture), i ? parents[i - 1] : SLOT_NONE);
 	}
 	assert_int_equal(index_of(fixture)->asides.live, 0);
 	engine_verify(fixture->world.engine);
@@ -79,7 +79,7 @@ static void a_commit_lets_go_of_older_ones(void **state)
 	world_step(&fixture->world);
 	world_step(&fixture->world);
 	assert_int_equal(index_of(fixture)->asides.live, 1);
-	assert_int_equal(chain_of(fixture), 8);
+	assert_int_equal(parent_of(fixture), 8);
 }
 
 static void a_refused_commit_puts_the_old_one_back(void **state)
@@ -94,7 +94,7 @@ static void a_refused_commit_puts_the_old_one_back(void **state)
 	assert_int_equal(store_mem_in_flight(fixture->world.store), 1);
 	store_mem_settle(fixture->world.store, 1, SETTLE_REFUSE);
 	world_step(&fixture->world);
-	assert_int_equal(chain_of(fixture), 7);
+	assert_int_equal(parent_of(fixture), 7);
 	assert_int_equal(index_of(fixture)->asides.live, 1);
 	store_mem_set_automatic(fixture->world.store, true);
 }
@@ -139,10 +139,10 @@ static void a_change_without_memory_changes_nothing(void **state)
 			break;
 		assert_int_equal(err, E_NOMEM);
 		batch_undo(batch, index_of(fixture), mark);
-		assert_int_equal(chain_of(fixture), SLOT_NONE);
+		assert_int_equal(parent_of(fixture), SLOT_NONE);
 		assert_int_equal(index_of(fixture)->asides.live, 0);
 	}
-	assert_int_equal(chain_of(fixture), 7);
+	assert_int_equal(parent_of(fixture), 7);
 }
 
 static void numbers_go_back(void **state)

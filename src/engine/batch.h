@@ -21,8 +21,8 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
-	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT, UNDO_PERMIT_NEW, UNDO_EDGE,
-	UNDO_EDGE_NEW
+	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT,
+	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -67,6 +67,7 @@ struct undo {
 			uint8_t state, on_failure;
 			uint64_t version;
 		} edge;
+		struct chain chain; /* holds its terms */
 	};
 };
 
@@ -99,7 +100,7 @@ struct batch {
 struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, budgets,
-		permits, policies, dedups, edges, tokens, operations, idempotency, event_trims;
+		permits, policies, dedups, edges, chains, tokens, operations, idempotency, event_trims;
 	size_t bytes;
 };
 

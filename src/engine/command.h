@@ -56,6 +56,10 @@
 	X(DETACH, "detach", OPERATE)                                                          \
 	X(DEDUP_GET, "dedup_get", READ)                       \
 	X(DEDUP_RELEASE, "dedup_release", OPERATE)            \
+	X(CHAIN_PUT, "chain_put", OPERATE)                    \
+	X(CHAIN_DELETE, "chain_delete", OPERATE)              \
+	X(CHAIN_GET, "chain_get", READ)                       \
+	X(CHAINS, "chains", READ)                             \
 	X(EXPLAIN, "explain", READ)                           \
 	X(QUEUE_GET, "queue_get", READ)                       \
 	X(QUEUES, "queues", READ)                             \
@@ -345,6 +349,26 @@ struct op_dedup_key {         /* DEDUP_GET, DEDUP_RELEASE */
 	uint64_t uid;             /* only if this job owns it; 0: whoever does */
 };
 
+/* CHAIN_PUT, CHAIN_DELETE, CHAIN_GET, CHAINS. A chain repeats a job: exactly one of its jobs, the pending one, was not claimed yet. When it is
+ * claimed, the next one is made in the same change-set. PUT makes the queue if there is none; a chain that is there already is replaced,
+ * its pending job too, unless nothing would change. */
+struct op_chain {
+	struct queue_name queue;
+	struct str key;
+	struct str schedule;      /* JSON: rules/chain.h, chain_schedule_read */
+	struct str job;           /* JSON: chain_job_read; its tags and target are checked. Empty reads as {} */
+	struct str payload;       /* JSON, checked; at most LIMIT_PAYLOAD_INLINE bytes. Empty reads as null */
+	struct str after;         /* CHAINS: key of the last one seen */
+	uint32_t limit;           /* CHAINS: page size */
+};
+struct chain_info {
+	struct queue_name queue;
+	struct str key, schedule, job, payload;
+	int64_t next_us;          /* wall time for which the pending job was made; 0: the chain has ended */
+	uint64_t pending;         /* its uid, or 0 */
+	uint64_t count;           /* jobs made since the chain was put */
+};
+
 struct op_result {
 	enum err err;             /* E_OK, or why it was refused */
 	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
@@ -372,9 +396,10 @@ struct op_result {
 		struct group_info *groups;
 		struct limit_info *limits;      /* LIMIT_GET, LIMIT_PUT: one; LIMITS: count */
 		struct operation_row *operation;
+		struct chain_info *chains;      /* CHAIN_PUT, CHAIN_GET: one; CHAINS: count */
 	};
 	uint32_t count;           /* EVENTS_TRIM: events that went */
-	bool more;                /* QUEUES, GROUPS, LIMITS: another page exists. EVENTS_TRIM: there is more to trim */
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS: another page exists. EVENTS_TRIM: there is more to trim */
 };
 
 struct op {
@@ -391,6 +416,7 @@ struct op {
 		struct op_operation operation;
 		struct token_row token;
 		struct op_dedup_key dedup_key;
+		struct op_chain chain;
 		uint64_t withdraw;    /* number of the request */
 	};
 	struct op_result result;
@@ -459,7 +485,7 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(BACKED_OFF, "backed_off") X(CUSTOM, "custom") X(DRAINED, "drained") X(WAITING_CHILDREN, "waiting_children")
+	X(BACKED_OFF, "backed_off") X(CHAIN_CHANGED, "chain_changed") X(CUSTOM, "custom") X(DRAINED, "drained") X(WAITING_CHILDREN, "waiting_children")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

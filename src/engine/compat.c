@@ -88,19 +88,26 @@ enum err id_check(struct engine *engine, struct request *request, struct op *op,
 		      STR_ARG(str_cut(queue->name, 60)));
 }
 
-enum err id_give(struct engine *engine, struct op *op, uint32_t slot, struct str *out_id)
+enum err id_next(struct engine *engine, uint32_t slot, uint64_t *number, struct str *out_id)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	*out_id = op->enqueue.id;
-	if (out_id->len || queue->settings->ids != IDS_DECIMAL)
+	*number = 0;
+	*out_id = STR("");
+	if (queue->settings->ids != IDS_DECIMAL)
 		return E_OK;
 	enum err err = batch_value(engine->open, &queue->counts.ids);
 	if (err)
 		return err;
-	op->result.number = ++queue->counts.ids;
-	char *text = arena_printf(&engine->open->cs.arena, "%llu", (unsigned long long)op->result.number);
+	*number = ++queue->counts.ids;
+	char *text = arena_printf(&engine->open->cs.arena, "%llu", (unsigned long long)*number);
 	*out_id = str_of(text);
 	return text ? E_OK : E_NOMEM;
+}
+
+enum err id_give(struct engine *engine, struct op *op, uint32_t slot, struct str *out_id)
+{
+	*out_id = op->enqueue.id;
+	return out_id->len ? E_OK : id_next(engine, slot, &op->result.number, out_id);
 }
 
 /* ---- order ---- */

@@ -184,7 +184,7 @@ static bool request_grows(const struct request *request) /* needs room on the di
 {
 	for (uint32_t i = 0; i < request->op_count; i++)
 		if (request->ops[i].kind == OP_ENQUEUE || request->ops[i].kind == OP_QUEUE_PUT || request->ops[i].kind == OP_OPERATION_START ||
-		    request->ops[i].kind == OP_EVENT)
+		    request->ops[i].kind == OP_EVENT || request->ops[i].kind == OP_CHAIN_PUT)
 			return true;
 	return false;
 }

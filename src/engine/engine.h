@@ -4,6 +4,7 @@
 #pragma once
 #include "engine/command.h"
 #include "store/store.h"
+#include "base/zone.h"
 
 struct engine;
 
@@ -15,6 +16,8 @@ struct engine_config {
 	int64_t event_age_ms;       /* 1 day */
 	int64_t idempotency_age_ms; /* 1 day */
 	int64_t horizon_ms;         /* delayed jobs that are due later are on disk only (1 hour) */
+	/* Time zones of chains, as base/zones.h: zones_find has them. NULL: there are none but UTC. */
+	enum err (*zone_find)(struct str name, const struct zone **out, struct problem *problem);
 };
 void engine_config_default(struct engine_config *config);
 

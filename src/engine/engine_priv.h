@@ -59,6 +59,7 @@ struct engine {
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
 	uint32_t family_looked;     /* edges looked at since */
 	struct arena scratch;       /* of a step */
+	struct problem *recover_problem; /* of the scan under way; or NULL */
 	enum err health;
 	enum err failing;           /* a commit failed; `failed` of those in flight have told so */
 	uint32_t failed;
@@ -104,7 +105,7 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
 	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply,
-	op_barrier_apply, op_withdraw_apply;
+	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -164,6 +165,23 @@ MUST_USE enum err family_lost(struct engine *engine, uint32_t slot); /* one that
 MUST_USE enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, uint32_t *count); /* if it waits for it */
 bool family_look(struct engine *engine); /* true: there is more to look at */
 
+/* ---- op_enqueue.c ---- */
+/* Makes the job; nothing speaks against it any more. What enqueue points to must outlive the change-set. */
+MUST_USE enum err enqueue_make(struct engine *engine, const struct op_enqueue *enqueue, struct str id, uint32_t queue,
+			       const struct dedup_meeting *meeting, uint32_t *out_slot); /* id: empty, none */
+MUST_USE enum err enqueue_check_room(const struct engine *engine);
+MUST_USE enum err enqueue_check_target(struct request *request, struct op *op, struct str target, const char *field, const struct queue *queue);
+
+/* ---- chain.c ---- */
+struct chain_text { struct str key, schedule, job, payload; };
+/* Reads it; E_INVALID and the like with the field as an operation names it. One holder. */
+MUST_USE enum err chain_terms_new(struct engine *engine, const struct chain_text *text, struct chain_terms **out, struct problem *problem);
+MUST_USE enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, struct problem *problem, uint32_t *out_slot);
+MUST_USE enum err chain_delete(struct engine *engine, uint32_t slot);
+/* A job has been claimed, or has ended without that. Between its job_touch and job_place: it is its chain's no more; *chain is the chain, or
+ * SLOT_NONE. After job_place: the chain has its next one, or ends. */
+MUST_USE enum err chain_leave(struct engine *engine, uint32_t job, uint32_t *chain);
+MUST_USE enum err chain_follow(struct engine *engine, uint32_t chain);
 /* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
 MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
 MUST_USE enum err group_write(struct engine *engine, const struct group *group);
@@ -187,6 +205,8 @@ MUST_USE enum err compat_result_details(struct engine *engine, const struct job 
 MUST_USE enum err compat_drained(struct engine *engine, uint32_t queue); /* tells so, if it is */
 /* Ids that the queue counts: an own one must not look like them; a job that brings none gets the next. */
 MUST_USE enum err id_check(struct engine *engine, struct request *request, struct op *op, uint32_t queue);
+/* The queue's next one; 0 and empty where it counts none. */
+MUST_USE enum err id_next(struct engine *engine, uint32_t queue, uint64_t *number, struct str *out_id);
 MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, struct str *out_id);
 
 

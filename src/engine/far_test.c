@@ -459,7 +459,7 @@ static void a_job_with_something_aside_stays(void **state)
 	struct world world;
 	struct aside wanted = ASIDE_NOTHING;
 	(void)state;
-	wanted.chain = 3;
+	wanted.first_parent = 3;
 	world_open(&world);
 	uint64_t uid = far_delay(&world, "q", 0, 2 * HOUR_MS);
 	struct request *request = job_request(&world, OP_PROMOTE, uid); /* into memory */
@@ -475,7 +475,7 @@ static void a_job_with_something_aside_stays(void **state)
 		assert_int_equal(job_place(&engine->index, slot), E_OK);
 		world_step(&world);
 		far_are(&world, round, 1 - round);
-		wanted.chain = SLOT_NONE;
+		wanted.first_parent = SLOT_NONE;
 	}
 	world_close(&world);
 }

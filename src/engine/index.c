@@ -38,6 +38,7 @@ HASH_OF(index_hash_policy, index->policies[item].hash)
 HASH_OF(index_hash_dedup, ((struct dedup *)pool_at(&index->dedups, item))->hash)
 HASH_OF(index_hash_dedup_owner, map_mix(((struct dedup *)pool_at(&index->dedups, item))->owner))
 HASH_OF(index_hash_dedup_next, map_mix(((struct dedup *)pool_at(&index->dedups, item))->next))
+HASH_OF(index_hash_chain, ((struct chain *)pool_at(&index->chains, item))->hash)
 HASH_OF(index_hash_aside, map_mix(((struct aside *)pool_at(&index->asides, item))->uid))
 HASH_OF(index_hash_limit, limit_at(index, item)->hash)
 HASH_OF(index_hash_limit_number, map_mix(limit_at(index, item)->number))
@@ -77,6 +78,8 @@ void index_init(struct index *index)
 	pool_init(&index->edges, sizeof(struct edge));
 	pool_init(&index->kins, sizeof(struct kin));
 	map_init(&index->kins_by_uid, index_hash_kin, index);
+	pool_init(&index->chains, sizeof(struct chain));
+	map_init(&index->chains_by_key, index_hash_chain, index);
 	map_init(&index->dedups_by_key, index_hash_dedup, index);
 	map_init(&index->dedups_by_owner, index_hash_dedup_owner, index);
 	map_init(&index->dedups_by_next, index_hash_dedup_next, index);
@@ -121,15 +124,19 @@ void index_fini(struct index *index)
 	for (uint32_t slot = 0; slot < index->operations.used; slot++)
 		if (((struct running *)pool_at(&index->operations, slot))->live)
 			operation_remove(index, slot);
+	for (uint32_t slot = 0; slot < index->chains.used; slot++)
+		if (((struct chain *)pool_at(&index->chains, slot))->live)
+			chain_terms_drop(((struct chain *)pool_at(&index->chains, slot))->terms);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
 				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
-				 &index->labels,     &index->lanes,      &index->limits, &index->permits, &index->edges,  &index->kins };
+				 &index->labels,     &index->lanes,      &index->limits, &index->permits, &index->edges,  &index->kins, &index->chains };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
 		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid, &index->labels_by_uid,
 		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
-		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token, &index->kins_by_uid };
+		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token, &index->kins_by_uid,
+		               &index->chains_by_key };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,

@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "base/pool.h"
 #include "engine/command.h"
+#include "rules/chain.h"
 #include "store/changeset.h"
 
 #define SLOT_NONE  POOL_NONE
@@ -127,6 +128,28 @@ struct kin { /* a job that has edges in memory, itself in memory or not */
 	uint32_t first_child, first_parent; /* edges, newest first */
 	uint32_t pending;         /* children that it waits for */
 	uint64_t uid;
+};
+
+/* What a person said of a chain, read. It never changes: whoever may have to go back to it holds it. */
+struct chain_terms {
+	uint32_t holders;
+	struct str key, schedule, job, payload; /* in the arena */
+	struct chain_job template;
+	struct repeat repeat;
+	const struct zone *zone;
+	struct arena arena;
+};
+
+/* A chain of jobs that repeat (chain.c). Its pending job has an aside, so it stays in memory. */
+struct chain {
+	uint32_t reserved;        /* the pool's while the slot is free */
+	bool live, gone;          /* gone: deleted, kept until the commit that says so */
+	uint32_t queue;           /* slot */
+	uint64_t hash;
+	struct chain_terms *terms;
+	struct repeat_iteration last; /* the newest one */
+	uint64_t pending;         /* its uid, while nobody has claimed it; 0: the chain has ended */
+	uint64_t version;         /* seq of the change-set that changed it last */
 };
 
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
@@ -260,7 +283,7 @@ struct queue {
 	uint32_t window_shape;
 	int64_t rank_head, rank_tail; /* last used; the next ones are one further */
 	uint32_t oldest, newest;  /* waiting jobs by age */
-	uint32_t groups, dedups;  /* slots in use */
+	uint32_t groups, dedups, chains; /* slots in use */
 	uint32_t first_priority, last_priority; /* entries; the one used last */
 	struct queue_counts counts, sent; /* now; and as of the last change-set closed */
 	uint64_t live[JOB_STATE_COUNT]; /* in memory; queue_far_jobs() more are delayed */
@@ -298,8 +321,8 @@ struct running {
 };
 
 struct index {
-	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, labels, lanes, limits, permits, edges, kins;
-	struct map dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid, kins_by_uid;
+	struct pool operations, jobs, leases, groups, queues, priorities, names, keys, asides, dedups, labels, lanes, limits, permits, edges, kins, chains;
+	struct map chains_by_key, dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid, kins_by_uid;
 	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct map limits_by_name, limits_by_number, permits_by_token;
 	struct policy *policies;  /* number - 1 */
@@ -386,6 +409,12 @@ uint32_t edge_find(const struct index *index, uint64_t parent, uint64_t child); 
 uint32_t edges_pending(const struct index *index, uint64_t parent);
 MUST_USE enum err edge_restore(struct index *index, const struct edge_row *row);
 void edge_settle(struct index *index, uint32_t slot); /* leaves memory, if it is resolved for good */
+
+/* ---- chains (chain.c) ---- */
+uint32_t chain_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
+MUST_USE enum err chain_restore(struct index *index, uint32_t queue, const struct chain_row *row, struct chain_terms *terms); /* takes the hold */
+void chain_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
+void chain_terms_drop(struct chain_terms *terms);
 
 /* ---- queues, groups (queue_place.c) ---- */
 uint32_t queue_find(const struct index *index, struct queue_name name);

@@ -71,7 +71,9 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (err)
 		return err;
 	struct dirty *dirty = job_dirty(engine->open, job);
+	uint32_t chain;
 	err = life_keep_lease(engine, job, dirty);
+	err = err ? err : chain_leave(engine, slot, &chain);
 	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED || ending->outcome == OUTCOME_CHILD_FAILED))
 		err = life_abort_delivery(engine, job);
 	if (err)
@@ -102,6 +104,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	engine->open->keeps |= dirty->keep != NULL;
 	err = job_place(index, slot);
 	err = err ? err : job_event(engine, job, life_final_event(state), ending->details);
+	err = err ? err : chain_follow(engine, chain);
 	err = err ? err : dedup_ended(engine, job->uid, false);
 	err = err ? err : family_ended(engine, job, ending);
 	return err || !was_active ? err : compat_drained(engine, job->queue);

@@ -450,6 +450,8 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_DEDUP_NEW: dedup_undo(index, undo); break;
 		case UNDO_EDGE:
 		case UNDO_EDGE_NEW: edge_undo(index, undo); break;
+		case UNDO_CHAIN:
+		case UNDO_CHAIN_NEW: chain_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
 		case UNDO_LIMIT: undo_limit(index, undo); break;
 		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;
@@ -473,5 +475,7 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 			aside_forget(index, undo);
 		if (undo->kind == UNDO_DEDUP && index)
 			dedup_forget(index, undo);
+		if (undo->kind == UNDO_CHAIN)
+			chain_terms_drop(undo->chain.terms);
 	}
 }

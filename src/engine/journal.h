@@ -9,6 +9,7 @@ void aside_forget(struct index *index, const struct undo *undo);
 void dedup_undo(struct index *index, const struct undo *undo); /* UNDO_DEDUP, UNDO_DEDUP_NEW */
 void dedup_forget(struct index *index, const struct undo *undo); /* UNDO_DEDUP */
 void edge_undo(struct index *index, const struct undo *undo); /* UNDO_EDGE, UNDO_EDGE_NEW */
+void chain_undo(struct index *index, const struct undo *undo); /* UNDO_CHAIN, UNDO_CHAIN_NEW */
 /* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */
 void journal_undo(struct batch *batch, struct index *index, uint32_t count);
 /* Lets go of what entries from `count` on hold, without undoing. */

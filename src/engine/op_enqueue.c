@@ -17,26 +17,30 @@ static struct str enqueue_group(struct engine *engine, const struct op_enqueue *
 	return origin;
 }
 
+enum err enqueue_check_room(const struct engine *engine)
+{
+	if (engine_is_full(engine))
+		return engine->full;
+	return engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max ? E_BACKLOG : E_OK;
+}
+
 static enum err enqueue_check(struct engine *engine, struct request *request, struct op *op)
 {
 	const struct op_enqueue *enqueue = &op->enqueue;
-	if (engine_is_full(engine))
-		return engine->full;
-	if (engine->config.backlog_max && engine->index.live_jobs >= engine->config.backlog_max)
-		return E_BACKLOG;
-	if (enqueue->run_at_us && enqueue->delay_ms)
+	enum err err = enqueue_check_room(engine);
+	if (!err && enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
-	if (enqueue->dedup && (enqueue->parent_count || (enqueue->waits && enqueue->dedup->keep_last)))
+	if (!err && enqueue->dedup && (enqueue->parent_count || (enqueue->waits && enqueue->dedup->keep_last)))
 		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or that waits for children, stands back for no other: leave dedup out.");
-	return E_OK;
+	return err;
 }
 
 /* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
-static enum err enqueue_check_target(struct request *request, struct op *op, const struct queue *queue)
+enum err enqueue_check_target(struct request *request, struct op *op, struct str target, const char *field, const struct queue *queue)
 {
-	if (!op->enqueue.target.len || queue->settings->target == TARGET_HTTP)
+	if (!target.len || queue->settings->target == TARGET_HTTP)
 		return E_OK;
-	return refuse(request, op, E_INVALID, "http", "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
+	return refuse(request, op, E_INVALID, field, "Queue '" STR_FMT "' is worked off by workers, nobody would call the URL: make it an http queue first "
 		      "('ruche queues set " STR_FMT " target=http').", STR_ARG(str_cut(queue->name, 60)), STR_ARG(str_cut(queue->name, 60)));
 }
 
@@ -144,12 +148,36 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	return job_place(index, slot);
 }
 
+enum err enqueue_make(struct engine *engine, const struct op_enqueue *enqueue, struct str id, uint32_t queue,
+		      const struct dedup_meeting *meeting, uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	uint32_t policy = 0;
+	enum err err = enqueue->retry ? batch_policy(engine->open, index, enqueue->retry, &policy) : E_OK;
+	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, id, queue_at(index, queue), policy);
+	if (!definition)
+		return err ? err : E_NOMEM;
+	if (enqueue->uid > engine->last_uid)
+		engine->last_uid = enqueue->uid;
+	err = job_begin(engine->open, index, enqueue->uid, definition, out_slot);
+	if (!err && queue_at(index, queue)->settings->compat)
+		err = label_set(index, *out_slot, id);
+	err = err ? err : enqueue_place(engine, enqueue, queue, definition, meeting, *out_slot);
+	if (!err && id.len)
+		err = batch_key(engine->open, index, queue, id, enqueue->uid);
+	if (!err && meeting->kind != DEDUP_SUCCEEDS) /* told when it is its turn */
+		err = compat_enqueued(engine, enqueue->name, job_at(index, *out_slot));
+	if (!err)
+		engine->open->bytes += definition->payload.len + definition->metadata.len;
+	return err;
+}
+
 enum err op_enqueue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct index *index = &engine->index;
 	struct op_enqueue *enqueue = &op->enqueue;
 	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
-	uint32_t queue, slot, policy = 0;
+	uint32_t queue, slot;
 	(void)park;
 	struct str id = { 0 };
 	enum err err = enqueue_check(engine, request, op);
@@ -161,34 +189,19 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 		err = family_join(engine, request, op, plan_job(engine, op->result.uid));
 		return err ? err : enqueue_tell_duplicate(engine, op->result.uid, queue);
 	}
-	err = enqueue_check_target(request, op, queue_at(index, queue));
+	err = enqueue_check_target(request, op, enqueue->target, "http", queue_at(index, queue));
 	if (!err && enqueue->dedup)
 		err = dedup_meet(engine, op, queue, &meeting);
 	if (err || meeting.kind == DEDUP_IGNORED)
 		return err;
 	err = id_give(engine, op, queue, &id);
-	if (!err && enqueue->retry)
-		err = batch_policy(engine->open, index, enqueue->retry, &policy);
-	const struct job_definition *definition = err ? NULL : enqueue_definition(engine, enqueue, id, queue_at(index, queue), policy);
-	if (!definition)
-		return err ? err : E_NOMEM;
-	if (enqueue->uid > engine->last_uid)
-		engine->last_uid = enqueue->uid;
-	err = job_begin(engine->open, index, enqueue->uid, definition, &slot);
-	if (!err && queue_at(index, queue)->settings->compat)
-		err = label_set(index, slot, id);
-	err = err ? err : enqueue_place(engine, enqueue, queue, definition, &meeting, slot);
-	if (!err && id.len)
-		err = batch_key(engine->open, index, queue, id, enqueue->uid);
-	if (!err && meeting.kind != DEDUP_SUCCEEDS) /* told when it is its turn */
-		err = compat_enqueued(engine, enqueue->name, job_at(index, slot));
+	err = err ? err : enqueue_make(engine, enqueue, id, queue, &meeting, &slot);
 	if (!err && enqueue->dedup)
 		err = dedup_take(engine, op, id, queue, &meeting);
 	if (!err && enqueue->parent_count)
 		err = family_join(engine, request, op, slot);
 	if (err)
 		return err;
-	engine->open->bytes += definition->payload.len + definition->metadata.len;
 	op->result.uid = enqueue->uid;
 	op->result.state = job_state_of(job_at(index, slot));
 	return E_OK;

@@ -275,6 +275,9 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 	op->result.state = job_state_of(job_at(&engine->index, slot));
 	if (op->job.only_in_state && op->job.only_state != op->result.state)
 		return job_refuse_state(request, op, job_at(&engine->index, slot), "this was asked only of one in another state.");
+	bool takes_away = op->kind == OP_CANCEL || op->kind == OP_MOVE || op->kind == OP_DELETE;
+	if (takes_away && aside_of(&engine->index, job_at(&engine->index, slot))->chain != SLOT_NONE)
+		return E_CHAIN_OWNED;
 	enum err err;
 	switch (op->kind) {
 	case OP_CANCEL: err = job_cancel(engine, request, op, slot); break;

@@ -52,6 +52,8 @@ static enum err queue_remove(struct engine *engine, struct request *request, str
 	if (jobs)
 		return refuse(request, op, E_CONFLICT, "", "The queue still has %llu jobs: delete them first ('ruche jobs delete --all --queue …').",
 		              (unsigned long long)jobs);
+	if (queue->chains)
+		return refuse(request, op, E_CONFLICT, "", "The queue still has %u chains: delete them first.", queue->chains);
 	if (queue->waiters)
 		return refuse(request, op, E_CONFLICT, "", "%u claims wait for jobs of this queue: stop its workers first.", queue->waiters);
 	uint32_t *dropped = change_add(&engine->open->cs, dropped_queues);

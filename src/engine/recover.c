@@ -206,6 +206,24 @@ static enum err recover_edge(void *context, const struct edge_row *row)
 	return edge_restore(&((struct engine *)context)->index, row);
 }
 
+static enum err recover_chain(void *context, const struct chain_row *row)
+{
+	struct engine *engine = context;
+	uint32_t queue = queue_find_number(&engine->index, row->queue);
+	struct chain_terms *terms;
+	if (queue == SLOT_NONE)
+		return E_STORE_CORRUPT;
+	struct chain_text text = { row->key, row->schedule, row->job, row->payload };
+	struct problem problem = { 0 };
+	enum err err = chain_terms_new(engine, &text, &terms, &problem);
+	if (err == E_NOMEM)
+		return err;
+	if (err) /* its time zone has gone from this machine, for one: other times than were asked for would be worse than none */
+		return problem_set(engine->recover_problem, E_CONFIG, "store", "Chain '" STR_FMT "' of queue '" STR_FMT "': %s", STR_ARG(str_cut(row->key, 40)),
+				   STR_ARG(str_cut(queue_at(&engine->index, queue)->name, 40)), problem.detail);
+	return chain_restore(&engine->index, queue, row, terms);
+}
+
 /* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
 static enum err recover_deliveries(struct engine *engine)
 {
@@ -256,7 +274,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 	*visitor = (struct scan_visitor){
 		.context = engine, .budget = recover_budget, .permit = recover_permit, .queue = recover_queue, .group = recover_group,
 		.policy = recover_policy, .counts = recover_counts, .token = recover_token, .operation = recover_operation, .job = recover_job,
-		.far = recover_far, .dedup = recover_dedup, .edge = recover_edge,
+		.far = recover_far, .dedup = recover_dedup, .edge = recover_edge, .chain = recover_chain,
 	};
 	return visitor;
 }
@@ -291,8 +309,12 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->resumed_seq = 0;
 	engine->family_stale = true;
 	engine->family_looked = 0;
+	engine->recover_problem = problem;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
+	engine->recover_problem = NULL;
 	arena_reset(&engine->scratch);
+	if (err == E_CONFIG)
+		return err; /* told already */
 	if (err)
 		return problem_set(problem, err, "store", "Reading the store failed: %s", err_sentence(err));
 	for (uint32_t slot = 0; slot < index->queues.used && !err; slot++)

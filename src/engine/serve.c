@@ -52,9 +52,10 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, queue_slot);
 	struct job *job = job_at(index, slot);
-	uint32_t group = job->group;
+	uint32_t group = job->group, chain;
 	int64_t waited_us = index->now_us - job->since_us;
 	enum err err = job_touch(engine->open, index, slot);
+	err = err ? err : chain_leave(engine, slot, &chain);
 	err = err ? err : serve_lease(engine, queue, job, terms);
 	if (err)
 		return err;
@@ -68,6 +69,7 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	err = err ? err : lane_start(index, group_at(index, group)->lane);
 	err = err ? err : job_place(index, slot);
 	err = err ? err : job_event(engine, job, EVENT_ACTIVE, (struct str){ 0 });
+	err = err ? err : chain_follow(engine, chain);
 	if (!err)
 		flow_wait(&queue->flow, index->now_us, waited_us);
 	return err;

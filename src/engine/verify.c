@@ -197,6 +197,7 @@ IGNORED(verify_token_row, struct token_row)
 IGNORED(verify_operation_row, struct operation_row)
 IGNORED(verify_dedup_row, struct dedup_row)
 IGNORED(verify_edge_row, struct edge_row)
+IGNORED(verify_chain_row, struct chain_row)
 #undef IGNORED
 
 static void verify_far(const struct engine *engine)
@@ -206,7 +207,7 @@ static void verify_far(const struct engine *engine)
 	struct scan_visitor visitor = { .context = &recount, .budget = verify_budget_row, .permit = verify_permit_row, .queue = verify_queue_row,
 		                        .group = verify_group_row, .policy = verify_policy_row,
 		                        .counts = verify_counts_row, .token = verify_token_row, .operation = verify_operation_row, .job = verify_row,
-		                        .dedup = verify_dedup_row, .edge = verify_edge_row };
+		                        .dedup = verify_dedup_row, .edge = verify_edge_row, .chain = verify_chain_row };
 	if (engine->health || !engine->started)
 		return; /* memory is not what the store has */
 	recount.queues = mem_zalloc_array((size_t)(index->queues.used + 1) * FAR_CLOCKS, sizeof(uint64_t));
@@ -293,6 +294,33 @@ static void verify_family(const struct index *index)
 			CHECK(edges_pending(index, job_at(index, slot)->uid) > 0);
 }
 
+/* A chain that has not ended has exactly one job that nobody has claimed; a job with a chain is that one. */
+static void verify_chain(const struct index *index, uint32_t slot)
+{
+	const struct chain *chain = pool_at(&index->chains, slot);
+	if (!chain->live || chain->gone)
+		return;
+	CHECK(chain_find(index, chain->queue, chain->terms->key) == slot);
+	CHECK(chain->last.count);
+	if (!chain->pending)
+		return;
+	uint32_t job = job_find(index, chain->pending);
+	CHECK(job != SLOT_NONE && verify_is_live(index, job));
+	CHECK(job_at(index, job)->state == JOB_WAITING || job_at(index, job)->state == JOB_DELAYED);
+	CHECK(!job_at(index, job)->attempts_started);
+	CHECK(aside_of(index, job_at(index, job))->chain == slot);
+}
+
+static void verify_chain_job(const struct index *index, const struct job *job)
+{
+	uint32_t slot = aside_of(index, job)->chain;
+	if (slot == SLOT_NONE)
+		return;
+	const struct chain *chain = pool_at(&index->chains, slot);
+	CHECK(chain->live && !chain->gone);
+	CHECK(chain->pending == job->uid);
+}
+
 void engine_verify(const struct engine *engine)
 {
 	verify_far(engine);
@@ -308,6 +336,7 @@ void engine_verify(const struct engine *engine)
 		if (!verify_is_live(index, slot))
 			continue;
 		verify_job(index, slot);
+		verify_chain_job(index, job);
 		live++;
 		queues[job->queue].live[job->state]++;
 		groups[job->group].jobs++;
@@ -327,6 +356,8 @@ void engine_verify(const struct engine *engine)
 			verify_group(index, slot, &groups[slot]);
 	for (uint32_t slot = 0; slot < index->dedups.used; slot++)
 		verify_dedup(index, slot);
+	for (uint32_t slot = 0; slot < index->chains.used; slot++)
+		verify_chain(index, slot);
 	verify_heap(&index->dedups_by_until);
 	verify_family(index);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,

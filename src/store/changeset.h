@@ -78,6 +78,7 @@ struct changeset {
 	CHANGE_LIST(struct budget_row) budgets;     /* insert or replace, or delete with its permits; of one number the last counts */
 	CHANGE_LIST(struct permit_row) permits;     /* the same, of one limit and token */
 	CHANGE_LIST(struct dedup_row) dedups;       /* insert or replace, or delete; of one key the last counts */
+	CHANGE_LIST(struct chain_row) chains;       /* insert or replace, or delete; in order */
 	CHANGE_LIST(struct edge_row) edges;         /* insert or replace, update, or delete; in order, after jobs. A job that goes takes those to
 	                                             * its children along */
 	CHANGE_LIST(struct policy_row) policies;

@@ -904,6 +904,43 @@ static void edges_are_put_updated_and_dropped(void **state)
 	buf_fini(&text);
 }
 
+static void chains_are_put_replaced_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	struct changeset *cs = suite_begin(suite);
+	struct str every = STR("{\"every_ms\":5}"), none = STR("{}");
+	suite_queue(suite, 1, "default", "one");
+	suite_queue(suite, 2, "default", "two");
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, none, STR("[1]"), 1000, 3, 1, 100 };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 1, 101 };
+	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 102 };
+	suite_commit(suite);
+	cs = suite_begin(suite); /* of one key the last counts, also after its going */
+	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("nightly'1"), .gone = true };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, STR("{\"priority\":2}"), STR("[2]"), 1005, 3, 2, 103 };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 2, 0 };
+	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("weekly"), .gone = true };
+	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("never"), .gone = true };
+	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 0 };
+	suite_commit(suite);
+	suite_restart(suite);
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	struct str chains = str_from(buf_str(&text), (size_t)((char *)memmem(text.ptr, text.len, "chain", 5) - text.ptr));
+	assert_text(chains, "chain queue=1 key='nightly'1' schedule='{\"every_ms\":5}' job='{\"priority\":2}' payload='[2]' slot_ms=1005 offset_ms=3 "
+	                    "count=2 pending=103\n"
+	                    "chain queue=2 key='nightly'1' schedule='{\"every_ms\":5}' job='{}' payload='null' slot_ms=-5 offset_ms=0 count=1 pending=0\n");
+	cs = suite_begin(suite); /* they go with their queue */
+	*change_add(cs, dropped_queues) = 1;
+	suite_commit(suite);
+	buf_clear(&text);
+	suite_dump(suite, &text);
+	assert_null(memmem(text.ptr, text.len, "chain queue=1", 13));
+	assert_non_null(memmem(text.ptr, text.len, "chain queue=2", 13));
+	buf_fini(&text);
+}
+
 static void counts_are_sums_of_deltas(void **state)
 {
 	struct suite *suite = *state;
@@ -1866,6 +1903,7 @@ int conformance_run(struct factory *factory)
 		TEST(penalties_stand_with_queues_and_groups),
 		TEST(dedup_keys_are_put_replaced_and_dropped),
 		TEST(edges_are_put_updated_and_dropped),
+		TEST(chains_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),

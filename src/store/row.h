@@ -158,6 +158,18 @@ struct edge_row { /* a parent and one of its children */
 	bool update;             /* in a change-set: state, at_us and value, if the row is there; of on_failure, queue and id nothing is said */
 	bool gone;               /* in a change-set: the row goes */
 };
+struct chain_row { /* jobs that repeat: what each is made of, and how far they are */
+	uint32_t queue;
+	struct str key;
+	struct str schedule;     /* JSON (rules/chain.h) */
+	struct str job;          /* JSON: what an iteration has besides its payload */
+	struct str payload;      /* JSON */
+	int64_t slot_ms;         /* wall time for which the newest iteration was made */
+	int64_t offset_ms;       /* of the slots of every_ms */
+	uint64_t count;          /* the newest iteration is the count-th */
+	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended */
+	bool gone;               /* in a change-set: the row goes */
+};
 struct policy_row {
 	uint32_t number;         /* from 1 */
 	struct str json;         /* retry policy */

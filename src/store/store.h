@@ -62,7 +62,7 @@ struct far_page {
 };
 
 /* Everything a restart needs, in this order: limits, permits, queues, groups, policies, counts, tokens, running operations, live jobs,
- * dedup keys, pending edges. */
+ * dedup keys, pending edges, chains. */
 struct scan_visitor {
 	void *context;
 	enum err (*budget)(void *context, const struct budget_row *row);
@@ -78,6 +78,7 @@ struct scan_visitor {
 	enum err (*far)(void *context, const struct job_row *row, bool *whole);
 	enum err (*dedup)(void *context, const struct dedup_row *row);
 	enum err (*edge)(void *context, const struct edge_row *row);
+	enum err (*chain)(void *context, const struct chain_row *row);
 };
 
 struct store_verbs {

@@ -334,6 +334,14 @@ static enum err text_edge(void *context, const struct edge_row *row)
 	buf_addf(out, "\n");
 	return E_OK;
 }
+static enum err text_chain(void *context, const struct chain_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "chain");
+	TEXT_N(queue), TEXT_S(key), TEXT_S(schedule), TEXT_S(job), TEXT_S(payload), TEXT_N(slot_ms), TEXT_N(offset_ms), TEXT_N(count), TEXT_N(pending);
+	buf_addf(out, "\n");
+	return E_OK;
+}
 static enum err text_job(void *context, const struct job_row *row)
 {
 	struct buf *out = context;
@@ -380,7 +388,7 @@ void suite_dump(struct suite *suite, struct buf *out)
 	buf_init(&text, 64 << 20);
 	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
 		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job,
-		                        .dedup = text_dedup, .edge = text_edge };
+		                        .dedup = text_dedup, .edge = text_edge, .chain = text_chain };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

@@ -37,6 +37,8 @@ def fill(api):
     api.enqueue("hooks", {})
     api.enqueue("archive", {})
     api.put("/v1/queues/trial", {})
+    for key in ("nightly", "poll"):
+        api.put(f"/v1/queues/reports/chains/{key}", {"schedule": {"every_ms": 3600000}})
     api.put("/v1/limits/airtable", {"concurrency": 4})
     api.put("/v1/limits/trial", {})
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})

@@ -110,6 +110,12 @@ def every_route_keeps_its_word(ruche):
     for path in ("", "/stats", "/groups", "/groups/g", "/jobs/one?payload=true"):
         api.get(f"/v1/queues/w{path}")
     api.call("DELETE", "/v1/queues/w/groups/g", status=204)
+    api.get("/v1/queues/w/dedup/none")
+    api.delete("/v1/queues/w/dedup/none")
+    api.put("/v1/queues/repeated/chains/hourly", {"schedule": {"pattern": "0 * * * *"}})
+    api.get("/v1/queues/repeated/chains")
+    api.get("/v1/queues/repeated/chains/hourly")
+    api.delete("/v1/queues/repeated/chains/hourly")
 
     claimed = api.claim("w", max=9)
     token, uids = claimed["token"], [job["uid"] for job in claimed["jobs"]]

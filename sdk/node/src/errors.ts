@@ -62,7 +62,7 @@ export class AccessError extends ProblemError {
 }
 brand('AccessError', AccessError);
 
-/** No such job, queue, limit or address (`job_not_found`, `queue_not_found`, `limit_not_found`, `not_found`). */
+/** No such job, queue, limit or address (`job_not_found`, `queue_not_found`, `limit_not_found`, `chain_not_found`, `not_found`). */
 export class NotFoundError extends ProblemError {
 	override name = 'NotFoundError';
 }
@@ -89,7 +89,7 @@ brand('BusyError', BusyError);
 const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	invalid_field: InvalidFieldError, unknown_field: InvalidFieldError, malformed_json: InvalidFieldError, too_large: InvalidFieldError,
 	unauthorized: AccessError, forbidden: AccessError,
-	not_found: NotFoundError, job_not_found: NotFoundError, queue_not_found: NotFoundError, limit_not_found: NotFoundError,
+	not_found: NotFoundError, job_not_found: NotFoundError, queue_not_found: NotFoundError, limit_not_found: NotFoundError, chain_not_found: NotFoundError,
 	parent_not_found: NotFoundError,
 	stale_lease: StaleLeaseError, no_lease: StaleLeaseError,
 	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError, compat_mismatch: ConflictError,

@@ -80,6 +80,11 @@ static bool edge_same(const void *a, const void *b)
 	const struct edge_row *x = a, *y = b;
 	return x->parent == y->parent && x->child == y->child;
 }
+static bool chain_same(const void *a, const void *b)
+{
+	const struct chain_row *x = a, *y = b;
+	return x->queue == y->queue && str_eq(x->key, y->key);
+}
 static bool policy_same(const void *a, const void *b)
 {
 	return ((const struct policy_row *)a)->number == ((const struct policy_row *)b)->number;
@@ -454,6 +459,15 @@ static bool edge_is_below(const void *parent, const void *row)
 {
 	return ((const struct edge_row *)row)->parent == *(const uint64_t *)parent;
 }
+static bool chain_is_of(const void *queue, const void *row)
+{
+	return ((const struct chain_row *)row)->queue == *(const uint32_t *)queue;
+}
+static bool chain_is_gone(const void *context, const void *row)
+{
+	(void)context;
+	return ((const struct chain_row *)row)->gone;
+}
 static bool queue_is(const void *queue, const void *row)
 {
 	return ((const struct queue_row *)row)->number == *(const uint32_t *)queue;
@@ -652,6 +666,7 @@ static void disk_drop_queue(struct mem_disk *disk, uint32_t queue)
 	rows_remove_if(&disk->tables[MEM_GROUPS], group_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_COUNTS], counts_are_of, &queue);
 	rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_of, &queue);
+	rows_remove_if(&disk->tables[MEM_CHAINS], chain_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_METRICS], metric_is_of, &queue);
 	rows_remove_if(&disk->tables[MEM_EVENT_TRIMS], trim_is_of, &queue);
 }
@@ -766,6 +781,8 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		rows_remove_if(&disk->tables[MEM_GROUPS], group_is_gone, NULL);
 	if (cs->dedups.count)
 		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
+	if (cs->chains.count)
+		rows_remove_if(&disk->tables[MEM_CHAINS], chain_is_gone, NULL);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
 		disk_delete_range(disk, &cs->ranges.items[i]);
 	if (deletes) {

@@ -300,6 +300,7 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 		if (row->state == EDGE_PENDING)
 			err = visitor->edge(visitor->context, row);
 	}
+	SCAN(MEM_CHAINS, chain);
 #undef SCAN
 	return err;
 }

@@ -368,7 +368,7 @@ static enum err apply_group(struct apply *apply, const struct group_row *row)
 static enum err apply_drop_queue(struct apply *apply, uint32_t queue)
 {
 	static const enum apply_statement parts[] = { APPLY_QUEUE_DELETE, APPLY_QUEUE_GROUPS_DELETE, APPLY_QUEUE_DEDUPS_DELETE, APPLY_QUEUE_COUNTS_DELETE,
-		                                      APPLY_QUEUE_METRICS_DELETE, APPLY_QUEUE_TRIM_DELETE };
+		                                      APPLY_QUEUE_METRICS_DELETE, APPLY_QUEUE_TRIM_DELETE, APPLY_QUEUE_CHAINS_DELETE };
 	enum err err = E_OK;
 	for (size_t i = 0; i < ARRAY_COUNT(parts) && !err; i++)
 		err = apply_number(apply, parts[i], queue);
@@ -573,6 +573,26 @@ static enum err apply_edge(struct apply *apply, const struct edge_row *row)
 	return sql_run(stmt);
 }
 
+static enum err apply_chain(struct apply *apply, const struct chain_row *row)
+{
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, row->gone ? APPLY_CHAIN_DELETE : APPLY_CHAIN_PUT, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, row->queue);
+	sql_bind_text(stmt, 2, row->key);
+	if (!row->gone) {
+		sql_bind_text(stmt, 3, row->schedule);
+		sql_bind_text(stmt, 4, row->job);
+		sql_bind_text(stmt, 5, row->payload);
+		sql_bind_i64(stmt, 6, row->slot_ms);
+		sql_bind_i64(stmt, 7, row->offset_ms);
+		sql_bind_u64(stmt, 8, row->count);
+		sql_bind_u64(stmt, 9, row->pending);
+	}
+	return sql_run(stmt);
+}
+
 static enum err apply_events(struct apply *apply, const struct changeset *cs)
 {
 	enum err err = E_OK;
@@ -771,6 +791,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_dedup(apply, &cs->dedups.items[i]);
 	for (uint32_t i = 0; i < cs->edges.count && !err; i++)
 		err = apply_edge(apply, &cs->edges.items[i]);
+	for (uint32_t i = 0; i < cs->chains.count && !err; i++)
+		err = apply_chain(apply, &cs->chains.items[i]);
 	for (uint32_t i = 0; i < cs->tokens.count && !err; i++)
 		err = apply_token(apply, &cs->tokens.items[i]);
 	for (uint32_t i = 0; i < cs->operations.count && !err; i++)

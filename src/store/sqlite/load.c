@@ -370,6 +370,15 @@ static enum err scan_edge(struct scan *scan, sqlite3_stmt *stmt)
 	return scan->visitor->edge(scan->visitor->context, &row);
 }
 
+static enum err scan_chain(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct chain_row row = {
+		.queue = sql_u32(stmt, 0), .key = sql_str(stmt, 1), .schedule = sql_str(stmt, 2), .job = sql_str(stmt, 3), .payload = sql_str(stmt, 4),
+		.slot_ms = sql_i64(stmt, 5), .offset_ms = sql_i64(stmt, 6), .count = sql_u64(stmt, 7), .pending = sql_u64(stmt, 8),
+	};
+	return scan->visitor->chain(scan->visitor->context, &row);
+}
+
 static enum err scan_table(struct loader *loader, struct scan *scan, const char *sql, enum err (*visit)(struct scan *, sqlite3_stmt *))
 {
 	struct sql_statement statement = { sql, NULL };
@@ -400,6 +409,7 @@ enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
 		{ "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live ORDER BY uid", scan_job },
 		{ "SELECT queue, key, owner, owner_id, next, next_id, until_us, since_us FROM dedup ORDER BY queue, key", scan_dedup },
 		{ "SELECT parent, child, on_failure, at_us, queue, id FROM edge WHERE state = 0 ORDER BY parent, child", scan_edge },
+		{ "SELECT * FROM chain ORDER BY queue, key", scan_chain },
 	};
 	_Static_assert(OPERATION_RUNNING == 0 && OPERATION_PAUSED == 1, "state < 2 is running or paused");
 	struct scan scan = { .visitor = visitor };
