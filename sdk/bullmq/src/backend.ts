@@ -404,7 +404,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async promote(jobId: string): Promise<void> {
-		await this.#once({ op: 'promote', ...this.#job(jobId) }, { command: 'promote', jobId, state: 'delayed' });
+		await this.#once({ op: 'promote', ...this.#job(jobId) }, { command: 'promote', jobId, state: 'delayed', missing: ErrorCode.JobNotInState });
 	}
 
 	async updateData(job: MinimalJob, data: unknown): Promise<void> {

@@ -69,13 +69,18 @@ export interface Saying {
 	readonly jobId?: string | undefined;
 	readonly parentKey?: string | undefined;
 	readonly state?: string | undefined;
+	/** What a job that is not there is called, if it is not −1. */
+	readonly missing?: ErrorCode;
 }
 
 /** The error for a problem, in BullMQ's words if it has them. */
 export function problemError(problem: Problem, saying?: Saying): Error {
-	if (saying && CODES[problem.code] !== undefined)
-		return codedError(CODES[problem.code]!, saying);
+	const code = problem.code === 'job_not_found' ? saying?.missing ?? CODES[problem.code] : CODES[problem.code];
+	if (saying && code !== undefined)
+		return codedError(code, saying);
 	const field = problem.field ?? '';
+	if (problem.code === 'not_found')
+		return new TooOldError(`this daemon lacks an address that ${saying?.command ?? 'the adapter'} needs (${problem.detail ?? problem.code})`);
 	if (problem.code === 'unknown_field' || (problem.code === 'invalid_field' && /(^|\.)op$/.test(field)))
 		return new TooOldError(`this daemon does not know '${field}'${saying ? ` of ${saying.command}` : ''} (${problem.detail ?? problem.code})`);
 	return new RucheError(problem);

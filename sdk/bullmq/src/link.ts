@@ -1,6 +1,6 @@
 // What the backends of one queue object share: a way to the daemon, its trouble and its end.
 import { EventEmitter } from 'node:events';
-import { problemError, RucheError, TooOldError, UnreachableError, type Problem } from './errors.js';
+import { problemError, TooOldError, UnreachableError, type Problem } from './errors.js';
 import type { Target } from './options.js';
 import { clock, pause } from './timers.js';
 import { Broken, Transport, type Answer, type Request } from './transport.js';
@@ -66,7 +66,7 @@ export class Link extends EventEmitter {
 		try {
 			answer = await this.#send({ method: 'GET', path: '/v1', timeoutMs: this.#target.timeoutMs }, Infinity);
 		} catch (error) {
-			if (!(error instanceof RucheError && error.status === 404)) {
+			if (!(error instanceof TooOldError)) {
 				this.#complain(error as Error);
 				throw error;
 			}

@@ -1,6 +1,6 @@
 // Who works: workers and event readers tell the daemon their names, for Queue.getWorkers.
 import { randomUUID } from 'node:crypto';
-import { RucheError, TooOldError } from './errors.js';
+import { TooOldError } from './errors.js';
 import { queryText, type Link } from './link.js';
 import type { Place } from './place.js';
 import { clearTimer, setTimer } from './timers.js';
@@ -69,5 +69,5 @@ export class Registry {
 }
 
 function absent(error: unknown): boolean {
-	return error instanceof RucheError && error.status === 404;
+	return error instanceof TooOldError;
 }
