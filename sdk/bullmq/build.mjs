@@ -1,6 +1,7 @@
 // build.mjs: compiles src/ twice, into dist/esm and dist/cjs, each with its own types. With --tests: tests/ into .tests/ as well, against what was built.
+// With --shared: only fetches the sources that sdk/node has too; the package needs nothing of it at run time.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 process.chdir(import.meta.dirname ?? new URL('.', import.meta.url).pathname);
 
@@ -10,6 +11,10 @@ function tsc(project, ...options) {
 		process.exit(1);
 }
 
+for (const name of ['address.ts'])
+	copyFileSync(`../node/src/${name}`, `src/${name}`);
+if (process.argv.includes('--shared'))
+	process.exit();
 rmSync('dist', { recursive: true, force: true });
 for (const project of ['tsconfig.esm.json', 'tsconfig.cjs.json']) { // comments are for the types: editors show them
 	tsc(project, '--removeComments', '--declaration', 'false');

@@ -62,6 +62,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	readonly #work: WorkWait;
 	readonly #registry: Registry;
 	#closing: Promise<void> | undefined;
+	#begun: Promise<void> | undefined;
 	readonly minimumBlockTimeout = 0.001;
 	readonly maximumBlockTimeout = 60;
 	readonly keys = {} as IQueueBackend['keys'];
@@ -96,8 +97,15 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		await this.#guard(async () => {
 			await this.#link.ready();
 			if (this.#owner === this && this.#role.withBlockingConnection)
-				await this.#registry.enter('worker', this.clientName(this.#opts.name ? `:w:${this.#opts.name}` : ''));
+				await (this.#begun ??= this.#beginWork());
 		});
+	}
+
+	async #beginWork(): Promise<void> {
+		const { name, metrics } = this.#opts;
+		await this.#registry.enter('worker', this.clientName(name ? `:w:${name}` : ''));
+		if (metrics?.maxDataPoints)
+			await this.#meta.countByMinute(metrics.maxDataPoints);
 	}
 
 	get closing(): Promise<void> | undefined {
@@ -309,7 +317,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	async moveToCompleted(job: MinimalJob, returnValue: unknown, removeOnComplete: boolean | number | KeepJobs, token: string, fetchNext: boolean): Promise<Finished> {
 		const result = JSON.stringify(returnValue) ?? 'null';
-		const op = { op: 'complete', token, keep: keepOf(removeOnComplete, this.#opts.removeOnComplete), ...this.#metricMinutes() };
+		const op = { op: 'complete', token, keep: keepOf(removeOnComplete, this.#opts.removeOnComplete) };
 		const finishedOn = Date.now();
 		const next = await this.#end(op, `,"result":${result}`, job.id!, ['completed'], fetchNext, 'moveToFinished');
 		return { result: next, finishedOn };
@@ -318,15 +326,10 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	async moveToFailed(job: MinimalJob, failedReason: string, removeOnFail: boolean | number | KeepJobs, token: string, fetchNext: boolean,
 		fieldsToUpdate?: Record<string, unknown>): Promise<Finished> {
 		const error = this.#held.error(job.id!, { failedReason: failedReason ?? 'null', ...fieldsToUpdate });
-		const op = { op: 'fail', token, verdict: 'final', error, keep: keepOf(removeOnFail, this.#opts.removeOnFail), ...this.#metricMinutes() };
+		const op = { op: 'fail', token, verdict: 'final', error, keep: keepOf(removeOnFail, this.#opts.removeOnFail) };
 		const finishedOn = Date.now();
 		const next = await this.#end(op, '', job.id!, ['failed'], fetchNext, 'moveToFinished');
 		return { result: next, finishedOn };
-	}
-
-	#metricMinutes(): object {
-		const minutes = this.#opts.metrics?.maxDataPoints;
-		return minutes ? { metric_minutes: minutes } : {};
 	}
 
 	async moveToDelayed(jobId: string, timestamp: number, delay: number, token = '0', opts: MoveToDelayedOpts = {}): Promise<unknown[]> {
@@ -386,12 +389,15 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return this.#guard(() => this.#work.wait(blockTimeout * 1000));
 	}
 
+	/** How a worker begins to pause or to close. */
 	async disconnectBlocking(): Promise<void> {
 		this.#work.stop();
+		this.#link.hurry();
 	}
 
 	async reconnectBlocking(): Promise<void> {
 		this.#work.allow();
+		this.#link.relax();
 	}
 
 	// ---- one job ----
@@ -647,8 +653,12 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	// ---- events ----
 
 	async trimEvents(maxLength: number): Promise<number> {
-		const result = await this.#safe({ op: 'events_trim', ...this.#place, keep: maxLength }, { command: 'trimEvents' });
-		return Number(result['count'] ?? 0);
+		for (let gone = 0; ;) {
+			const result = await this.#safe({ op: 'events_trim', ...this.#place, keep: maxLength }, { command: 'trimEvents' });
+			gone += Number(result['count'] ?? 0);
+			if (!result['more'])
+				return gone;
+		}
 	}
 
 	async publishEvent(fields: Record<string, string | number>, maxEvents: number): Promise<string> {

@@ -8,7 +8,7 @@ import { Broken, Transport, type Answer, type Request } from './transport.js';
 export const VERSION = '0.1.0';
 const API = 1; // the version of the HTTP API that is spoken here
 const PAUSE_MIN_MS = 25, PAUSE_MAX_MS = 1_000;
-const CLOSE_MS = 2_000; // how long a daemon that does not answer may hold up a close
+const CLOSE_MS = 3_000; // how long a daemon that does not answer may hold up a close
 const REPEAT: ReadonlySet<number> = new Set([429, 502, 503, 504, 507]);
 
 export interface CallOptions {
@@ -30,7 +30,8 @@ export class Link extends EventEmitter {
 	readonly #transport: Transport;
 	readonly #gone = new AbortController(); // disconnect, or the end of a close
 	#ready: Promise<void> | undefined;
-	#closedAt: number | undefined;
+	#closing = false;
+	#hurriedAt: number | undefined;
 	#troubled = false;
 	#flying = 0;
 	#landed: (() => void)[] = [];
@@ -48,7 +49,7 @@ export class Link extends EventEmitter {
 	}
 
 	get closing(): boolean {
-		return this.#closedAt !== undefined;
+		return this.#closing;
 	}
 
 	get address(): string {
@@ -138,7 +139,7 @@ export class Link extends EventEmitter {
 					throw new Lost(error.message);
 			}
 			since ??= clock();
-			if (this.#gone.signal.aborted || clock() - since + pauseMs > this.#left(patienceMs))
+			if (this.#gone.signal.aborted || clock() + pauseMs > this.#deadline(since, patienceMs))
 				throw error;
 			await pause(Math.max(pauseMs, Math.min(mayWait, 10_000)), request.signal);
 			pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
@@ -147,8 +148,9 @@ export class Link extends EventEmitter {
 		}
 	}
 
-	#left(patienceMs: number): number {
-		return this.closing ? Math.min(patienceMs, CLOSE_MS) : patienceMs;
+	#deadline(since: number, patienceMs: number): number {
+		const hurried = this.#hurriedAt === undefined ? Infinity : Math.max(since, this.#hurriedAt) + CLOSE_MS;
+		return Math.min(since + patienceMs, hurried);
 	}
 
 	#trouble(error: Error): void {
@@ -165,9 +167,19 @@ export class Link extends EventEmitter {
 		this.#troubled = false;
 	}
 
-	/** From now on trouble is no longer waited out. */
+	/** Somebody wants to come to an end: trouble is no longer waited out, until `relax`. */
+	hurry(): void {
+		this.#hurriedAt ??= clock();
+	}
+
+	relax(): void {
+		if (!this.#closing)
+			this.#hurriedAt = undefined;
+	}
+
 	startClosing(): void {
-		this.#closedAt ??= clock();
+		this.#closing = true;
+		this.hurry();
 	}
 
 	/** Resolves when nothing is on its way. */

@@ -74,6 +74,11 @@ export class QueueMeta {
 		return there.length;
 	}
 
+	/** How many minutes back it is known how many jobs ended in each. */
+	async countByMinute(minutes: number): Promise<void> {
+		await this.#put({ metric_minutes: minutes });
+	}
+
 	async #put(settings: object): Promise<void> {
 		await this.#do({ op: 'queue_put', ...this.#place, settings: { compat: 'bullmq', ...settings } });
 	}

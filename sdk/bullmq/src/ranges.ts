@@ -30,6 +30,14 @@ export interface Range {
 	readonly before?: number | undefined;
 }
 
+interface Metric {
+	readonly count: number;
+	readonly minute_at: string | null;
+	readonly count_before: number;
+	readonly points: readonly number[];
+	readonly total: number;
+}
+
 interface Answer {
 	readonly total: number;
 	readonly ids?: readonly JobName[];
@@ -117,13 +125,20 @@ export class Ranges {
 		return { logs: end < -1 ? logs.slice(0, end + 1) : logs, count };
 	}
 
-	/** [[all ever, when the last minute began, its count], points newest first, how many points there are]. */
+	/** [[all ever, the minute with the last end, how many there were before it], points newest first, how many points there are]. */
 	async metrics(type: 'completed' | 'failed', start: number, end: number): Promise<[string[], string[], number]> {
 		await this.#link.ready();
-		const path = pathOf(this.#place, `/metrics${queryText({ namespace: this.#place.namespace, type, from: start, to: end })}`);
-		const { total, since_at: since, last, points, count } = await this.#link.call<{
-			total: number; since_at: string | null; last: number; points: number[]; count: number;
-		}>('GET', path);
-		return [[String(total), since ? String(Date.parse(since)) : '0', String(last)], points.map(String), count];
+		await this.#coalescer.settled();
+		const path = pathOf(this.#place, `/metrics${queryText({ namespace: this.#place.namespace, from: start, to: end })}`);
+		let metric: Metric;
+		try {
+			metric = (await this.#link.call<Record<'completed' | 'failed', Metric>>('GET', path))[type];
+		} catch (error) {
+			if (error instanceof RucheError && error.code === 'queue_not_found')
+				return [[], [], 0];
+			throw error;
+		}
+		const { count, minute_at: minute, count_before: before, points, total } = metric;
+		return [[String(count), minute ? String(Date.parse(minute)) : '0', String(before)], points.map(String), total];
 	}
 }

@@ -59,9 +59,9 @@ export class Registry {
 	async list(): Promise<string[]> {
 		await this.#link.ready();
 		try {
-			const { workers } = await this.#link.call<{ workers: { id: string; addr: string; age_ms: number; name: string }[] }>(
+			const { workers } = await this.#link.call<{ workers: { id: string; address: string; age_ms: number; name: string }[] }>(
 				'GET', `/v1/workers${queryText({ ...this.#place })}`);
-			return [workers.map(({ id, addr, age_ms: age, name }) => `id=${id} addr=${addr} age=${Math.floor(age / 1000)} name=${name}`).join('\n')];
+			return [workers.map(({ id, address, age_ms: age, name }) => `id=${id} addr=${address} age=${Math.floor(age / 1000)} name=${name}`).join('\n')];
 		} catch (error) {
 			throw absent(error) ? new TooOldError('this daemon keeps no list of workers (/v1/workers)') : error;
 		}

@@ -93,7 +93,7 @@ export class Sweeps {
 			if (left <= 0)
 				return 1;
 		}
-		await this.#do({ op: 'queue_reset', ...this.#place });
+		await this.#do({ op: 'queue_delete', ...this.#place });
 		return 0;
 	}
 
