@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobType, type KeepJobs } from 'bullmq';
 import { Coalescer, Refusal, type Operation, type Result } from './coalescer.js';
-import { problemError, TooOldError, type Saying } from './errors.js';
+import { problemError, TooOldError, UnreachableError, type Saying } from './errors.js';
 import { EventReader } from './event-reader.js';
 import { Held } from './held.js';
 import { enqueueText, grantedJob, keepOf, readJob, stateOf } from './job-json.js';
@@ -278,8 +278,14 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	async moveToActive(token: string, name?: string): Promise<unknown[]> {
 		const json = JSON.stringify({ op: 'claim', ...this.#claim(token, name) });
-		const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
-		return this.#taken(claim as unknown as WireClaim, name);
+		try {
+			const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
+			return this.#taken(claim as unknown as WireClaim, name);
+		} catch (error) {
+			if (error instanceof UnreachableError || (error as { code?: unknown }).code === 'unreachable') // the 'error' event told it; the wait for a job lasts until the daemon is back, and can be withdrawn
+				return [null, null, 0, 0];
+			throw error;
+		}
 	}
 
 	/** The end of an attempt, with the next claim in the same change-set. Answers BullMQ's next job data. */

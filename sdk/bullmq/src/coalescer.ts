@@ -6,6 +6,7 @@ import { Lost, type Link } from './link.js';
 import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
+const CLAIM_MS = 1_000; // how long a batch of claims alone is tried
 const CHARS_MAX = 1_000_000; // a daemon takes bodies of 4 MiB unless told otherwise
 
 /** One operation's answer, as it comes over the wire. */
@@ -151,7 +152,8 @@ export class Coalescer {
 		let results: Result[];
 		try {
 			const body = this.#body(ops.map((op) => op.json));
-			const options = claims ? { body, once: true } : { body, idempotencyKey: randomUUID() };
+			const idle = ops.every((op) => op.kind === 'claims' && !op.unclaimed);
+			const options = claims ? { body, once: true, ...(idle ? { patienceMs: CLAIM_MS } : {}) } : { body, idempotencyKey: randomUUID() };
 			({ results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', options));
 		} catch (error) {
 			if (error instanceof Lost)

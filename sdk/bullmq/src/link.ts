@@ -8,6 +8,7 @@ import { Broken, Transport, type Answer, type Request } from './transport.js';
 export const VERSION = '0.1.0';
 const API = 1; // the version of the HTTP API that is spoken here
 const PAUSE_MIN_MS = 25, PAUSE_MAX_MS = 1_000;
+const WORK_MS = 30_000; // of a worker's calls: then its locks are over, and BullMQ tries again by itself
 const CLOSE_MS = 3_000; // how long a daemon that does not answer may hold up a close
 const REPEAT: ReadonlySet<number> = new Set([429, 502, 503, 504, 507]);
 
@@ -17,8 +18,10 @@ export interface CallOptions {
 	readonly waits?: boolean;
 	readonly timeoutMs?: number;
 	readonly signal?: AbortSignal;
-	/** Do not repeat what may have been done: reject with Broken. */
+	/** Do not repeat what may have been done: reject with Lost. */
 	readonly once?: boolean;
+	/** How long trouble is waited out, if not as long as usual. */
+	readonly patienceMs?: number;
 }
 
 /** The request may or may not have been carried out, and its caller does not want it repeated unseen. */
@@ -95,9 +98,10 @@ export class Link extends EventEmitter {
 
 	/** Sends, repeats while that may help, and reads the JSON of the answer. */
 	async call<T>(method: Request['method'], path: string, options: CallOptions = {}): Promise<T> {
-		const { once = false, ...rest } = options;
+		const usualMs = !this.#patient ? this.#target.patienceMs : options.waits ? Infinity : WORK_MS;
+		const { once = false, patienceMs = usualMs, ...rest } = options;
 		const request = { method, path, timeoutMs: this.#target.timeoutMs, ...rest };
-		const answer = await this.#send(request, this.#patient ? Infinity : this.#target.patienceMs, once);
+		const answer = await this.#send(request, patienceMs, once);
 		return (answer.text ? JSON.parse(answer.text) : undefined) as T;
 	}
 
@@ -140,12 +144,17 @@ export class Link extends EventEmitter {
 			}
 			since ??= clock();
 			if (this.#gone.signal.aborted || clock() + pauseMs > this.#deadline(since, patienceMs))
-				throw error;
+				throw this.#hurriedAt !== undefined && this.#patient ? this.#gaveUp() : error;
 			await pause(Math.max(pauseMs, Math.min(mayWait, 10_000)), request.signal);
 			pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
 			if (request.signal?.aborted)
 				throw new Broken('left', 'nobody waits for the answer any more');
 		}
+	}
+
+	/** No broken connection to BullMQ: a worker that closes would try for ever (6.0 does). */
+	#gaveUp(): Error {
+		return Object.assign(new Error(`Ruche at ${this.address} did not answer while the worker was closing: what it had not told yet runs again`), { code: 'unreachable' });
 	}
 
 	#deadline(since: number, patienceMs: number): number {

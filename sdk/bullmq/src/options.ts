@@ -15,8 +15,8 @@ export interface RucheOptions {
 	/** The same as `token`. */
 	password?: string;
 	/**
-	 * How long a call of a Queue goes on over a broken connection or a busy daemon before it rejects, in milliseconds (10,000). Workers and QueueEvents go
-	 * on until they are closed.
+	 * How long a call of a Queue goes on over a broken connection or a busy daemon before it rejects, in milliseconds (10,000). Workers wait for work,
+	 * and QueueEvents for events, until they are closed.
 	 */
 	patienceMs?: number;
 	/** Longest wait for an answer, in milliseconds (30,000). */

@@ -1,5 +1,4 @@
 // What wakes a worker: one parked claim that takes nothing. Looking and parking are one step in the daemon, so no job is missed in between.
-import { UnreachableError } from './errors.js';
 import type { Link } from './link.js';
 import type { Place } from './place.js';
 import { Broken } from './transport.js';
@@ -32,7 +31,7 @@ export class WorkWait {
 			});
 			return ready > 0 ? { member: '0', score: 0 } : null;
 		} catch (error) {
-			if (error instanceof Broken || (error instanceof UnreachableError && this.#link.closing))
+			if (error instanceof Broken || this.#stopped)
 				return null;
 			throw error;
 		} finally {

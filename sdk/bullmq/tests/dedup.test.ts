@@ -4,8 +4,7 @@ import { cases, heard, takeOne, until } from './world.js';
 
 cases('deduplication', {
 	'while unfinished': {
-		is: ['1', '1', '1', '1', null, '2'],
-		onRedis: { is: ['1', '1', '1', '1', null, '3'], because: 'ids are counted for jobs that are made only' },
+		is: ['1', '1', '1', '1', null, true],
 		async run(world) {
 			const queue = world.queue();
 			const opts = { deduplication: { id: 'k' } };
@@ -13,10 +12,9 @@ cases('deduplication', {
 			const owner = await queue.getDeduplicationJobId('k');
 			const job = await takeOne(world);
 			const active = await queue.add('c', 3, opts);
-			void active;
 			await job.moveToCompleted(1, 'mine', false);
 			const after = await queue.getDeduplicationJobId('k');
-			return [a.id, b.id, owner, active.id, after, (await queue.add('d', 4, opts)).id!.replace(/4/, '3')];
+			return [a.id, b.id, owner, active.id, after, (await queue.add('d', 4, opts)).id !== a.id];
 		},
 	},
 	'for a time, also when it ended': {
@@ -86,13 +84,13 @@ cases('deduplication', {
 		},
 	},
 	'its events': {
-		is: [{ jobId: '1', deduplicationId: 'k', deduplicatedJobId: '2' }],
+		is: [{ jobId: '1', deduplicationId: 'k', deduplicatedJobId: 'late' }],
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = heard(events, 'deduplicated');
 			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1, { deduplication: { id: 'k' } });
-			await queue.add('b', 1, { deduplication: { id: 'k' } });
+			await queue.add('b', 1, { jobId: 'late', deduplication: { id: 'k' } });
 			return [(await told)[0]![0]];
 		},
 	},
