@@ -152,14 +152,14 @@ static struct str compat_from_buf(struct engine *engine, struct buf *buf)
 	return copy;
 }
 
-/* {"id":…} in front of what the event says itself. */
+/* {"job_id":…} in front of what the event says itself. */
 static struct str compat_with_id(struct engine *engine, const struct job *job, struct str details)
 {
 	char room[LABEL_ROOM];
 	struct buf buf;
 	buf_init(&buf, details.len + LIMIT_ID_BYTES * 6 + 64);
 	buf_add_byte(&buf, '{');
-	json_put_field_str(&buf, "id", label_of(&engine->index, job, room));
+	json_put_field_str(&buf, "job_id", label_of(&engine->index, job, room));
 	if (details.len > 2) {
 		buf_add_byte(&buf, ',');
 		buf_add(&buf, str_from(details, 1));

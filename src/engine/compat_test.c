@@ -199,10 +199,10 @@ static void labels_leave_and_return_with_far_jobs(void **state)
 	world_crash(&world);
 	uint64_t seq = seq_now();
 	assert_int_equal(world_by_hand(&world, OP_PROMOTE, uid), E_OK);
-	assert_string_equal(events_since(seq), "promoted {\"id\":\"own\"}\n");
+	assert_string_equal(events_since(seq), "promoted {\"job_id\":\"own\"}\n");
 	world_pass(&world, 7200000);
 	assert_int_equal(world.engine->index.labels.live, 2);
-	assert_non_null(strstr(events_since(seq), "waiting {\"id\":\"1\",\"from\":\"delayed\"}\n"));
+	assert_non_null(strstr(events_since(seq), "waiting {\"job_id\":\"1\",\"from\":\"delayed\"}\n"));
 }
 
 /* ---- whose rules ---- */
@@ -338,6 +338,15 @@ static void reprioritised_jobs_go_first_when_asked(void **state)
 	assert_int_equal(uids[0], c);
 	assert_int_equal(uids[1], b);
 	assert_int_equal(uids[2], a);
+
+	/* With a priority too, where one that is enqueued does not. */
+	uint64_t first = enqueue_lifo(5, 0, false), second = enqueue_lifo(0, 0, false);
+	struct request *request = job_request(&world, OP_REPRIORITISE, second);
+	request->ops[0].job.priority = 5;
+	request->ops[0].job.lifo = true;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(claimed("q", "t"), second);
+	assert_int_equal(claimed("q", "t"), first);
 }
 
 /* ---- by hand ---- */
@@ -608,17 +617,17 @@ static void events_say_the_id(void **state)
 	struct request *request = compat_enqueue("q", "");
 	request->ops[0].enqueue.name = STR("mail");
 	uint64_t uid = enqueued(request), seq = 0;
-	assert_string_equal(events_since(seq), "enqueued {\"id\":\"1\",\"name\":\"mail\",\"state\":\"waiting\"}\n");
+	assert_string_equal(events_since(seq), "enqueued {\"job_id\":\"1\",\"name\":\"mail\",\"state\":\"waiting\"}\n");
 	seq = seq_now();
 	assert_int_equal(claimed("q", "t"), uid);
 	assert_int_equal(world_lease(&world, OP_PROGRESS, uid, "t", VERDICT_POLICY, 0), E_OK);
 	assert_int_equal(world_lease(&world, OP_COMPLETE, uid, "t", VERDICT_POLICY, 0), E_OK);
-	assert_string_equal(events_since(seq), "active {\"id\":\"1\"}\nprogress {\"id\":\"1\",\"progress\":true}\n"
-					       "completed {\"id\":\"1\",\"result\":true}\ndrained\n");
+	assert_string_equal(events_since(seq), "active {\"job_id\":\"1\"}\nprogress {\"job_id\":\"1\",\"progress\":true}\n"
+					       "completed {\"job_id\":\"1\",\"result\":true}\ndrained\n");
 	seq = seq_now();
 	assert_int_equal(world_by_hand(&world, OP_RETRY, uid), E_OK);
 	assert_int_equal(world_by_hand(&world, OP_DELETE, uid), E_OK);
-	assert_string_equal(events_since(seq), "retried {\"id\":\"1\",\"from\":\"completed\"}\ndeleted {\"id\":\"1\",\"from\":\"waiting\"}\n");
+	assert_string_equal(events_since(seq), "retried {\"job_id\":\"1\",\"from\":\"completed\"}\ndeleted {\"job_id\":\"1\",\"from\":\"waiting\"}\n");
 }
 
 static void events_of_failures_and_delays(void **state)
@@ -628,20 +637,20 @@ static void events_of_failures_and_delays(void **state)
 	request->ops[0].enqueue.delay_ms = 1000;
 	request->ops[0].enqueue.max_attempts = 2;
 	uint64_t uid = enqueued(request), seq = 0;
-	assert_string_equal(events_since(seq), "enqueued {\"id\":\"x\\\"y\",\"state\":\"delayed\",\"due_at\":\"2027-01-15T08:00:01.000Z\"}\n");
+	assert_string_equal(events_since(seq), "enqueued {\"job_id\":\"x\\\"y\",\"state\":\"delayed\",\"due_at\":\"2027-01-15T08:00:01.000Z\"}\n");
 	assert_int_equal(world_err(&world, compat_enqueue("q", "x\"y")), E_OK);
 	seq = seq_now() - 1;
-	assert_string_equal(events_since(seq), "duplicate {\"id\":\"x\\\"y\"}\n");
+	assert_string_equal(events_since(seq), "duplicate {\"job_id\":\"x\\\"y\"}\n");
 	seq = seq_now();
 	world_pass(&world, 1000);
-	assert_string_equal(events_since(seq), "waiting {\"id\":\"x\\\"y\",\"from\":\"delayed\"}\n");
+	assert_string_equal(events_since(seq), "waiting {\"job_id\":\"x\\\"y\",\"from\":\"delayed\"}\n");
 	assert_int_equal(claimed("q", "t"), uid);
 	seq = seq_now();
 	assert_int_equal(world_lease(&world, OP_FAIL, uid, "t", VERDICT_FINAL, 0), E_OK);
-	assert_string_equal(events_since(seq), "failed {\"id\":\"x\\\"y\",\"attempts_made\":1,\"max_attempts\":2,\"error\":{\"message\":\"no\"}}\ndrained\n");
+	assert_string_equal(events_since(seq), "failed {\"job_id\":\"x\\\"y\",\"attempts_made\":1,\"max_attempts\":2,\"error\":{\"message\":\"no\"}}\ndrained\n");
 	seq = seq_now();
 	assert_int_equal(world_err(&world, compat_enqueue("q", "x\"y")), E_OK); /* of a job that is on disk only */
-	assert_string_equal(events_since(seq), "duplicate {\"id\":\"x\\\"y\"}\n");
+	assert_string_equal(events_since(seq), "duplicate {\"job_id\":\"x\\\"y\"}\n");
 }
 
 static void native_events_are_as_they_were(void **state)

@@ -279,7 +279,7 @@ static enum err dedup_tell(struct engine *engine, const struct op_enqueue *enque
 	buf_init(&text, 8192);
 	buf_add_byte(&text, '{');
 	if (queue_at(&engine->index, queue)->settings->compat && owner_id.len)
-		json_put_field_str(&text, "id", owner_id);
+		json_put_field_str(&text, "job_id", owner_id);
 	json_put_field_str(&text, "key", enqueue->dedup->key);
 	if (enqueue->id.len)
 		json_put_field_str(&text, "ignored", enqueue->id);

@@ -143,8 +143,9 @@ static enum err job_reprioritise(struct engine *engine, struct request *request,
 	if (err)
 		return err;
 	job->priority = op->job.priority;
-	if (job->state == JOB_WAITING)
-		job->rank = job_rank(index, job, op->job.lifo);
+	struct queue *queue = queue_at(index, job->queue);
+	if (job->state == JOB_WAITING) /* in every queue: it was asked for by hand */
+		job->rank = op->job.lifo ? --queue->rank_head : ++queue->rank_tail;
 	err = job_place(index, slot);
 	return err ? err : job_event(engine, job, EVENT_REPRIORITISED, (struct str){ 0 });
 }

@@ -1,0 +1,766 @@
+// BullMQ's IQueueBackend over the daemon's HTTP API: what each member becomes stands in docs/decisions/2026-11-25-bullmq-and-queue-semantics.md, 3.
+import { EventEmitter } from 'node:events';
+import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobType, type KeepJobs } from 'bullmq';
+import { Coalescer, Refusal, type Operation, type Result } from './coalescer.js';
+import { problemError, TooOldError, UnreachableError, type Saying } from './errors.js';
+import { EventReader } from './event-reader.js';
+import { Held } from './held.js';
+import { enqueueText, grantedJob, keepOf, readJob, stateOf } from './job-json.js';
+import { JobReader } from './job-reader.js';
+import { Link } from './link.js';
+import { readConnection } from './options.js';
+import { QueueMeta } from './queue-meta.js';
+import { Ranges } from './ranges.js';
+import { Registry } from './registry.js';
+import { Sweeps } from './sweeps.js';
+import { WorkWait } from './work-wait.js';
+import type { WireClaim, WireQueue } from './wire.js';
+
+type MinimalJob = Parameters<IQueueBackend['moveToCompleted']>[0];
+type ParentKeyOpts = NonNullable<Parameters<IQueueBackend['addJob']>[2]>;
+type MoveToDelayedOpts = NonNullable<Parameters<IQueueBackend['moveToDelayed']>[4]>;
+type RetryOptions = NonNullable<Parameters<IQueueBackend['retryFinishedJob']>[2]>;
+type Finished = Awaited<ReturnType<IQueueBackend['moveToCompleted']>>;
+
+/** What BullMQ's classes hand to a factory, as far as it is looked at here. */
+export interface BackendOptions {
+	connection?: unknown;
+	prefix?: string;
+	name?: string;
+	lockDuration?: number;
+	limiter?: { max: number; duration: number };
+	maxStalledCount?: number;
+	stalledInterval?: number;
+	metrics?: { maxDataPoints?: number };
+	removeOnComplete?: KeepJobs;
+	removeOnFail?: KeepJobs;
+}
+
+export interface Role {
+	blocking?: boolean;
+	withBlockingConnection?: boolean;
+}
+
+const NEVER = new Promise<never>(() => undefined);
+const BULK_OPS = 20_000, BULK_CHARS = 2_000_000; // one atomic request
+const CLOSED = 'Connection is closed.'; // BullMQ's own words for it
+
+export class RucheBackend extends EventEmitter implements IQueueBackend {
+	readonly #name: string;
+	readonly #prefix: string;
+	readonly #opts: BackendOptions;
+	readonly #role: Role;
+	readonly #owner: RucheBackend;
+	readonly #link: Link;
+	readonly #coalescer: Coalescer;
+	readonly #jobs: JobReader;
+	readonly #held = new Held();
+	readonly #ranges: Ranges;
+	readonly #sweeps: Sweeps;
+	readonly #meta: QueueMeta;
+	readonly #events: EventReader;
+	readonly #work: WorkWait;
+	readonly #registry: Registry;
+	#closing: Promise<void> | undefined;
+	#begun: Promise<void> | undefined;
+	readonly minimumBlockTimeout = 0.001;
+	readonly maximumBlockTimeout = 60;
+	readonly keys = {} as IQueueBackend['keys'];
+
+	/** `owner`: the backend whose connection this sibling shares. */
+	constructor(name: string, opts: BackendOptions, role: Role = {}, owner?: RucheBackend) {
+		super();
+		this.setMaxListeners(0);
+		this.#name = name;
+		this.#prefix = opts.prefix ?? 'bull';
+		this.#opts = opts;
+		this.#role = role;
+		this.#owner = owner ?? this;
+		this.#link = owner ? owner.#link : new Link(readConnection(opts.connection), Boolean(role.blocking || role.withBlockingConnection));
+		this.#coalescer = owner ? owner.#coalescer : new Coalescer(this.#link);
+		const place = { namespace: this.#prefix, queue: name };
+		this.#jobs = new JobReader(this.#link, this.#coalescer, this.#prefix, name);
+		this.#ranges = new Ranges(this.#link, this.#coalescer, place);
+		this.#sweeps = new Sweeps(this.#coalescer, this.#ranges, place);
+		this.#meta = new QueueMeta(this.#coalescer, place);
+		this.#events = new EventReader(this.#link, this.#coalescer, place);
+		this.#work = new WorkWait(this.#link, place);
+		this.#registry = new Registry(this.#link, place);
+		if (!owner)
+			for (const event of ['ready', 'error', 'close'])
+				this.#link.on(event, (...args: unknown[]) => this.emit(event, ...args));
+	}
+
+	// ---- the connection ----
+
+	async waitUntilReady(): Promise<void> {
+		await this.#guard(async () => {
+			await this.#link.ready();
+			if (this.#owner === this && this.#role.withBlockingConnection)
+				await (this.#begun ??= this.#beginWork());
+		});
+	}
+
+	async #beginWork(): Promise<void> {
+		const { name, metrics } = this.#opts;
+		await this.#registry.enter('worker', this.clientName(name ? `:w:${name}` : ''));
+		if (metrics?.maxDataPoints)
+			await this.#meta.countByMinute(metrics.maxDataPoints);
+	}
+
+	get closing(): Promise<void> | undefined {
+		return this.#owner.#closing;
+	}
+
+	async close(force = false): Promise<void> {
+		if (this.#owner !== this)
+			return;
+		this.#closing ??= this.#close(force);
+		await this.#closing;
+	}
+
+	async #close(force: boolean): Promise<void> {
+		this.#link.startClosing();
+		this.#work.stop();
+		this.#events.stop();
+		if (!force && !this.#link.isCut) {
+			await this.#coalescer.settled();
+			await this.#link.landed();
+			await this.#registry.leave();
+		}
+		this.#link.cut();
+		this.emit('close');
+	}
+
+	async disconnect(): Promise<void> {
+		if (this.#owner !== this)
+			return;
+		this.#work.stop();
+		this.#events.stop();
+		await this.#registry.leave();
+		this.#link.cut();
+	}
+
+	async setName(name: string): Promise<void> {
+		await this.#guard(async () => {
+			await this.#link.ready();
+			await this.#registry.enter('events', name);
+		});
+	}
+
+	forQueue(queueName: string, prefix?: string): RucheBackend {
+		return new RucheBackend(queueName, { ...this.#opts, prefix: prefix ?? this.#prefix }, this.#role, this.#owner);
+	}
+
+	/** What is asked after `close` began never settles; after `disconnect` it is refused. */
+	async #guard<T>(work: () => Promise<T>): Promise<T> {
+		if (this.closing)
+			return NEVER;
+		if (this.#link.isCut)
+			throw new Error(CLOSED);
+		try {
+			return await work();
+		} catch (error) {
+			if (this.#link.isCut)
+				return NEVER;
+			throw error;
+		}
+	}
+
+	/** One operation, with the others of this tick; its refusal in BullMQ's words. */
+	async #do(op: Operation, saying: Saying): Promise<Result> {
+		return this.#guard(async () => {
+			try {
+				return await this.#coalescer.add(op);
+			} catch (error) {
+				throw error instanceof Refusal ? problemError(error.problem, saying) : error;
+			}
+		});
+	}
+
+	#once(op: object, saying: Saying): Promise<Result> {
+		return this.#do({ json: JSON.stringify(op), kind: 'once' }, saying);
+	}
+
+	#safe(op: object, saying: Saying): Promise<Result> {
+		return this.#do({ json: JSON.stringify(op), kind: 'safe' }, saying);
+	}
+
+	/** Which job: by uid where it is known. */
+	#job(id: string): object {
+		const uid = this.#held.uid(id);
+		return uid ? { uid } : { namespace: this.#prefix, queue: this.#name, id: String(id) };
+	}
+
+	get #place(): { namespace: string; queue: string } {
+		return { namespace: this.#prefix, queue: this.#name };
+	}
+
+	// ---- names ----
+
+	get qualifiedName(): string {
+		return `${this.#prefix}:${this.#name}`;
+	}
+
+	toKey(type: string): string {
+		return `${this.qualifiedName}:${type}`;
+	}
+
+	parseNodeKey(key: string): { prefix: string; queueName: string; id: string } {
+		const last = key.lastIndexOf(':'), before = key.lastIndexOf(':', last - 1);
+		if (last < 0 || before < 0) {
+			const [prefix = '', queueName = '', id = ''] = key.split(':');
+			return { prefix, queueName, id };
+		}
+		return { prefix: key.slice(0, before), queueName: key.slice(before + 1, last), id: key.slice(last + 1) };
+	}
+
+	clientName(suffix = ''): string {
+		return `${this.#prefix}:${Buffer.from(this.#name).toString('base64')}${suffix}`;
+	}
+
+	// ---- adding ----
+
+	#enqueue(job: JobJson, jobId: string | undefined, parentKeyOpts: ParentKeyOpts = {}): string {
+		if (job.parent || parentKeyOpts.parentKey || parentKeyOpts.addToWaitingChildren)
+			throw notYet('parents and children (flows)');
+		return enqueueText(this.#prefix, this.#name, job, jobId, []);
+	}
+
+	async addJob(job: JobJson, jobId: string, parentKeyOpts?: ParentKeyOpts): Promise<string> {
+		const json = this.#enqueue(job, jobId, parentKeyOpts);
+		const result = await this.#do({ json, kind: 'once' }, { command: 'addJob', jobId, parentKey: parentKeyOpts?.parentKey });
+		return this.#added(result);
+	}
+
+	#added(result: Result): string {
+		const { id, uid } = result as { id?: unknown; uid?: unknown };
+		if (typeof uid === 'string')
+			this.#held.learn(String(id), uid);
+		return String(id);
+	}
+
+	async addJobs(entries: { job: JobJson; jobId: string; parentKeyOpts?: ParentKeyOpts }[]): Promise<string[]> {
+		const texts = entries.map(({ job, jobId, parentKeyOpts }) => this.#enqueue(job, jobId, parentKeyOpts));
+		return this.#guard(async () => {
+			const parts = await Promise.all(bundles(texts).map((bundle) => this.#coalescer.addAtomic(bundle)));
+			return parts.flat().map((result) => this.#added(result));
+		});
+	}
+
+	addFlow(): Promise<never> {
+		return Promise.reject(notYet('flows (FlowProducer.add)'));
+	}
+
+	// ---- work ----
+
+	#claim(token: string | undefined, name: string | undefined): object {
+		const { lockDuration, limiter } = this.#opts;
+		return {
+			queues: [this.#place], max: 1, compat: 'bullmq',
+			...(token ? { token } : {}),
+			...(name ? { worker: name } : {}),
+			...(lockDuration ? { lease_ms: lockDuration } : {}),
+			...(limiter ? { limiter: { max: limiter.max, per_ms: limiter.duration } } : {}),
+		};
+	}
+
+	/** BullMQ's tuple: [job, id, milliseconds that the rate limit lasts, when the next delayed job is due]. */
+	#taken(claim: WireClaim, worker: string | undefined): [JobJson | null, string | null, number, number] {
+		const limit = Math.max(0, claim.rate_ttl_ms ?? 0);
+		const grant = claim.jobs[0];
+		if (!grant)
+			return [null, null, limit, claim.next_due_ms === null ? 0 : Date.now() + claim.next_due_ms];
+		const job = grantedJob(grant, worker);
+		this.#held.take(grant, job);
+		return [job, grant.id, limit, 0];
+	}
+
+	async moveToActive(token: string, name?: string): Promise<unknown[]> {
+		const json = JSON.stringify({ op: 'claim', ...this.#claim(token, name) });
+		try {
+			const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
+			return this.#taken(claim as unknown as WireClaim, name);
+		} catch (error) {
+			if (error instanceof UnreachableError || (error as { code?: unknown }).code === 'unreachable') // the 'error' event told it; the wait for a job lasts until the daemon is back, and can be withdrawn
+				return [null, null, 0, 0];
+			throw error;
+		}
+	}
+
+	/** The end of an attempt, with the next claim in the same change-set. Answers BullMQ's next job data. */
+	async #end(op: Record<string, unknown>, tail: string, jobId: string, ended: readonly string[], fetchNext: boolean, command: string): Promise<unknown[]> {
+		const text = `${JSON.stringify({ ...op, ...this.#job(jobId) }).slice(0, -1)}${tail}`;
+		const { name } = this.#opts;
+		const unclaimed = `${text}}`;
+		const claims = fetchNext && !this.closing;
+		const token = op['token'] as string | undefined;
+		const operation: Operation = claims
+			? { json: `${text},"claim":${JSON.stringify(this.#claim(token, name))}}`, kind: 'claims', unclaimed }
+			: { json: unclaimed, kind: 'safe' };
+		const fence = this.#held.fence(jobId);
+		let result: Result;
+		try {
+			result = await this.#guard(() => this.#coalescer.add(operation));
+		} catch (error) {
+			if (!(error instanceof Refusal))
+				throw error;
+			if (!error.repeated || !await this.#wentThrough(jobId, fence, ended))
+				throw problemError(error.problem, { command, jobId, state: 'active' });
+			return [];
+		}
+		const claim = result['claim'] as (WireClaim & { problem?: Parameters<typeof problemError>[0] }) | undefined;
+		if (claim?.problem)
+			throw problemError(claim.problem, { command: 'moveToActive' });
+		return claim ? this.#taken(claim, name) : [];
+	}
+
+	/** An end whose answer was lost was repeated and refused: was it the first time that did it? Only one end is accepted a fence. */
+	async #wentThrough(jobId: string, fence: number | undefined, ended: readonly string[]): Promise<boolean> {
+		const job = await this.#jobs.read(jobId, false);
+		return !job || (job.fence === fence && ended.includes(job.state));
+	}
+
+	async moveToCompleted(job: MinimalJob, returnValue: unknown, removeOnComplete: boolean | number | KeepJobs, token: string, fetchNext: boolean): Promise<Finished> {
+		const result = JSON.stringify(returnValue) ?? 'null';
+		const op = { op: 'complete', token, keep: keepOf(removeOnComplete, this.#opts.removeOnComplete) };
+		const finishedOn = Date.now();
+		const next = await this.#end(op, `,"result":${result}`, job.id!, ['completed'], fetchNext, 'moveToFinished');
+		return { result: next, finishedOn };
+	}
+
+	async moveToFailed(job: MinimalJob, failedReason: string, removeOnFail: boolean | number | KeepJobs, token: string, fetchNext: boolean,
+		fieldsToUpdate?: Record<string, unknown>): Promise<Finished> {
+		const error = this.#held.error(job.id!, { failedReason: failedReason ?? 'null', ...fieldsToUpdate });
+		const op = { op: 'fail', token, verdict: 'final', error, keep: keepOf(removeOnFail, this.#opts.removeOnFail) };
+		const finishedOn = Date.now();
+		const next = await this.#end(op, '', job.id!, ['failed'], fetchNext, 'moveToFinished');
+		return { result: next, finishedOn };
+	}
+
+	async moveToDelayed(jobId: string, timestamp: number, delay: number, token = '0', opts: MoveToDelayedOpts = {}): Promise<unknown[]> {
+		const { skipAttempt, fieldsToUpdate, fetchNext } = opts;
+		const error = fieldsToUpdate ? { error: this.#held.error(jobId, fieldsToUpdate) } : {};
+		const op = skipAttempt
+			? { op: 'snooze', token, run_at: new Date(timestamp + delay).toISOString() }
+			: { op: 'fail', token, verdict: { delay_ms: Math.max(0, Math.trunc(delay)) }, ...error };
+		return this.#end(op, '', jobId, ['delayed', 'waiting'], Boolean(fetchNext), 'moveToDelayed');
+	}
+
+	moveToWaitingChildren(): Promise<never> {
+		return Promise.reject(notYet('children (Job.moveToWaitingChildren)'));
+	}
+
+	async moveJobFromActiveToWait(jobId: string, token = '0'): Promise<number> {
+		const result = await this.#safe({ op: 'release', ...this.#job(jobId), token }, { command: 'moveJobFromActiveToWait', jobId, state: 'active' });
+		return Math.max(0, Number(result['rate_ttl_ms'] ?? 0));
+	}
+
+	async retryJob(jobId: string, lifo: boolean, token = '0', opts: { fieldsToUpdate?: Record<string, unknown> } = {}): Promise<void> {
+		const { fieldsToUpdate } = opts;
+		const error = fieldsToUpdate ? { error: this.#held.error(jobId, fieldsToUpdate) } : {};
+		await this.#end({ op: 'fail', token, verdict: lifo ? 'head' : 'tail', ...error }, '', jobId, ['waiting'], false, 'retryJob');
+	}
+
+	async moveStalledJobsToWait(): Promise<string[]> {
+		const { stalledInterval, maxStalledCount } = this.#opts;
+		const op = { op: 'sweep', ...this.#place, interval_ms: stalledInterval, max_stalls: maxStalledCount };
+		const result = await this.#safe(op, { command: 'moveStalledJobsToWait' });
+		return result['ids'] as string[];
+	}
+
+	async extendLock(jobId: string, token: string, duration: number): Promise<number> {
+		const lost = await this.extendLocks([jobId], [token], duration);
+		return lost.length ? 0 : 1;
+	}
+
+	async extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
+		return this.#guard(async () => {
+			const kept = await Promise.all(jobIds.map(async (jobId, i) => {
+				const json = JSON.stringify({ op: 'heartbeat', ...this.#job(jobId), token: tokens[i], lease_ms: duration });
+				try {
+					await this.#coalescer.add({ json, kind: 'safe' });
+					return true;
+				} catch (error) {
+					if (error instanceof Refusal)
+						return false;
+					throw error;
+				}
+			}));
+			return jobIds.filter((_, i) => !kept[i]);
+		});
+	}
+
+	waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
+		return this.#guard(() => this.#work.wait(blockTimeout * 1000));
+	}
+
+	/** How a worker begins to pause or to close. */
+	async disconnectBlocking(): Promise<void> {
+		this.#work.stop();
+		this.#link.hurry();
+	}
+
+	async reconnectBlocking(): Promise<void> {
+		this.#work.allow();
+		this.#link.relax();
+	}
+
+	// ---- one job ----
+
+	async retryFinishedJob(job: MinimalJob, state: 'failed' | 'completed', opts: RetryOptions = {}): Promise<void> {
+		await this.#once({
+			op: 'retry', ...this.#job(job.id!), only_state: state, keep_attempts: !opts.resetAttemptsMade,
+			...(opts.resetAttemptsStarted ? { reset_started: true } : {}), ...(job.opts.lifo ? { lifo: true } : {}),
+		}, { command: 'reprocessJob', jobId: job.id, state });
+	}
+
+	async promote(jobId: string): Promise<void> {
+		await this.#once({ op: 'promote', ...this.#job(jobId) }, { command: 'promote', jobId, state: 'delayed', missing: ErrorCode.JobNotInState });
+	}
+
+	async updateData(job: MinimalJob, data: unknown): Promise<void> {
+		const json = `${JSON.stringify({ op: 'edit', ...this.#job(job.id!) }).slice(0, -1)},"payload":${JSON.stringify(data) ?? 'null'}}`;
+		await this.#do({ json, kind: 'safe' }, { command: 'updateData', jobId: job.id });
+	}
+
+	async updateProgress(jobId: string, progress: JobProgress): Promise<void> {
+		await this.#safe({ op: 'progress', ...this.#job(jobId), progress }, { command: 'updateProgress', jobId });
+	}
+
+	async addLog(jobId: string, logRow: string, keepLogs?: number): Promise<number> {
+		const op = { op: 'log', ...this.#job(jobId), line: String(logRow), ...(keepLogs ? { keep: keepLogs } : {}) };
+		await this.#once(op, { command: 'addLog', jobId });
+		return (await this.getJobLogs(jobId, 0, 0, true)).count;
+	}
+
+	async clearLogs(jobId: string, keepLogs?: number): Promise<void> {
+		await this.#orNothing(this.#safe({ op: 'log', ...this.#job(jobId), keep: keepLogs ?? 0 }, { command: 'clearLogs', jobId }));
+	}
+
+	async changeDelay(jobId: string, delay: number): Promise<void> {
+		await this.#safe({ op: 'reschedule', ...this.#job(jobId), delay_ms: Math.trunc(delay) }, { command: 'changeDelay', jobId, state: 'delayed' });
+	}
+
+	async changePriority(jobId: string, priority = 0, lifo = false): Promise<void> {
+		const op = { op: 'reprioritise', ...this.#job(jobId), priority, ...(lifo ? { lifo } : {}) };
+		await this.#safe(op, { command: 'changePriority', jobId, state: 'waiting or delayed' });
+	}
+
+	async remove(jobId: string, _removeChildren: boolean): Promise<number> {
+		try {
+			await this.#once({ op: 'delete', ...this.#job(jobId) }, { command: 'removeJob', jobId });
+		} catch (error) {
+			const { code } = error as { code?: unknown };
+			if (code === ErrorCode.JobNotInState) // it runs
+				return 0;
+			if (code !== ErrorCode.JobNotExist)
+				throw error;
+		}
+		this.#held.forget(jobId);
+		return 1;
+	}
+
+	removeUnprocessedChildren(): Promise<never> {
+		return Promise.reject(notYet('children (Job.removeUnprocessedChildren)'));
+	}
+
+	removeChildDependency(): Promise<never> {
+		return Promise.reject(notYet('children (Job.removeChildDependency)'));
+	}
+
+	async getState(jobId: string): ReturnType<IQueueBackend['getState']> {
+		return stateOf(await this.#look(jobId, false)) as Awaited<ReturnType<IQueueBackend['getState']>>;
+	}
+
+	#look(jobId: string, whole: boolean) {
+		return this.#guard(() => this.#jobs.read(String(jobId), whole));
+	}
+
+	async isFinished(jobId: string, returnValue = false): Promise<number | [number, string]> {
+		const job = await this.#look(jobId, returnValue);
+		if (!job)
+			return returnValue ? [-1, `Missing key for job ${this.toKey(jobId)}. isFinished`] : -1;
+		const state = stateOf(job);
+		const status = state === 'completed' ? 1 : state === 'failed' ? 2 : 0;
+		if (!returnValue)
+			return status;
+		const { returnvalue = '', failedReason = '' } = readJob(job);
+		return [status, status === 1 ? returnvalue : status === 2 ? failedReason : ''];
+	}
+
+	async isJobInState(state: string, jobId: string): Promise<boolean> {
+		if (!KNOWN_STATES.has(state))
+			throw new Error(`Unknown job state: ${state}`);
+		return stateOf(await this.#look(jobId, false)) === (state === 'wait' ? 'waiting' : state);
+	}
+
+	async getJobData(jobId: string): Promise<JobJson | undefined> {
+		const job = await this.#look(jobId, true);
+		return job ? readJob(job) : undefined;
+	}
+
+	async getJobLogs(jobId: string, start: number, end: number, asc: boolean): Promise<{ logs: string[]; count: number }> {
+		return this.#guard(async () => {
+			const uid = this.#held.uid(jobId) ?? (await this.#jobs.read(String(jobId), false))?.uid;
+			await this.#coalescer.settled();
+			return uid ? this.#ranges.logs(uid, start, end, asc) : { logs: [], count: 0 };
+		});
+	}
+
+	// ---- dedup ----
+
+	async getDeduplicationJobId(deduplicationId: string): Promise<string | null> {
+		const result = await this.#orNothing(this.#safe({ op: 'dedup_get', ...this.#place, key: deduplicationId }, { command: 'getDeduplicationJobId' }));
+		return result?.['count'] ? String(result['id']) : null;
+	}
+
+	async deleteDeduplicationKey(deduplicationId: string): Promise<number> {
+		const result = await this.#orNothing(this.#once({ op: 'dedup_release', ...this.#place, key: deduplicationId }, { command: 'deleteDeduplicationKey' }));
+		return Number(result?.['count'] ?? 0);
+	}
+
+	async removeDeduplicationKey(deduplicationId: string, jobId: string): Promise<number> {
+		const uid = this.#held.uid(jobId) ?? (await this.#look(jobId, false))?.uid;
+		if (!uid)
+			return 0;
+		const op = { op: 'dedup_release', ...this.#place, key: deduplicationId, uid };
+		const result = await this.#orNothing(this.#once(op, { command: 'removeDeduplicationKey', jobId }));
+		return Number(result?.['count'] ?? 0);
+	}
+
+	/** What is not there is nothing to BullMQ: no error. */
+	async #orNothing(result: Promise<Result>): Promise<Result | undefined> {
+		try {
+			return await result;
+		} catch (error) {
+			if ((error as { code?: unknown }).code === ErrorCode.JobNotExist)
+				return undefined;
+			throw error;
+		}
+	}
+
+	// ---- the queue ----
+
+	async #queue(op: object = {}): Promise<WireQueue | undefined> {
+		return this.#guard(() => this.#meta.get(op));
+	}
+
+	async isMaxed(): Promise<boolean> {
+		const queue = await this.#queue();
+		const most = queue?.settings.concurrency ?? 0;
+		return most > 0 && queue!.states['active']! >= most;
+	}
+
+	async getCounts(types: JobType[], delayedTimestamp?: number): Promise<number[]> {
+		if (delayedTimestamp !== undefined)
+			return Promise.all(types.map((type) => this.#guard(() => this.#ranges.count(type, type === 'delayed' ? delayedTimestamp : undefined))));
+		const queue = await this.#queue();
+		return types.map((type) => (queue ? countOf(queue, type) : 0));
+	}
+
+	async getCountsPerPriority(priorities: number[]): Promise<number[]> {
+		const queue = priorities.length ? await this.#queue({ priorities }) : undefined;
+		return priorities.map((priority) => queue?.priorities?.find((row) => row.priority === priority)?.['waiting'] ?? 0);
+	}
+
+	async getRanges(types: JobType[], start = 0, end = 1, asc = false): Promise<[string][]> {
+		const lists = await this.#guard(() => Promise.all(types.map((type) => this.#ranges.ids(type, start, end, asc))));
+		return lists as unknown as [string][];
+	}
+
+	async getRateLimitTtl(maxJobs?: number): Promise<number> {
+		const queue = await this.#queue(maxJobs === undefined ? {} : { rate_max: maxJobs });
+		if (queue && queue.rate_ttl_ms === undefined)
+			throw new TooOldError('this daemon does not tell how long a rate limit lasts (rate_ttl_ms)');
+		return queue?.rate_ttl_ms ?? -2;
+	}
+
+	async pause(pause: boolean): Promise<void> {
+		await this.#guard(() => this.#meta.pause(pause));
+	}
+
+	async drain(delayed: boolean): Promise<void> {
+		await this.#guard(() => this.#sweeps.drain(delayed));
+	}
+
+	async cleanJobsByState(state: string, timestamp: number, limit = 0): Promise<string[]> {
+		return this.#guard(() => this.#sweeps.clean(state, timestamp, limit));
+	}
+
+	async obliterate(opts: { force: boolean; count: number }): Promise<number> {
+		const queue = await this.#queue();
+		if (queue && !queue.paused)
+			throw new Error('Cannot obliterate non-paused queue');
+		if (queue?.states['active'] && !opts.force)
+			throw new Error('Cannot obliterate queue with active jobs');
+		return queue ? this.#guard(() => this.#sweeps.obliterate(opts.count)) : 0;
+	}
+
+	async retryFinishedJobs(state: 'failed' | 'completed' = 'failed', count = 1000, timestamp = Date.now()): Promise<number> {
+		return this.#guard(() => this.#sweeps.retry(state, count, timestamp));
+	}
+
+	async promoteJobs(count = 1000): Promise<number> {
+		return this.#guard(() => this.#sweeps.promote(count));
+	}
+
+	async removeOrphanedJobs(): Promise<number> {
+		return 0; // there are none: a job and its place are one row
+	}
+
+	async removeDeprecatedPriorityKey(): Promise<number> {
+		return 0;
+	}
+
+	async setRateLimit(expireTimeMs: number): Promise<void> {
+		await this.#safe({ op: 'back_off', ...this.#place, delay_ms: Math.trunc(expireTimeMs) }, { command: 'setRateLimit' });
+	}
+
+	async removeRateLimitKey(): Promise<number> {
+		const ttl = await this.getRateLimitTtl();
+		await this.setRateLimit(0);
+		return ttl > 0 ? 1 : 0;
+	}
+
+	async getMetrics(type: 'completed' | 'failed', start = 0, end = -1): Promise<[string[], string[], number]> {
+		return this.#guard(() => this.#ranges.metrics(type, start, end));
+	}
+
+	async getClientList(): Promise<string[]> {
+		return this.#guard(() => this.#registry.list());
+	}
+
+	setQueueMeta(values: Record<string, string | number>): Promise<number> {
+		return this.#guard(() => this.#meta.set(values));
+	}
+
+	async getQueueMeta(): Promise<Record<string, string>> {
+		return this.#guard(() => this.#meta.all());
+	}
+
+	async getQueueMetaField(field: string): Promise<string | null> {
+		return (await this.getQueueMeta())[field] ?? null;
+	}
+
+	async getQueueMetaFields(fields: string[]): Promise<(string | null)[]> {
+		const meta = await this.getQueueMeta();
+		return fields.map((field) => meta[field] ?? null);
+	}
+
+	async removeQueueMetaFields(fields: string[]): Promise<number> {
+		return this.#guard(() => this.#meta.remove(fields));
+	}
+
+	async hasQueueMetaField(field: string): Promise<boolean> {
+		return field in await this.getQueueMeta();
+	}
+
+	// ---- events ----
+
+	async trimEvents(maxLength: number): Promise<number> {
+		for (let gone = 0; ;) {
+			const result = await this.#safe({ op: 'events_trim', ...this.#place, keep: maxLength }, { command: 'trimEvents' });
+			gone += Number(result['count'] ?? 0);
+			if (!result['more'])
+				return gone;
+		}
+	}
+
+	async publishEvent(fields: Record<string, string | number>, maxEvents: number): Promise<string> {
+		const { event, ...details } = fields;
+		await this.#once({ op: 'event', ...this.#place, name: String(event), details }, { command: 'publishEvent' });
+		void maxEvents; // the queue's own bound holds (opts.maxLenEvents)
+		return '';
+	}
+
+	readEvents(id: string, blockTimeout: number): ReturnType<IQueueBackend['readEvents']> {
+		return this.#guard(() => this.#events.read(id, blockTimeout, this.toKey('events')));
+	}
+
+	// ---- schedulers and flows: not yet ----
+
+	addJobScheduler(): Promise<never> {
+		return Promise.reject(notYet('job schedulers (Queue.upsertJobScheduler)'));
+	}
+
+	updateJobSchedulerNextMillis(): Promise<never> {
+		return Promise.reject(notYet('job schedulers'));
+	}
+
+	removeJobScheduler(): Promise<never> {
+		return Promise.reject(notYet('job schedulers (Queue.removeJobScheduler)'));
+	}
+
+	getJobScheduler(): Promise<never> {
+		return Promise.reject(notYet('job schedulers (Queue.getJobScheduler)'));
+	}
+
+	isJobScheduler(): Promise<never> {
+		return Promise.reject(notYet('job schedulers'));
+	}
+
+	getJobSchedulerData(): Promise<never> {
+		return Promise.reject(notYet('job schedulers'));
+	}
+
+	getJobSchedulersRange(): Promise<never> {
+		return Promise.reject(notYet('job schedulers (Queue.getJobSchedulers)'));
+	}
+
+	getJobSchedulersCount(): Promise<never> {
+		return Promise.reject(notYet('job schedulers (Queue.getJobSchedulersCount)'));
+	}
+
+	getDependencyCounts(): Promise<never> {
+		return Promise.reject(notYet('children (Job.getDependenciesCount)'));
+	}
+
+	getDependencies(): Promise<never> {
+		return Promise.reject(notYet('children (Job.getDependencies)'));
+	}
+
+	getProcessedChildrenValues(): Promise<never> {
+		return Promise.reject(notYet('children (Job.getChildrenValues)'));
+	}
+
+	getIgnoredChildrenFailures(): Promise<never> {
+		return Promise.reject(notYet('children (Job.getIgnoredChildrenFailures)'));
+	}
+
+	paginate(): Promise<never> {
+		return Promise.reject(notYet('children (Queue.getDependencies)'));
+	}
+}
+
+const KNOWN_STATES: ReadonlySet<string> = new Set(['waiting', 'wait', 'active', 'prioritized', 'completed', 'failed', 'delayed', 'waiting-children']);
+
+function notYet(what: string): Error {
+	return Object.assign(new Error(`@ruche/bullmq cannot do ${what} yet: nothing was changed`), { code: 'not_supported' });
+}
+
+function countOf(queue: WireQueue, type: string): number {
+	const { states, prioritised } = queue;
+	switch (type) {
+	case 'waiting': case 'wait': return (states['waiting'] ?? 0) - prioritised;
+	case 'prioritized': return prioritised;
+	case 'waiting-children': return states['waiting_children'] ?? 0;
+	case 'paused': case 'repeat': return 0; // no states of BullMQ 6
+	default: return states[type] ?? 0;
+	}
+}
+
+/** As many of the texts as one atomic request takes, and so on. */
+function bundles(texts: readonly string[]): string[][] {
+	const made: string[][] = [];
+	let chars = 0;
+	for (const text of texts) {
+		chars += text.length;
+		if (!made.length || chars > BULK_CHARS || made.at(-1)!.length === BULK_OPS) {
+			made.push([]);
+			chars = text.length;
+		}
+		made.at(-1)!.push(text);
+	}
+	return made;
+}

@@ -1,0 +1,65 @@
+// What this process knows of jobs: their uids, and of those that it runs the fence and how many stacks they had.
+import type { JobJson, JobsOptions } from 'bullmq';
+import type { WireError, WireGrant } from './wire.js';
+
+const KNOWN_MAX = 10_000;
+
+interface Known {
+	readonly uid: string;
+	readonly fence?: number;
+	readonly stacks?: number;
+	readonly stackLimit?: number | undefined;
+}
+
+export class Held {
+	readonly #known = new Map<string, Known>();
+
+	learn(id: string, uid: string): void {
+		this.#put(id, { uid });
+	}
+
+	take(grant: WireGrant, job: JobJson): void {
+		const { stackTraceLimit } = job.opts as JobsOptions;
+		this.#put(grant.id, { uid: grant.uid, fence: grant.fence, stacks: stacksOf(job.stacktrace).length, stackLimit: stackTraceLimit });
+	}
+
+	forget(id: string): void {
+		this.#known.delete(String(id));
+	}
+
+	uid(id: string): string | undefined {
+		return this.#known.get(String(id))?.uid;
+	}
+
+	fence(id: string): number | undefined {
+		return this.#known.get(String(id))?.fence;
+	}
+
+	/** The attempt's error out of BullMQ's fields, which hold the stacks of all attempts: its own is the last, if it had one. */
+	error(id: string, fields: Record<string, unknown>): WireError {
+		const message = String(fields['failedReason'] ?? '');
+		const stacks = stacksOf(fields['stacktrace']);
+		const known = this.#known.get(String(id));
+		const before = known?.stacks ?? 0;
+		const full = known?.stackLimit !== undefined && stacks.length >= known.stackLimit;
+		const own = stacks.length > before || full ? stacks.at(-1) : undefined;
+		return { message, ...(own ? { stack: own } : {}) };
+	}
+
+	/** The oldest are forgotten: they are then named by queue and id. */
+	#put(id: string, known: Known): void {
+		this.#known.delete(id);
+		this.#known.set(id, known);
+		if (this.#known.size > KNOWN_MAX)
+			this.#known.delete(this.#known.keys().next().value!);
+	}
+}
+
+function stacksOf(text: unknown): string[] {
+	try {
+		const stacks: unknown = typeof text === 'string' ? JSON.parse(text) : [];
+		return Array.isArray(stacks) ? stacks as string[] : [];
+	} catch {
+		return [];
+	}
+}

@@ -1,0 +1,112 @@
+// What goes over many jobs: pages of names, then operations that each look at the state again, so that nothing is done to a job that went on meanwhile.
+import { Refusal } from './coalescer.js';
+import { problemError } from './errors.js';
+const PAGE = 1_000;
+const PASSED = new Set(['illegal_state', 'job_not_found', 'chain_owned']); // it went on, or is not ours to take
+const WAITING = { wait: 'waiting', waiting: 'waiting', prioritized: 'prioritised', delayed: 'delayed', completed: 'completed', failed: 'failed',
+    'waiting-children': 'waiting_children' };
+const ALL = ['waiting', 'prioritised', 'delayed', 'waiting_children', 'parked', 'active', 'completed', 'failed', 'cancelled', 'expired'];
+export class Sweeps {
+    #coalescer;
+    #ranges;
+    #place;
+    constructor(coalescer, ranges, place) {
+        this.#coalescer = coalescer;
+        this.#ranges = ranges;
+        this.#place = place;
+    }
+    /** Answers those of the page that it was done to. */
+    async #each(page, op) {
+        const done = await Promise.all(page.map(async (name) => {
+            const operation = { json: JSON.stringify({ ...op(name), uid: name.uid }), kind: 'safe' };
+            try {
+                await this.#coalescer.add(operation);
+                return true;
+            }
+            catch (error) {
+                if (error instanceof Refusal && PASSED.has(error.problem.code))
+                    return false;
+                throw error instanceof Refusal ? problemError(error.problem) : error;
+            }
+        }));
+        return page.filter((_, i) => done[i]);
+    }
+    /** Page after page, passing over what stays, until `most` are done or there are no more. */
+    async #all(range, most, op) {
+        const ids = [];
+        for (let from = 0; ids.length < most;) {
+            const page = await this.#ranges.names({ ...range, from, to: from + Math.min(PAGE, most - ids.length) - 1 });
+            if (!page.length)
+                break;
+            const done = await this.#each(page, op);
+            ids.push(...done.map((name) => name.id));
+            from += page.length - done.length;
+        }
+        return ids;
+    }
+    async drain(delayed) {
+        for (const state of delayed ? ['waiting', 'prioritised', 'delayed'] : ['waiting', 'prioritised'])
+            await this.#all({ state }, Infinity, () => ({ op: 'delete', only_state: plain(state) }));
+    }
+    /** Removes jobs of a state that are older; answers their ids. A running one is never taken: one that stalled is put back by the workers. */
+    async clean(state, timestamp, limit) {
+        const native = WAITING[state];
+        const most = limit > 0 ? limit : Infinity;
+        const op = () => ({ op: 'delete', only_state: plain(native) });
+        const ids = !native ? []
+            : native === 'delayed' || native === 'waiting_children' ? await this.#byCreation(native, timestamp, most, op)
+                : await this.#all({ state: native, before: timestamp + 1 }, most, op);
+        await this.#tell('cleaned', { count: String(ids.length) });
+        return ids;
+    }
+    /** Their place goes by another instant than the one that BullMQ looks at. */
+    async #byCreation(state, timestamp, most, op) {
+        const ids = [];
+        for (let from = 0; ids.length < most;) {
+            const page = await this.#ranges.jobs({ state, from, to: from + PAGE - 1 });
+            const old = page.filter((job) => Date.parse(job.started_at ?? job.created_at) <= timestamp).slice(0, most - ids.length);
+            const done = await this.#each(old, op);
+            ids.push(...done.map((name) => name.id));
+            from += page.length - done.length;
+            if (page.length < PAGE)
+                break;
+        }
+        return ids;
+    }
+    /** Up to `count` jobs of any state; 1 while there may be more, 0 when the queue is empty and forgotten. */
+    async obliterate(count) {
+        let left = Math.max(1, count);
+        for (const state of ALL) {
+            const gone = await this.#all({ state }, left, () => ({ op: 'delete', force: true }));
+            left -= gone.length;
+            if (left <= 0)
+                return 1;
+        }
+        await this.#do({ op: 'queue_reset', ...this.#place });
+        return 0;
+    }
+    /** 1 while there may be more. */
+    async retry(state, count, timestamp) {
+        const done = await this.#all({ state, before: timestamp + 1 }, count, () => ({ op: 'retry', only_state: state, keep_attempts: true }));
+        return done.length >= count ? 1 : 0;
+    }
+    async promote(count) {
+        const done = await this.#all({ state: 'delayed' }, count, () => ({ op: 'promote', only_state: 'delayed' }));
+        return done.length >= count ? 1 : 0;
+    }
+    async #tell(name, details) {
+        await this.#do({ op: 'event', ...this.#place, name, details });
+    }
+    async #do(op) {
+        try {
+            await this.#coalescer.add({ json: JSON.stringify(op), kind: 'once' });
+        }
+        catch (error) {
+            throw error instanceof Refusal ? problemError(error.problem) : error;
+        }
+    }
+}
+/** A waiting job is waiting, whatever its priority. */
+function plain(state) {
+    return state === 'prioritised' ? 'waiting' : state;
+}

@@ -1,0 +1,21 @@
+// The timers of the moment this package is loaded: programs that fake them later must not stop the transport.
+export const setTimer = globalThis.setTimeout;
+export const clearTimer = globalThis.clearTimeout;
+export const nextTurn = globalThis.setImmediate;
+export const clock = globalThis.performance.now.bind(globalThis.performance);
+/** Resolves after `ms`, or at once when the signal fires. */
+export function pause(ms, signal) {
+    return new Promise((resolve) => {
+        if (signal?.aborted) {
+            resolve();
+            return;
+        }
+        const done = () => {
+            clearTimer(timer);
+            signal?.removeEventListener('abort', done);
+            resolve();
+        };
+        const timer = setTimer(done, ms);
+        signal?.addEventListener('abort', done, { once: true });
+    });
+}
