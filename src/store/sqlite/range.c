@@ -26,14 +26,9 @@ static sqlite3_stmt *range_statement(struct sqlite_reader *reader, enum reader_s
 static enum err range_count_kept(struct sqlite_reader *reader, uint32_t queue, enum range_order order, uint64_t *out)
 {
 	enum err err;
-	bool found;
 	*out = 0;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_QUEUE_COUNTS, &err);
-	if (err)
-		return err;
-	sql_bind_i64(stmt, 1, queue);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_QUEUE_COUNTS, queue, &err);
+	if (!stmt)
 		return err;
 	*out = sql_u64(stmt, 1 + (int)(order - RANGE_COMPLETED)); /* both in the order of COUNTED_STATES */
 	return sql_err(sqlite3_reset(stmt));
@@ -73,13 +68,8 @@ static enum err range_find(struct sqlite_reader *reader, const struct range *ran
 static enum err range_id(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct job_view *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_JOB_ID, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_JOB_ID, uid, &err);
+	if (!stmt)
 		return err;
 	out->row.uid = uid;
 	out->definition.id = sql_copy(stmt, 0, arena);

@@ -14,6 +14,17 @@ sqlite3_stmt *reader_statement(struct sqlite_reader *reader, enum reader_stateme
 	return reader->statements[which].prepared;
 }
 
+sqlite3_stmt *reader_row(struct sqlite_reader *reader, enum reader_statement which, uint64_t number, enum err *err)
+{
+	bool found = false;
+	sqlite3_stmt *stmt = reader_statement(reader, which, err);
+	if (*err)
+		return NULL;
+	sql_bind_u64(stmt, 1, number);
+	*err = sql_step(stmt, &found);
+	return found ? stmt : NULL;
+}
+
 uint32_t reader_limit(const struct query *query)
 {
 	return query->limit && query->limit < LIMIT_PAGE ? query->limit : LIMIT_PAGE;

@@ -116,6 +116,8 @@ void readers_disconnect(struct readers *readers); /* they reconnect by themselve
 
 /* ---- between the reader's files ---- */
 sqlite3_stmt *reader_statement(struct sqlite_reader *reader, enum reader_statement which, enum err *err);
+/* The one row that a statement has for a number. NULL: there is none, or *err. Reset it after use. */
+sqlite3_stmt *reader_row(struct sqlite_reader *reader, enum reader_statement which, uint64_t number, enum err *err);
 uint32_t reader_limit(const struct query *query);
 struct str reader_namespace(struct str name); /* empty: "default" */
 MUST_USE enum err reader_find_queue(struct sqlite_reader *reader, struct str namespace_name, struct str name, uint32_t *out);

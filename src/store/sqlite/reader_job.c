@@ -129,13 +129,8 @@ static enum err view_read(sqlite3_stmt *stmt, struct arena *arena, struct job_vi
 static enum err view_queue(struct sqlite_reader *reader, struct arena *arena, struct job_view *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_QUEUE_BY_NUMBER, &err);
-	if (err)
-		return err;
-	sql_bind_i64(stmt, 1, out->row.queue);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_QUEUE_BY_NUMBER, out->row.queue, &err);
+	if (!stmt)
 		return err;
 	out->namespace_name = sql_copy(stmt, 0, arena);
 	out->queue_name = sql_copy(stmt, 1, arena);
@@ -262,13 +257,8 @@ enum err reader_read(struct sqlite_reader *reader, const struct query *query, st
 static enum err view_progress(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct str *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_PROGRESS, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_PROGRESS, uid, &err);
+	if (!stmt)
 		return err;
 	*out = sql_copy(stmt, 0, arena);
 	err = sql_err(sqlite3_reset(stmt));
@@ -280,13 +270,8 @@ static enum err view_progress(struct sqlite_reader *reader, uint64_t uid, struct
 static enum err definition_row_done(struct sqlite_reader *reader, uint64_t uid, struct job_row *row)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_ROW_DONE, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_ROW_DONE, uid, &err);
+	if (!stmt)
 		return err;
 	row->flags = sql_u32(stmt, 0);
 	row->edited_body = sql_u64(stmt, 1);
@@ -297,13 +282,8 @@ static enum err definition_row_done(struct sqlite_reader *reader, uint64_t uid, 
 static enum err definition_fill(struct sqlite_reader *reader, uint64_t uid, struct arena *arena, struct job_view *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_DEFINITION, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_DEFINITION, uid, &err);
+	if (!stmt)
 		return err;
 	bool live = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
 	out->row.flags = sql_u32(stmt, 1);

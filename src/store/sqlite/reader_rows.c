@@ -56,13 +56,8 @@ enum err reader_attempts(struct sqlite_reader *reader, const struct query *query
 static enum err count_logs(struct sqlite_reader *reader, uint64_t uid, uint64_t *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_LOG_COUNT, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, uid);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_LOG_COUNT, uid, &err);
+	if (!stmt)
 		return err;
 	*out = sql_u64(stmt, 0);
 	return sql_err(sqlite3_reset(stmt));
@@ -235,13 +230,8 @@ enum err reader_events(struct sqlite_reader *reader, const struct query *query, 
 static enum err metrics_ended(struct sqlite_reader *reader, uint32_t queue, struct answer *out)
 {
 	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_ENDED, &err);
-	if (err)
-		return err;
-	sql_bind_i64(stmt, 1, queue);
-	err = sql_step(stmt, &found);
-	if (!found)
+	sqlite3_stmt *stmt = reader_row(reader, READER_ENDED, queue, &err);
+	if (!stmt)
 		return err;
 	out->ended[JOB_COMPLETED] = sql_u64(stmt, 0);
 	out->ended[JOB_FAILED] = sql_u64(stmt, 1);
