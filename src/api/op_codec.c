@@ -130,18 +130,6 @@ static bool read_target(struct json *json, void *out, void *context)
 	return http_target_read(json, &target) && read_verbatim(json, begin, LIMIT_TARGET_BYTES, out);
 }
 
-static bool read_retry(struct json *json, void *out, void *context)
-{
-	const struct retry_policy **policy = out;
-	struct retry_policy *own = ARENA_NEW(json->arena, struct retry_policy);
-	(void)context;
-	if (!own)
-		return json_refuse(json, E_NOMEM, "There was no memory for it.");
-	retry_policy_default(own);
-	*policy = own;
-	return retry_policy_read(json, own);
-}
-
 #define AT(member) offsetof(struct op_dedup, member)
 static const struct json_field dedup_fields[] = {
 	{ "key", JSON_F_STR, AT(key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, .doc = "At most one job of the queue owns it." },
@@ -630,7 +618,7 @@ static const struct json_field chain_job_fields[] = {
 	{ "priority", JSON_F_I32, AT(priority), 0, LIMIT_PRIORITY, .doc = "0 runs first." },
 	{ "lifo", JSON_F_BOOL, AT(lifo), .doc = "First in line of its priority instead of last." },
 	{ "max_attempts", JSON_F_U32, AT(max_attempts), 1, LIMIT_ATTEMPTS, .doc = "Failed attempts before it fails for good." },
-	{ "retry", JSON_F_CUSTOM, AT(retry), .read = read_retry, .doc = "Its own retry policy instead of the queue's." },
+	{ "retry", JSON_F_CUSTOM, AT(retry), .read = retry_policy_read_new, .doc = "Its own retry policy instead of the queue's." },
 	{ "timeout_ms", JSON_F_I64, AT(timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
 	{ "ttl_ms", JSON_F_I64, AT(ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires, and the next one is made." },
 	{ "tags", JSON_F_CUSTOM, AT(tags), .read = read_tags, .doc = "To find it by." },
@@ -795,7 +783,7 @@ static const struct json_field enqueue_fields[] = {
 	F_DELAY(enqueue.delay_ms, "Not before so long has passed. Not with run_at."),
 	{ "lifo", JSON_F_BOOL, AT(enqueue.lifo), .doc = "First in line of its priority instead of last." },
 	{ "max_attempts", JSON_F_U32, AT(enqueue.max_attempts), 1, LIMIT_ATTEMPTS, .doc = "Failed attempts before it fails for good." },
-	{ "retry", JSON_F_CUSTOM, AT(enqueue.retry), .read = read_retry, .doc = "Its own retry policy instead of the queue's." },
+	{ "retry", JSON_F_CUSTOM, AT(enqueue.retry), .read = retry_policy_read_new, .doc = "Its own retry policy instead of the queue's." },
 	{ "timeout_ms", JSON_F_I64, AT(enqueue.timeout_ms), 1, LIMIT_DURATION_MS, .doc = "Of one attempt." },
 	{ "ttl_ms", JSON_F_I64, AT(enqueue.ttl_ms), 1, LIMIT_DURATION_MS, .doc = "Not started within so long: it expires." },
 	{ "dedup", JSON_F_CUSTOM, AT(enqueue.dedup), .read = read_dedup,
@@ -1219,7 +1207,7 @@ const char *op_field_type(const struct json_field *field)
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
 		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
-		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { read_retry, "RetryPolicy" },
+		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

@@ -32,17 +32,6 @@ bool chain_schedule_read(struct json *json, struct chain_schedule *out)
 	return true;
 }
 
-static bool chain_read_retry(struct json *json, void *out, void *context)
-{
-	struct retry_policy *own = ARENA_NEW(json->arena, struct retry_policy);
-	(void)context;
-	if (!own)
-		return json_refuse(json, E_NOMEM, "There was no memory for it.");
-	retry_policy_default(own);
-	*(const struct retry_policy **)out = own;
-	return retry_policy_read(json, own);
-}
-
 #define AT(member) offsetof(struct chain_job, member)
 static const struct json_field job_fields[] = {
 	{ "name", JSON_F_STR, AT(name), 1, LIMIT_NAME_BYTES },
@@ -50,7 +39,7 @@ static const struct json_field job_fields[] = {
 	{ "priority", JSON_F_I32, AT(priority), 0, LIMIT_PRIORITY },
 	{ "lifo", JSON_F_BOOL, AT(lifo) },
 	{ "max_attempts", JSON_F_U32, AT(max_attempts), 1, LIMIT_ATTEMPTS },
-	{ "retry", JSON_F_CUSTOM, AT(retry), .read = chain_read_retry },
+	{ "retry", JSON_F_CUSTOM, AT(retry), .read = retry_policy_read_new },
 	{ "timeout_ms", JSON_F_I64, AT(timeout_ms), 1, LIMIT_DURATION_MS },
 	{ "ttl_ms", JSON_F_I64, AT(ttl_ms), 1, LIMIT_DURATION_MS },
 	{ "tags", JSON_F_RAW, AT(tags) },

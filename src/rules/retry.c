@@ -299,3 +299,14 @@ bool retry_policy_read(struct json *json, struct retry_policy *out)
 	retry_policy_canonical(&policy, out);
 	return true;
 }
+
+bool retry_policy_read_new(struct json *json, void *out, void *context)
+{
+	struct retry_policy *own = ARENA_NEW(json->arena, struct retry_policy);
+	(void)context;
+	if (!own)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	retry_policy_default(own);
+	*(const struct retry_policy **)out = own;
+	return retry_policy_read(json, own);
+}

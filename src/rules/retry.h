@@ -31,3 +31,5 @@ struct buf;
 struct json;
 void retry_policy_write(const struct retry_policy *policy, struct buf *buf);
 bool retry_policy_read(struct json *json, struct retry_policy *out); /* refuses in the reader's voice */
+/* A field's reader: the default with what is said, in the arena, as *(const struct retry_policy **)out. */
+bool retry_policy_read_new(struct json *json, void *out, void *context);
