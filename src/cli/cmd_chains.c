@@ -54,10 +54,9 @@ static struct str chains_schedule(struct str chain, struct arena *arena) /* "eve
 	struct str every_ms = pluck_text(chain, "schedule.every_ms", arena), zone = pluck_text(chain, "schedule.tz", arena);
 	if (every_ms.len) {
 		char text[32];
-		int64_t ms = 0;
-		for (size_t i = 0; i < every_ms.len; i++)
-			ms = ms * 10 + (every_ms.ptr[i] - '0');
-		duration_text(ms, text);
+		uint64_t ms = 0;
+		(void)str_u64(every_ms, &ms);
+		duration_text((int64_t)ms, text);
 		return str_of(arena_printf(arena, "every %s", text));
 	}
 	struct str pattern = pluck_text(chain, "schedule.pattern", arena);
@@ -79,10 +78,8 @@ static int chains_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *chains = pluck_items(body, "chains", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {
@@ -185,9 +182,9 @@ static int chains_set(struct remote *remote, const struct args *args)
 	if (code)
 		return code;
 	struct str next = pluck_text(body, "next_at", &remote->arena);
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else if (next.len)
+	if (remote_printed(args, body))
+		return 0;
+	if (next.len)
 		printf("%s is set: next at " STR_FMT "\n", args->words[1], STR_ARG(next));
 	else
 		printf("%s has ended, and nothing about it is new: delete it first to start it again\n", args->words[1]);
@@ -217,9 +214,7 @@ static int chains_delete(struct remote *remote, const struct args *args)
 	int code = chains_one(remote, args, "DELETE", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		printf("%s is deleted, and its next job with it\n", args->words[1]);
 	return 0;
 }

@@ -141,10 +141,8 @@ static int jobs_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	jobs_print_table(remote, body);
 	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
 	if (cursor.len)
@@ -220,10 +218,8 @@ static int jobs_show_whole(struct remote *remote, const struct args *args, struc
 	int code = jobs_get(remote, uid, "", &job);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(job));
+	if (remote_printed(args, job))
 		return 0;
-	}
 	for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
 		jobs_print_line(remote, lines[i][0], job, lines[i][1]);
 	jobs_print_sums(job, &remote->arena);
@@ -274,9 +270,7 @@ static int jobs_explain(struct remote *remote, const struct args *args)
 		code = jobs_get(remote, uid, "/explain", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		printf(STR_FMT " [" STR_FMT "]\n", STR_ARG(pluck_text(body, "text", &remote->arena)), STR_ARG(pluck_text(body, "code", &remote->arena)));
 	return 0;
 }
@@ -370,9 +364,7 @@ static int jobs_follow(struct remote *remote, const struct args *args, const str
 	pluck_u64(operation, "done", arena, &done);
 	pluck_u64(operation, "skipped", arena, &skipped);
 	pluck_u64(operation, "failed", arena, &failed);
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(operation));
-	else
+	if (!remote_printed(args, operation))
 		printf("%s %llu job%s; %llu had changed meanwhile, %llu could not be changed\n", change->done, (unsigned long long)done,
 		       done == 1 ? "" : "s", (unsigned long long)skipped, (unsigned long long)failed);
 	return failed ? 1 : 0;

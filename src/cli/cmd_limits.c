@@ -54,10 +54,8 @@ static int limits_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *limits = pluck_items(body, "limits", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {
@@ -88,10 +86,8 @@ static int limits_show(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	table_init(&table, &remote->arena, heads);
 	settings_add_members(&table, body, "");
 	table_print(&table, stdout, false);
@@ -110,9 +106,7 @@ static int limits_set(struct remote *remote, const struct args *args)
 		code = remote_call(remote, file ? "PUT" : "PATCH", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		printf("%s is set\n", args->words[0]);
 	return 0;
 }
@@ -143,9 +137,9 @@ static int limits_back_off(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "POST", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else if (delay_ms)
+	if (remote_printed(args, body))
+		return 0;
+	if (delay_ms)
 		printf("%s starts nothing for %llu ms\n", args->words[0], (unsigned long long)delay_ms);
 	else
 		printf("%s is open\n", args->words[0]);

@@ -51,10 +51,8 @@ static int queues_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *queues = pluck_items(body, "queues", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {
@@ -110,9 +108,7 @@ static int queues_show(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		queues_print(remote, body);
 	return 0;
 }
@@ -133,10 +129,8 @@ static int queues_groups(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *groups = pluck_items(body, "groups", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {
@@ -206,10 +200,8 @@ static int queues_metrics(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	if (!queues_read_series(body, "completed", arena, &completed) || !queues_read_series(body, "failed", arena, &failed))
 		return EX_PROTOCOL;
 	table_init(&table, arena, heads);
@@ -259,9 +251,7 @@ static int queues_set(struct remote *remote, const struct args *args)
 		code = remote_call(remote, file || args_has(args, "group") ? "PUT" : "PATCH", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		printf("%s is set\n", args->words[0]);
 	return 0;
 }
@@ -277,9 +267,7 @@ static int queues_switch(struct remote *remote, const struct args *args, const c
 	code = remote_call(remote, "POST", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json"))
-		printf(STR_FMT "\n", STR_ARG(body));
-	else
+	if (!remote_printed(args, body))
 		printf("%s is %s\n", args_has(args, "group") ? args_get(args, "group") : args->words[0], done);
 	return 0;
 }

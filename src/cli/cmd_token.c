@@ -55,10 +55,8 @@ static int token_create(struct remote *remote, const struct args *args)
 	code = remote_call(remote, "POST", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	printf(STR_FMT "\n", STR_ARG(pluck_text(body, "token", &remote->arena)));
 	if (remote_is_fancy(stderr))
 		fputs("Keep it: it is not shown again.\n", stderr);
@@ -80,10 +78,8 @@ static int token_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *tokens = pluck_items(body, "tokens", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {

@@ -35,10 +35,8 @@ static int workers_list(struct remote *remote, const struct args *args)
 	int code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
-	if (args_has(args, "json")) {
-		printf(STR_FMT "\n", STR_ARG(body));
+	if (remote_printed(args, body))
 		return 0;
-	}
 	struct str *workers = pluck_items(body, "workers", arena, &count);
 	table_init(&table, arena, heads);
 	for (uint32_t i = 0; i < count; i++) {

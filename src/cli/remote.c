@@ -103,6 +103,14 @@ int remote_run(int argc, char **argv, int (*act)(struct remote *remote, const st
 	return code;
 }
 
+bool remote_printed(const struct args *args, struct str answer)
+{
+	bool asked = args_has(args, "json");
+	if (asked)
+		printf(STR_FMT "\n", STR_ARG(answer));
+	return asked;
+}
+
 bool remote_is_fancy(FILE *stream)
 {
 	const char *plain = getenv("NO_COLOR"), *term = getenv("TERM");

@@ -53,5 +53,8 @@ int remote_job(struct remote *remote, const char *name, struct str *out_uid);
 /* A queue's path piece: its name, with the namespace as the API wants it. */
 void remote_queue(struct remote *remote, const char *verb_path, struct str queue, const char *tail);
 
+/* With --json: prints the answer as it came, and there is nothing more to say. */
+bool remote_printed(const struct args *args, struct str answer);
+
 /* Whether to draw colours or bars on this stream: a terminal, and NO_COLOR is not set. */
 bool remote_is_fancy(FILE *stream);
