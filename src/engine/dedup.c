@@ -127,7 +127,7 @@ static struct str dedup_text(const struct index *index, uint32_t name)
 	return name == SLOT_NONE ? (struct str){ 0 } : name_text(index, name);
 }
 
-struct str dedup_owner_id(const struct index *index, uint32_t slot)
+static struct str dedup_owner_id(const struct index *index, uint32_t slot)
 {
 	return dedup_text(index, dedup_at(index, slot)->owner_id);
 }

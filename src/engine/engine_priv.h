@@ -159,7 +159,6 @@ MUST_USE enum err family_join(struct engine *engine, struct request *request, st
 MUST_USE enum err family_release(struct engine *engine, const struct request *request); /* its parents that have nobody to wait for */
 MUST_USE enum err family_ended(struct engine *engine, const struct job *job, const struct ending *ending);
 MUST_USE enum err family_deleted(struct engine *engine, const struct job *job);
-MUST_USE enum err family_drop_children(struct engine *engine, uint64_t parent); /* it is gone: nobody waits for them any more */
 MUST_USE enum err family_retried(struct engine *engine, uint64_t uid);
 MUST_USE enum err family_lost(struct engine *engine, uint32_t slot); /* one that has ROW_LOST_CHILD is handed back: it fails */
 MUST_USE enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, uint32_t *count); /* if it waits for it */

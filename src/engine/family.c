@@ -192,6 +192,20 @@ static enum err family_work_off(struct engine *engine)
 	return err;
 }
 
+/* The parent is gone: nobody waits for them any more. The rows of its edges go with it, in the store; those that this very change-set has are
+ * taken back. */
+static enum err family_drop_children(struct engine *engine, uint64_t parent)
+{
+	struct index *index = &engine->index;
+	uint32_t kin = kin_find(index, parent);
+	enum err err = E_OK;
+	uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_child;
+	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_child)
+		if (edge_at(index, slot)->state != EDGE_GONE)
+			err = family_turn(engine, slot, EDGE_GONE, (struct str){ 0 });
+	return err;
+}
+
 enum err family_ended(struct engine *engine, const struct job *job, const struct ending *ending)
 {
 	enum job_state state = job_state_of(job);
@@ -209,19 +223,6 @@ enum err family_ended(struct engine *engine, const struct job *job, const struct
 		engine->first_end = end;
 	engine->last_end = end;
 	return engine->ending ? E_OK : family_work_off(engine);
-}
-
-/* The rows of its edges go with it, in the store; those that this very change-set has are taken back. */
-enum err family_drop_children(struct engine *engine, uint64_t parent)
-{
-	struct index *index = &engine->index;
-	uint32_t kin = kin_find(index, parent);
-	enum err err = E_OK;
-	uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_child;
-	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_child)
-		if (edge_at(index, slot)->state != EDGE_GONE)
-			err = family_turn(engine, slot, EDGE_GONE, (struct str){ 0 });
-	return err;
 }
 
 enum err family_deleted(struct engine *engine, const struct job *job)

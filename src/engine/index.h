@@ -388,7 +388,6 @@ uint64_t queue_far_jobs(const struct queue *queue);
 uint32_t dedup_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
 uint32_t dedup_find_owner(const struct index *index, uint64_t uid);             /* of the key that this job owns */
 uint32_t dedup_find_next(const struct index *index, uint64_t uid);              /* of the key whose successor it is */
-struct str dedup_owner_id(const struct index *index, uint32_t slot);
 MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
 void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void dedup_drop_queue(struct index *index, uint32_t queue);
