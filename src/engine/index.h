@@ -32,7 +32,7 @@
 #define JOB_ASIDE   0x800u /* it has an aside */
 #define JOB_LABELLED 0x1000u /* its id is at hand */
 #define JOB_ROW_FLAGS \
-	(ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_REDONE | ROW_FAR | ROW_PARENT | ROW_CHILD | ROW_LOST_CHILD)
+	(ROW_DUE_WALL | ROW_CANCEL | ROW_LIFO | ROW_EDITED | ROW_REDONE | ROW_FAR | ROW_PARENT | ROW_CHILD | ROW_LOST_CHILD | ROW_SNOOZED)
 
 struct job {
 	uint64_t uid;

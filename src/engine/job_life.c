@@ -139,7 +139,7 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 		return err;
 	job_move(index, job, JOB_DELAYED);
 	job->due_us = due_us;
-	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
+	job->flags = (uint16_t)((job->flags & ~(ROW_DUE_WALL | ROW_SNOOZED)) | (wall ? ROW_DUE_WALL : 0) | (event == EVENT_SNOOZED ? ROW_SNOOZED : 0));
 	err = job_place(index, slot);
 	return err ? err : job_event(engine, job, event, details);
 }

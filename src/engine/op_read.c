@@ -250,7 +250,7 @@ enum err op_explain_apply(struct engine *engine, struct request *request, struct
 	switch (job_state_of(job)) {
 	case JOB_WAITING: explain_waiting(engine, job, out); break;
 	case JOB_DELAYED:
-		out->code = job->attempts_made ? EXPLAIN_RETRY_BACKOFF : EXPLAIN_DELAYED;
+		out->code = job->attempts_made && !(job->flags & ROW_SNOOZED) ? EXPLAIN_RETRY_BACKOFF : EXPLAIN_DELAYED;
 		out->until_us = job->flags & ROW_DUE_WALL ? job->due_us : read_wall_us(index, job->due_us);
 		break;
 	case JOB_ACTIVE: {

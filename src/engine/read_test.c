@@ -62,8 +62,41 @@ static void counts_by_priority_come_as_asked(void **state)
 	world_close(&world);
 }
 
+static enum explain_code why(struct world *world, uint64_t uid)
+{
+	struct request *request = job_request(world, OP_EXPLAIN, uid);
+	assert_ptr_equal(world_ask(world, request), request);
+	enum explain_code code = request->ops[0].result.explanation->code;
+	request_drop(request);
+	return code;
+}
+
+/* A job that failed once and was put off by its worker since then waits for that, not for a retry; also after a restart. */
+static void a_snooze_is_not_taken_for_a_back_off(void **state)
+{
+	struct world world;
+	uint64_t uids[4];
+	(void)state;
+	world_open(&world);
+	uint64_t uid = world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_DELAY, 10), E_OK);
+	assert_int_equal(why(&world, uid), EXPLAIN_RETRY_BACKOFF);
+	world_pass(&world, 10);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_SNOOZE, uid, "token-1", VERDICT_POLICY, 60000), E_OK);
+	assert_int_equal(why(&world, uid), EXPLAIN_DELAYED);
+	world_crash(&world);
+	assert_int_equal(why(&world, uid), EXPLAIN_DELAYED);
+	world_pass(&world, 60000);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(world_lease(&world, OP_FAIL, uid, "token-1", VERDICT_DELAY, 10), E_OK);
+	assert_int_equal(why(&world, uid), EXPLAIN_RETRY_BACKOFF);
+	world_close(&world);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(counts_by_priority_come_as_asked) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(counts_by_priority_come_as_asked), cmocka_unit_test(a_snooze_is_not_taken_for_a_back_off) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

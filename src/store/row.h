@@ -38,6 +38,7 @@ struct job_definition {
 #define ROW_PARENT     32u  /* has or had children; stays in memory while it is live */
 #define ROW_CHILD      64u  /* has or had parents */
 #define ROW_LOST_CHILD 8192u /* a child failed that it cannot do without: it can only fail from now on */
+#define ROW_SNOOZED    16384u /* DELAYED because its worker asked for it, not after a failure */
 #define ROW_FAR        128u /* DELAYED, and far from its due time when it was written: an engine may let go of it, and finds it by store.h's far */
 
 struct job_row {
