@@ -1,7 +1,7 @@
 /* fuzz/words_fuzz.c: any bytes as one of the small grammars: the first byte says which. What is accepted means the same when it is written and
  * read again; what is refused says why. */
 #include "fuzz.h"
-#include "api/base64url.h"
+#include "base/base64.h"
 #include "api/cursor.h"
 #include "cli/sink.h"
 #include "daemon/config_file.h"

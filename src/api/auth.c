@@ -1,5 +1,5 @@
 #include "api/auth.h"
-#include "api/base64url.h"
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/map.h"

@@ -1,5 +1,5 @@
 #include "api/cursor.h"
-#include "api/base64url.h"
+#include "base/base64.h"
 #include "base/json.h"
 
 void cursor_write(struct buf *out, struct arena *arena, struct str place)

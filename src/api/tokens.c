@@ -1,5 +1,5 @@
 /* src/api/tokens.c: tokens: learning them all, listing, making and revoking. The text of a token is told once, when it is made. */
-#include "api/base64url.h"
+#include "base/base64.h"
 #include "api/body.h"
 #include "api/name.h"
 #include "api/routes.h"
