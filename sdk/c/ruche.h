@@ -91,7 +91,8 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_CHAIN_OWNED = 130,
 	RUCHE_NO_LEASE = 131,
 	RUCHE_COMPAT_MISMATCH = 132,
-	RUCHE_CHAIN_NOT_FOUND = 133
+	RUCHE_CHAIN_NOT_FOUND = 133,
+	RUCHE_SIGNATURE_INVALID = 140
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */
