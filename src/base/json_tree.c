@@ -68,12 +68,15 @@ static bool read_members(struct json *json, struct json_node *node)
 static struct json_node *read_node(struct json *json)
 {
 	struct json_node *node = node_new(json, json_peek(json));
+	const char *begin = json->next;
 	if (!node)
 		return NULL;
-	bool done = node->type == JSON_ARRAY    ? read_items(json, node)
-	            : node->type == JSON_OBJECT ? read_members(json, node)
-	                                        : read_scalar(json, node);
-	return done ? node : NULL;
+	if (node->type != JSON_ARRAY && node->type != JSON_OBJECT)
+		return read_scalar(json, node) ? node : NULL;
+	if (!(node->type == JSON_ARRAY ? read_items(json, node) : read_members(json, node)))
+		return NULL;
+	node->text = (struct str){ begin, (size_t)(json->next - begin) };
+	return node;
 }
 
 enum err json_tree_read(struct str text, struct arena *arena, struct json_node **out, struct problem *problem)

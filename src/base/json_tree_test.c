@@ -23,6 +23,7 @@ static void reads_values(void **state)
 	assert_int_equal(node->type, JSON_OBJECT);
 	const struct json_node *item = node->first->first;
 	assert_true(str_eq(node->first->key, STR("a")));
+	assert_true(str_eq(node->first->text, STR("[1, -2.5, \"\\u00e9\", null, true, {}]"))); /* verbatim */
 	assert_true(item->whole && item->integer == 1 && item->number == 1);
 	item = item->next;
 	assert_true(!item->whole && item->number == -2.5);

@@ -1,27 +1,5 @@
 #include "deliver/redact.h"
-
-static bool redact_ends(struct str name, struct str end)
-{
-	return name.len >= end.len && str_eq_nocase(str_from(name, name.len - end.len), end);
-}
-
-static bool redact_holds(struct str name, struct str part)
-{
-	for (size_t at = 0; at + part.len <= name.len; at++)
-		if (str_eq_nocase((struct str){ name.ptr + at, part.len }, part))
-			return true;
-	return false;
-}
-
-bool redact_is_secret(struct str name)
-{
-	if (str_eq_nocase(name, STR("idempotency-key")))
-		return false;
-	return redact_holds(name, STR("authorization")) || redact_holds(name, STR("cookie")) ||
-	       redact_holds(name, STR("secret")) || redact_holds(name, STR("token")) ||
-	       redact_holds(name, STR("password")) || redact_holds(name, STR("signature")) ||
-	       redact_ends(name, STR("key")) || str_eq_nocase(name, STR("sig"));
-}
+#include "rules/http_header.h"
 
 static size_t redact_index_any(struct str s, const char *bytes)
 {
@@ -56,7 +34,7 @@ void redact_url(struct str url, struct buf *out)
 		rest = str_from(rest, 1);
 		struct str parameter = { rest.ptr, redact_index_any(rest, "&#") };
 		size_t equals = str_index(parameter, '=');
-		bool secret = equals < parameter.len && redact_is_secret((struct str){ parameter.ptr, equals });
+		bool secret = equals < parameter.len && http_name_is_secret((struct str){ parameter.ptr, equals });
 		buf_add(out, secret ? (struct str){ parameter.ptr, equals + 1 } : parameter);
 		if (secret)
 			buf_add(out, REDACTED);

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "rules/http_header.h"
 #include <string.h>
 
 const char *header_line_make(struct arena *arena, struct str name, struct str value)

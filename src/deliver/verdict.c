@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "deliver/redact.h"
+#include "rules/http_header.h"
 
 /* The classes of ends without a status that counts. */
 static const enum http_class verdict_classes[HTTP_END_COUNT] = {
@@ -106,7 +107,7 @@ static void verdict_put_header(struct buf *buf, struct str name, struct str valu
 	json_put_comma(buf);
 	json_put_str(buf, name);
 	buf_add_byte(buf, ':');
-	json_put_str(buf, redact_is_secret(name) ? REDACTED : value);
+	json_put_str(buf, http_name_is_secret(name) ? REDACTED : value);
 }
 
 static void verdict_put_request_headers(struct buf *buf, const struct call *call)

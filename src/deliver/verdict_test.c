@@ -1,5 +1,6 @@
 /* Outcomes to operations, by tables: what the engine is told, and what is kept. */
 #include "deliver/verdict.h"
+#include "rules/http_header.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "deliver/redact.h"
@@ -205,9 +206,9 @@ static void test_redaction(void **state)
 		{ "", "" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(secret); i++)
-		assert_true(redact_is_secret(str_of(secret[i])));
+		assert_true(http_name_is_secret(str_of(secret[i])));
 	for (size_t i = 0; i < ARRAY_COUNT(open); i++)
-		assert_false(redact_is_secret(str_of(open[i])));
+		assert_false(http_name_is_secret(str_of(open[i])));
 	for (size_t i = 0; i < ARRAY_COUNT(urls); i++) {
 		struct buf clean = { .max_bytes = 1000 };
 		redact_url(str_of(urls[i].url), &clean);

@@ -1,27 +1,12 @@
 #include "rules/http_target.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "rules/http_header.h"
 #include "rules/http_url.h"
 
 #define HTTP_TIMEOUT_MAX_MS    86400000
-#define HTTP_HEADER_NAME_BYTES 256
 #define HTTP_STATUS_MIN        100
 #define HTTP_STATUS_MAX        599
-
-/* What frames a message or belongs to one connection (RFC 9110 7.6.1), and what ruche says itself. */
-static const char *const http_reserved_names[] = {
-	"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "upgrade", "te", "trailer", "expect",
-	"traceparent", "tracestate",
-};
-
-bool http_header_is_reserved(struct str name)
-{
-	struct str ours = STR("ruche-");
-	for (size_t i = 0; i < ARRAY_COUNT(http_reserved_names); i++)
-		if (str_eq_nocase(name, str_of(http_reserved_names[i])))
-			return true;
-	return name.len >= ours.len && str_eq_nocase((struct str){ name.ptr, ours.len }, ours);
-}
 
 void http_target_default(struct http_target *out)
 {
@@ -44,7 +29,7 @@ static bool http_read_url(struct json *json, void *out, void *context)
 	return true;
 }
 
-static bool http_read_method(struct json *json, void *out, void *context)
+bool http_method_read(struct json *json, void *out, void *context)
 {
 	static const char *const methods[] = { "POST", "PUT", "PATCH", "GET", "DELETE" };
 	(void)context;
@@ -60,44 +45,19 @@ static bool http_read_method(struct json *json, void *out, void *context)
 	return json_refuse(json, E_INVALID, "Expected GET, POST, PUT, PATCH or DELETE, in capitals.");
 }
 
-static bool http_is_token(struct str name) /* RFC 9110 5.6.2 */
-{
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-		bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
-			return false;
-	}
-	return name.len > 0;
-}
-
-static bool http_is_field_value(struct str value) /* RFC 9110 5.5: no control but the tab */
-{
-	for (size_t i = 0; i < value.len; i++) {
-		unsigned char c = (unsigned char)value.ptr[i];
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 static bool http_read_header(struct json *json, struct str name, const struct str *earlier, uint32_t earlier_count)
 {
 	struct str value;
-	if (name.len > HTTP_HEADER_NAME_BYTES)
-		return json_refuse(json, E_INVALID, "A header's name has at most %d bytes.", HTTP_HEADER_NAME_BYTES);
-	if (!http_is_token(name))
-		return json_refuse(json, E_INVALID, "A header's name is letters, digits and !#$%%&'*+-.^_`|~ only.");
-	if (http_header_is_reserved(name))
-		return json_refuse(json, E_INVALID, "This header is set by ruche or by HTTP itself; leave it out.");
-	for (uint32_t i = 0; i < earlier_count; i++)
+	const char *why = http_header_name_refusal(name);
+	for (uint32_t i = 0; !why && i < earlier_count; i++)
 		if (str_eq_nocase(name, earlier[i]))
-			return json_refuse(json, E_INVALID, "This header is given twice.");
+			why = "This header is given twice.";
+	if (why)
+		return json_refuse(json, E_INVALID, "%s", why);
 	if (!json_read_str(json, LIMIT_HEADER_BYTES, &value))
 		return false;
-	if (!http_is_field_value(value))
-		return json_refuse(json, E_INVALID, "A header's value must not hold line breaks or control characters.");
-	return true;
+	why = http_header_value_refusal(value);
+	return why ? json_refuse(json, E_INVALID, "%s", why) : true;
 }
 
 /* The object is kept as it was written, and walked once to check it. */
@@ -154,7 +114,7 @@ static bool http_read_range(struct json *json, struct http_range *out)
 	return true;
 }
 
-static bool http_read_ranges(struct json *json, void *out, void *context)
+bool http_ranges_read(struct json *json, void *out, void *context)
 {
 	(void)context;
 	struct http_range ranges[HTTP_STATUS_RANGES] = { 0 };
@@ -183,17 +143,17 @@ static bool http_read_ranges(struct json *json, void *out, void *context)
 static const struct json_field http_target_fields[] = {
 	{ "url", JSON_F_CUSTOM, offsetof(struct http_target, url), .read = http_read_url,
 		.doc = "Where to call: http or https." },
-	{ "method", JSON_F_CUSTOM, offsetof(struct http_target, method), .read = http_read_method,
+	{ "method", JSON_F_CUSTOM, offsetof(struct http_target, method), .read = http_method_read,
 		.doc = "GET, POST, PUT, PATCH or DELETE." },
 	{ "headers", JSON_F_CUSTOM, offsetof(struct http_target, headers), .read = http_read_headers,
 		.doc = "Header names and their values." },
 	{ "timeout_ms", JSON_F_I64, offsetof(struct http_target, timeout_ms), 0, HTTP_TIMEOUT_MAX_MS,
 		.doc = "How long a call may take in all; 0: 30 s." },
-	{ "success", JSON_F_CUSTOM, offsetof(struct http_target, policy.success), .read = http_read_ranges,
+	{ "success", JSON_F_CUSTOM, offsetof(struct http_target, policy.success), .read = http_ranges_read,
 		.doc = "Statuses that complete the job; null: 200-299." },
-	{ "retry", JSON_F_CUSTOM, offsetof(struct http_target, policy.retry), .read = http_read_ranges,
+	{ "retry", JSON_F_CUSTOM, offsetof(struct http_target, policy.retry), .read = http_ranges_read,
 		.doc = "Statuses that are tried again besides 408, 425, 429 and 5xx." },
-	{ "final", JSON_F_CUSTOM, offsetof(struct http_target, policy.final), .read = http_read_ranges,
+	{ "final", JSON_F_CUSTOM, offsetof(struct http_target, policy.final), .read = http_ranges_read,
 		.doc = "Statuses that are never tried again." },
 };
 
@@ -208,7 +168,7 @@ bool http_target_read(struct json *json, struct http_target *out)
 
 /* ---- writing ---- */
 
-static void http_put_ranges(struct buf *buf, const char *key, const struct http_range *ranges)
+void http_ranges_put(struct buf *buf, const char *key, const struct http_range *ranges)
 {
 	if (!ranges[0].from) {
 		json_put_field_null(buf, key);
@@ -234,9 +194,9 @@ void http_target_write(const struct http_target *target, struct buf *buf)
 	json_put_field_str(buf, "method", target->method.len ? target->method : STR("POST"));
 	json_put_field_raw(buf, "headers", target->headers.len ? target->headers : STR("{}"));
 	json_put_field_i64(buf, "timeout_ms", target->timeout_ms);
-	http_put_ranges(buf, "success", target->policy.success);
-	http_put_ranges(buf, "retry", target->policy.retry);
-	http_put_ranges(buf, "final", target->policy.final);
+	http_ranges_put(buf, "success", target->policy.success);
+	http_ranges_put(buf, "retry", target->policy.retry);
+	http_ranges_put(buf, "final", target->policy.final);
 	buf_add_byte(buf, '}');
 }
 

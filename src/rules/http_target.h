@@ -26,5 +26,8 @@ void http_target_write(const struct http_target *target, struct buf *buf); /* wh
 /* scheme://host:port of a URL, lower case, default port filled in, into the arena: the default group of a job that brings its own URL.
  * E_INVALID for what http_url_split refuses, E_NOMEM. */
 MUST_USE enum err http_target_origin(struct str url, struct arena *arena, struct str *out);
-/* May this header be set by a client? False for those that frame the message or that ruche sends itself. */
-bool http_header_is_reserved(struct str name);
+
+/* Readers of fields that other settings have, too: a method in capitals into a struct str; ranges into struct http_range[HTTP_STATUS_RANGES]. */
+bool http_method_read(struct json *json, void *out, void *context);
+bool http_ranges_read(struct json *json, void *out, void *context);
+void http_ranges_put(struct buf *buf, const char *key, const struct http_range *ranges);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include "base/json.h"
 #include "base/limits.h"
+#include "rules/http_header.h"
 #include "rules/http_target.h"
 #include "rules/quoted_test.h"
 

@@ -1,6 +1,7 @@
 #include "rules/retry.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "base/time_text.h"
 
 #define RETRY_ATTEMPTS_DEFAULT     3
 #define RETRY_DELAY_DEFAULT_MS     1000
@@ -88,6 +89,29 @@ int64_t retry_wait_us(const struct retry_policy *policy, uint32_t attempts_made,
 bool retry_is_spent(uint32_t max_attempts, uint32_t attempts_made)
 {
 	return attempts_made >= max_attempts;
+}
+
+/* ---- words ---- */
+
+#define RETRY_WORDS_EXACT 1000 /* waits that are added up one by one; those after it are taken to be as long as the last of them */
+
+void retry_words(const struct retry_policy *policy, struct buf *buf)
+{
+	char text[32];
+	__int128 total_ms = 0;
+	int64_t wait_ms = 0;
+	uint32_t waits = policy->max_attempts ? policy->max_attempts - 1 : 0, counted = waits < RETRY_WORDS_EXACT ? waits : RETRY_WORDS_EXACT;
+	if (!waits) {
+		buf_add_lit(buf, "1 attempt");
+		return;
+	}
+	for (uint32_t i = 1; i <= counted; i++) {
+		wait_ms = retry_base_us(policy, i) / 1000;
+		total_ms += wait_ms;
+	}
+	total_ms += (__int128)wait_ms * (waits - counted);
+	duration_text(total_ms < INT64_MAX ? (int64_t)total_ms : INT64_MAX, text);
+	buf_addf(buf, "%u attempts over %s", policy->max_attempts, text);
 }
 
 /* ---- JSON ---- */

@@ -25,9 +25,11 @@ void retry_policy_default(struct retry_policy *policy);
  * `dice` is 32 random bits. Whether another attempt is allowed at all is retry_is_spent. */
 int64_t retry_wait_us(const struct retry_policy *policy, uint32_t attempts_made, uint32_t dice);
 bool retry_is_spent(uint32_t max_attempts, uint32_t attempts_made);
+/* "10 attempts over 8 min 31 s": how long it is until the last attempt begins, without jitter, for people. */
+struct buf;
+void retry_words(const struct retry_policy *policy, struct buf *buf);
 /* {"kind":"exponential","max_attempts":3,"delay_ms":1000,"factor":2,"max_delay_ms":3600000,"jitter":"partial","jitter_ratio":0.2}
  * and back; the JSON is what the API takes and gives and what the store keeps. Reading starts from *out's present values. */
-struct buf;
 struct json;
 void retry_policy_write(const struct retry_policy *policy, struct buf *buf);
 bool retry_policy_read(struct json *json, struct retry_policy *out); /* refuses in the reader's voice */

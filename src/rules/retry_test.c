@@ -317,6 +317,35 @@ static void test_round_trips(void **state)
 	}
 }
 
+static void test_words(void **state)
+{
+	static const struct {
+		const char *policy, *words;
+	} rows[] = {
+		{ "{\"kind\":\"exponential\",\"max_attempts\":10,\"delay_ms\":1000,\"factor\":2,\"max_delay_ms\":0}", "10 attempts over 8 min 31 s" },
+		{ "{\"kind\":\"exponential\",\"max_attempts\":10,\"delay_ms\":5000,\"factor\":4,\"max_delay_ms\":43200000}", "10 attempts over 1 d 7 h" },
+		{ "{\"kind\":\"fixed\",\"max_attempts\":1000000,\"delay_ms\":60000}", "1000000 attempts over 694 d 10 h" },
+		{ "{\"kind\":\"fixed\",\"max_attempts\":1}", "1 attempt" },
+		{ "{\"kind\":\"fixed\",\"max_attempts\":2,\"delay_ms\":0}", "2 attempts over 0 ms" },
+		{ "{\"kind\":\"list\",\"max_attempts\":4,\"list_ms\":[5000,300000]}", "4 attempts over 10 min 5 s" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct buf words = { .max_bytes = 100 };
+		struct retry_policy policy;
+		struct problem problem = { 0 };
+		struct json json;
+		retry_policy_default(&policy);
+		json_init(&json, str_of(rows[i].policy), &arena, &problem);
+		if (!retry_policy_read(&json, &policy))
+			fail_msg("%s: %s", problem.field, problem.detail);
+		retry_words(&policy, &words);
+		if (!str_eq(buf_str(&words), str_of(rows[i].words)))
+			fail_msg("%s: " STR_FMT, rows[i].policy, STR_ARG(buf_str(&words)));
+		buf_fini(&words);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_spent),
 		cmocka_unit_test(test_jitter_is_even),
 		cmocka_unit_test(test_waits_are_bounded),
+		cmocka_unit_test_teardown(test_words, forget),
 		cmocka_unit_test_teardown(test_reads, forget),
 		cmocka_unit_test_teardown(test_changes, forget),
 		cmocka_unit_test_teardown(test_refusals, forget),
