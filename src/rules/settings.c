@@ -138,7 +138,7 @@ static bool settings_read_limits(struct json *json, void *out, void *context)
 	return limit_names_read(json, out);
 }
 
-static bool settings_read_retry_after(struct json *json, void *out, void *context)
+bool retry_after_read(struct json *json, void *out, void *context)
 {
 	(void)context;
 	struct str word;
@@ -228,7 +228,7 @@ static const struct json_field queue_fields[] = {
 	QUEUE_CUSTOM(compat, settings_read_compat, "null, or bullmq: the rules that BullMQ's programs expect. Only an empty queue changes it."),
 	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it. Changed member by member: null removes one."),
 	QUEUE_CUSTOM(limits, settings_read_limits, "Limits of the namespace that each start takes from; they exist. At most 4."),
-	QUEUE_CUSTOM(retry_after, settings_read_retry_after,
+	QUEUE_CUSTOM(retry_after, retry_after_read,
 	             "Whom an answer that asks to wait (429, or Retry-After) holds back: job, group, queue, or a limit by its name. For http."),
 };
 

@@ -64,6 +64,8 @@ void queue_settings_default(struct queue_settings *out);
  * for none. */
 bool queue_settings_read(struct json *json, struct queue_settings *out);
 void queue_settings_write(const struct queue_settings *settings, struct buf *buf); /* whole object, canonical order */
+/* A field: "job" (empty), "group", "queue" or a limit's name into a struct str. */
+bool retry_after_read(struct json *json, void *out, void *context);
 /* {"concurrency":3,"rate":{"max":5,"per_ms":1000},"limits":["airtable"]}, over *out's present values. No limit at all: 0, {"max":0}. */
 bool group_settings_read(struct json *json, struct group_settings *out);
 void group_settings_write(const struct group_settings *settings, struct buf *buf);
