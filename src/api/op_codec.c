@@ -427,10 +427,26 @@ static bool read_claim_namespace(struct json *json, void *out, void *context)
 	return read_a_name(json, true, &reader->namespace_name);
 }
 
+static bool claim_check_batch(struct json *json, const struct op_claim *claim)
+{
+	if (!claim->group_max && claim->group_min)
+		return json_refuse_field(json, E_INVALID, "group_min", "It is about a batch, which group_max asks for.");
+	if (!claim->group_max && claim->group_wait_ms)
+		return json_refuse_field(json, E_INVALID, "group_wait_ms", "It is about a batch, which group_max asks for.");
+	if (claim->group_max && claim->max != 1)
+		return json_refuse_field(json, E_INVALID, "max", "A claim with group_max brings one batch: leave max out.");
+	if (claim->group_min > claim->group_max)
+		return json_refuse_field(json, E_INVALID, "group_min", "It is at most group_max, %u.", claim->group_max);
+	if (claim->group_min > 1 && !claim->group_wait_ms)
+		return json_refuse_field(json, E_INVALID, "group_wait_ms", "With group_min above 1 it is needed: how long jobs wait for more of their group.");
+	return true;
+}
+
 static bool claim_finish(struct json *json, struct op_reader *reader)
 {
 	struct op_claim *claim = &reader->op->claim;
-	(void)json;
+	if (!claim_check_batch(json, claim))
+		return false;
 	for (uint32_t i = 0; i < claim->queue_count; i++)
 		if (!claim->queues[i].queue.namespace_name.len)
 			claim->queues[i].queue.namespace_name = reader->namespace_name;
@@ -804,6 +820,11 @@ static const struct json_field claim_fields[] = {
 	  "Queues to serve, in this order or by weight; made if there are none." },
 	{ "namespace", JSON_F_CUSTOM, 0, .read = read_claim_namespace, .doc = "Of the queues that name none (default)." },
 	{ "max", JSON_F_U32, AT(claim.max), 0, LIMIT_CLAIM, .doc = "How many jobs at most (1). 0 only tells when something is there." },
+	{ "group_max", JSON_F_U32, AT(claim.group_max), 1, LIMIT_CLAIM,
+	  .doc = "A batch: after a first job more of its group, at most so many in all, under one token. Instead of max." },
+	{ "group_min", JSON_F_U32, AT(claim.group_min), 1, LIMIT_CLAIM,
+	  .doc = "Of a batch: groups with fewer waiting jobs are left until their oldest has waited group_wait_ms (1)." },
+	{ "group_wait_ms", JSON_F_I64, AT(claim.group_wait_ms), 1, LIMIT_DURATION_MS, .doc = "With group_min: how long jobs wait for more of their group." },
 	{ "wait_ms", JSON_F_CUSTOM, AT(claim.wait_ms), .read = read_wait, .doc = "Waits so long for work. Not inside another call." },
 	{ "lease_ms", JSON_F_I64, AT(claim.lease_ms), 1, LIMIT_LEASE_MS, .doc = "How long the right to run lasts without a heartbeat." },
 	{ "worker", JSON_F_CUSTOM, AT(claim.worker), .read = read_name, .doc = "Who works, for people." },

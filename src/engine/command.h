@@ -136,6 +136,9 @@ struct op_claim {
 	struct claim_queue *queues;
 	uint32_t queue_count;
 	uint32_t max;           /* 0: only tells when something is there */
+	uint32_t group_max;     /* a batch: after a first job more of its group, so many in all; then max means nothing. 0: no batch */
+	uint32_t group_min;     /* of a batch: groups with fewer waiting jobs are left */
+	int64_t group_wait_ms;  /* until their oldest has waited so long */
 	int64_t wait_ms;
 	int64_t lease_ms;       /* 0: the queue's */
 	struct str worker;
@@ -240,7 +243,7 @@ struct op_job {
 	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
 	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
-	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off")
+	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X

@@ -138,7 +138,7 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 		const struct heap_entry *entry = &lane_at(index, group->lane)->turns.entries[group->position];
 		CHECK(entry->item == slot);
 		CHECK(group->ready.count > 0);
-		CHECK(entry->major == heap_peek(&group->ready)->major);
+		CHECK(turn_of(entry).priority == heap_peek(&group->ready)->major);
 		CHECK(!group->paused);
 	}
 }
@@ -398,9 +398,10 @@ static void dump_groups(const struct index *index, uint32_t queue, struct buf *o
 	uint64_t sum = 0, count = 0;
 	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
 		const struct group *group = group_at(index, slot);
-		if (!group->key.ptr || group->queue != queue || (!group->paused && !group->settings.has_concurrency && !group->settings.has_rate))
+		if (!group->key.ptr || group->queue != queue || (!group->paused && !group->settings.has_concurrency && !group->settings.has_rate && !group->settings.weight))
 			continue;
-		sum += str_hash(group->key, (group->paused ? 1 : 2) + (group->settings.has_concurrency ? 10 + group->settings.concurrency : 0));
+		sum += str_hash(group->key, (group->paused ? 1 : 2) + (group->settings.has_concurrency ? 10 + group->settings.concurrency : 0) +
+		                            group->settings.weight * UINT64_C(10000000));
 		count++;
 	}
 	buf_addf(out, "groups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
