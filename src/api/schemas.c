@@ -43,11 +43,12 @@ const struct schema schemas[] = {
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
 			   "keep_failed?:Retention events_max?:count metric_minutes?:count ids?:=uid,decimal compat?:Compat metadata?:object|null "
-			   "limits?:Name[] retry_after?:Name",
+			   "limits?:Name[] retry_after?:Name rise_after_ms?:count",
 	  "What an operator may say about a queue." },
 	{ "LimitSettings", "rate?:Rate|null concurrency?:count penalty_ms_max?:count", "What all that take from a limit may do together." },
 	{ "BackOffBy", "scope:Name delay_ms:count", "scope: group or queue of the job, or a limit's name." },
-	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null", "Overrides for one group; what is left out is the queue's." },
+	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null weight?:integer|null",
+	  "Overrides for one group; what is left out is the queue's. weight: its share of starts as against other groups', 1 to 1,000 (1)." },
 
 	/* jobs */
 	{ "Enqueued", "uid:Uid id:string queue?:string state:State|null duplicate:boolean deduplicated?:boolean",
@@ -97,7 +98,7 @@ const struct schema schemas[] = {
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
-			 "'limit_concurrency','limit_rate','backed_off']}", NULL },
+			 "'limit_concurrency','limit_rate','backed_off','group_min']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },

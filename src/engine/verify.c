@@ -398,10 +398,12 @@ static void dump_groups(const struct index *index, uint32_t queue, struct buf *o
 	uint64_t sum = 0, count = 0;
 	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
 		const struct group *group = group_at(index, slot);
-		if (!group->key.ptr || group->queue != queue || (!group->paused && !group->settings.has_concurrency && !group->settings.has_rate && !group->settings.weight))
+		const struct group_settings *settings = &group->settings;
+		if (!group->key.ptr || group->queue != queue ||
+		    (!group->paused && !settings->has_concurrency && !settings->has_rate && !settings->weight))
 			continue;
-		sum += str_hash(group->key, (group->paused ? 1 : 2) + (group->settings.has_concurrency ? 10 + group->settings.concurrency : 0) +
-		                            group->settings.weight * UINT64_C(10000000));
+		sum += str_hash(group->key, (group->paused ? 1 : 2) + (settings->has_concurrency ? 10 + settings->concurrency : 0) +
+		                            settings->weight * UINT64_C(10000000));
 		count++;
 	}
 	buf_addf(out, "groups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
