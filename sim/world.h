@@ -73,6 +73,7 @@ void watch_start(struct world *world);
 /* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
 void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
+void turns_start(struct world *world);  /* turns.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
 bool workers_wait(int64_t since_us, bool compat); /* somebody has waited for any pull job ever since */

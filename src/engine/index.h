@@ -479,6 +479,7 @@ bool turn_is_before(const struct turn *a, const struct turn *b);
 bool turn_is_open(struct index *index, uint32_t group); /* it may start a job now, its queue aside */
 /* The job that has waited so long that it goes before all others; SLOT_NONE: none that may start. The queue may start something. */
 uint32_t turns_risen(struct index *index, uint32_t queue);
+bool turns_outwait(const struct index *index, uint32_t risen, uint32_t job); /* has it waited so much longer than this one? */
 /* Whose turn it is among the groups with `min` waiting jobs, or whose oldest has waited so long. False: *open_us, when one will have, or 0. */
 bool turns_batch(struct index *index, uint32_t queue, uint32_t min, int64_t wait_us, int64_t *open_us, uint32_t *out_group);
 

@@ -91,7 +91,7 @@ static enum err recover_group(void *context, const struct group_row *row)
 		group->settings = (struct group_settings){ 0 };
 	group->blocked_us = row->blocked_us;
 	group->has_row = (!group->paused && !group->blocked_us) || group->settings.has_concurrency || group->settings.has_rate ||
-	                 group->settings.has_limits;
+	                 group->settings.has_limits || group->settings.weight;
 	err = recover_group_lane(engine, slot);
 	group_refresh(&engine->index, slot);
 	return err;

@@ -120,6 +120,17 @@ static uint32_t serve_batch_first(struct engine *engine, uint32_t queue, const s
 	       ? heap_peek(&group_at(index, group)->ready)->item : SLOT_NONE;
 }
 
+/* One more of its group, or, if a job of the group has waited so much longer, that one; if one of another group has, none. */
+static uint32_t serve_batch_more(struct engine *engine, uint32_t queue, uint32_t group)
+{
+	struct index *index = &engine->index;
+	uint32_t slot = turn_is_open(index, group) ? heap_peek(&group_at(index, group)->ready)->item : SLOT_NONE;
+	uint32_t risen = slot == SLOT_NONE ? SLOT_NONE : turns_risen(index, queue);
+	if (risen == SLOT_NONE || !turns_outwait(index, risen, slot))
+		return slot;
+	return job_at(index, risen)->group == group ? risen : SLOT_NONE;
+}
+
 /* The next job of a batch, whose group is `group`, or none yet. E_NOT_FOUND: none may start now. */
 static enum err serve_batch(struct engine *engine, uint32_t queue, const struct op_claim *claim, const struct grant_terms *terms, uint32_t *group,
                             uint32_t *out_slot)
@@ -133,7 +144,7 @@ static enum err serve_batch(struct engine *engine, uint32_t queue, const struct 
 		if (*group == SLOT_NONE)
 			slot = serve_batch_first(engine, queue, claim, &turn, &open_us);
 		else
-			slot = turn_is_open(index, *group) ? heap_peek(&group_at(index, *group)->ready)->item : SLOT_NONE;
+			slot = serve_batch_more(engine, queue, *group);
 		if (slot == SLOT_NONE)
 			break;
 		if (!serve_is_late(index, slot)) {

@@ -188,6 +188,12 @@ uint32_t turns_risen(struct index *index, uint32_t queue_slot)
 	return SLOT_NONE;
 }
 
+bool turns_outwait(const struct index *index, uint32_t risen, uint32_t slot)
+{
+	const struct job *job = job_at(index, risen);
+	return job->since_us + queue_at(index, job->queue)->settings->rise_after_ms * 1000 <= job_at(index, slot)->since_us;
+}
+
 /* Since when the job waits that has waited longest; few are looked at. */
 static int64_t group_since_us(const struct index *index, const struct group *group)
 {

@@ -191,6 +191,10 @@ static void weights_are_kept_and_checked(void **state)
 		request_drop(request);
 	}
 	world_crash(&world);
+	assert_int_equal(world_err(&world, queue_request(&world, OP_GROUP_PAUSE, "q", "b", "")), E_OK);
+	world_crash(&world);
+	assert_int_equal(world_err(&world, queue_request(&world, OP_GROUP_RESUME, "q", "b", "")), E_OK);
+	world_crash(&world); /* nor has it gone with the pause */
 	enqueue_many(&world, "q", "a", 20);
 	enqueue_many(&world, "q", "b", 20);
 	assert_int_equal(times(starts(&world, "q", 16), 'b'), 12);
