@@ -106,7 +106,7 @@ static void turns_act(struct world *world, struct actor *actor, uint64_t argumen
 		turns_start_undone(world);
 	else
 		turns_enqueue(world);
-	world_plan(world, (int64_t)world_below(world, 160000) + 1000, turns_act, actor, argument);
+	world_plan(world, (int64_t)world_below(world, 220000) + 1000, turns_act, actor, argument);
 }
 
 void turns_start(struct world *world)

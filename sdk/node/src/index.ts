@@ -8,7 +8,8 @@ export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retentio
 export { Group, type GroupSettings, type GroupView } from './group.js';
 export { EventStream, type EventOptions, type EventType, type RucheEvent } from './event-stream.js';
 export { Operation, type Action, type ActionArguments, type OperationView } from './operation.js';
-export { Worker, type Handler, type Handlers, type WorkerEvents, type WorkerOptions } from './worker.js';
+export { Worker, type BatchWorkerOptions, type Handler, type Handlers, type WorkerEvents, type WorkerOptions } from './worker.js';
+export type { BatchContext, BatchHandler, BatchJob, BatchOptions } from './batch.js';
 export type { JobContext } from './running-job.js';
 export { JobAbort, JobCancelled, JobTimedOut, LeaseLost, ShuttingDown } from './abort.js';
 export { NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError } from './verdict.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Attempt, EnqueueOptions, Explanation, GroupView, HttpTarget, Job, JobView, OperationView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
+import type { Attempt, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView, OperationView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
 import { startRuche } from 'ruche/test';
 
 // The compiler checks that every field of the type is named; the test, that the daemon knows it.
@@ -18,8 +18,9 @@ const objects: Record<string, Record<string, true>> = {
 	HttpTarget: { url: true, method: true, headers: true, timeoutMs: true, success: true, retry: true, final: true } satisfies Fields<HttpTarget>,
 	QueueSettings: {
 		target: true, http: true, retry: true, timeoutMs: true, ttlMs: true, leaseMs: true, maxStalls: true, concurrency: true, groupConcurrency: true, rate: true,
-		groupRate: true, keepCompleted: true, keepFailed: true, metadata: true,
+		groupRate: true, keepCompleted: true, keepFailed: true, riseAfterMs: true, metadata: true,
 	} satisfies Fields<QueueSettings>,
+	GroupSettings: { concurrency: true, rate: true, weight: true } satisfies Fields<GroupSettings>,
 	Job: {
 		uid: true, id: true, queue: true, namespace: true, name: true, group: true, state: true, outcome: true, cancelRequested: true, priority: true, lifo: true,
 		attemptsStarted: true, attemptsMade: true, maxAttempts: true, stalls: true, fence: true, timeoutMs: true, ttlMs: true, createdAt: true, dueAt: true,
