@@ -115,6 +115,23 @@ static void being_idle_earns_nothing(void **state)
 	world_close(&world);
 }
 
+/* Nor does it when others were served in between, whose turns are not compared with these. */
+static void being_idle_earns_nothing_beside_urgent_jobs(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	weigh(&world, "q", "b", "{\"weight\":1}");
+	enqueue_many(&world, "q", "a", 100);
+	enqueue_many(&world, "q", "b", 1);
+	assert_int_equal(times(starts(&world, "q", 40), 'b'), 1);
+	enqueue_at(&world, "q", "u", -1);
+	assert_string_equal(starts(&world, "q", 1), "u");
+	enqueue_many(&world, "q", "b", 40);
+	assert_in_range(times(starts(&world, "q", 20), 'b'), 9, 11);
+	world_close(&world);
+}
+
 /* Starts of urgent jobs neither use up their group's share of the others, nor hold back who comes. */
 static void priorities_have_turns_of_their_own(void **state)
 {
@@ -552,6 +569,7 @@ int main(void)
 		cmocka_unit_test(groups_share_starts_by_their_weights),
 		cmocka_unit_test(equals_are_served_in_turn_and_who_comes_stands_behind),
 		cmocka_unit_test(being_idle_earns_nothing),
+		cmocka_unit_test(being_idle_earns_nothing_beside_urgent_jobs),
 		cmocka_unit_test(priorities_have_turns_of_their_own),
 		cmocka_unit_test(weights_hold_within_lanes),
 		cmocka_unit_test(weights_are_kept_and_checked),
