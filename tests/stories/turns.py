@@ -45,7 +45,7 @@ def jobs_rise(ruche):
     """An old job goes before urgent ones."""
     api = ruche.api
     old = api.enqueue("risen", "old", priority=9)["uid"]
-    api.enqueue("risen", "urgent", priority=-9)
+    api.enqueue("risen", "urgent")
     api.put("/v1/queues/risen", {"rise_after_ms": 1})
     equal(api.claim_one("risen")[0]["uid"], old, "who goes first")
 
