@@ -19,7 +19,7 @@ _Static_assert(TURN_STRIDE / GROUP_WEIGHT_MAX >= 1000, "what is lost by rounding
 
 static uint64_t turn_stride(const struct group *group)
 {
-	return TURN_STRIDE / (group->settings.weight ? group->settings.weight : 1);
+	return group->settings.weight > 1 ? (uint32_t)TURN_STRIDE / group->settings.weight : TURN_STRIDE; /* most need no division */
 }
 
 static struct heap_entry turn_entry(const struct turn *turn, uint32_t group)
