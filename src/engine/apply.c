@@ -51,6 +51,7 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_DEDUP_GET] = op_dedup_apply,
 	[OP_DEDUP_RELEASE] = op_dedup_apply,
 	[OP_CHAIN_PUT] = op_chain_apply,
+	[OP_CHAIN_NEXT] = op_chain_apply,
 	[OP_CHAIN_DELETE] = op_chain_apply,
 	[OP_CHAIN_GET] = op_chain_apply,
 	[OP_CHAINS] = op_chains_apply,
