@@ -292,17 +292,7 @@ static enum err chain_bind(struct engine *engine, uint32_t slot, uint32_t job)
 	return err ? err : job_place(index, job);
 }
 
-/* Its id: none of its own, so that nothing which a claim makes can collide; under another queue's rules the one that was found free. */
-static enum err chain_give_id(struct engine *engine, const struct chain *chain, struct str *id)
-{
-	struct str found = *id;
-	uint64_t number;
-	enum err err = id_next(engine, chain->queue, &number, id); /* there too one is counted */
-	if (found.len)
-		*id = found;
-	return err;
-}
-
+/* id: the one that was found free under another queue's rules. Otherwise it has none of its own, so that nothing which a claim makes can collide. */
 static enum err chain_make(struct engine *engine, uint32_t slot, struct str id, struct str metadata)
 {
 	struct chain *chain = chain_at(&engine->index, slot);
@@ -313,14 +303,16 @@ static enum err chain_make(struct engine *engine, uint32_t slot, struct str id, 
 	uint32_t job;
 	struct op_enqueue enqueue = {
 		.uid = chain_uid(engine), .name = template->name, .group = template->group, .tags = template->tags, .target = template->target,
-		.payload = terms->payload, .metadata = metadata.len ? metadata : terms->metadata, .chain = terms->key, .retry = template->retry, .max_attempts = template->max_attempts, .priority = template->priority,
+		.payload = terms->payload, .metadata = metadata.len ? metadata : terms->metadata, .chain = terms->key, .retry = template->retry,
+		.max_attempts = template->max_attempts, .priority = template->priority,
 		.run_at_us = chain->last.slot_ms * 1000, .timeout_ms = template->timeout_ms, .ttl_ms = template->ttl_ms, .lifo = template->lifo,
 	};
 	if (!chain_copy(arena, &enqueue.name) || !chain_copy(arena, &enqueue.group) || !chain_copy(arena, &enqueue.tags) ||
 	    !chain_copy(arena, &enqueue.target) || !chain_copy(arena, &enqueue.payload) || !chain_copy(arena, &enqueue.metadata) ||
 	    !chain_copy(arena, &enqueue.chain))
 		return E_NOMEM;
-	enum err err = chain_give_id(engine, chain, &id);
+	uint64_t number;
+	enum err err = id.len ? E_OK : id_next(engine, chain->queue, &number, &id);
 	err = err ? err : enqueue_make(engine, &enqueue, id, chain->queue, &free, &job);
 	if (err)
 		return err;
@@ -428,7 +420,9 @@ enum err chain_next(struct engine *engine, uint32_t slot, struct str producer, c
 	struct str newest = chain_iteration_id(arena, terms, chain->last.slot_ms), id = chain_iteration_id(arena, terms, next.slot_ms);
 	if (!newest.ptr || !id.ptr)
 		return E_NOMEM;
-	if (!str_eq(producer, newest))
+	uint32_t job = chain_waiting(engine, chain);
+	bool is_claimed = job == SLOT_NONE || job_at(index, job)->attempts_started;
+	if (!is_claimed || !str_eq(producer, newest))
 		return E_OK;
 	enum err err = chain_id_taken(engine, chain->queue, id, &other);
 	if (!err && other)

@@ -101,6 +101,7 @@ bool chain_owns(const struct index *index, const struct job *job)
 	if (key_to <= key_from + 1)
 		return false;
 	uint32_t slot = chain_find(index, job->queue, (struct str){ id.ptr + key_from, key_to - 1 - key_from });
+	const struct chain *chain = slot == SLOT_NONE ? NULL : pool_at(&index->chains, slot);
 	int64_t slot_ms;
-	return slot != SLOT_NONE && str_i64(str_from(id, key_to), &slot_ms) && ((const struct chain *)pool_at(&index->chains, slot))->last.slot_ms == slot_ms;
+	return chain && str_i64(str_from(id, key_to), &slot_ms) && chain->last.slot_ms == slot_ms;
 }

@@ -55,7 +55,8 @@ static enum err chain_check_told(struct request *request, struct op *op, const s
 		return refuse(request, op, E_INVALID, want->next_us ? "next_at" : "iteration", "The schedule says when, and metadata is that of each job; "
 			      "this belongs to queues with compat.");
 	if (!terms->zone && terms->key.len > LIMIT_ID_BYTES - ITERATION_ID_ROOM)
-		return refuse(request, op, E_TOO_LARGE, "key", "The ids of its jobs hold the key, so it is at most %d bytes.", LIMIT_ID_BYTES - ITERATION_ID_ROOM);
+		return refuse(request, op, E_TOO_LARGE, "key", "The ids of its jobs hold the key, so it is at most %d bytes.",
+		              LIMIT_ID_BYTES - ITERATION_ID_ROOM);
 	return E_OK;
 }
 

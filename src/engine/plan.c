@@ -136,7 +136,7 @@ static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op
 {
 	if (op->kind == OP_ENQUEUE)
 		plan_enqueue(engine, plan, op);
-	else if (op->kind == OP_CHAIN_PUT || op->kind == OP_CHAIN_DELETE)
+	else if (op->kind == OP_CHAIN_PUT || op->kind == OP_CHAIN_NEXT || op->kind == OP_CHAIN_DELETE)
 		plan_chain(engine, plan, &op->chain);
 	else if (op_names_job(op->kind))
 		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);

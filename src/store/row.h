@@ -169,7 +169,7 @@ struct chain_row { /* jobs that repeat: what each is made of, and how far they a
 	int64_t slot_ms;         /* wall time for which the newest iteration was made */
 	int64_t offset_ms;       /* of the slots of every_ms */
 	uint64_t count;          /* the newest iteration is the count-th */
-	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended. Under another queue's rules the newest one, whatever became of it */
+	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended. Under another queue's rules always it */
 	struct str metadata;     /* JSON object of the caller's, or empty */
 	bool gone;               /* in a change-set: the row goes */
 };
