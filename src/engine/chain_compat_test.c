@@ -120,6 +120,7 @@ static void the_client_asks_for_the_next_one(void **state)
 	assert_int_equal(get().count, 2);
 	assert_int_equal(next(START_MS, 0), 0); /* once each */
 	assert_int_equal(world_state(&world, second), JOB_DELAYED);
+	assert_int_equal(world_lease(&world, OP_COMPLETE, first.pending, "token-1", VERDICT_POLICY, 0), E_OK);
 	world_pass(&world, 10 * 60000 + 7000);
 	assert_int_equal(claim_one(), second);
 	assert_true(next(START_MS + 60000, 0) != 0); /* missed times are one late run */
@@ -139,7 +140,12 @@ static void a_pattern_is_the_clients_to_read(void **state)
 	assert_int_equal(get().next_us, START_US + 9000000);
 	world_crash(&world); /* nor does a restart read it */
 	assert_int_equal(get().next_us, START_US + 9000000);
-	assert_true(str_eq(get().metadata, STR("{\"opts\":{}}")));
+	struct request *request = request_new(&world, 1);
+	request->ops[0] = (struct op){ .kind = OP_CHAIN_GET, .chain = { .queue.name = STR("q"), .key = STR("k:1") } };
+	assert_ptr_equal(world_ask(&world, request), request);
+	assert_true(str_eq(request->ops[0].result.chains->metadata, STR("{\"opts\":{}}")));
+	assert_true(str_eq(request->ops[0].result.chains->next_id, STR("repeat:k:1:1800000009000")));
+	request_drop(request);
 }
 
 static void only_who_keeps_the_rules_puts_one(void **state)
@@ -172,7 +178,7 @@ static void a_put_replaces_what_waits_and_keeps_its_time(void **state)
 {
 	(void)state;
 	struct chain_info first = put(MINUTELY, 0);
-	claim_one();
+	complete_one();
 	uint64_t second = next(START_MS, 0);
 	world_pass(&world, 20000);
 	struct chain_info again = put(MINUTELY, 0); /* the same texts too: a new job under the same id */
@@ -181,8 +187,8 @@ static void a_put_replaces_what_waits_and_keeps_its_time(void **state)
 	assert_int_equal(again.next_us, START_US + 60000000);
 	assert_int_equal(again.count, 2);
 	assert_int_equal(put("{\"every_ms\":30000}", 0).next_us, START_US + 20000000); /* begins anew */
-	assert_int_equal(world_state(&world, first.pending), JOB_ACTIVE);
-	claim_one();
+	assert_int_equal(world_state(&world, first.pending), JOB_COMPLETED);
+	complete_one();
 	assert_int_equal(put("{\"every_ms\":30000}", 0).next_us, START_US + 50000000); /* the newest was claimed: the one after it */
 	world_crash(&world);
 	assert_int_equal(get().next_us, START_US + 50000000);
@@ -302,11 +308,12 @@ static void in_one_request_ids_are_given_and_freed(void **state)
 		assert_true(world_answered(&world, request));
 		request->op_count = 4;
 		request_drop(request);
+		world_pass(&world, 2000);
 		assert_int_equal(get().count, 1);
 		assert_int_equal(get().next_us, START_US);
 	}
 	assert_int_equal(put(MINUTELY, 0).next_us, START_US + 60000000);
-	struct request *request = request_new(&world, 2);
+	struct request *request = request_new(&world, 2); /* once more, and once more: the same time, the same id, another job */
 	struct op_chain again = { .queue.name = STR("q"), .key = STR("k:1"), .schedule = STR(MINUTELY), .compat = COMPAT_BULLMQ };
 	request->ops[0] = request->ops[1] = (struct op){ .kind = OP_CHAIN_PUT, .chain = again };
 	assert_ptr_equal(world_ask(&world, request), request);
