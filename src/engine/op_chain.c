@@ -97,7 +97,11 @@ static enum err chain_apply_next(struct engine *engine, struct request *request,
 			      STR_ARG(str_cut(op->chain.queue.name, 60)));
 	enum err err = chain_check_told(request, op, chain->terms);
 	err = err ? err : chain_next(engine, slot, op->chain.producer, &told, &made);
-	return err || !made ? err : chain_answer(engine, request, op, slot);
+	if (err || !made)
+		return err;
+	op->result.uid = chain->pending;
+	op->result.id = chain_iteration_id(&request->arena, chain->terms, chain->last.slot_ms);
+	return op->result.id.ptr ? E_OK : E_NOMEM;
 }
 
 enum err op_chain_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
