@@ -53,10 +53,17 @@ enum err chain_id_taken(struct engine *engine, uint32_t queue, struct str id, ui
 	enum err err = engine->store->verbs->load(engine->store, &load, &engine->scratch);
 	if (err || !load.key_uids[0])
 		return err;
-	uint32_t job = job_find(index, load.key_uids[0]);
-	if (job == SLOT_NONE || !(job_at(index, job)->flags & JOB_DELETED))
-		*out_uid = load.key_uids[0];
-	return E_OK;
+	uint64_t uid = load.key_uids[0];
+	uint32_t job = job_find(index, uid);
+	if (job != SLOT_NONE) {
+		*out_uid = job_at(index, job)->flags & JOB_DELETED ? 0 : uid;
+		return E_OK;
+	}
+	load = (struct load){ .uids = &uid, .uid_count = 1 };
+	err = engine->store->verbs->load(engine->store, &load, &engine->scratch);
+	if (!err && load.rows[0].uid && !range_covers(engine, &load.rows[0]))
+		*out_uid = uid;
+	return err;
 }
 
 enum err chain_free_slot(struct engine *engine, uint32_t queue, const struct chain_terms *terms, struct repeat_iteration *next, struct str *out_id)
