@@ -209,6 +209,46 @@ cases('schedulers', {
 			return [(await queue.getJobScheduler('k'))!.iterationCount, await queue.count(), await job.getState()];
 		},
 	},
+	'the options of its jobs': {
+		is: [{ attempts: 2, backoff: { type: 'fixed', delay: 5 }, removeOnFail: 3, repeat: { every: HOUR, offset: 7_000, count: 1, limit: 9 } },
+			[true, true], { attempts: 2, backoff: { type: 'fixed', delay: 5 }, removeOnFail: 3, repeat: { every: HOUR, offset: 7_000, count: 2, limit: 9 } },
+			[true, true]],
+		async run(world) {
+			const queue = world.queue();
+			await queue.upsertJobScheduler('k', { every: HOUR, offset: 7_000, limit: 9 }, { opts: { attempts: 2, backoff: { type: 'fixed', delay: 5 }, removeOnFail: 3 } });
+			const see = async (): Promise<unknown[]> => {
+				const job = (await queue.getDelayed())[0]!;
+				const { jobId, delay, timestamp: _timestamp, prevMillis: _prevMillis, ...lasting } = job.opts as Record<string, unknown>;
+				return [lasting, [jobId === job.id, Math.abs(Number(delay) - job.delay) < 100]];
+			};
+			const first = await see();
+			await (await queue.getDelayed())[0]!.promote();
+			await takeOne(world);
+			return [...first, ...await see()];
+		},
+	},
+	'the newest one, when it has ended, can be removed': {
+		is: [null],
+		onRedis: { is: [-8], because: 'a job that has ended is a job like others' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.upsertJobScheduler('k', { every: HOUR, limit: 1 });
+			const job = await takeOne(world);
+			await job.moveToCompleted(1, 'mine', false);
+			return [await job.remove().then(() => null, (error: { code: unknown }) => error.code)];
+		},
+	},
+	'another interval has another offset': {
+		is: [true],
+		onRedis: { is: [false], because: 'the old one may be longer than the new interval' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.upsertJobScheduler('k', { every: HOUR, startDate: Date.now() + HOUR });
+			await queue.upsertJobScheduler('k', { every: 1000 });
+			const { next, offset } = (await queue.getJobScheduler('k'))!;
+			return [next! % 1000 === offset];
+		},
+	},
 	'listed by next time': {
 		is: [['c', 'b', 'a'], ['a', 'b', 'c'], ['b', 'c'], ['c'], ['a', 'b'], 3, []],
 		async run(world) {
