@@ -415,6 +415,14 @@ static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
 
 /* ---- chains ---- */
 
+static void shadow_chain_goes_on(const struct shadow_chain *chain, const struct chain_row *row)
+{
+	const char *limit = row->gone ? NULL : memmem(row->schedule.ptr, row->schedule.len, "\"limit\":", 8);
+	CHECK(row->gone ? !row->pending : row->count >= 1 && limit && row->count <= (uint64_t)(limit[8] - '0'));
+	CHECK(row->gone || row->pending || row->count == (uint64_t)(limit[8] - '0')); /* nothing else ends one here */
+	CHECK(!chain->live || row->gone || row->count <= chain->count || row->slot_ms > chain->slot_ms); /* rule 6: no time twice */
+}
+
 static void shadow_chain_row(struct shadow *shadow, const struct chain_row *row)
 {
 	struct shadow_chain *chain = NULL;
@@ -427,10 +435,12 @@ static void shadow_chain_row(struct shadow *shadow, const struct chain_row *row)
 		chain->queue = row->queue;
 		snprintf(chain->key, sizeof(chain->key), STR_FMT, STR_ARG(row->key));
 	}
-	const char *limit = row->gone ? NULL : memmem(row->schedule.ptr, row->schedule.len, "\"limit\":", 8);
-	CHECK(row->gone ? !row->pending : row->count >= 1 && limit && row->count <= (uint64_t)(limit[8] - '0'));
-	CHECK(row->gone || row->pending || row->count == (uint64_t)(limit[8] - '0')); /* nothing else ends one here */
-	CHECK(!chain->live || row->gone || row->count <= chain->count || row->slot_ms > chain->slot_ms); /* rule 6: no time twice */
+	if (shadow_queue(shadow, row->queue)->compat)
+		chains_judge(shadow, chain, row);
+	else
+		shadow_chain_goes_on(chain, row);
+	chain->told = shadow_queue(shadow, row->queue)->compat;
+	chain->changed_seq = shadow->seq;
 	chain->pending = row->pending;
 	chain->count = row->count;
 	chain->slot_ms = row->slot_ms;
@@ -442,7 +452,11 @@ static void shadow_chains(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->chain_count; i++) {
 		const struct shadow_chain *chain = &shadow->chains[i];
-		if (!chain->live || !chain->pending)
+		for (uint32_t n = 0; n < i; n++)
+			CHECK(!chain->live || !chain->pending || !shadow->chains[n].live || shadow->chains[n].pending != chain->pending);
+		if (chain->live && chain->told && chain->changed_seq == shadow->seq)
+			CHECK(shadow_find(shadow, chain->pending) && shadow_find(shadow, chain->pending)->exists);
+		if (!chain->live || !chain->pending || chain->told)
 			continue;
 		CHECK(shadow_is_live(shadow, chain->pending));
 		const struct job_row *row = &shadow_find(shadow, chain->pending)->row;
@@ -450,8 +464,6 @@ static void shadow_chains(struct shadow *shadow)
 		CHECK(!row->attempts_started);
 		CHECK(row->queue == chain->queue);
 		CHECK(!(row->flags & ROW_FAR)); /* it is at hand when it is claimed */
-		for (uint32_t n = 0; n < i; n++)
-			CHECK(!shadow->chains[n].live || shadow->chains[n].pending != chain->pending);
 	}
 }
 

@@ -25,7 +25,7 @@ struct engine;
 struct shadow_job {
 	uint32_t reserved;
 	struct job_row row;
-	char group[16], id[16];
+	char group[16], id[48];
 	uint32_t home;            /* the queue that it was enqueued into: its id is unique there */
 	bool exists, deleted;
 	/* history, as events tell it */
@@ -109,7 +109,8 @@ struct shadow_group {
 struct shadow_chain {
 	uint32_t queue;
 	char key[16];
-	bool live;
+	bool live, told;         /* told: under another queue's rules (chains.c) */
+	uint64_t changed_seq;
 	uint64_t pending, count;
 	int64_t slot_ms;
 };
@@ -201,6 +202,7 @@ void budgets_choose(struct shadow *shadow, struct shadow_job *job);
 void budgets_count(struct shadow *shadow, const struct shadow_job *job, int sign); /* it is active, or no more */
 void budgets_start(struct shadow *shadow, const struct shadow_job *job, int64_t at_us);
 void budgets_judge(struct shadow *shadow);
+void chains_judge(struct shadow *shadow, const struct shadow_chain *before, const struct chain_row *row); /* under another queue's rules */
 void budgets_restart(struct shadow *shadow); /* an engine has read everything anew */
 bool budgets_have_room(struct shadow *shadow, const struct shadow_job *job, int64_t engine_us);
 void budgets_dump(struct mem_disk *disk, struct buf *out);

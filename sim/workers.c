@@ -231,6 +231,8 @@ static void tasks_granted(struct world *world, struct actor *actor, const struct
 		CHECK(result->token.len < sizeof(task->token));
 		memcpy(task->token, result->token.ptr, result->token.len);
 		told_granted(&world->shadow, task->uid, task->fence);
+		if (task->compat)
+			chains_granted(world, task->uid);
 		task_begin(world, task);
 	}
 }

@@ -617,6 +617,21 @@ static bool read_group_settings(struct json *json, void *out, void *context)
 	return group_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
 }
 
+static bool read_chains_order(struct json *json, void *out, void *context)
+{
+	static const char *const names[] = { [CHAINS_BY_NEXT] = "asc", [CHAINS_BY_NEXT_DOWN] = "desc" };
+	struct str name;
+	(void)context;
+	if (!json_read_str(json, 16, &name))
+		return false;
+	for (int order = CHAINS_BY_NEXT; order <= CHAINS_BY_NEXT_DOWN; order++)
+		if (str_eq(name, str_of(names[order]))) {
+			*(enum chains_order *)out = (enum chains_order)order;
+			return true;
+		}
+	return json_refuse(json, E_INVALID, "Expected asc or desc.");
+}
+
 static bool read_chain_schedule(struct json *json, void *out, void *context)
 {
 	struct chain_schedule schedule;
@@ -978,17 +993,31 @@ static const struct json_field events_trim_fields[] = {
 	{ "queue", JSON_F_CUSTOM, AT(chain.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
 #define F_CHAIN                                                                                                                           \
 	F_CHAINS, { "key", JSON_F_STR, AT(chain.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "Its key, unique within the queue." }
+#define F_ITERATION                                                                                                                            \
+	{ "next_at", JSON_F_INSTANT, AT(chain.next_us), .doc = "When the job made now runs: where a pattern tells, in a queue with compat." }, \
+	{ "iteration", JSON_F_CUSTOM, AT(chain.iteration), .read = read_metadata,                                                      \
+	  .doc = "metadata of the job made now, instead of the chain's. In a queue with compat." }
 static const struct json_field chain_put_fields[] = {
 	F_OP, F_CHAIN,
 	{ "schedule", JSON_F_CUSTOM, AT(chain.schedule), 0, 0, JSON_F_REQUIRED, read_chain_schedule, "When its jobs run." },
 	{ "job", JSON_F_CUSTOM, AT(chain.job), .read = read_chain_job, .doc = "What each of its jobs has besides the payload." },
 	{ "payload", JSON_F_RAW, AT(chain.payload), .doc = "Of each job: any JSON value of at most 256 KiB. Left out: null." },
+	{ "metadata", JSON_F_CUSTOM, AT(chain.metadata), .read = read_metadata, .doc = "Of each job: an object of the caller's, kept byte for byte." },
+	F_COMPAT(chain.compat), F_ITERATION,
+};
+static const struct json_field chain_next_fields[] = {
+	F_OP, F_CHAIN, F_ITERATION,
+	{ "producer_id", JSON_F_STR, AT(chain.producer), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL,
+	  "Id of the job that was claimed. When another one is the newest, nothing is made." },
 };
 static const struct json_field chain_fields[] = { F_OP, F_CHAIN };
 static const struct json_field chains_fields[] = {
 	F_OP, F_CHAINS,
 	{ "limit", JSON_F_U32, AT(chain.limit), 1, LIMIT_PAGE, .doc = "How many at most." },
 	{ "cursor", JSON_F_CUSTOM, AT(chain.after), .read = read_cursor, .doc = "next_cursor of the page before." },
+	{ "order", JSON_F_CUSTOM, AT(chain.order), .read = read_chains_order, .doc = "By next time, first or last first, instead of by key." },
+	{ "from", JSON_F_I64, AT(chain.from), 0, INT64_MAX, .doc = "With order: the place of the first one." },
+	{ "to", JSON_F_I64, AT(chain.to), -1, INT64_MAX, .doc = "With order: the place of the last one; -1: to the end." },
 };
 static const struct json_field operation_start_fields[] = {
 	F_OP,
@@ -1125,6 +1154,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_DEDUP_GET] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_DEDUP_RELEASE] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_CHAIN_PUT] = FORM(chain_put_fields, 4, 0, NULL),
+	[OP_CHAIN_NEXT] = FORM(chain_next_fields, 4, 0, NULL),
 	[OP_CHAIN_DELETE] = FORM(chain_fields, 4, 0, NULL),
 	[OP_CHAIN_GET] = FORM(chain_fields, 4, 0, NULL),
 	[OP_CHAINS] = FORM(chains_fields, 3, 0, NULL),
@@ -1228,7 +1258,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
 		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
-		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
+		{ read_chains_order, "ChainsOrder" }, { read_chain_schedule, "ChainSchedule" },
+		{ read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

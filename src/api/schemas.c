@@ -63,10 +63,15 @@ const struct schema schemas[] = {
 	  "Either every_ms or pattern (cron, 5 or 6 fields, in the time zone tz, UTC when left out). offset_ms shifts the multiples of every_ms. limit: jobs "
 	  "in all. immediately: the first one of a pattern runs at once." },
 	{ "Chain", "key:string queue:string namespace:string schedule?:ChainSchedule job?:ChainJob payload?:any next_at?:instant|null next_uid?:Uid|null "
-		   "count?:count", "next_uid is the one job of it that nobody has claimed yet, next_at the time that it is for; both are null when the "
-	  "chain has ended. count: jobs made since it was put." },
+		   "next_id?:string|null offset_ms?:count count?:count metadata?:object",
+	  "next_uid is the one job of it that nobody has claimed yet, next_at the time that it is for; both are null when the chain has ended. offset_ms: "
+	  "what the times of every_ms are beyond its multiples. count: jobs made since it was put. In a queue with compat next_uid, next_id and next_at are "
+	  "of the newest job, and count is since the chain was made." },
+	{ "ChainNext", "key:string queue:string namespace:string next_uid:Uid|null next_id:string|null",
+	  "The job that was made, or null: the producer is not the newest one, or a kept job has the next one's id." },
+	{ "ChainsOrder", "{'enum':['asc','desc']}", NULL },
 	{ "ChainDeleted", "key:string queue:string namespace:string deleted:boolean", NULL },
-	{ "ChainList", "chains:Chain[] next_cursor:string|null", NULL },
+	{ "ChainList", "chains:Chain[] next_cursor:string|null total:count", "total: chains of the queue." },
 	{ "EnqueueResults", "results:EnqueueResult[]", NULL },
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
@@ -75,10 +80,10 @@ const struct schema schemas[] = {
 		 "priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
-		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
+		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
 		 "payload?:any original_payload?:any result?:any errors?:object[]",
 	  "A job. metadata comes with the payload; that, original_payload, result and errors (of its attempts, the newest last, at most 100) only where "
-	  "asked for. redone: put back by hand since it ran." },
+	  "asked for. redone: put back by hand since it ran. chain: key of the one that made it." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
 	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
@@ -108,8 +113,9 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count metadata?:object started_at?:instant|null progress?:any errors?:object[]",
-	  "A job and the right to run it for lease_ms. metadata where it has some; in compat mode also when it was started and what happened before." },
+		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[]",
+	  "A job and the right to run it for lease_ms. chain: the one that made it, where one did. metadata where it has some; in compat "
+	  "mode also when it was started and what happened before." },
 	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null ready?:count",
 	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least." },
 	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimResult", NULL },
@@ -151,7 +157,7 @@ const struct schema schemas[] = {
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
-			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted") "," REF("ChainNext")
 			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },

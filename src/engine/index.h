@@ -133,14 +133,14 @@ struct kin { /* a job that has edges in memory, itself in memory or not */
 /* What a person said of a chain, read. It never changes: whoever may have to go back to it holds it. */
 struct chain_terms {
 	uint32_t holders;
-	struct str key, schedule, job, payload; /* in the arena */
+	struct str key, schedule, job, payload, metadata; /* in the arena */
 	struct chain_job template;
 	struct repeat repeat;
-	const struct zone *zone;
+	const struct zone *zone;  /* NULL under another queue's rules: a pattern is then whoever works to tell (chain_compat.c) */
 	struct arena arena;
 };
 
-/* A chain of jobs that repeat (chain.c). Its pending job has an aside, so it stays in memory. */
+/* A chain of jobs that repeat (chain.c). Its pending job has an aside, so it stays in memory; not so under another queue's rules. */
 struct chain {
 	uint32_t reserved;        /* the pool's while the slot is free */
 	bool live, gone;          /* gone: deleted, kept until the commit that says so */
@@ -148,7 +148,7 @@ struct chain {
 	uint64_t hash;
 	struct chain_terms *terms;
 	struct repeat_iteration last; /* the newest one */
-	uint64_t pending;         /* its uid, while nobody has claimed it; 0: the chain has ended */
+	uint64_t pending;         /* its uid, while nobody has claimed it; 0: the chain has ended. Under another queue's rules always the newest one's */
 	uint64_t version;         /* seq of the change-set that changed it last */
 };
 

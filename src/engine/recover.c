@@ -213,7 +213,8 @@ static enum err recover_chain(void *context, const struct chain_row *row)
 	struct chain_terms *terms;
 	if (queue == SLOT_NONE)
 		return E_STORE_CORRUPT;
-	struct chain_text text = { row->key, row->schedule, row->job, row->payload };
+	bool told = queue_at(&engine->index, queue)->settings->compat != COMPAT_NONE;
+	struct chain_text text = { row->key, row->schedule, row->job, row->payload, row->metadata, told };
 	struct problem problem = { 0 };
 	enum err err = chain_terms_new(engine, &text, &terms, &problem);
 	if (err == E_NOMEM)

@@ -294,7 +294,8 @@ static void verify_family(const struct index *index)
 			CHECK(edges_pending(index, job_at(index, slot)->uid) > 0);
 }
 
-/* A chain that has not ended has exactly one job that nobody has claimed; a job with a chain is that one. */
+/* A chain that has not ended has exactly one job that nobody has claimed; a job with a chain is that one. Under another queue's rules the newest
+ * one may have been claimed, may have ended and be kept no more. */
 static void verify_chain(const struct index *index, uint32_t slot)
 {
 	const struct chain *chain = pool_at(&index->chains, slot);
@@ -302,9 +303,15 @@ static void verify_chain(const struct index *index, uint32_t slot)
 		return;
 	CHECK(chain_find(index, chain->queue, chain->terms->key) == slot);
 	CHECK(chain->last.count);
+	CHECK(chain_is_told(index, chain) == !chain->terms->zone);
+	uint32_t job = chain->pending ? job_find(index, chain->pending) : SLOT_NONE;
+	if (chain_is_told(index, chain)) {
+		CHECK(chain->pending);
+		CHECK(job == SLOT_NONE || !verify_is_live(index, job) || chain_owns(index, job_at(index, job)));
+		return;
+	}
 	if (!chain->pending)
 		return;
-	uint32_t job = job_find(index, chain->pending);
 	CHECK(job != SLOT_NONE && verify_is_live(index, job));
 	CHECK(job_at(index, job)->state == JOB_WAITING || job_at(index, job)->state == JOB_DELAYED);
 	CHECK(!job_at(index, job)->attempts_started);

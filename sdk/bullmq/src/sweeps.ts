@@ -3,6 +3,7 @@ import { Refusal, type Coalescer, type Operation } from './coalescer.js';
 import { problemError, type Problem } from './errors.js';
 import type { Place } from './place.js';
 import type { JobName, Range, Ranges } from './ranges.js';
+import type { Schedulers } from './schedulers.js';
 
 const PAGE = 1_000;
 const PASSED: ReadonlySet<string> = new Set(['illegal_state', 'job_not_found', 'chain_owned']); // it went on, or is not ours to take
@@ -14,11 +15,13 @@ const ALL = ['waiting', 'prioritised', 'delayed', 'waiting_children', 'parked', 
 export class Sweeps {
 	readonly #coalescer: Coalescer;
 	readonly #ranges: Ranges;
+	readonly #schedulers: Schedulers;
 	readonly #place: Place;
 
-	constructor(coalescer: Coalescer, ranges: Ranges, place: Place) {
+	constructor(coalescer: Coalescer, ranges: Ranges, schedulers: Schedulers, place: Place) {
 		this.#coalescer = coalescer;
 		this.#ranges = ranges;
+		this.#schedulers = schedulers;
 		this.#place = place;
 	}
 
@@ -93,6 +96,7 @@ export class Sweeps {
 			if (left <= 0)
 				return 1;
 		}
+		await this.#schedulers.removeAll();
 		await this.#do({ op: 'queue_delete', ...this.#place });
 		return 0;
 	}

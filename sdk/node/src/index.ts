@@ -5,6 +5,7 @@ export { Queue, type CallOptions, type QueueOptions } from './queue.js';
 export { EnqueuedJob, JobHandle, type JobChanged, type WaitOptions } from './job-handle.js';
 export type { Attempt, EnqueueOptions, Explanation, Job, JobFailure, JobFilter, JobState, JobView, NewJob } from './job.js';
 export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
+export { Chains, type ChainJob, type ChainSchedule, type ChainView, type NewChain } from './chain.js';
 export { Group, type GroupSettings, type GroupView } from './group.js';
 export { EventStream, type EventOptions, type EventType, type RucheEvent } from './event-stream.js';
 export { Operation, type Action, type ActionArguments, type OperationView } from './operation.js';
