@@ -2,6 +2,7 @@
 // and tells of cancelled jobs and lost leases.
 import { Worker as Thread } from 'node:worker_threads';
 import type { Address } from './address.js';
+import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
 import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
@@ -27,10 +28,9 @@ export class Wire implements Sender {
 
 	constructor(address: Address, headers: Record<string, string>, heartbeatMs: number) {
 		const { secure, hostname, port, socketPath, prefix } = address;
-		const where = socketPath ? { socketPath } : { hostname: hostname!, port: port! };
-		const workerData: WireData = { secure, where, prefix, headers, heartbeatMs };
+		const workerData: WireData = { secure, hostname, port, socketPath, prefix, headers, heartbeatMs };
 		// `__name`: some bundlers wrap functions in it
-		const source = `const __name = (f) => f; (${wireThread.toString()})(require('node:worker_threads'), require('node:http'), require('node:https'));`;
+		const source = `const __name = (f) => f; (${wireThread.toString()})(require('node:worker_threads'), require('node:net'), require('node:tls'), ${httpLines.toString()});`;
 		this.#thread = new Thread(source, { eval: true, workerData, name: 'ruche-wire', execArgv: [], stdin: false });
 		this.#thread.on('message', (report: WireReport) => this.#heard(report));
 		this.#thread.on('error', (error) => this.#ended(error));

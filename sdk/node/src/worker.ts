@@ -7,13 +7,14 @@ import { EventEmitter } from 'node:events';
 import { ShuttingDown, type JobAbort } from './abort.js';
 import { Batcher, REPEATED, type OpResult } from './batcher.js';
 import { workerName, type Connection } from './connection.js';
-import { Backoff, delay } from './delay.js';
+import { Backoff } from './delay.js';
 import { InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
 import type { Job, JobView } from './job.js';
 import { sendPatiently } from './patience.js';
 import { RunningJob, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
 import { closeNoMore, closeOnSignals } from './signals.js';
+import { pause } from './timers.js';
 import { consuming } from './trace.js';
 import { NonRetryableError } from './verdict.js';
 import type { Wire } from './wire.js';
@@ -179,12 +180,12 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			if (this.#closing)
 				return;
 			this.#tell(error as Error);
-			await delay(backoff.next(), this.#polling.signal);
+			await pause(backoff.next(), this.#polling.signal);
 			return;
 		}
 		this.#granted(claim, granted);
 		if (performance.now() - begun < SOON_MS && !(granted['jobs'] as unknown[] | undefined)?.length)
-			await delay(backoff.next(), this.#polling.signal); // it shuts down and lets nobody wait
+			await pause(backoff.next(), this.#polling.signal); // it shuts down and lets nobody wait
 		else
 			backoff.reset();
 	}
@@ -244,7 +245,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	/** As `#recover`, but not for long: who is out of reach keeps what was claimed until the leases run out. */
 	async #recoverSoon(): Promise<void> {
 		const over = new AbortController();
-		await Promise.race([this.#recover().catch(() => undefined), delay(LAST_WORDS_MS, over.signal)]);
+		await Promise.race([this.#recover().catch(() => undefined), pause(LAST_WORDS_MS, over.signal)]);
 		over.abort();
 	}
 
@@ -366,7 +367,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		let expired = signal?.aborted ?? false;
 		const expire = (): void => over.abort();
 		signal?.addEventListener('abort', expire, { once: true });
-		const clock = delay(ms, over.signal).then(() => {
+		const clock = pause(ms, over.signal).then(() => {
 			expired = true;
 			this.#wake();
 		});
