@@ -34,6 +34,7 @@ export class Link extends EventEmitter {
 	readonly #transport: Transport;
 	readonly #gone = new AbortController(); // disconnect, or the end of a close
 	#ready: Promise<void> | undefined;
+	#isReady = false;
 	#closing = false;
 	#hurriedAt: number | undefined;
 	#troubled = false;
@@ -58,6 +59,10 @@ export class Link extends EventEmitter {
 
 	get address(): string {
 		return this.#target.address.text;
+	}
+
+	get isReady(): boolean {
+		return this.#isReady;
 	}
 
 	/** Resolves once the daemon has said who it is; goes on asking until then. */
@@ -88,6 +93,7 @@ export class Link extends EventEmitter {
 			throw error;
 		}
 		this.features = new Set(hello.features ?? []);
+		this.#isReady = true;
 		this.emit('ready');
 	}
 
