@@ -16,7 +16,7 @@ export type WireOrder =
 	| { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
 		readonly token?: string | undefined; readonly timeoutMs: number; readonly connectMs: number }
 	| { readonly kind: 'abort'; readonly number: number }
-	| { readonly kind: 'drop'; readonly uid: string; readonly fence: number };
+	| { readonly kind: 'drop'; readonly leases: readonly { readonly uid: string; readonly fence: number }[] };
 
 /** From the thread. @internal */
 export type WireReport =
@@ -126,8 +126,9 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 
 	port.on('message', (order: WireOrder) => {
 		if (order.kind === 'drop') {
-			if (held.get(order.uid)?.fence === order.fence)
-				held.delete(order.uid);
+			for (const { uid, fence } of order.leases)
+				if (held.get(uid)?.fence === fence)
+					held.delete(uid);
 		} else if (order.kind === 'abort') {
 			const giveUp = flying.get(order.number);
 			if (!giveUp)

@@ -4,6 +4,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import type { Address } from './address.js';
 import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
+import { nextTurn } from './timers.js';
 import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
 /** What a worker wants to hear of its leases. @internal */
@@ -23,6 +24,7 @@ export class Wire implements Sender {
 	readonly #thread: Thread;
 	readonly #waiting = new Map<number, Waiting>();
 	readonly #leases = new Map<string, LeaseListener>();
+	readonly #dropped: { uid: string; fence: number }[] = [];
 	#numbers = 0;
 	#closed = false;
 
@@ -69,7 +71,8 @@ export class Wire implements Sender {
 	/** The lease is done with: no more heartbeats. */
 	drop(uid: string, fence: number): void {
 		this.#leases.delete(leaseKey(uid, fence));
-		this.#order({ kind: 'drop', uid, fence });
+		if (this.#dropped.push({ uid, fence }) === 1)
+			nextTurn(() => this.#order({ kind: 'drop', leases: this.#dropped.splice(0) })); // those of one turn together: each word to the thread costs
 	}
 
 	async close(): Promise<void> {
