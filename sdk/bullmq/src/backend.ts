@@ -42,6 +42,7 @@ export interface Role {
 	withBlockingConnection?: boolean;
 }
 
+const TOKEN = '\u0000'; // where a claim's token goes: no name holds it
 const NEVER = new Promise<never>(() => undefined);
 const BULK_OPS = 20_000, BULK_CHARS = 2_000_000; // one atomic request
 const CLOSED = 'Connection is closed.'; // BullMQ's own words for it
@@ -63,6 +64,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	readonly #work: WorkWait;
 	readonly #registry: Registry;
 	readonly #schedulers: Schedulers;
+	#claimed: { readonly name: string | undefined; readonly before: string; readonly after: string } | undefined;
 	#closing: Promise<void> | undefined;
 	#begun: Promise<void> | undefined;
 	readonly minimumBlockTimeout = 0.001;
@@ -268,6 +270,16 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		};
 	}
 
+	/** The same as JSON. All but the token is the same from claim to claim. */
+	#claimText(token: string | undefined, name: string | undefined): string {
+		if (!this.#claimed || this.#claimed.name !== name) {
+			const [before = '', after = ''] = JSON.stringify(this.#claim(TOKEN, name)).split(JSON.stringify(TOKEN));
+			this.#claimed = { name, before, after };
+		}
+		const { before, after } = this.#claimed;
+		return token ? `${before}${JSON.stringify(token)}${after}` : JSON.stringify(this.#claim(undefined, name));
+	}
+
 	/** BullMQ's tuple: [job, id, milliseconds that the rate limit lasts, when the next delayed job is due]. */
 	#taken(claim: WireClaim, worker: string | undefined): [JobJson | null, string | null, number, number] {
 		const limit = Math.max(0, claim.rate_ttl_ms ?? 0);
@@ -280,7 +292,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async moveToActive(token: string, name?: string): Promise<unknown[]> {
-		const json = JSON.stringify({ op: 'claim', ...this.#claim(token, name) });
+		const json = `{"op":"claim",${this.#claimText(token, name).slice(1)}`;
 		try {
 			const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
 			return this.#taken(claim as unknown as WireClaim, name);
@@ -293,13 +305,13 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	/** The end of an attempt, with the next claim in the same change-set. Answers BullMQ's next job data. */
 	async #end(op: Record<string, unknown>, tail: string, jobId: string, ended: readonly string[], fetchNext: boolean, command: string): Promise<unknown[]> {
-		const text = `${JSON.stringify({ ...op, ...this.#job(jobId) }).slice(0, -1)}${tail}`;
+		const text = `${JSON.stringify(Object.assign(op, this.#job(jobId))).slice(0, -1)}${tail}`;
 		const { name } = this.#opts;
 		const unclaimed = `${text}}`;
 		const claims = fetchNext && !this.closing;
 		const token = op['token'] as string | undefined;
 		const operation: Operation = claims
-			? { json: `${text},"claim":${JSON.stringify(this.#claim(token, name))}}`, kind: 'claims', unclaimed }
+			? { json: `${text},"claim":${this.#claimText(token, name)}}`, kind: 'claims', unclaimed }
 			: { json: unclaimed, kind: 'safe' };
 		const fence = this.#held.fence(jobId);
 		let result: Result;
@@ -312,6 +324,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 				throw problemError(error.problem, { command, jobId, state: 'active' });
 			return [];
 		}
+		this.#held.forget(jobId);
 		const claim = result['claim'] as (WireClaim & { problem?: Parameters<typeof problemError>[0] }) | undefined;
 		if (claim?.problem)
 			throw problemError(claim.problem, { command: 'moveToActive' });

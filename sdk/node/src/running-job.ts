@@ -30,7 +30,8 @@ export type Outcome = 'completed' | 'failed' | 'snoozed' | 'released';
 /** @internal */
 export class RunningJob<Payload> implements JobContext {
 	readonly job: Job<Payload>;
-	readonly #controller = new AbortController();
+	#controller: AbortController | undefined; // made when somebody asks for the signal: most handlers do not
+	#reason: JobAbort | undefined;
 	readonly #token: string;
 	readonly #outbox: Batcher;
 	readonly #wire: Wire;
@@ -58,17 +59,24 @@ export class RunningJob<Payload> implements JobContext {
 	}
 
 	get signal(): AbortSignal {
+		if (!this.#controller) {
+			this.#controller = new AbortController();
+			if (this.#reason)
+				this.#controller.abort(this.#reason);
+		}
 		return this.#controller.signal;
 	}
 
 	/** Why the signal fired, if it did. */
 	get aborted(): JobAbort | undefined {
-		return this.signal.reason as JobAbort | undefined;
+		return this.#reason;
 	}
 
 	abort(reason: JobAbort): void {
-		if (!this.#ended)
-			this.#controller.abort(reason);
+		if (this.#ended || this.#reason)
+			return;
+		this.#reason = reason;
+		this.#controller?.abort(reason);
 	}
 
 	/** The handler is through, or nobody listens to it any more: the signal stays as it is, notes are dropped. */

@@ -26,7 +26,8 @@ function convert(value: unknown, known: Map<string, string>, rename: (name: stri
 	if (typeof value !== 'object' || value === null)
 		return value;
 	const out: Record<string, unknown> = {};
-	for (const [name, member] of Object.entries(value)) {
+	for (const name of Object.keys(value)) {
+		const member = (value as Record<string, unknown>)[name];
 		if (member === undefined)
 			continue;
 		let renamed = known.get(name);
