@@ -92,6 +92,7 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_NO_LEASE = 131,
 	RUCHE_COMPAT_MISMATCH = 132,
 	RUCHE_CHAIN_NOT_FOUND = 133,
+	RUCHE_PARENT_TAKEN = 136,
 	RUCHE_SIGNATURE_INVALID = 140
 };
 

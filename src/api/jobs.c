@@ -71,6 +71,7 @@ bool jobs_decode_delete(struct call *call)
 	if (!decode_path(call))
 		return false;
 	call->request.ops[0].job.force = call_param(call, "force")->number;
+	call->request.ops[0].job.tree = call_param(call, "children")->number == 1;
 	return true;
 }
 

@@ -153,7 +153,7 @@ static void op_dump(struct buf *out, const struct op *op)
 		dump_lease(out, &op->lease);
 		return;
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
-	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CHILDREN_DELETE: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		dump_job(out, &op->job);
 		return;
 	case OP_OPERATION_START:

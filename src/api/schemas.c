@@ -88,6 +88,8 @@ const struct schema schemas[] = {
 	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
 		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
 	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
+	{ "Children", "{'enum':['keep','delete']}", NULL },
+	{ "JobName", "{'description':'Its uid, or an object that names it.','anyOf':[" REF("Uid") "," REF("JobNamed") "]}", NULL },
 	{ "OnFailure", "{'enum':['fail','continue','ignore','forget','hold']}", NULL },
 	{ "Child", "uid:Uid id:string queue:string|null namespace:string|null state:=pending,done,ignored,failed on_failure:OnFailure value:any",
 	  "value: done: its result; ignored, failed: its error. queue is null when that queue was deleted." },
@@ -102,7 +104,7 @@ const struct schema schemas[] = {
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
 	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean count?:count", NULL },
-	{ "JobDeleted", "uid:Uid deleted:boolean", NULL },
+	{ "JobDeleted", "uid:Uid deleted:boolean count?:count", "count: with its children, how many." },
 
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
