@@ -163,6 +163,7 @@ struct grant {
 	int64_t started_us;
 	struct queue_name queue;
 	bool with_history;      /* its errors and progress are to be told too */
+	bool with_parents;      /* and whose child it is */
 };
 struct claim_result {
 	struct grant *grants;

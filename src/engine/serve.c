@@ -110,6 +110,7 @@ static void serve_grant(struct engine *engine, const struct job *job, struct gra
 		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
 		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
 		.started_us = lease_at(&engine->index, job->lease)->started_us, .with_history = queue->settings->compat != COMPAT_NONE,
+		.with_parents = queue->settings->compat && job->flags & ROW_CHILD,
 	};
 }
 

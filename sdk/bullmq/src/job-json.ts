@@ -1,5 +1,6 @@
 // Jobs as BullMQ's classes want them, made of the daemon's, and the other way round.
 import type { JobJson, JobsOptions, KeepJobs } from 'bullmq';
+import { parentOf } from './children.js';
 import type { WireError, WireGrant, WireJob, WireParent } from './wire.js';
 
 const NAME_BYTES = 255;
@@ -107,9 +108,10 @@ export function stateOf(job: WireJob | null): string {
 	return job.state === 'waiting' && job.priority > 0 ? 'prioritized' : STATES[job.state] ?? 'unknown';
 }
 
-/** An enqueue, as JSON: the data stays the text that it is. */
-export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, parents: readonly WireParent[]): string {
+/** An enqueue, as JSON: the data stays the text that it is. `waits`: for children, which are enqueued with it or while it waits. */
+export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, waits = false): string {
 	const { opts, timestamp, repeatJobKey } = job;
+	const parent = parentOf(job.parent);
 	const plain = nameFits(job.name);
 	const delay = Math.max(0, Math.trunc(opts.delay ?? 0));
 	const op = {
@@ -122,7 +124,8 @@ export function enqueueText(namespace: string, queue: string, job: JobJson, id: 
 		...(opts.lifo ? { lifo: true } : {}),
 		max_attempts: Math.min(Math.max(1, Math.trunc(opts.attempts ?? 1)) || 1, ATTEMPTS_MAX),
 		...(opts.deduplication ? { dedup: dedupOf(opts.deduplication) } : {}),
-		...(parents.length ? { parents } : {}),
+		...(waits ? { waits } : {}),
+		...(parent ? { parents: [parent] } : {}),
 	};
 	return `${JSON.stringify(op).slice(0, -1)},"payload":${job.data ?? '{}'}}`;
 }
