@@ -208,6 +208,8 @@ static void grant_write_history(struct buf *out, const struct grant *grant, cons
 		buf_add(out, view->errors[i]);
 	}
 	buf_add_byte(out, ']');
+	if (grant->deferred.len)
+		json_put_field_str(out, "deferred", grant->deferred);
 	if (grant->with_parents && view)
 		parents_write(out, view);
 }
