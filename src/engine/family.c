@@ -121,7 +121,7 @@ static enum err family_defer(struct engine *engine, uint32_t slot, uint64_t chil
 {
 	struct str reason = family_reason(engine, child);
 	enum err err = reason.ptr ? family_flag(engine, slot, ROW_LOST_CHILD) : E_NOMEM;
-	return err ? err : family_wake(engine, slot);
+	return err ? err : deferred_fail(engine, slot, reason);
 }
 
 /* One that a worker holds is asked to stop, and can only fail from now on; any other fails at once. */
