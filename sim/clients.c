@@ -407,6 +407,8 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 		meddle_log(world);
 	else if (world_chance(world, 100))
 		meddle_chain(world);
+	else if (world_chance(world, 60))
+		trees_meddle(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else

@@ -51,7 +51,7 @@ struct world {
 	uint32_t operation_count;
 	struct shadow shadow;
 	uint64_t hash;         /* of everything that was committed and answered */
-	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared;
+	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared, trees;
 	uint32_t jobs;
 };
 
@@ -73,6 +73,7 @@ void watch_start(struct world *world);
 /* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
 void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
+void trees_meddle(struct world *world); /* trees.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
 bool workers_wait(int64_t since_us, bool compat); /* somebody has waited for any pull job ever since */

@@ -58,14 +58,21 @@ static enum err lease_heartbeat(struct engine *engine, struct op *op, uint32_t s
 	return E_OK;
 }
 
+/* Whoever was called and made children has no lease to hand back: that it went well means that it waits for them, to be called once more. */
+static enum err lease_await_called(struct engine *engine, const struct op_lease *lease, uint32_t slot)
+{
+	enum err err = lease->exchange.len ? life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_WAITING_CHILDREN, 0) : E_OK;
+	return err ? err : life_await(engine, slot);
+}
+
 static enum err lease_complete(struct engine *engine, struct op *op, uint32_t slot)
 {
 	const struct job *job = job_at(&engine->index, slot);
 	if (job->flags & ROW_LOST_CHILD)
 		return E_CHILD_FAILED;
-	if (edges_pending(&engine->index, job->uid))
-		return E_CHILDREN;
 	const struct op_lease *lease = &op->lease;
+	if (edges_pending(&engine->index, job->uid))
+		return lease_at(&engine->index, job->lease)->delivery ? lease_await_called(engine, lease, slot) : E_CHILDREN;
 	struct ending ending = {
 		.outcome = lease->verdict == VERDICT_FILTERED ? OUTCOME_FILTERED : OUTCOME_SUCCESS,
 		.result = lease->result_body ? (struct str){ 0 } : lease->body,

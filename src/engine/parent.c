@@ -7,7 +7,7 @@ struct join {
 	struct op *op;
 	const struct op_parent *wanted;
 	uint32_t parent, child; /* slots */
-	bool compat;            /* of a queue whose programs know no more than one parent */
+	bool compat;            /* both are of queues whose programs know no more than one parent */
 };
 
 static enum err parent_find(struct engine *engine, const struct join *join, bool *repeated, uint32_t *out)
@@ -36,7 +36,7 @@ static enum err parent_check_names(struct engine *engine, const struct join *joi
 {
 	const struct index *index = &engine->index;
 	const struct queue *parent = queue_at(index, job_at(index, join->parent)->queue), *child = queue_at(index, job_at(index, join->child)->queue);
-	if ((join->compat && parent->settings->compat == child->settings->compat) || str_eq(parent->namespace_name, child->namespace_name))
+	if (join->compat || str_eq(parent->namespace_name, child->namespace_name))
 		return E_OK;
 	return refuse(join->request, join->op, E_INVALID, "parents", "A parent and its children are of one namespace.");
 }
@@ -155,8 +155,9 @@ static bool parent_was(const struct index *index, const struct join *join)
 
 enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child)
 {
-	struct join join = { .request = request, .op = op, .child = child, .compat = job_is_compat(&engine->index, job_at(&engine->index, child)) };
-	if (join.compat && op->enqueue.parent_count > 1)
+	struct join join = { .request = request, .op = op, .child = child };
+	bool compat = job_is_compat(&engine->index, job_at(&engine->index, child));
+	if (compat && op->enqueue.parent_count > 1)
 		return refuse(request, op, E_INVALID, "parents", "A job of a queue that keeps BullMQ's rules has one parent.");
 	for (uint32_t i = 0; i < op->enqueue.parent_count; i++) {
 		bool repeated;
@@ -164,6 +165,7 @@ enum err family_join(struct engine *engine, struct request *request, struct op *
 		enum err err = parent_find(engine, &join, &repeated, &join.parent);
 		if (err)
 			return err;
+		join.compat = compat && job_is_compat(&engine->index, job_at(&engine->index, join.parent));
 		if (!join.compat && op->result.duplicate && (repeated || parent_was(&engine->index, &join)))
 			continue; /* the tree was there: it stays as it is */
 		if (join.compat && op->result.duplicate)

@@ -226,26 +226,29 @@ static void a_job_that_is_reached_twice_is_taken_once(void **state)
 	world_close(&world);
 }
 
+/* A root, PARTS below it, and as many below each of these. */
 static void a_tree_that_is_too_large_is_refused_whole(void **state)
 {
+	enum { PARTS = 100, ALL = 1 + PARTS + PARTS * PARTS };
+	_Static_assert(ALL > LIMIT_TREE_JOBS && ALL - 1 - PARTS <= LIMIT_TREE_JOBS, "one part less is not too large");
 	struct world world;
 	(void)state;
 	world_open(&world);
-	struct request *request = request_new(&world, LIMIT_TREE_JOBS + 1);
-	enqueue_op(&world, &request->ops[0], "root", "")->enqueue.waits = true;
-	for (uint32_t i = 1; i <= LIMIT_TREE_JOBS; i++) {
-		struct op_enqueue *enqueue = &enqueue_op(&world, &request->ops[i], "leaf", "")->enqueue;
+	struct request *request = request_new(&world, ALL);
+	for (uint32_t i = 0; i < ALL; i++) {
+		struct op_enqueue *enqueue = &enqueue_op(&world, &request->ops[i], "q", "")->enqueue;
+		enqueue->waits = i <= PARTS;
 		enqueue->parents = ARENA_NEW(&request->arena, struct op_parent);
-		enqueue->parents[0].ref = 1;
-		enqueue->parent_count = 1;
+		enqueue->parents[0].ref = i <= PARTS ? 1 : 2 + (i - 1 - PARTS) / PARTS;
+		enqueue->parent_count = i > 0;
 	}
 	assert_ptr_equal(world_ask(&world, request), request);
-	uint64_t root = request->ops[0].result.uid, child = request->ops[1].result.uid;
+	uint64_t root = request->ops[0].result.uid, part = request->ops[1].result.uid;
 	request_drop(request);
 	assert_int_equal(all(&world, OP_CANCEL, root, E_TOO_LARGE), 0);
 	assert_int_equal(world_state(&world, root), JOB_WAITING_CHILDREN);
-	assert_int_equal(world_by_hand(&world, OP_DELETE, child), E_OK);
-	assert_int_equal(all(&world, OP_CANCEL, root, E_OK), LIMIT_TREE_JOBS);
+	assert_int_equal(all(&world, OP_DELETE, part, E_OK), 1 + PARTS);
+	assert_int_equal(all(&world, OP_CANCEL, root, E_OK), ALL - 1 - PARTS);
 	world_close(&world);
 }
 
