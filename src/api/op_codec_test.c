@@ -199,7 +199,7 @@ static const struct {
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\"},{\"queue\":\"b\",\"payload\":7}]}", "enqueue queue=a\nenqueue queue=b payload=7" },
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\",\"waits\":true},{\"queue\":\"b\",\"parents\":[{\"ref\":0,\"on_failure\":\"ignore\"},{\"uid\":\"" UID
 	  "\"},{\"queue\":\"c\",\"id\":\"x\",\"namespace\":\"n\",\"on_failure\":\"hold\"}]}]}",
-	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:0 parent=0/n/c/x:4" },
+	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:5 parent=0/n/c/x:4" },
 	{ "POST", "/v1/jobs", "{\"atomic\":true,\"jobs\":[{\"queue\":\"a\"}]}", "!enqueue queue=a" },
 	{ "GET", "/v1/jobs/" UID, NULL, "barrier" },
 	{ "GET", "/v1/jobs/" UID "?wait_ms=0", NULL, "barrier" },
