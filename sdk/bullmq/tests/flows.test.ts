@@ -214,6 +214,32 @@ cases('flows', {
 			return bare(world, [refused, before, after, { unprocessed }]);
 		},
 	},
+	'a flow is all or nothing': {
+		is: [{ message: 'The parent job parents:two cannot be replaced. addJob', code: -7 }, 'unknown', 'unknown'],
+		onRedis: { is: ['added', 'waiting-children', 'waiting'], because: 'the other jobs are added, and the parent waits for ever' },
+		async run(world) {
+			const parents = world.queue('parents'), queue = world.queue();
+			await parents.add('one', 1, { jobId: 'one' });
+			await queue.add('c', 1, { jobId: 'c', parent: { id: 'one', queue: `${world.prefix}:parents` } });
+			const flow = world.flows().add({
+				name: 'two', queueName: 'parents', opts: { jobId: 'two' },
+				children: [{ name: 'd', queueName: 'q', opts: { jobId: 'd' } }, { name: 'c', queueName: 'q', opts: { jobId: 'c' } }],
+			});
+			const outcome = await flow.then(() => 'added', (error: Error & { code?: number }) => ({ message: error.message, code: error.code }));
+			return bare(world, [outcome, await parents.getJobState('two'), await queue.getJobState('d')]);
+		},
+	},
+	'a page of dependencies is as long as was asked': {
+		is: [2, 2],
+		onRedis: { is: [5, 0], because: 'small sets come whole' },
+		async run(world) {
+			const { job } = await world.flows().add({
+				name: 'r', queueName: 'parents', children: Array.from({ length: 5 }, () => ({ name: 'a', queueName: 'q' })),
+			});
+			const { unprocessed, nextUnprocessedCursor } = await job.getDependencies({ unprocessed: { count: 2 } });
+			return [unprocessed!.length, nextUnprocessedCursor];
+		},
+	},
 	'a child that had completed counts at once': {
 		is: ['waiting', { 'q:c': 'early' }],
 		async run(world) {
