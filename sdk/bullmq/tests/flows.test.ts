@@ -229,17 +229,6 @@ cases('flows', {
 			return bare(world, [outcome, await parents.getJobState('two'), await queue.getJobState('d')]);
 		},
 	},
-	'a page of dependencies is as long as was asked': {
-		is: [2, 2],
-		onRedis: { is: [5, 0], because: 'small sets come whole' },
-		async run(world) {
-			const { job } = await world.flows().add({
-				name: 'r', queueName: 'parents', children: Array.from({ length: 5 }, () => ({ name: 'a', queueName: 'q' })),
-			});
-			const { unprocessed, nextUnprocessedCursor } = await job.getDependencies({ unprocessed: { count: 2 } });
-			return [unprocessed!.length, nextUnprocessedCursor];
-		},
-	},
 	'a child that had completed counts at once': {
 		is: ['waiting', { 'q:c': 'early' }],
 		async run(world) {
