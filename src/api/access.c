@@ -78,8 +78,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_queue(call, index, op->job.to);
 	case OP_CANCEL: case OP_RETRY: case OP_DELETE: case OP_CHILDREN_DELETE:
 		if (op->job.tree || op->kind == OP_CHILDREN_DELETE)
-			return access_refuse(call, index, call->single ? "" : "tree", "A token that is limited to queues cannot act on all that is below a job: "
-			                     "it may be in other queues.");
+			return access_refuse(call, index, call->single ? "" : "tree",
+			                     "A token that is limited to queues cannot act on all that is below a job: it may be in other queues.");
 		return op->job.uid || access_queue(call, index, op->job.queue);
 	case OP_DETACH:
 		if (op->job.parent.queue.name.len && !access_queue(call, index, op->job.parent.queue))

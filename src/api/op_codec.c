@@ -1274,7 +1274,8 @@ const char *op_field_type(const struct json_field *field)
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
-		{ read_parents, "Parent[]" }, { read_job_name, "OtherJob" }, { read_child, "OtherJob" }, { read_children, "Children" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
+		{ read_parents, "Parent[]" }, { read_job_name, "OtherJob" },
+		{ read_child, "OtherJob" }, { read_children, "Children" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
 		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },

@@ -463,16 +463,30 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	async remove(jobId: string, removeChildren: boolean): Promise<number> {
 		try {
-			await this.#once({ op: 'delete', ...this.#job(jobId), children: removeChildren ? 'delete' : 'keep' }, { command: 'removeJob', jobId });
+			await this.#delete(jobId, removeChildren);
 		} catch (error) {
 			const { code } = error as { code?: unknown };
-			if (code === ErrorCode.JobNotInState) // it runs
+			if (code === ErrorCode.JobNotInState) // it runs, or one below it
 				return 0;
 			if (code !== ErrorCode.JobNotExist)
 				throw error;
 		}
 		this.#held.forget(jobId);
 		return 1;
+	}
+
+	/** A token that is limited to queues may not reach below a job: where nothing is, that does not matter. */
+	async #delete(jobId: string, children: boolean): Promise<void> {
+		try {
+			await this.#once({ op: 'delete', ...this.#job(jobId), children: children ? 'delete' : 'keep' }, { command: 'removeJob', jobId });
+		} catch (error) {
+			if (!children || (error as { code?: unknown }).code !== 'forbidden')
+				throw error;
+			const counts = await this.#guard(() => this.#children.counts(jobId));
+			if (Object.values(counts).some((count) => count > 0))
+				throw error;
+			await this.#delete(jobId, false);
+		}
 	}
 
 	async removeUnprocessedChildren(jobId: string): Promise<void> {
