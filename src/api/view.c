@@ -52,6 +52,8 @@ static void put_progress_of(struct buf *out, const struct job_view *view)
 	json_put_field_instant(out, "started_at", row->started_us);
 	json_put_field_instant(out, "finished_at", row->finished_us);
 	put_text(out, "worker", row->worker);
+	if (row->deferred.len)
+		json_put_field_str(out, "deferred", row->deferred);
 }
 
 static void put_errors(struct buf *out, const struct job_view *view)
@@ -61,6 +63,37 @@ static void put_errors(struct buf *out, const struct job_view *view)
 	for (uint32_t i = 0; i < view->error_count; i++) {
 		json_put_comma(out);
 		buf_add(out, view->errors[i]);
+	}
+	buf_add_byte(out, ']');
+}
+
+static const char *const edge_states[] = {
+#define X(name, text) text,
+	EDGE_STATES(X)
+#undef X
+};
+
+static const char *const on_failures[] = {
+#define X(name, text) text,
+	ON_FAILURES(X)
+#undef X
+};
+
+void parents_write(struct buf *out, const struct job_view *view)
+{
+	json_put_key(out, "parents");
+	buf_add_byte(out, '[');
+	for (uint32_t i = 0; i < view->parent_count; i++) {
+		const struct parent_view *parent = &view->parents[i];
+		json_put_comma(out);
+		buf_add_byte(out, '{');
+		put_uid(out, "uid", parent->edge.parent);
+		put_id(out, parent->edge.parent, parent->id);
+		put_text(out, "queue", parent->queue_name);
+		put_text(out, "namespace", parent->namespace_name);
+		json_put_field_str(out, "on_failure", str_of(on_failures[parent->edge.on_failure]));
+		json_put_field_str(out, "state", str_of(edge_states[parent->edge.state]));
+		buf_add_byte(out, '}');
 	}
 	buf_add_byte(out, ']');
 }
@@ -96,6 +129,8 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 		put_json(out, "result", view->result.result, STR("null"));
 	if (parts.errors)
 		put_errors(out, view);
+	if (parts.parents)
+		parents_write(out, view);
 	buf_add_byte(out, '}');
 }
 
@@ -134,19 +169,8 @@ void attempt_write(struct buf *out, const struct attempt_row *row)
 	buf_add_byte(out, '}');
 }
 
-static const char *const edge_states[] = {
-#define X(name, text) text,
-	EDGE_STATES(X)
-#undef X
-};
-
 void child_write(struct buf *out, const struct child_view *view)
 {
-	static const char *const on_failures[] = {
-#define X(name, text) text,
-		ON_FAILURES(X)
-#undef X
-	};
 	const struct edge_row *edge = &view->edge;
 	char uid[UID_TEXT_BYTES];
 	uid_text(edge->child, uid);

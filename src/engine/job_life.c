@@ -66,7 +66,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
-	bool was_active = job->state == JOB_ACTIVE;
+	bool was_active = job->state == JOB_ACTIVE, compat = job_is_compat(index, job);
 	enum err err = job_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -74,6 +74,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	uint32_t chain;
 	err = life_keep_lease(engine, job, dirty);
 	err = err ? err : chain_leave(engine, slot, &chain);
+	err = err ? err : deferred_leave(engine, slot);
 	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED || ending->outcome == OUTCOME_CHILD_FAILED))
 		err = life_abort_delivery(engine, job);
 	if (err)
@@ -82,7 +83,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (state == JOB_COMPLETED)
 		job->attempts_made++;
 	job->expire_us = 0;
-	job->flags &= (uint16_t)~(ROW_CANCEL | ROW_LOST_CHILD);
+	job->flags &= (uint16_t)~(ROW_CANCEL | (compat ? 0 : ROW_LOST_CHILD)); /* there it goes when the child is retried */
 	dirty->outcome = ending->outcome;
 	dirty->finished_us = index->now_us; /* as starts are: the wall clock may jump, and retention goes by the order of ends */
 	if (!engine->open->earliest_finish_us)
@@ -144,6 +145,18 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 	return err ? err : job_event(engine, job, event, details);
 }
 
+static struct str life_woken_details(struct engine *engine, int64_t due_us) /* wall time */
+{
+	struct buf buf;
+	buf_init(&buf, 128);
+	buf_add_lit(&buf, "{\"from\":\"waiting_children\"");
+	json_put_field_instant(&buf, "due_at", due_us);
+	buf_add_byte(&buf, '}');
+	struct str copy = buf_ok(&buf) ? arena_str(&engine->open->cs.arena, buf_str(&buf)) : (struct str){ 0 };
+	buf_fini(&buf);
+	return copy;
+}
+
 enum err life_unpark(struct engine *engine, uint32_t slot)
 {
 	struct index *index = &engine->index;
@@ -163,11 +176,14 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 	if (delay_us > 0 && !wall)
 		job->due_us = index->now_us + delay_us;
 	else if (delay_us <= 0)
-		job->rank = life_rank(queue, parent || job->flags & ROW_LIFO);
+		job->rank = life_rank(queue, parent ? compat_head(queue, job->priority, true) : job->flags & ROW_LIFO);
 	err = job_place(index, slot);
 	if (err || !parent)
 		return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
-	return job_event(engine, job, EVENT_WAITING, STR("{\"from\":\"waiting_children\"}"));
+	struct str details = STR("{\"from\":\"waiting_children\"}");
+	if (delay_us > 0)
+		details = life_woken_details(engine, index->wall_us + delay_us);
+	return details.ptr ? job_event(engine, job, EVENT_WAITING, details) : E_NOMEM;
 }
 
 enum err life_await(struct engine *engine, uint32_t slot)
@@ -255,7 +271,7 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	bool spent = !judged && retry_is_spent(job_max_attempts(index, job), job->attempts_made);
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, failure);
-	if (job->flags & ROW_LOST_CHILD)
+	if (job->flags & ROW_LOST_CHILD && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, failure);
 	if (failure->verdict == VERDICT_FINAL)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_FINAL_ERROR, failure);
@@ -276,7 +292,7 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	return life_wait(engine, slot, failure->verdict == VERDICT_HEAD, EVENT_RETRYING, details);
 }
 
-enum err life_stall(struct engine *engine, uint32_t slot)
+enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
@@ -292,11 +308,13 @@ enum err life_stall(struct engine *engine, uint32_t slot)
 		return err;
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
-	if (job->flags & ROW_LOST_CHILD)
+	if (job->flags & ROW_LOST_CHILD && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, &failure);
-	if (job->stalls > queue_at(index, job->queue)->settings->max_stalls)
+	if (job->stalls > max_stalls && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
-	err = life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
+	if (job->stalls > max_stalls)
+		err = deferred_stall(engine, slot);
+	err = err ? err : life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
 	return err ? err : life_wait(engine, slot, true, EVENT_STALLED, (struct str){ 0 });
 }
 

@@ -90,6 +90,7 @@ static void a_new_job_can_be_read_whole(void **state)
 	definition->chain = STR("nightly");
 	definition->metadata = STR("{\"opts\": {\"attempts\":3}}");
 	write->row.label = STR("sheet-17");
+	write->row.deferred = STR("it is no use");
 	definition->priority = write->row.priority = -3;
 	definition->policy = write->row.policy = 2;
 	definition->timeout_ms = 500;
@@ -123,6 +124,7 @@ static void a_new_job_can_be_read_whole(void **state)
 	assert_int_equal(row.priority, -3);
 	assert_text(row.group, "acme");
 	assert_text(row.label, "sheet-17");
+	assert_text(row.deferred, "it is no use");
 	assert_false(suite_load(suite, 1002, &row));
 	uint64_t uid = 1001;
 	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .uids = &uid, .uid_count = 1, .with_result = true }));
@@ -897,6 +899,14 @@ static void edges_are_put_updated_and_dropped(void **state)
 	assert_int_equal(load.edges[0].state, EDGE_DONE);
 	assert_int_equal(load.edges[1].parent, 100);
 	assert_int_equal(load.edges[1].on_failure, ON_FAILURE_HOLD);
+	uint64_t parents[] = { 100, 98 };
+	struct load below = { .children = children, .child_count = 1, .parents = parents, .parent_count = 2 };
+	assert_int_equal(suite->store->verbs->load(suite->store, &below, &suite->arena), E_OK);
+	assert_int_equal(below.edge_count, 3); /* above the child, then below the parent */
+	uint32_t first = below.edges[1].child == 101 ? 1 : 2;
+	assert_int_equal(below.edges[first].child, 101);
+	assert_int_equal(below.edges[first].state, EDGE_DONE);
+	assert_int_equal(below.edges[3 - first].child, 102);
 	suite_begin(suite); /* they go with their parent */
 	suite_job(suite, TABLE_LIVE, TABLE_NONE, 100, 1)->row.flags = ROW_PARENT;
 	suite_commit(suite);

@@ -1,5 +1,6 @@
 // Jobs as BullMQ's classes want them, made of the daemon's, and the other way round.
 import type { JobJson, JobsOptions, KeepJobs } from 'bullmq';
+import { parentOf } from './children.js';
 import type { WireError, WireGrant, WireJob, WireParent } from './wire.js';
 
 const NAME_BYTES = 255;
@@ -132,9 +133,10 @@ export function stateOf(job: WireJob | null): string {
 	return job.state === 'waiting' && job.priority > 0 ? 'prioritized' : STATES[job.state] ?? 'unknown';
 }
 
-/** An enqueue, as JSON: the data stays the text that it is, and names are quoted once. */
-export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, parents: readonly WireParent[]): string {
+/** An enqueue, as JSON: the data stays the text that it is, and names are quoted once. `waits`: for children, which are enqueued with it or while it waits. */
+export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, waits = false): string {
 	const { opts, timestamp, repeatJobKey } = job;
+	const parent = parentOf(job.parent);
 	const plain = nameFits(job.name);
 	const delay = Math.max(0, Math.trunc(opts.delay ?? 0));
 	const metadata = JSON.stringify(plain ? { opts: storedOpts(opts), timestamp, repeatJobKey }
@@ -153,8 +155,10 @@ export function enqueueText(namespace: string, queue: string, job: JobJson, id: 
 		text += ',"lifo":true';
 	if (opts.deduplication)
 		text += `,"dedup":${JSON.stringify(dedupOf(opts.deduplication))}`;
-	if (parents.length)
-		text += `,"parents":${JSON.stringify(parents)}`;
+	if (waits)
+		text += ',"waits":true';
+	if (parent)
+		text += `,"parents":${JSON.stringify([parent])}`;
 	return `${text},"payload":${job.data ?? '{}'}}`;
 }
 

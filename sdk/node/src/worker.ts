@@ -9,8 +9,9 @@ import { batchClaim, checkBatch, runBatch, type BatchEnd, type BatchHandler, typ
 import { Batcher, REPEATED, type OpResult } from './batcher.js';
 import { workerName, type Connection } from './connection.js';
 import { Backoff } from './delay.js';
-import { InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
+import { ConflictError, InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
 import type { Job, JobView } from './job.js';
+import { JobHandle } from './job-handle.js';
 import { sendPatiently } from './patience.js';
 import { RunningJob, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
@@ -21,6 +22,8 @@ import { NonRetryableError } from './verdict.js';
 import type { Wire } from './wire.js';
 import { fromWire } from './wording.js';
 
+/** Why a result is refused that came before the children's: the attempt has failed. */
+const CHILDREN: ReadonlySet<string> = new Set(['children_pending', 'children_failed']);
 const WAIT_MS = 25_000; // of one long poll
 const SOON_MS = 1_000; // nothing came, and nobody was made to wait for it
 const CLAIM_MAX = 1_000;
@@ -227,7 +230,11 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	 */
 	#granted(claim: Claim, answer: OpResult): void {
 		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
-			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, (error) => this.#noteRefused(error)));
+			{
+			const one = fromWire<Job<Payload>>(job);
+			return new RunningJob<Payload>(one, claim.token, this.#outbox, this.#wire, new JobHandle(this.#connection, { uid: one.uid }),
+				(error) => this.#noteRefused(error));
+		});
 		const now = this.#batch || jobs.length < SPLIT_MIN || this.#outbox.busy ? jobs : jobs.splice(0, jobs.length >> 1);
 		const later = now === jobs ? [] : jobs;
 		this.#reserved -= slotsOf(claim) - later.length;
@@ -298,6 +305,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		}
 		if (!this.#running.delete(key))
 			return; // handed back meanwhile
+		if (running.handedBack)
+			end = { say: () => Promise.resolve('released') }; // it waits for its children
 		await this.#settle(running, endOf(running, end));
 	}
 
@@ -360,6 +369,10 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		} catch (error) {
 			if (error instanceof StaleLeaseError && REPEATED in error && await this.#hadWorked(running))
 				return end.error === undefined ? 'completed' : 'failed';
+			if (error instanceof ConflictError && CHILDREN.has(error.code) && end.error === undefined) {
+				end.error = error; // so it does not wait until its lease has run out
+				return running.fail(error);
+			}
 			const ours = error instanceof ProblemError ? error instanceof InvalidFieldError : !(error instanceof RucheError) && !this.#dead.signal.aborted;
 			if (!ours || end.error !== undefined)
 				throw error;
