@@ -14,8 +14,8 @@ enum err past_check(struct request *request, struct op *op, const struct queue *
 	if (!enqueue->past)
 		return E_OK;
 	if (!queue->settings->compat)
-		return refuse(request, op, E_COMPAT, "past", "Queue '" STR_FMT "' keeps Ruche's own rules, and its jobs have no past elsewhere: leave past out, "
-			      "or say compat.", STR_ARG(str_cut(queue->name, 60)));
+		return refuse(request, op, E_COMPAT, "past", "Queue '" STR_FMT "' keeps Ruche's own rules, and its jobs have no past elsewhere: leave "
+			      "past out, or say compat.", STR_ARG(str_cut(queue->name, 60)));
 	if (past_is_ended(enqueue) && (enqueue->waits || enqueue->dedup || enqueue->delay_ms || enqueue->run_at_us))
 		return refuse(request, op, E_INVALID, "past.state", "The job has ended: leave waits, dedup, delay_ms and run_at out.");
 	return E_OK;
