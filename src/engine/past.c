@@ -34,8 +34,6 @@ static enum err past_end(struct engine *engine, const struct op_past *past, stru
 	bool completed = past->state == JOB_COMPLETED;
 	const struct queue_settings *settings = queue_at(&engine->index, job->queue)->settings;
 	dirty->outcome = completed ? OUTCOME_SUCCESS : OUTCOME_FINAL_ERROR;
-	dirty->worker = past->worker;
-	dirty->started_us = past->started_us;
 	dirty->finished_us = past_not_later(past->finished_us, engine->index.now_us);
 	if (!open->earliest_finish_us || open->earliest_finish_us > dirty->finished_us)
 		open->earliest_finish_us = dirty->finished_us;
@@ -60,6 +58,9 @@ enum err past_place(struct engine *engine, const struct op_enqueue *enqueue, str
 	const struct op_past *past = enqueue->past;
 	if (!past)
 		return E_OK;
+	struct dirty *dirty = job_dirty(engine->open, job);
+	dirty->worker = past->worker;
+	dirty->started_us = past->started_us;
 	job->attempts_started = past->attempts_started > past->error_count ? past->attempts_started : past->error_count;
 	job->attempts_made = past->attempts_made;
 	job->stalls = (uint16_t)past->stalls;

@@ -81,7 +81,7 @@ test('schedulers, and repeatable jobs of old', () => {
 	assert.equal((now.iteration as { repeat?: { count?: number } }).repeat?.count, 4);
 	const every = moveScheduler({ key: 'k', next: 7000, fields: { name: 's', every: '2000' } }, pending({ attempts: 5, repeat: { every: 2000 }, prevMillis: 1 }, '{"old":1}'));
 	assert.ok(!('reason' in every));
-	assert.deepEqual([every.data, every.template, every.repeat], ['{"old":1}', { attempts: 5 }, { name: 's', every: 2000, offset: 1000 }]);
+	assert.deepEqual([every.data, every.template, every.repeat], ['{"old":1}', { attempts: 5 }, { name: 's', every: 2000, offset: 1000, startDate: 7000 }]);
 	const older = moveScheduler({ key: 'mail::1800000000000:Europe/Rome:0 3 * * *', next: 7000, fields: {} }, pending({}));
 	assert.ok(!('reason' in older));
 	assert.deepEqual(older.repeat, { name: 'n', pattern: '0 3 * * *', tz: 'Europe/Rome', endDate: 1_800_000_000_000 });

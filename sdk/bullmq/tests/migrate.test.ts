@@ -193,6 +193,18 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 			assert.deepEqual(children.filter(({ queue }) => queue === 'early').map(({ id, state, value }) => [id, state, value]), [['done-id', 'done', 'its value']]);
 		});
 
+		test(`a child that failed under bullmq ${version} is still waited for, until it is retried`, async (t) => {
+			const prefix = freshPrefix(), flows = new versions[version].FlowProducer({ connection: { host: '127.0.0.1', port }, prefix });
+			t.after(() => flows.close());
+			await flows.add({ name: 'root', queueName: 'q', data: {}, children: [{ name: 'bad', queueName: 'q', data: {}, opts: { jobId: 'bad-id' } }] });
+			await work(version, prefix, 1, () => Promise.reject(new Error('no')));
+			const [report] = await moved(prefix, '--queue', 'q', '--with-finished', '0', '--remove', '--wait');
+			assert.deepEqual([report!.moved, report!.skipped, report!.removed], [{ 'waiting-children': 1, failed: 1 }, {}, 2]);
+			assert.deepEqual(await takeAll(prefix), []);
+			await (await here(t, prefix).getJob('bad-id'))!.retry();
+			assert.deepEqual((await takeAll(prefix)).map(({ name }) => name), ['bad', 'root']);
+		});
+
 		test(`a tree of bullmq ${version} that reaches into a queue that is not moved stays whole`, async (t) => {
 			const prefix = freshPrefix(), flows = new versions[version].FlowProducer({ connection: { host: '127.0.0.1', port }, prefix });
 			t.after(() => flows.close());
@@ -202,7 +214,7 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 			assert.equal(q.code, 3);
 			const [report] = (JSON.parse(q.out) as { queues: QueueReport[] }).queues;
 			assert.deepEqual(report!.moved, {});
-			assert.equal(Object.values(report!.skipped).flat().length, 3);
+			assert.equal(Object.values(report!.skipped).flat().length, 2);
 			assert.match(Object.keys(report!.skipped)[0]!, /queue 'other', which is not moved: name it too \(--queue other\)/);
 			const child = await migrate(prefix, '--json', '--queue', 'other');
 			assert.equal(child.code, 3);
@@ -213,10 +225,11 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 		test(`job schedulers of bullmq ${version} keep their times`, async (t) => {
 			const prefix = freshPrefix(), queue = there(t, version, prefix);
 			await queue.upsertJobScheduler('nightly', { pattern: '0 3 * * *', tz: 'Europe/Paris', limit: 40 }, { name: 'report', data: { kind: 'night' }, opts: { attempts: 3 } });
-			await queue.upsertJobScheduler('often', { every: 7 * HOUR, startDate: Date.now() + HOUR }, { name: 'tick', data: { n: 1 } });
+			await queue.upsertJobScheduler('often', { every: 7 * HOUR }, { name: 'tick', data: { n: 1 } });
+			await work(version, prefix, 1, async () => null);
 			const before = await queue.getJobSchedulers(0, -1, true), pending = (await queue.getDelayed()).map(({ id }) => id).sort();
 			const [report] = await moved(prefix, '--queue', 'q');
-			assert.deepEqual(report!.moved, { schedulers: before.length });
+			assert.deepEqual(report!.moved, { completed: 1, schedulers: 2 });
 			const mine = here(t, prefix), after = await mine.getJobSchedulers(0, -1, true);
 			const told = (all: six.JobSchedulerJson[]): unknown => all.map(({ key, name, next, pattern, tz, every, limit, template }) => [key, name, next, pattern, tz, Number(every ?? 0), limit, template]);
 			assert.deepEqual(told(after), told(before));
@@ -277,7 +290,7 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 		await until(async () => await queue.getActiveCount() === 1);
 		const { code, err } = await migrate(prefix, '--queue', 'q');
 		assert.equal(code, 1);
-		assert.match(err, /1 workers are attached to queue 'q'; 1 jobs of queue 'q' are active\. Close its workers .* or say --wait\..* Nothing was changed\./s);
+		assert.match(err, /queue 'q' has workers attached \(1\); queue 'q' has active jobs \(1\)\. Close its workers .* or say --wait\..* Nothing was changed\./s);
 		assert.equal(await here(t, prefix).getJobCountByTypes('waiting', 'active'), 0);
 		const waiting = moved(prefix, '--queue', 'q', '--wait');
 		release();
@@ -322,7 +335,8 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 		const prefix = freshPrefix(), queue = there(t, 6, prefix);
 		const job = await queue.add('n', 1, { deduplication: { id: 'k' } });
 		await queue.add('n', 2, { deduplication: { id: 'timed', ttl: HOUR } });
-		await moved(prefix, '--queue', 'q');
+		await moved(prefix, '--queue', 'q', '--remove');
+		assert.deepEqual(await raw.keys(`${prefix}:q:de:*`), []);
 		const mine = here(t, prefix);
 		assert.equal((await mine.add('n', 3, { deduplication: { id: 'k' } })).id, job.id);
 		assert.equal(await mine.getDeduplicationJobId('timed'), '2');
@@ -336,6 +350,16 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 		const [report] = await moved(prefix, '--queue', 'q');
 		assert.deepEqual([report!.moved, report!.skipped], [{ waiting: 1 }, { 'another job has this id on the daemon': ['1'] }]);
 		assert.equal((await mine.getJob('1'))!.name, 'mine');
+	});
+
+	test('a scheduler that the daemon cannot read is left, and said', async (t) => {
+		const prefix = freshPrefix(), queue = there(t, 6, prefix);
+		await queue.upsertJobScheduler('odd', { pattern: '0 3 * * *', tz: 'Europe/Paris' }, { name: 'n' });
+		await raw.hset(`${prefix}:q:repeat:odd`, 'tz', 'Nowhere/At/All');
+		const [report] = await moved(prefix, '--queue', 'q', '--remove');
+		assert.deepEqual(report!.moved, {});
+		assert.deepEqual(Object.entries(report!.skipped).map(([reason, keys]) => [/^refused: .*Nowhere/.test(reason), keys]), [[true, ['odd']]]);
+		assert.equal((await queue.getJobSchedulers()).length, 1);
 	});
 
 	test('what is in the way is said, and how to go on', async (t) => {

@@ -1,6 +1,6 @@
 // Moves queues from Redis to the daemon. Every queue is paused here until it is whole: nothing ends and goes while an interrupted run may have to be
 // started again, so that looking at what is there is enough to move nothing twice. Redis is only read, unless what was moved is to be removed.
-import type { Finished, RedisQueue, Spot } from './redis-queue.js';
+import type { Finished, Gone, RedisQueue, Spot } from './redis-queue.js';
 import type { Progress } from './progress.js';
 import { add, countsText, queueReport, skip, type QueueReport, type Report } from './report.js';
 import { keyOf, millisOf, moveScheduler } from './scheduler.js';
@@ -8,7 +8,7 @@ import { moveJob, type StoredJob } from './stored-job.js';
 import type { Outcome, Target } from './target.js';
 import { locate, readTree, treeRequests, type Indexed, type TreeNode } from './trees.js';
 
-const PAGE = 500; // jobs read and sent at once
+const PAGE = 250; // jobs read and sent at once
 const WAIT_MS = 1_000;
 
 export interface Wishes {
@@ -33,7 +33,9 @@ interface Moving extends Indexed {
 	/** Jobs of schedulers, which make them anew. */
 	readonly pending: Map<string, StoredJob>;
 	readonly schedulerKeys: ReadonlySet<string>;
-	readonly done: Spot[];
+	/** What may be taken out of Redis. */
+	readonly done: Gone[];
+	readonly doneSchedulers: string[];
 }
 
 export class Migration {
@@ -84,9 +86,9 @@ export class Migration {
 				if (workers === undefined && !this.#report.notes.includes(NOT_ASKED))
 					this.#report.notes.push(NOT_ASKED);
 				if (workers?.length)
-					busy.push(`${workers.length} workers are attached to queue '${queue.name}'`);
+					busy.push(`queue '${queue.name}' has workers attached (${workers.length})`);
 				if (active)
-					busy.push(`${active} jobs of queue '${queue.name}' are active`);
+					busy.push(`queue '${queue.name}' has active jobs (${active})`);
 			}
 			if (!busy.length)
 				return;
@@ -115,7 +117,7 @@ export class Migration {
 			queue, ids: await queue.lastId(), spots, live: new Map(spots.map((spot) => [spot.id, spot])), finished: await queue.finished(this.#wishes.finished),
 			report: this.#reportOf(queueReport(queue.name, await queue.counts())), fresh: !there || !jobs,
 			paused: mark?.state === 'moving' ? mark.paused : there?.paused ?? false,
-			pending: new Map(), schedulerKeys: new Set(schedulers.map(({ key }) => key)), done: [],
+			pending: new Map(), schedulerKeys: new Set(schedulers.map(({ key }) => key)), done: [], doneSchedulers: [],
 		};
 	}
 
@@ -189,7 +191,8 @@ export class Migration {
 					add(one.report.differences, difference);
 	}
 
-	#took({ report, done }: Moving, job: StoredJob, outcome: Outcome | undefined): boolean {
+	#took(one: Moving, job: StoredJob, outcome: Outcome | undefined): boolean {
+		const { report } = one;
 		if (outcome && 'reason' in outcome)
 			skip(report, job.id, outcome.reason);
 		else if (outcome?.deduplicated)
@@ -198,10 +201,15 @@ export class Migration {
 			skip(report, job.id, OTHER_JOB);
 		else {
 			add(report.moved, job.state);
-			done.push(job);
+			this.#isDone(one, job);
 			return true;
 		}
 		return false;
+	}
+
+	#isDone({ done }: Moving, { id, state, score, dedupMs, fields }: StoredJob): void {
+		if (this.#wishes.remove)
+			done.push({ id, state, score, ...(dedupMs === undefined ? {} : { dedup: fields['deid'] }) });
 	}
 
 	/** Less those that an earlier run moved, and those whose ids others have. */
@@ -215,7 +223,7 @@ export class Migration {
 				return true;
 			if (isSame(job, other)) {
 				one.report.already++;
-				one.done.push(job);
+				this.#isDone(one, job);
 			} else {
 				skip(one.report, job.id, OTHER_JOB);
 			}
@@ -254,7 +262,7 @@ export class Migration {
 				({ reason } = outcome);
 		}
 		for (const { of, job } of tree.nodes) {
-			const { report, done } = of as Moving;
+			const { report } = of as Moving;
 			if (reason !== undefined)
 				skip(report, job.id, reason);
 			else if (there.get(of)!.has(job.id))
@@ -262,7 +270,7 @@ export class Migration {
 			else
 				add(report.moved, job.state);
 			if (reason === undefined)
-				done.push(job);
+				this.#isDone(of as Moving, job);
 		}
 		for (const difference of reason === undefined && 'differences' in made ? made.differences : [])
 			add(one.report.differences, difference);
@@ -281,29 +289,36 @@ export class Migration {
 	// ---- schedulers ----
 
 	async #moveSchedulers(one: Moving): Promise<void> {
+		const schedulers = this.#target.schedulers(one.queue.place);
 		for (const scheduler of await one.queue.schedulers()) {
-			const pending = one.pending.get(scheduler.key), moved = moveScheduler(scheduler, pending);
-			if ('reason' in moved) {
-				skip(one.report, scheduler.key, moved.reason);
-				continue;
-			}
-			const schedulers = this.#target.schedulers(one.queue.place);
-			if (!one.fresh && await schedulers.get(moved.key)) {
+			const { key } = scheduler, pending = one.pending.get(key);
+			if (!one.fresh && await schedulers.get(key)) {
 				one.report.already++;
 			} else {
-				const next = moved.repeat.pattern ? moved.next : undefined;
-				if (!this.#wishes.dryRun)
-					await schedulers.put(moved.key, next, moved.data, moved.template, moved.repeat, moved.iteration);
+				const moved = moveScheduler(scheduler, pending);
+				const reason = 'reason' in moved ? moved.reason : this.#wishes.dryRun ? undefined : await this.#target.putScheduler(schedulers, moved);
+				if (reason !== undefined) {
+					skip(one.report, key, reason);
+					continue;
+				}
 				add(one.report.moved, 'schedulers');
 			}
-			if (this.#wishes.remove && !this.#wishes.dryRun) {
-				one.done.push(pending!);
-				await one.queue.removeScheduler(scheduler.key);
-			}
+			one.doneSchedulers.push(key);
+			if (pending)
+				this.#isDone(one, pending);
 		}
 	}
 
 	// ---- after ----
+
+	async #remove({ queue, done, doneSchedulers, report }: Moving): Promise<void> {
+		for (let at = 0; at < done.length; at += PAGE) {
+			const page = done.slice(at, at + PAGE);
+			await queue.remove(page);
+			report.removed += page.length;
+		}
+		await queue.removeSchedulers(doneSchedulers);
+	}
 
 	async #finish(one: Moving): Promise<void> {
 		const { queue, report } = one, meta = await queue.meta();
@@ -311,11 +326,7 @@ export class Migration {
 		if (this.#wishes.dryRun)
 			return;
 		if (this.#wishes.remove)
-			for (let at = 0; at < one.done.length; at += PAGE) {
-				const page = one.done.slice(at, at + PAGE).map(({ id, state, score }): Spot => ({ id, state, score }));
-				await queue.remove(page);
-				report.removed += page.length;
-			}
+			await this.#remove(one);
 		const left = (await queue.live()).filter(({ id }) => !one.live.has(id)).length;
 		if (left)
 			add(report.differences, 'came to Redis while this ran, and is there still: stop who adds there, then run this with --again', left);

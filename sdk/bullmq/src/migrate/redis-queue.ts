@@ -14,6 +14,12 @@ export interface Spot {
 	readonly score?: number | undefined;
 }
 
+/** What was moved, and what goes with it. */
+export interface Gone extends Spot {
+	/** The deduplication key that it owns. */
+	readonly dedup?: string | undefined;
+}
+
 export interface Counts {
 	waiting: number;
 	prioritized: number;
@@ -130,12 +136,12 @@ export class RedisQueue {
 		for (const state of ['completed', 'failed'] as const) {
 			if (!most)
 				continue;
-			const flat = await this.#redis.zrange(this.key(state), Number.isFinite(most) ? -most : 0, -1, 'WITHSCORES');
+			const newest = Number.isFinite(most) ? ['LIMIT', 0, most] as const : [];
+			const flat = await this.#redis.call('ZREVRANGEBYSCORE', this.key(state), '+inf', Number.isFinite(since) ? since : '-inf', 'WITHSCORES', ...newest) as string[];
 			for (let i = 0; i < flat.length; i += 2)
-				if (Number(flat[i + 1]) >= since)
-					spots.push({ id: flat[i]!, state, score: Number(flat[i + 1]) });
+				spots.push({ id: flat[i]!, state, score: Number(flat[i + 1]) });
 		}
-		return spots.sort((a, b) => a.score! - b.score!);
+		return spots.reverse().sort((a, b) => a.score! - b.score!);
 	}
 
 	/** Whole jobs, in the order of the spots. */
@@ -221,9 +227,11 @@ export class RedisQueue {
 	}
 
 	/** Takes a moved job away. Lists are left in the order in which they were read, so each is found at once. */
-	async remove(spots: readonly Spot[]): Promise<void> {
+	async remove(spots: readonly Gone[]): Promise<void> {
 		await this.#all((pipeline) => {
-			for (const { id, state } of spots) {
+			for (const { id, state, dedup } of spots) {
+				if (dedup !== undefined)
+					pipeline.unlink(this.key('de', dedup));
 				if (state === 'waiting')
 					pipeline.lrem(this.key('wait'), -1, id).lrem(this.key('paused'), -1, id);
 				else
@@ -233,10 +241,10 @@ export class RedisQueue {
 		});
 	}
 
-	async removeScheduler(key: string): Promise<void> {
+	async removeSchedulers(keys: readonly string[]): Promise<void> {
 		await this.#all((pipeline) => {
-			pipeline.zrem(this.key('repeat'), key);
-			pipeline.unlink(this.key('repeat', key));
+			for (const key of keys)
+				pipeline.zrem(this.key('repeat'), key).unlink(this.key('repeat', key));
 		});
 	}
 

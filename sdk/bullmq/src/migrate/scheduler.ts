@@ -40,7 +40,7 @@ export function moveScheduler({ key, next, fields }: StoredScheduler, pending: S
 	const data = fields['data'] ?? (fields['ic'] === undefined ? pending.fields['data'] : undefined) ?? '{}';
 	const { jobId: _id, ...rest } = opts as JobsOptions & { repeat?: object };
 	const iteration = { ...rest, repeat: { ...(rest.repeat ?? {}), ...repeat, count: countOf(rest.repeat) } } as JobsOptions;
-	return { key, next, data, template, repeat: { ...repeat, ...(repeat.every ? { offset: next % repeat.every } : {}) }, iteration };
+	return { key, next, data, template, repeat: repeat.every ? { ...repeat, offset: next % repeat.every, startDate: next } : repeat, iteration };
 }
 
 function countOf(repeat: object | undefined): number {

@@ -7,6 +7,7 @@ import { pathOf, type Place } from '../place.js';
 import { QueueMeta } from '../queue-meta.js';
 import { Schedulers } from '../schedulers.js';
 import type { WireJob, WireQueue } from '../wire.js';
+import type { MovedScheduler } from './scheduler.js';
 
 const MARK = 'ruche:migration'; // in the queue's metadata, until everything of it is there and after
 const PAGE = 1_000;
@@ -117,6 +118,16 @@ export class Target {
 		}));
 	}
 
+	/** Why it was refused; undefined: it is there. */
+	async putScheduler(schedulers: Schedulers, { key, next, data, template, repeat, iteration }: MovedScheduler): Promise<string | undefined> {
+		try {
+			await schedulers.put(key, repeat.pattern ? next : undefined, data, template, repeat, iteration);
+			return undefined;
+		} catch (error) {
+			return wordsOf(error);
+		}
+	}
+
 	/** All or none. */
 	async sendTogether(operations: readonly string[]): Promise<Outcome> {
 		try {
@@ -140,5 +151,7 @@ function wordsOf(error: unknown): string {
 		return `refused: ${error.problem.field ? `${error.problem.field}: ` : ''}${error.message} (${error.problem.code})`;
 	if (error instanceof RucheError && error.status >= 400 && error.status < 500 && error.status !== 401 && error.status !== 403)
 		return `refused: ${error.message}`;
+	if (typeof (error as { code?: unknown }).code === 'number') // in BullMQ's own words
+		return `refused: ${(error as Error).message}`;
 	throw error;
 }

@@ -40,23 +40,28 @@ export function locate(queues: readonly Indexed[], key: string): { of: Indexed; 
 export async function readTree(queues: readonly Indexed[], of: Indexed, root: Spot): Promise<Tree> {
 	const nodes: TreeNode[] = [];
 	let reason: string | undefined;
-	const open: { of: Indexed; spot: Spot; parent: number | undefined }[] = [{ of, spot: root, parent: undefined }];
+	const open: TreeNode[] = (await of.queue.jobs([root])).map((job) => ({ of, job, parent: undefined }));
 	for (let next; (next = open.pop());) {
-		const [job] = await next.of.queue.jobs([next.spot]);
-		nodes.push({ of: next.of, job: job!, parent: next.parent });
-		if (next.spot.state !== 'waiting-children')
+		nodes.push(next);
+		if (next.job.state !== 'waiting-children')
 			continue;
-		const parent = nodes.length - 1;
-		const found = await Promise.all((await next.of.queue.pendingChildren(next.spot.id)).map((key) => childAt(queues, key)));
+		const found = await Promise.all((await next.of.queue.pendingChildren(next.job.id)).map((key) => childAt(queues, key)));
 		if (!found.length)
 			reason ??= 'it waits for children, and Redis knows of none';
-		for (const child of found)
-			if (typeof child === 'string')
-				reason ??= child;
-			else
-				open.push({ ...child, parent });
+		reason ??= found.find((child) => typeof child === 'string');
+		open.push(...await childNodes(queues, found, nodes.length - 1));
 	}
 	return { nodes, ...(reason ? { reason } : {}) };
+}
+
+/** The children that were found, read a queue at a time. */
+async function childNodes(queues: readonly Indexed[], found: readonly ({ of: Indexed; spot: Spot } | string)[], parent: number): Promise<TreeNode[]> {
+	const nodes: TreeNode[] = [];
+	for (const of of queues) {
+		const spots = found.flatMap((child) => (typeof child !== 'string' && child.of === of ? [child.spot] : []));
+		nodes.push(...(await of.queue.jobs(spots)).map((job) => ({ of, job, parent })));
+	}
+	return nodes;
 }
 
 /** Where a child is; or why its tree has to stay. */
