@@ -8,7 +8,7 @@ import { moveJob, type StoredJob } from './stored-job.js';
 import type { Outcome, Target } from './target.js';
 import { locate, readTree, treeRequests, type Indexed, type TreeNode } from './trees.js';
 
-const PAGE = 250; // jobs read and sent at once
+const PAGE = 500; // jobs read and sent at once
 const WAIT_MS = 1_000;
 
 export interface Wishes {
@@ -131,8 +131,11 @@ export class Migration {
 	async #moveSingly(all: readonly Moving[], one: Moving): Promise<void> {
 		const spots = [...one.finished, ...one.spots.filter(({ state }) => state !== 'waiting-children')];
 		this.#progress.start(one.queue.name, spots.length);
-		for (let at = 0; at < spots.length; at += PAGE) {
-			const page = await one.queue.jobs(spots.slice(at, at + PAGE));
+		const read = (at: number): Promise<StoredJob[]> => one.queue.jobs(spots.slice(at, at + PAGE));
+		for (let at = 0, next = read(at); at < spots.length; at += PAGE) {
+			const page = await next;
+			next = read(at + PAGE); // while this one is sent
+			next.catch(() => undefined); // it is heard of when it is its turn
 			await this.#movePage(one, await this.#single(all, one, page));
 			this.#progress.advance(page.length);
 		}
