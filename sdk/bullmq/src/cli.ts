@@ -54,13 +54,15 @@ async function chosen(redis: RedisClient, { queues, all, prefix }: Arguments): P
 	return all ? there : [...queues];
 }
 
-const NEVER_MOVED = 'Events, metrics by the minute, the windows of rate limits, and deduplication keys of jobs that have ended stay behind; workers\' limits are '
-	+ 'theirs. Children of parents that wait stand behind the other jobs of their queue.';
+const NEVER_MOVED = 'events, metrics by the minute, the windows of rate limits, and deduplication keys of jobs that have ended stay '
+	+ 'behind. Children of parents that wait stand behind the other jobs of their queue.';
 
 async function migrate(args: Arguments): Promise<number> {
 	const redis = await connected(args.from), target = new Target(args.to ?? {});
 	const progress = new Progress(process.stderr, args.json);
-	const report: Report = { from: withoutPassword(args.from), to: target.address, prefix: args.prefix, dry_run: args.dryRun, queues: [], notes: [NEVER_MOVED], seconds: 0 };
+	const report: Report = {
+		from: withoutPassword(args.from), to: target.address, prefix: args.prefix, dry_run: args.dryRun, queues: [], notes: [NEVER_MOVED], seconds: 0,
+	};
 	const interrupted = (): void => {
 		progress.say('interrupted: queues that are not whole stay paused on Ruche. Start the same again, and it moves the rest.');
 		process.exit(1);

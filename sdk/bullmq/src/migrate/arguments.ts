@@ -53,7 +53,8 @@ export function readArguments(words: readonly string[]): Arguments | 'help' {
 	if (positionals[0] !== 'migrate' || positionals.length > 1)
 		throw new Misused(`there is no command '${positionals.join(' ')}': migrate is the one`);
 	if (!values.from || !/^rediss?:\/\//.test(values.from))
-		throw new Misused(`--from: expected redis://host:port or rediss://host:port, where BullMQ's queues are${values.from ? `; got '${values.from}'` : ''}`);
+		throw new Misused("--from: expected redis://host:port or rediss://host:port, where BullMQ's queues are"
+			+ `${values.from ? `; got '${values.from}'` : ''}`);
 	if (!values.all === !values.queue?.length)
 		throw new Misused('say which queues: --queue NAME, once for each, or --all');
 	const colon = values.queue?.find((name) => name === '' || name.includes(':'));
@@ -62,7 +63,8 @@ export function readArguments(words: readonly string[]): Arguments | 'help' {
 	return {
 		from: values.from, to: values.to, queues: [...new Set(values.queue ?? [])], all: values.all ?? false, prefix: values.prefix ?? 'bull',
 		most: readMost(values['with-finished'], values['finished-since'] !== undefined), since: readSince(values['finished-since'], Date.now()),
-		dryRun: values['dry-run'] ?? false, wait: values.wait ?? false, remove: values.remove ?? false, again: values.again ?? false, json: values.json ?? false,
+		dryRun: values['dry-run'] ?? false, wait: values.wait ?? false, remove: values.remove ?? false, again: values.again ?? false,
+		json: values.json ?? false,
 	};
 }
 
@@ -98,6 +100,6 @@ export function readSince(text: string | undefined, now: number): number {
 	const [, count, unit] = /^(\d+)([smhdw])$/.exec(text) ?? [];
 	const at = count ? now - Number(count) * SPANS[unit!]! : Date.parse(text);
 	if (Number.isNaN(at))
-		throw new Misused(`--finished-since: expected an instant such as 2026-11-01 or 2026-11-01T08:00:00Z, or a span such as 7d, 12h, 30m; got '${text}'`);
+		throw new Misused(`--finished-since: expected an instant such as 2026-11-01T08:00:00Z, or a span such as 7d, 12h, 30m; got '${text}'`);
 	return at;
 }

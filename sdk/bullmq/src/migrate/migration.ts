@@ -114,7 +114,8 @@ export class Migration {
 				+ 'removed since, and is still in Redis, would then run once more. Nothing was changed.');
 		const spots = await queue.live(), schedulers = await queue.schedulers();
 		return {
-			queue, ids: await queue.lastId(), spots, live: new Map(spots.map((spot) => [spot.id, spot])), finished: await queue.finished(this.#wishes.finished),
+			queue, ids: await queue.lastId(), spots, live: new Map(spots.map((spot) => [spot.id, spot])),
+			finished: await queue.finished(this.#wishes.finished),
 			report: this.#reportOf(queueReport(queue.name, await queue.counts())), fresh: !there || !jobs,
 			paused: mark?.state === 'moving' ? mark.paused : there?.paused ?? false,
 			pending: new Map(), schedulerKeys: new Set(schedulers.map(({ key }) => key)), done: [], doneSchedulers: [],

@@ -137,7 +137,8 @@ export class RedisQueue {
 			if (!most)
 				continue;
 			const newest = Number.isFinite(most) ? ['LIMIT', 0, most] as const : [];
-			const flat = await this.#redis.call('ZREVRANGEBYSCORE', this.key(state), '+inf', Number.isFinite(since) ? since : '-inf', 'WITHSCORES', ...newest) as string[];
+			const from = Number.isFinite(since) ? since : '-inf';
+			const flat = await this.#redis.call('ZREVRANGEBYSCORE', this.key(state), '+inf', from, 'WITHSCORES', ...newest) as string[];
 			for (let i = 0; i < flat.length; i += 2)
 				spots.push({ id: flat[i]!, state, score: Number(flat[i + 1]) });
 		}

@@ -50,6 +50,10 @@ export function countsText(counts: Readonly<Record<string, number>> | Counts): s
 	return some.length ? some.join(', ') : 'nothing';
 }
 
+function shown(ids: readonly string[]): string {
+	return `${ids.slice(0, SHOWN).join(', ')}${ids.length > SHOWN ? `, and ${ids.length - SHOWN} more` : ''}`;
+}
+
 export function reportText(report: Report): string {
 	const lines: string[] = [];
 	for (const queue of report.queues) {
@@ -60,7 +64,7 @@ export function reportText(report: Report): string {
 		if (queue.removed)
 			lines.push(`  taken out of Redis: ${queue.removed}`);
 		for (const [reason, ids] of Object.entries(queue.skipped))
-			lines.push(`  left ${ids.length}: ${reason}`, `    ${ids.slice(0, SHOWN).join(', ')}${ids.length > SHOWN ? `, and ${ids.length - SHOWN} more` : ''}`);
+			lines.push(`  left ${ids.length}: ${reason}`, `    ${shown(ids)}`);
 		for (const [what, count] of Object.entries(queue.differences))
 			lines.push(`  ${count}: ${what}`);
 	}
