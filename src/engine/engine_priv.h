@@ -233,6 +233,7 @@ MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, 
 
 /* ---- past.c: jobs that come with what they went through elsewhere; nothing to do for others ---- */
 bool past_is_ended(const struct op_enqueue *enqueue);
+bool past_has_started(const struct op_enqueue *enqueue); /* it cannot come too late for its first start any more */
 MUST_USE enum err past_check(struct request *request, struct op *op, const struct queue *queue);
 MUST_USE enum err past_place(struct engine *engine, const struct op_enqueue *enqueue, struct job *job); /* before job_place, which decides where */
 MUST_USE enum err past_tell(struct engine *engine, const struct op_enqueue *enqueue, const struct job *job); /* rows beside the job's */

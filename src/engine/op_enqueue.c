@@ -124,7 +124,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		return err;
 	bool wall;
 	int64_t delay_us = enqueue_delay_us(engine, enqueue, meeting, &wall);
-	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
+	int64_t ttl_ms = past_has_started(enqueue) ? 0 : enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
 	job->queue = queue_slot;
 	job->group = group;
 	job->policy = definition->policy;

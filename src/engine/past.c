@@ -8,6 +8,11 @@ bool past_is_ended(const struct op_enqueue *enqueue)
 	return enqueue->past && enqueue->past->ended;
 }
 
+bool past_has_started(const struct op_enqueue *enqueue)
+{
+	return enqueue->past && (enqueue->past->attempts_started || enqueue->past->error_count);
+}
+
 enum err past_check(struct request *request, struct op *op, const struct queue *queue)
 {
 	const struct op_enqueue *enqueue = &op->enqueue;

@@ -128,6 +128,21 @@ static void ids_go_on_behind_the_highest(void **state)
 	assert_int_equal(world_err(&world, past_request("9", NULL)), E_INVALID);
 }
 
+static void a_time_to_live_is_over_with_the_first_start(void **state)
+{
+	(void)state;
+	struct op_past past = { .attempts_started = 0 };
+	for (past.attempts_started = 0; past.attempts_started < 2; past.attempts_started++) {
+		struct request *request = past_request("", &past);
+		request->ops[0].enqueue.ttl_ms = 1000;
+		assert_ptr_equal(world_ask(&world, request), request);
+		uint64_t uid = request->ops[0].result.uid;
+		request_drop(request);
+		world_pass(&world, 2000);
+		assert_int_equal(world_state(&world, uid), past.attempts_started ? JOB_WAITING : JOB_EXPIRED);
+	}
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
 	(void)state;
@@ -206,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_ended_job_is_there_as_it_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ids_go_on_behind_the_highest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_time_to_live_is_over_with_the_first_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_parent_keeps_what_its_ended_children_left, set_up, tear_down),
 		cmocka_unit_test(memory_that_runs_out_leaves_nothing_behind),
