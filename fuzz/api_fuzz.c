@@ -19,6 +19,24 @@ static void fuzz_is_json(struct str text) /* or nothing */
 		CHECK(json_check(text, &problem) == E_OK);
 }
 
+static void fuzz_past(const struct op_past *past)
+{
+	uint32_t errors = 0;
+	fuzz_is_text(past->worker);
+	fuzz_is_json(past->progress);
+	fuzz_is_json(past->result);
+	for (const struct op_past_text *error = past->errors; error; error = error->next, errors++)
+		fuzz_is_json(error->text);
+	CHECK(errors == past->error_count && (errors == 0) == (past->last_error == NULL));
+	for (const struct op_past_text *line = past->lines; line; line = line->next)
+		fuzz_is_text(line->text);
+	for (const struct op_past_child *child = past->children; child; child = child->next) {
+		CHECK(child->queue.name.len > 0 && child->state != EDGE_PENDING);
+		fuzz_is_text(child->id);
+		fuzz_is_json(child->value);
+	}
+}
+
 static void fuzz_enqueue(const struct op_enqueue *op)
 {
 	CHECK(op->queue.name.len > 0);
@@ -34,6 +52,8 @@ static void fuzz_enqueue(const struct op_enqueue *op)
 	CHECK(op->priority >= 0);
 	CHECK(op->delay_ms >= 0);
 	CHECK(!op->run_at_us || !op->delay_ms);
+	if (op->past)
+		fuzz_past(op->past);
 }
 
 static void fuzz_claim(const struct op_claim *op)

@@ -87,6 +87,24 @@ static const struct op_dedup *client_dedup(struct world *world, struct request *
 	return dedup;
 }
 
+/* Some come from another queue, with what they have been through there; many of them had ended. */
+static const struct op_past *client_past(struct world *world, struct request *request, struct op_enqueue *enqueue)
+{
+	static const struct op_past_text error = { .text = { "{\"message\":\"theirs\"}", 20 } };
+	struct op_past *past = ARENA_NEW(&request->arena, struct op_past);
+	CHECK(past);
+	past->attempts_started = past->attempts_made = (uint32_t)world_below(world, 3);
+	if (past->attempts_started && world_chance(world, 500)) {
+		past->errors = past->last_error = &error;
+		past->error_count = 1;
+	}
+	past->finished_us = world_chance(world, 500) ? world_wall_us(world) - (int64_t)world_below(world, 5000000) : 0;
+	past->ended = world_chance(world, 500) && !enqueue->delay_ms && !enqueue->run_at_us;
+	past->state = world_chance(world, 500) ? JOB_COMPLETED : JOB_FAILED;
+	past->result = STR("{\"theirs\":true}");
+	return past;
+}
+
 static void client_enqueue_op(struct world *world, struct request *request, struct op *op)
 {
 	static const struct retry_policy quick = { .kind = BACKOFF_FIXED, .max_attempts = 2, .delay_ms = 50 };
@@ -116,6 +134,8 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 	enqueue->lifo = world_chance(world, 100);
 	if (world_chance(world, 120))
 		enqueue->dedup = client_dedup(world, request);
+	if (enqueue->compat && !enqueue->dedup && world_chance(world, 200))
+		enqueue->past = client_past(world, request, enqueue);
 	if (world_chance(world, 100))
 		enqueue->retry = &quick;
 	if (world_chance(world, 100))
@@ -127,6 +147,8 @@ static void client_make_tree(struct world *world, struct request *request)
 {
 	request->ops[0].enqueue.waits = true;
 	request->ops[0].enqueue.dedup = NULL;
+	for (uint32_t i = 0; i < request->op_count; i++)
+		request->ops[i].enqueue.past = NULL;
 	for (uint32_t i = 1; i < request->op_count; i++) {
 		struct op_enqueue *enqueue = &request->ops[i].enqueue;
 		if (enqueue->dedup || world_chance(world, 200))
@@ -300,6 +322,7 @@ static void meddle_brief(struct world *world)
 	client_enqueue_op(world, request, &request->ops[1]);
 	request->ops[1].enqueue.queue.name = STR("brief");
 	request->ops[1].enqueue.compat = COMPAT_NONE;
+	request->ops[1].enqueue.past = NULL;
 	world_send(world, request, NULL, brief_enqueued);
 }
 

@@ -158,6 +158,17 @@ void history_read(struct shadow *shadow, const struct changeset *cs)
 		}
 }
 
+/* A new one may have been through something elsewhere, and may have ended there: its events tell only what happened here. */
+void history_past(struct shadow_job *job, const struct job_row *row, uint64_t seq)
+{
+	job->past_seq = seq;
+	CHECK(row->attempts_started >= job->started);
+	if (!job->started && job_state_is_final(row->state))
+		job->may_be |= 1u << row->state;
+	job->started = row->attempts_started;
+	job->stalls = row->stalls;
+}
+
 /* The row against the events: also of a row that was changed twice in one change-set nothing is lost. */
 void history_agree(struct shadow_job *job, const struct job_row *row, bool compat)
 {

@@ -345,6 +345,8 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		CHECK(write->definition);
 		job->home = write->definition->queue;
 		snprintf(job->id, sizeof(job->id), STR_FMT, STR_ARG(write->definition->id));
+		if (shadow_queue(shadow, row->queue)->compat)
+			history_past(job, row, shadow->seq);
 	}
 	if (!job->exists || job->row.rank != row->rank)
 		job->ranked_seq = shadow->seq; /* a row may also be written because it has become a child */
@@ -579,6 +581,10 @@ static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
 	for (uint32_t i = 0; i < cs->attempts.count; i++) {
 		struct shadow_job *job = shadow_find(shadow, cs->attempts.items[i].uid);
 		CHECK(shadow_tells(shadow, cs->attempts.items[i].uid));
+		if (!cs->attempts.items[i].fence) { /* of its past, which comes with it */
+			CHECK(job->past_seq == cs->seq);
+			continue;
+		}
 		CHECK(job->tries_seq == cs->seq && job->tries > 0); /* an end without success, each told once */
 		job->tries--;
 	}

@@ -39,6 +39,7 @@ struct shadow_job {
 	uint64_t last_seq;
 	uint32_t limits;          /* bits of the budgets under which it runs */
 	bool cancel;              /* it was asked to stop */
+	uint64_t past_seq;        /* it came in that change-set, perhaps with a past */
 	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
 	uint32_t tries;
 	uint64_t completed_fence; /* the newest lease under which it was completed */
@@ -212,6 +213,7 @@ void budgets_dump(struct mem_disk *disk, struct buf *out);
 
 /* history.c: before the rows of the same change-set, and after them */
 void history_read(struct shadow *shadow, const struct changeset *cs);
+void history_past(struct shadow_job *job, const struct job_row *row, uint64_t seq); /* a new one of a compat queue */
 void history_agree(struct shadow_job *job, const struct job_row *row, bool compat);
 
 /* turns.c: each event, in order, before the rows; when they are there; a claim for a batch that was answered */

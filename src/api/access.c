@@ -21,13 +21,13 @@ static bool access_queue(struct call *call, uint32_t index, struct queue_name qu
 	return access_refuse(call, index, "queue", detail);
 }
 
-static bool access_scope(struct call *call, uint32_t index, enum op_kind kind)
+static bool access_scope(struct call *call, uint32_t index, enum scope scope, const char *field)
 {
 	char detail[128];
-	if (!call->token || scopes_include(call->token->scopes, op_kind_scope(kind)))
+	if (!call->token || scopes_include(call->token->scopes, scope))
 		return true;
-	snprintf(detail, sizeof(detail), "This needs a token with the scope \"%s\".", scope_name(op_kind_scope(kind)));
-	return access_refuse(call, index, call->single ? "" : "op", detail);
+	snprintf(detail, sizeof(detail), "This needs a token with the scope \"%s\".", scope_name(scope));
+	return access_refuse(call, index, field, detail);
 }
 
 /* A bulk operation of a limited token must name one of its queues. */
@@ -61,6 +61,9 @@ static bool access_enqueue(struct call *call, uint32_t index, const struct op_en
 		if (!parent->ref && !access_queue(call, index, parent->queue))
 			return false;
 	}
+	for (const struct op_past_child *child = enqueue->past ? enqueue->past->children : NULL; child; child = child->next)
+		if (!access_queue(call, index, child->queue))
+			return false;
 	return access_queue(call, index, enqueue->queue);
 }
 
@@ -118,7 +121,11 @@ bool access_check(struct call *call)
 	const struct request *request = &call->request;
 	for (uint32_t i = 0; call->token && i < request->op_count; i++) {
 		const struct op *op = &request->ops[i];
-		if (!access_scope(call, i, op->kind) || (call->token->queue_count && !access_named(call, i, op)))
+		if (!access_scope(call, i, op_kind_scope(op->kind), call->single ? "" : "op"))
+			return false;
+		if (op->kind == OP_ENQUEUE && op->enqueue.past && !access_scope(call, i, SCOPE_OPERATE, "past"))
+			return false;
+		if (call->token->queue_count && !access_named(call, i, op))
 			return false;
 	}
 	return true;

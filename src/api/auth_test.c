@@ -212,6 +212,27 @@ static void scopes_on_every_route(void **state)
 	scene_close(&scene);
 }
 
+/* Whoever may only enqueue makes no history. */
+static void a_past_needs_operate(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	scene_token(&scene, "enqueue", "");
+	scene_as(&scene, 0);
+	scene_send(&scene, "POST", "/v1/jobs", NULL, STR("{\"jobs\":[{\"queue\":\"q\"},{\"queue\":\"q\",\"past\":{}}]}"));
+	assert_int_equal(scene.status, 403);
+	assert_true(says(&scene, "\"field\":\"jobs[1].past\""));
+	scene_token(&scene, "enqueue operate", "");
+	scene_as(&scene, 1);
+	scene_send(&scene, "POST", "/v1/jobs", NULL, STR("{\"queue\":\"q\",\"past\":{}}"));
+	struct request *request = scene_request(&scene);
+	assert_non_null(request->ops[0].enqueue.past);
+	request->err = E_UNAVAILABLE;
+	scene_reply(&scene, request);
+	scene_close(&scene);
+}
+
 /* A token that is limited to the queue "mine": what names another queue is 403, whose uid lives elsewhere is 404. */
 static void limited_to_queues(void **state)
 {
@@ -223,6 +244,7 @@ static void limited_to_queues(void **state)
 		{ "POST", "/v1/jobs", "{\"queue\":\"theirs\"}", 403, "queue" },
 		{ "POST", "/v1/jobs", "{\"queue\":\"mine\",\"namespace\":\"other\"}", 403, "queue" },
 		{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"mine\"},{\"queue\":\"theirs\"}]}", 403, "jobs[1].queue" },
+		{ "POST", "/v1/jobs", "{\"queue\":\"mine\",\"past\":{\"children\":[{\"queue\":\"theirs\",\"id\":\"i\",\"state\":\"done\"}]}}", 403, "queue" },
 		{ "POST", "/v1/claims", "{\"queues\":[\"mine\",\"theirs\"]}", 403, "queue" },
 		{ "POST", "/v1/leases/heartbeat", "{\"token\":\"t\",\"leases\":[{\"queue\":\"theirs\",\"id\":\"i\"}]}", 403, "leases[0].queue" },
 		{ "POST", "/v1/leases/" UID_1 "/complete", "{\"token\":\"t\",\"claim\":{\"queues\":[\"theirs\"]}}", 403, "queue" },
@@ -444,7 +466,7 @@ int main(void)
 		cmocka_unit_test(scopes_as_text), cmocka_unit_test(tokens_as_text), cmocka_unit_test(queues_of_a_token), cmocka_unit_test(nobody_gets_in),
 		cmocka_unit_test(time_and_revocation), cmocka_unit_test(scopes_on_every_route), cmocka_unit_test(limited_to_queues), cmocka_unit_test(foreign_uids),
 		cmocka_unit_test(lists_show_its_own), cmocka_unit_test(unknown_tokens_wait_for_the_learning), cmocka_unit_test(a_failed_learning_is_tried_again),
-		cmocka_unit_test(making_and_revoking),
+		cmocka_unit_test(making_and_revoking), cmocka_unit_test(a_past_needs_operate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -559,6 +559,166 @@ static bool read_error(struct json *json, void *out, void *context)
 	return text->len <= LIMIT_ERROR_BYTES ? true : error_cut(json, &error, text);
 }
 
+/* ---- what a job went through elsewhere ---- */
+
+static bool read_past_state(struct json *json, void *out, void *context)
+{
+	struct op_past *past = out;
+	struct str name;
+	(void)context;
+	if (!json_read_str(json, 32, &name))
+		return false;
+	past->ended = true;
+	if (!job_state_parse(name, &past->state) && (past->state == JOB_COMPLETED || past->state == JOB_FAILED))
+		return true;
+	return json_refuse(json, E_INVALID, "How it ended there: completed or failed. Left out: it has not ended.");
+}
+
+static bool read_past_result(struct json *json, void *out, void *context)
+{
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	return json_skip(json) && read_verbatim(json, begin, LIMIT_PAYLOAD_INLINE, out);
+}
+
+static bool read_past_line(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return json_read_str(json, LIMIT_LOG_LINE_BYTES, out);
+}
+
+/* A list in the order of the texts; answers its last. */
+static bool read_past_texts(struct json *json, uint32_t most, bool (*read)(struct json *json, void *out, void *context),
+			    const struct op_past_text **first, const struct op_past_text **last, uint32_t *count)
+{
+	const struct op_past_text **end = first;
+	uint32_t index;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		struct op_past_text *text = ARENA_NEW(json->arena, struct op_past_text);
+		if (!text)
+			return json_refuse(json, E_NOMEM, "There was no memory for it.");
+		if (index >= most)
+			return json_refuse(json, E_INVALID, "At most %u are kept: send the newest.", most);
+		if (!read(json, &text->text, NULL))
+			return false;
+		*end = *last = text;
+		end = &text->next;
+		*count = index + 1;
+	}
+	return !json->failed;
+}
+
+static bool read_past_errors(struct json *json, void *out, void *context)
+{
+	struct op_past *past = out;
+	(void)context;
+	return read_past_texts(json, LIMIT_PAST_ERRORS, read_error, &past->errors, &past->last_error, &past->error_count);
+}
+
+static bool read_past_lines(struct json *json, void *out, void *context)
+{
+	struct op_past *past = out;
+	const struct op_past_text *last;
+	(void)context;
+	return read_past_texts(json, LIMIT_LOG_LINES, read_past_line, &past->lines, &last, &past->line_count);
+}
+
+static bool read_edge_state(struct json *json, void *out, void *context)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		EDGE_STATES(X)
+#undef X
+	};
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, 16, &text))
+		return false;
+	for (unsigned i = EDGE_PENDING + 1; i < EDGE_STATE_COUNT; i++)
+		if (str_eq(text, str_of(names[i]))) {
+			*(enum edge_state *)out = (enum edge_state)i;
+			return true;
+		}
+	return json_refuse(json, E_INVALID, "What became of the child: done, ignored or failed.");
+}
+
+#define AT(member) offsetof(struct op_past_child, member)
+static const struct json_field past_child_fields[] = {
+	{ "namespace", JSON_F_CUSTOM, AT(queue.namespace_name), .read = read_namespace, .doc = "The queue's namespace (default)." },
+	{ "queue", JSON_F_CUSTOM, AT(queue.name), .flags = JSON_F_REQUIRED, .read = read_name, .doc = "The child's queue." },
+	{ "id", JSON_F_STR, AT(id), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, .doc = "Its id there." },
+	{ "state", JSON_F_CUSTOM, AT(state), .flags = JSON_F_REQUIRED, .read = read_edge_state, .doc = "What became of it: done, ignored or failed." },
+	{ "value", JSON_F_CUSTOM, AT(value), .read = read_past_result, .doc = "Its result, or an object with the error's message." },
+};
+#undef AT
+
+static bool read_past_children(struct json *json, void *out, void *context)
+{
+	struct op_past *past = out;
+	const struct op_past_child **end = &past->children;
+	uint32_t index;
+	(void)context;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		struct op_past_child *child = ARENA_NEW(json->arena, struct op_past_child);
+		if (!child)
+			return json_refuse(json, E_NOMEM, "There was no memory for it.");
+		if (index >= LIMIT_PAST_CHILDREN)
+			return json_refuse(json, E_INVALID, "At most %d are kept.", LIMIT_PAST_CHILDREN);
+		if (!json_read_fields(json, past_child_fields, ARRAY_COUNT(past_child_fields), child, NULL, NULL))
+			return false;
+		*end = child;
+		end = &child->next;
+		past->child_count = index + 1;
+	}
+	return !json->failed;
+}
+
+#define AT(member) offsetof(struct op_past, member)
+static const struct json_field past_fields[] = {
+	{ "state", JSON_F_CUSTOM, 0, .read = read_past_state, .doc = "How it ended there, completed or failed: it does not run. Left out: it is to run." },
+	{ "attempts_started", JSON_F_U32, AT(attempts_started), 0, LIMIT_ATTEMPTS, .doc = "How often it was given out; at least as often as it failed." },
+	{ "attempts_made", JSON_F_U32, AT(attempts_made), 0, LIMIT_ATTEMPTS, .doc = "Attempts that ended, well or not." },
+	{ "stalls", JSON_F_U32, AT(stalls), 0, UINT16_MAX, .doc = "Attempts that were lost." },
+	{ "redone", JSON_F_BOOL, AT(redone), .doc = "It was put back by hand since its last error." },
+	{ "started_at", JSON_F_INSTANT, AT(started_us), .doc = "When its last attempt began." },
+	{ "finished_at", JSON_F_INSTANT, AT(finished_us), .doc = "When it ended." },
+	{ "worker", JSON_F_CUSTOM, AT(worker), .read = read_name, .doc = "Who ran it last." },
+	{ "progress", JSON_F_CUSTOM, AT(progress), .read = read_progress, .doc = "The newest it told." },
+	{ "result", JSON_F_CUSTOM, AT(result), .read = read_past_result, .doc = "Of a completed one: any JSON value of at most 256 KiB." },
+	{ "errors", JSON_F_CUSTOM, 0, .read = read_past_errors, .doc = "What its attempts failed with, the newest last." },
+	{ "logs", JSON_F_CUSTOM, 0, .read = read_past_lines, .doc = "Its log lines, the newest last." },
+	{ "children", JSON_F_CUSTOM, 0, .read = read_past_children, .doc = "Of its children, those that had ended, with what it keeps of them." },
+	{ "ids", JSON_F_I64, AT(ids), 0, INT64_MAX, .doc = "The last id that the queue gave there: those given from now on are higher." },
+};
+#undef AT
+
+static bool read_past(struct json *json, void *out, void *context)
+{
+	struct op_past *past = ARENA_NEW(json->arena, struct op_past);
+	(void)context;
+	if (!past)
+		return json_refuse(json, E_NOMEM, "There was no memory for it.");
+	*(const struct op_past **)out = past;
+	return json_read_fields(json, past_fields, ARRAY_COUNT(past_fields), past, NULL, NULL);
+}
+
+const struct json_field *op_past_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(past_fields);
+	return past_fields;
+}
+
+const struct json_field *op_past_child_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(past_child_fields);
+	return past_child_fields;
+}
+
 struct delay {
 	int64_t delay_ms;
 };
@@ -878,6 +1038,8 @@ static const struct json_field enqueue_fields[] = {
 	  .doc = "Its own HTTP target, over the queue's. Only in a queue whose target is http." },
 	{ "metadata", JSON_F_CUSTOM, AT(enqueue.metadata), .read = read_metadata, .doc = "An object of the caller's, kept byte for byte beside the payload." },
 	F_COMPAT(enqueue.compat),
+	{ "past", JSON_F_CUSTOM, AT(enqueue.past), .read = read_past,
+	  .doc = "What it went through in another queue that it comes from. Only in queues with compat; scope operate." },
 };
 static const struct json_field claim_fields[] = {
 	F_OP,
@@ -1325,6 +1487,8 @@ const char *op_field_type(const struct json_field *field)
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
+		{ read_past, "Past" }, { read_past_state, "State" }, { read_past_result, "any" }, { read_past_errors, "JobError[]" },
+		{ read_past_lines, "string[]" }, { read_past_children, "PastChild[]" }, { read_edge_state, "=done,ignored,failed" },
 		{ read_parents, "Parent[]" }, { read_job_name, "OtherJob" },
 		{ read_child, "OtherJob" }, { read_children, "Children" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
 		{ read_chains_order, "ChainsOrder" }, { read_chain_schedule, "ChainSchedule" },

@@ -39,6 +39,25 @@ static void dump_uid(struct buf *out, uint64_t uid)
 		buf_addf(out, " %s", text);
 }
 
+static void dump_past(struct buf *out, const struct op_past *past)
+{
+	if (past->ended)
+		dump_str(out, "ended", str_of(job_state_name(past->state)));
+	buf_addf(out, " past=%u/%u/%u/%d/%lld/%lld/%llu", past->attempts_started, past->attempts_made, past->stalls, past->redone,
+	         (long long)past->started_us, (long long)past->finished_us, (unsigned long long)past->ids);
+	dump_str(out, "worker", past->worker);
+	dump_str(out, "progress", past->progress);
+	dump_str(out, "result", past->result);
+	for (const struct op_past_text *error = past->errors; error; error = error->next)
+		dump_str(out, "error", error->text);
+	for (const struct op_past_text *line = past->lines; line; line = line->next)
+		dump_str(out, "line", line->text);
+	for (const struct op_past_child *child = past->children; child; child = child->next) {
+		dump_queue(out, "child", child->queue);
+		buf_addf(out, ":" STR_FMT ":%d:" STR_FMT, STR_ARG(child->id), (int)child->state, STR_ARG(child->value));
+	}
+}
+
 static void dump_enqueue(struct buf *out, const struct op_enqueue *op)
 {
 	dump_queue(out, "queue", op->queue);
@@ -61,6 +80,8 @@ static void dump_enqueue(struct buf *out, const struct op_enqueue *op)
 	dump_str(out, "metadata", op->metadata);
 	dump_i64(out, "compat", op->compat);
 	dump_i64(out, "waits", op->waits);
+	if (op->past)
+		dump_past(out, op->past);
 	for (uint32_t i = 0; i < op->parent_count; i++) {
 		const struct op_parent *parent = &op->parents[i];
 		char uid[UID_TEXT_BYTES] = "";
@@ -203,6 +224,12 @@ static const struct {
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\",\"waits\":true},{\"queue\":\"b\",\"parents\":[{\"ref\":0,\"on_failure\":\"ignore\"},{\"uid\":\"" UID
 	  "\"},{\"queue\":\"c\",\"id\":\"x\",\"namespace\":\"n\",\"on_failure\":\"hold\"}]}]}",
 	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:5 parent=0/n/c/x:4" },
+	{ "POST", "/v1/jobs", "{\"queue\":\"a\",\"compat\":\"bullmq\",\"past\":{\"state\":\"failed\",\"attempts_started\":3,\"attempts_made\":2,"
+	  "\"stalls\":1,\"redone\":true,\"started_at\":\"1970-01-01T00:00:01Z\",\"finished_at\":\"1970-01-01T00:00:02Z\",\"worker\":\"w\",\"progress\":{\"p\":1},"
+	  "\"result\":[2],\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}],\"logs\":[\"x\",\"y\"],\"ids\":7,"
+	  "\"children\":[{\"queue\":\"c\",\"id\":\"1\",\"state\":\"done\",\"value\":5},{\"namespace\":\"n\",\"queue\":\"c\",\"id\":\"2\",\"state\":\"failed\"}]}}",
+	  "enqueue queue=a compat=1 ended=failed past=3/2/1/1/1000000/2000000/7 worker=w progress={\"p\":1} result=[2] error={\"message\":\"a\"} "
+	  "error={\"message\":\"b\"} line=x line=y child=c:1:1:5 child=n/c:2:3:" },
 	{ "POST", "/v1/jobs", "{\"atomic\":true,\"jobs\":[{\"queue\":\"a\"}]}", "!enqueue queue=a" },
 	{ "GET", "/v1/jobs/" UID, NULL, "barrier" },
 	{ "GET", "/v1/jobs/" UID "?wait_ms=0", NULL, "barrier" },

@@ -21,6 +21,8 @@
 #define LIMIT_OPS                 20000        /* operations of one request */
 #define LIMIT_PARENTS             100          /* parents of one job */
 #define LIMIT_TREE_JOBS           10000        /* a job and all below it, cancelled, retried or deleted at once */
+#define LIMIT_PAST_ERRORS         100          /* errors that a job brings from elsewhere */
+#define LIMIT_PAST_CHILDREN       10000        /* ended children that it brings from there */
 #define LIMIT_CLAIM               1000         /* jobs of one claim */
 #define LIMIT_CLAIM_QUEUES        64
 #define LIMIT_JSON_DEPTH          128

@@ -270,7 +270,7 @@ static int64_t chain_now_ms(const struct engine *engine)
 	return engine->index.wall_us / 1000;
 }
 
-static uint64_t chain_uid(struct engine *engine)
+uint64_t engine_uid(struct engine *engine)
 {
 	struct uid_maker maker = { .last = engine->last_uid, .maker = CHAIN_MAKER };
 	return uid_next(&maker, engine->index.wall_us);
@@ -304,7 +304,7 @@ static enum err chain_make(struct engine *engine, uint32_t slot, struct str id, 
 	struct dedup_meeting free = { .kind = DEDUP_FREE };
 	uint32_t job;
 	struct op_enqueue enqueue = {
-		.uid = chain_uid(engine), .name = template->name, .group = template->group, .tags = template->tags, .target = template->target,
+		.uid = engine_uid(engine), .name = template->name, .group = template->group, .tags = template->tags, .target = template->target,
 		.payload = terms->payload, .metadata = metadata.len ? metadata : terms->metadata, .chain = terms->key, .retry = template->retry,
 		.max_attempts = template->max_attempts, .priority = template->priority,
 		.run_at_us = chain->last.slot_ms * 1000, .timeout_ms = template->timeout_ms, .ttl_ms = template->ttl_ms, .lifo = template->lifo,

@@ -113,6 +113,34 @@ struct op_parent { /* of the same namespace; of a queue that keeps other rules, 
 	uint64_t found;           /* the engine's: who has the id in the store */
 };
 
+struct op_past_text {
+	const struct op_past_text *next;
+	struct str text;
+};
+struct op_past_child { /* of its children, one that had ended */
+	const struct op_past_child *next;
+	struct queue_name queue;
+	struct str id;
+	enum edge_state state;   /* DONE, IGNORED, FAILED */
+	struct str value;        /* JSON: its result, or the error object */
+};
+/* What a job went through in the queue that it comes from. Only in compat queues. */
+struct op_past {
+	bool ended;              /* in `state`: it is not to run */
+	enum job_state state;    /* COMPLETED, FAILED */
+	uint32_t attempts_started, attempts_made, stalls;
+	bool redone;             /* put back by hand since its last error */
+	int64_t started_us, finished_us; /* of its last attempt; 0: not said, hence now */
+	struct str worker;
+	struct str progress;     /* JSON, or empty */
+	struct str result;       /* JSON, or empty; at most LIMIT_PAYLOAD_INLINE bytes */
+	const struct op_past_text *errors, *last_error; /* JSON, oldest first */
+	const struct op_past_text *lines;               /* oldest first */
+	const struct op_past_child *children;
+	uint32_t error_count, line_count, child_count;
+	uint64_t ids;            /* the queue gives no id up to this number any more, nor up to the job's own */
+};
+
 /* ENQUEUE. Makes the queue if there is none. A kept (queue, id) answers the first job with `duplicate`. */
 struct op_enqueue {
 	struct queue_name queue;
@@ -136,6 +164,7 @@ struct op_enqueue {
 	bool waits;             /* waiting_children until its children have ended: those of this request, and those that come while it waits */
 	struct op_parent *parents; /* who wait for it, or run */
 	uint32_t parent_count;
+	const struct op_past *past; /* NULL: it has none */
 	uint64_t payload_body;  /* the engine's: where a large payload was staged */
 };
 

@@ -85,7 +85,7 @@ static bool id_is_digits(struct str id)
 enum err id_check(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	const struct queue *queue = queue_at(&engine->index, slot);
-	if (queue->settings->ids != IDS_DECIMAL || !id_is_digits(op->enqueue.id))
+	if (queue->settings->ids != IDS_DECIMAL || op->enqueue.past || !id_is_digits(op->enqueue.id))
 		return E_OK;
 	return refuse(request, op, E_INVALID, "id", "Queue '" STR_FMT "' counts its own ids, so one of digits only may be another job's: put a letter in it.",
 		      STR_ARG(str_cut(queue->name, 60)));

@@ -209,6 +209,7 @@ MUST_USE enum err chain_delete(struct engine *engine, uint32_t slot);
  * SLOT_NONE. After job_place: the chain has its next one, or ends. */
 MUST_USE enum err chain_leave(struct engine *engine, uint32_t job, uint32_t *chain);
 MUST_USE enum err chain_follow(struct engine *engine, uint32_t chain);
+uint64_t engine_uid(struct engine *engine); /* of what the engine makes by itself; it is to become last_uid */
 
 /* ---- chain_compat.c: chains under another queue's rules ---- */
 bool chain_is_told(const struct index *index, const struct chain *chain);
@@ -250,6 +251,14 @@ MUST_USE enum err id_check(struct engine *engine, struct request *request, struc
 MUST_USE enum err id_next(struct engine *engine, uint32_t queue, uint64_t *number, struct str *out_id);
 MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, struct str *out_id);
 
+/* ---- past.c: jobs that come with what they went through elsewhere; nothing to do for others ---- */
+bool past_is_ended(const struct op_enqueue *enqueue);
+bool past_has_started(const struct op_enqueue *enqueue); /* it cannot come too late for its first start any more */
+MUST_USE enum err past_check(struct request *request, struct op *op, const struct queue *queue);
+MUST_USE enum err past_place(struct engine *engine, const struct op_enqueue *enqueue, struct job *job); /* before job_place, which decides where */
+MUST_USE enum err past_tell(struct engine *engine, const struct op_enqueue *enqueue, const struct job *job); /* rows beside the job's */
+MUST_USE enum err past_children(struct engine *engine, struct request *request, struct op *op, const struct job *job);
+MUST_USE enum err past_count_ids(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue);
 
 /* ---- deferred.c: failures that are told later, by those who claim the job next ---- */
 /* It fails with this reason when it is claimed next. Who waits for children or for his time waits to be claimed from now on, first in line;

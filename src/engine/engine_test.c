@@ -475,6 +475,32 @@ static struct request *slice_request(struct world *world, uint64_t number, const
 	return request;
 }
 
+/* What has ended is not paused and goes on no more, also while its end is not on disk yet. */
+static void bulk_work_that_has_ended_is_not_paused(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world_enqueue(&world, "q", "");
+	struct request *start = request_new(&world, 1);
+	start->ops[0].kind = OP_OPERATION_START;
+	start->ops[0].operation = (struct op_operation){ .number = uid_next(&world.maker, world.wall_us), .action = OP_CANCEL };
+	uint64_t number = start->ops[0].operation.number;
+	assert_int_equal(world_err(&world, start), E_OK);
+	struct request *request = request_new(&world, 2);
+	request->ops[0].kind = OP_SLICE;
+	request->ops[0].operation = (struct op_operation){ .number = number, .action = OP_CANCEL, .last = true };
+	request->ops[1].kind = OP_OPERATION_PAUSE;
+	request->ops[1].operation.number = number;
+	assert_ptr_equal(world_ask(&world, request), request);
+	assert_int_equal(request->ops[0].result.err, E_OK);
+	assert_int_equal(request->ops[1].result.err, E_NOT_FOUND);
+	request_drop(request);
+	world_crash(&world);
+	assert_int_equal(world.engine->index.operations.live, 0);
+	world_close(&world);
+}
+
 /* Bulk work touches what was there when it began, as it was: what came or changed since is skipped and counted. Its cursor is on disk. */
 static void bulk_work_leaves_alone_what_changed_since(void **state)
 {
@@ -980,7 +1006,7 @@ int main(void)
 		cmocka_unit_test(a_queues_number_is_never_given_twice),
 		cmocka_unit_test(a_wait_hears_of_a_deletion),
 		cmocka_unit_test(a_policy_of_its_own_survives_a_restart),
-		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since),
+		cmocka_unit_test(bulk_work_leaves_alone_what_changed_since), cmocka_unit_test(bulk_work_that_has_ended_is_not_paused),
 		cmocka_unit_test(an_attempt_writes_only_so_many_lines),
 		cmocka_unit_test(a_moved_job_may_be_put_off),
 		cmocka_unit_test(large_payloads_are_staged),

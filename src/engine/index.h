@@ -415,6 +415,7 @@ void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it i
 void dedup_drop_queue(struct index *index, uint32_t queue);
 
 /* ---- labels (label.c) ---- */
+bool label_number(struct str id, uint64_t *out); /* is its text this number again: no zeros in front, not too long? */
 MUST_USE enum err label_set(struct index *index, uint32_t job, struct str id); /* once; empty: none */
 struct str label_of(const struct index *index, const struct job *job, char room[LABEL_ROOM]); /* its id: the uid's text when it has none */
 MUST_USE enum err label_copy(const struct index *index, const struct job *job, struct arena *arena, struct str *out); /* empty when it has none */

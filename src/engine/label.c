@@ -22,8 +22,7 @@ static uint32_t label_find(const struct index *index, const struct job *job)
 	return job->flags & JOB_LABELLED ? map_find(&index->labels_by_uid, map_mix(job->uid), label_is_of, &job->uid) : SLOT_NONE;
 }
 
-/* A number whose text is the id again: no zeros in front. */
-static bool label_number(struct str id, uint64_t *out)
+bool label_number(struct str id, uint64_t *out)
 {
 	*out = 0;
 	if (id.len == 0 || id.len > LABEL_DIGITS_MAX || (id.ptr[0] == '0' && id.len > 1))

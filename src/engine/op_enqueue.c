@@ -124,7 +124,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		return err;
 	bool wall;
 	int64_t delay_us = enqueue_delay_us(engine, enqueue, meeting, &wall);
-	int64_t ttl_ms = enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
+	int64_t ttl_ms = past_has_started(enqueue) ? 0 : enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
 	job->queue = queue_slot;
 	job->group = group;
 	job->policy = definition->policy;
@@ -135,6 +135,10 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	job->since_us = index->now_us;
 	if (ttl_ms)
 		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
+	job->flags |= (enqueue->lifo ? ROW_LIFO : 0) | (enqueue->waits ? ROW_PARENT : 0);
+	err = past_place(engine, enqueue, job);
+	if (err || past_is_ended(enqueue))
+		return err ? err : job_place(index, slot);
 	if (meeting->kind == DEDUP_SUCCEEDS || enqueue->waits) {
 		enqueue_park(job, enqueue->waits ? JOB_WAITING_CHILDREN : JOB_PARKED, enqueue, ttl_ms);
 	} else if (delay_us > 0) {
@@ -145,7 +149,6 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		job->state = JOB_WAITING;
 		job->rank = compat_head(queue, enqueue->priority, enqueue->lifo) ? --queue->rank_head : ++queue->rank_tail;
 	}
-	job->flags |= (enqueue->lifo ? ROW_LIFO : 0) | (enqueue->waits ? ROW_PARENT : 0);
 	return job_place(index, slot);
 }
 
@@ -166,6 +169,7 @@ enum err enqueue_make(struct engine *engine, const struct op_enqueue *enqueue, s
 	err = err ? err : enqueue_place(engine, enqueue, queue, definition, meeting, *out_slot);
 	if (!err && id.len)
 		err = batch_key(engine->open, index, queue, id, enqueue->uid);
+	err = err ? err : past_tell(engine, enqueue, job_at(index, *out_slot));
 	if (!err && meeting->kind != DEDUP_SUCCEEDS) /* told when it is its turn */
 		err = compat_enqueued(engine, enqueue->name, job_at(index, *out_slot));
 	if (!err)
@@ -184,6 +188,7 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	enum err err = enqueue_check(engine, request, op);
 	err = err ? err : compat_begin(engine, request, op, enqueue->queue, enqueue->compat, &queue);
 	err = err ? err : id_check(engine, request, op, queue);
+	err = err ? err : past_check(request, op, queue_at(index, queue));
 	if (err)
 		return err;
 	if (enqueue_is_duplicate(engine, op, queue)) {
@@ -196,11 +201,13 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	if (err || meeting.kind == DEDUP_IGNORED)
 		return err;
 	err = id_give(engine, op, queue, &id);
+	err = err ? err : past_count_ids(engine, enqueue, queue);
 	err = err ? err : enqueue_make(engine, enqueue, id, queue, &meeting, &slot);
 	if (!err && enqueue->dedup)
 		err = dedup_take(engine, op, id, queue, &meeting);
 	if (!err && enqueue->parent_count)
 		err = family_join(engine, request, op, slot);
+	err = err ? err : past_children(engine, request, op, job_at(index, slot));
 	if (err)
 		return err;
 	op->result.uid = enqueue->uid;

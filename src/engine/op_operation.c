@@ -52,7 +52,8 @@ static enum err operation_start(struct engine *engine, struct request *request, 
 static struct operation_row *operation_open(struct engine *engine, struct op *op, enum err *err)
 {
 	uint32_t slot = operation_find(&engine->index, op->operation.number);
-	*err = slot == SLOT_NONE ? E_NOT_FOUND : operation_touch(engine->open, &engine->index, slot);
+	bool ended = slot != SLOT_NONE && ((struct running *)pool_at(&engine->index.operations, slot))->row.finished_us; /* and not on disk yet */
+	*err = slot == SLOT_NONE || ended ? E_NOT_FOUND : operation_touch(engine->open, &engine->index, slot);
 	return *err ? NULL : &((struct running *)pool_at(&engine->index.operations, slot))->row;
 }
 

@@ -202,7 +202,7 @@ export function nameFits(name: string | undefined): boolean {
 	return typeof name === 'string' && name !== '' && (name.length <= NAME_BYTES / 3 || Buffer.byteLength(name) <= NAME_BYTES) && !/[\u0000-\u001f\u007f]/.test(name);
 }
 
-function dedupOf({ id, ttl, extend, replace, keepLastIfActive, ...rest }: NonNullable<JobsOptions['deduplication']> & { reschedule?: boolean }): object {
+export function dedupOf({ id, ttl, extend, replace, keepLastIfActive, ...rest }: NonNullable<JobsOptions['deduplication']> & { reschedule?: boolean }): object {
 	return {
 		key: id,
 		...(ttl && ttl > 0 && !keepLastIfActive ? { ttl_ms: Math.trunc(ttl), ...(extend ? { extend } : {}) } : {}),

@@ -55,6 +55,7 @@ function arrived(event: WireEvent, jobId: string): Fields[] {
 	switch (event['state']) {
 	case 'delayed': return [added, { event: 'delayed', jobId, delay: due(event) }];
 	case 'waiting_children': return [added, { event: 'waiting-children', jobId }];
+	case 'completed': case 'failed': return [added]; // it came with its past
 	default: return [added, { event: 'waiting', jobId }];
 	}
 }

@@ -94,7 +94,7 @@ export function startRuche(unix = false): Promise<Server> {
 	}), (directory, port) => (unix ? `unix:${join(directory, 'ruche.sock')}` : `http://127.0.0.1:${port}`));
 }
 
-function startRedis(): Promise<Server> {
+export function startRedis(): Promise<Server> {
 	return served((directory, port) => ({
 		binary: 'redis-server',
 		args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', '--dir', directory],
