@@ -21,6 +21,7 @@ export const settings = {
 	queueUrl: env['QUEUE_URL'] ?? 'http://127.0.0.1:8420',
 	apiPort: count('API_PORT', 3000),
 	toolsPort: count('TOOLS_PORT', 3001),
+	boardPort: count('BOARD_PORT', 3002),
 	boardPassword: env['BOARD_PASSWORD'] ?? '',
 	/** A JSON file, read again at each attempt: mend it, press retry, done. */
 	thirdPartiesFile: env['THIRD_PARTIES_FILE'] ?? 'third-parties.json',

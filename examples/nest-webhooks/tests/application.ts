@@ -5,7 +5,7 @@ import { SentryFake, ThirdPartiesFake } from './fakes';
 import { freePort, Program, scratch, startRedis, startRuche } from './processes';
 
 export const WITH_REDIS = process.env['REDIS'] === '1';
-const PASSWORD = 'correct horse';
+export const PASSWORD = 'correct horse';
 const READY = /successfully started/;
 
 /** Ruche; and with REDIS=1 the same application on Redis, with today's bullmq and with the one from before version 6. */
@@ -19,8 +19,8 @@ export interface Party {
 }
 
 export class Application {
-	private constructor(readonly daemon: Program, readonly api: Program, readonly tools: Program, readonly parties: ThirdPartiesFake, readonly sentry: SentryFake,
-		private readonly partiesFile: string, private readonly apiUrl: string, readonly boardUrl: string) {}
+	private constructor(readonly daemon: Program, readonly queueUrl: string, readonly api: Program, readonly tools: Program, readonly parties: ThirdPartiesFake,
+		readonly sentry: SentryFake, private readonly partiesFile: string, private readonly apiUrl: string, readonly boardUrl: string) {}
 
 	static async start(on: BackendName, env: Readonly<Record<string, string>> = {}): Promise<Application> {
 		const { program: daemon, url } = await (on === 'ruche' ? startRuche() : startRedis());
@@ -39,7 +39,8 @@ export class Application {
 		});
 		const [api, tools] = [half('api'), half('tools')];
 		await Promise.all([api.start(), tools.start()]);
-		return new Application(daemon, api, tools, parties, sentry, partiesFile, `http://127.0.0.1:${apiPort}`, `http://127.0.0.1:${toolsPort}/queues`);
+		return new Application(daemon, url, api, tools, parties, sentry, partiesFile, `http://127.0.0.1:${apiPort}`,
+			`http://127.0.0.1:${toolsPort}/queues`);
 	}
 
 	/** Who is to be told from now on. */

@@ -9,28 +9,24 @@ const VICTIMS = ['tools', 'daemon', 'tools', 'daemon', 'daemon'] as const;
 test('what was acknowledged is delivered, whoever is killed', { timeout: 180_000 }, async () => {
 	const app = await Application.start('ruche');
 	app.wanted({ ref: 'archive' });
-	const told = new Set<string>();
-	const toldOf = (count: number): Promise<void> => app.parties.until((calls) => {
-		told.add(calls.at(-1)?.key ?? '');
-		return told.size >= count;
-	});
+	const told = (count: number): Promise<void> => app.parties.until((calls) => new Set(calls.map(({ key }) => key)).size >= count);
 
 	const saved: string[] = [];
 	const saving = (async () => {
 		for (let i = 0; i < IMPORTS; i++) {
 			saved.push(...await app.save(...Array.from({ length: SHEETS }, (_, j) => ({ id: i * SHEETS + j, owner: { name: 'Roubaix', kind: 'commune' } }))));
-			await toldOf(saved.length - AHEAD);
+			await told(saved.length - AHEAD);
 		}
 	})();
 	for (const [i, victim] of VICTIMS.entries()) {
-		await Promise.race([toldOf((i + 1) * 80), saving.then(() => assert.fail('all was saved before everybody was killed'))]);
+		await Promise.race([told((i + 1) * 80), saving.then(() => assert.fail('all was saved before everybody was killed'))]);
 		await app[victim].kill();
 		await app[victim].start();
 	}
 	await saving;
 
 	assert.equal(new Set(saved).size, IMPORTS * SHEETS);
-	await app.parties.until((calls) => new Set(calls.map(({ key }) => key)).size === saved.length);
+	await told(saved.length);
 	assert.deepEqual(new Set(app.parties.all.map(({ key }) => key)), new Set(saved));
 	const counts = await eventually(() => app.counts('webhook-notifications'), ({ active, waiting, delayed }) => active === 0 && waiting === 0 && delayed === 0);
 	assert.deepEqual([counts['completed'], counts['failed']], [saved.length, 0]);

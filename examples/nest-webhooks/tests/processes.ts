@@ -6,6 +6,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const room = mkdtempSync(join(tmpdir(), 'nest-webhooks-'));
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+	for (const child of running)
+		child.kill('SIGKILL');
+	rmSync(room, { recursive: true, force: true });
+});
+
 const START_MS = 30_000, STOP_MS = 15_000;
 
 export async function freePort(): Promise<number> {
@@ -17,11 +25,9 @@ export async function freePort(): Promise<number> {
 	return port;
 }
 
-/** A directory that goes with the process that asked for it. */
+/** A new directory. */
 export function scratch(): string {
-	const directory = mkdtempSync(join(tmpdir(), 'nest-webhooks-'));
-	process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-	return directory;
+	return mkdtempSync(join(room, 'x'));
 }
 
 export interface Command {
@@ -37,17 +43,15 @@ export class Program {
 	said = '';
 	private child: ChildProcess | undefined;
 	private over: Promise<unknown> = Promise.resolve();
-	private readonly forget = (): void => void this.child?.kill('SIGKILL');
 
-	constructor(private readonly command: Command) {
-		process.once('exit', this.forget);
-	}
+	constructor(private readonly command: Command) {}
 
 	async start(): Promise<this> {
 		const { file, args, env, says } = this.command;
 		const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RUCHE_') && !name.startsWith('NODE_')));
 		const child = this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...clean, ...env } });
-		this.over = once(child, 'exit');
+		running.add(child);
+		this.over = once(child, 'exit').finally(() => running.delete(child));
 		const from = this.said.length;
 		await new Promise<void>((resolve, reject) => {
 			const fail = (why: string): void => reject(new Error(`${file} ${args.join(' ')} ${why}: ${this.said.slice(from)}`));
@@ -84,13 +88,8 @@ export class Program {
 		this.child!.kill('SIGTERM');
 		await this.over;
 		clearTimeout(timer);
-		process.off('exit', this.forget);
 		return this.child!.exitCode ?? this.child!.signalCode;
 	}
-}
-
-export interface Jobs extends Program {
-	readonly url: string;
 }
 
 export async function startRuche(): Promise<{ program: Program; url: string }> {

@@ -15,6 +15,7 @@ if (!settings.boardPassword)
 		BullBoardModule.forRoot({
 			route: '/queues',
 			adapter: ExpressAdapter,
+			boardOptions: { uiConfig: { showMetrics: true } },
 			middleware: basicAuth({ challenge: true, users: { admin: settings.boardPassword } }),
 		}),
 		BullBoardModule.forFeature(...[WEBHOOK_QUEUE, CRON_QUEUE].map((name) => ({ name, adapter: BullMQAdapter }))),
