@@ -82,8 +82,14 @@ export class Application {
 	}
 
 	async counts(queue: string): Promise<Readonly<Record<string, number>>> {
-		const { queues } = await this.board<{ queues: { name: string; counts: Record<string, number> }[] }>('/queues?page=1&jobsPerPage=10');
-		return queues.find(({ name }) => name === queue)!.counts;
+		return (await this.list(queue, 'latest')).counts;
+	}
+
+	/** The first page of a queue's jobs in a state. */
+	async list(queue: string, state: string): Promise<{ counts: Readonly<Record<string, number>>; jobs: readonly { id: string; finishedOn: number; returnValue: unknown }[] }> {
+		const { queues } = await this.board<{ queues: ({ name: string } & Awaited<ReturnType<Application['list']>>)[] }>(
+			`/queues?activeQueue=${queue}&status=${state}&page=1&jobsPerPage=10`);
+		return queues.find(({ name }) => name === queue)!;
 	}
 
 	/** Both halves end as asked. */

@@ -3,8 +3,9 @@ import { chromium, type Browser, type Locator, type Page } from 'playwright-core
 import { join } from 'node:path';
 import { PASSWORD } from './application';
 
-const BROWSER = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const SIZE = { width: 1100, height: 680 };
+/** A Chromium; none: nothing is looked at. */
+export const BROWSER = process.env['BROWSER'] ?? '';
+const SIZE = { width: 1280, height: 760 };
 
 export class BoardPage {
 	private constructor(private readonly browser: Browser, private readonly page: Page, private readonly url: string, private readonly pictures: string | undefined) {}
@@ -66,6 +67,6 @@ export class BoardPage {
 		if (!this.pictures)
 			return;
 		await this.page.mouse.move(0, 0);
-		await this.page.screenshot({ path: join(this.pictures, `${name}.png`), animations: 'disabled' });
+		await this.page.screenshot({ path: join(this.pictures, `bull-board-${name}.png`), animations: 'disabled' });
 	}
 }
