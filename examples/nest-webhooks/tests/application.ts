@@ -30,7 +30,7 @@ export class Application {
 		writeFileSync(partiesFile, '[]');
 		const all = {
 			QUEUE_URL: url, API_PORT: String(apiPort), TOOLS_PORT: String(toolsPort), BOARD_PASSWORD: PASSWORD, THIRD_PARTIES_FILE: partiesFile,
-			COMMUNS_SECRET: 'bearer-of-news', SENTRY_DSN: sentry.dsn, WEBHOOK_ATTEMPTS: '3', WEBHOOK_BACKOFF_MS: '50', LOCK_MS: '1000',
+			COMMUNS_SECRET: 'bearer-of-news', SENTRY_DSN: sentry.dsn, WEBHOOK_ATTEMPTS: '3', WEBHOOK_BACKOFF_MS: '50',
 			NODE_OPTIONS: '--unhandled-rejections=strict', NO_COLOR: '1', ...env,
 		};
 		const half = (name: string): Program => new Program({
@@ -92,7 +92,7 @@ export class Application {
 		return queues.find(({ name }) => name === queue)!;
 	}
 
-	/** Both halves end as asked. */
+	/** Asks both halves to end; answers how they did. A second time it only answers. */
 	async stop(): Promise<(number | string | null)[]> {
 		const ends = await Promise.all([this.api.stop(), this.tools.stop()]);
 		await this.daemon.stop();

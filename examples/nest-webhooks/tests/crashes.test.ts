@@ -6,8 +6,9 @@ import { Application, eventually } from './application';
 const IMPORTS = 60, SHEETS = 10, AHEAD = 100;
 const VICTIMS = ['tools', 'daemon', 'tools', 'daemon', 'daemon'] as const;
 
-test('what was acknowledged is delivered, whoever is killed', { timeout: 180_000 }, async () => {
-	const app = await Application.start('ruche');
+test('what was acknowledged is delivered, whoever is killed', { timeout: 180_000 }, async (t) => {
+	const app = await Application.start('ruche', { LOCK_MS: '2000' });
+	t.after(() => app.stop());
 	app.wanted({ ref: 'archive' });
 	const told = (count: number): Promise<void> => app.parties.until((calls) => new Set(calls.map(({ key }) => key)).size >= count);
 
