@@ -38,9 +38,14 @@ export class Application {
 			args: [...(on.endsWith('5.56') ? ['--require', join(__dirname, 'five.js')] : []), join(__dirname, `../src/${name}.js`)],
 		});
 		const [api, tools] = [half('api'), half('tools')];
-		await Promise.all([api.start(), tools.start()]);
-		return new Application(daemon, url, api, tools, parties, sentry, partiesFile, `http://127.0.0.1:${apiPort}`,
-			`http://127.0.0.1:${toolsPort}/queues`);
+		const app = new Application(daemon, url, api, tools, parties, sentry, partiesFile, `http://127.0.0.1:${apiPort}`, `http://127.0.0.1:${toolsPort}/queues`);
+		try {
+			await Promise.all([api.start(), tools.start()]);
+		} catch (error) {
+			await app.stop();
+			throw error;
+		}
+		return app;
 	}
 
 	/** Who is to be told from now on. */

@@ -13,6 +13,8 @@ process.once('exit', () => {
 		child.kill('SIGKILL');
 	rmSync(room, { recursive: true, force: true });
 });
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+	process.once(signal, () => process.exit(1)); // takes the programs along, too, when the test is stopped
 
 const START_MS = 30_000, STOP_MS = 15_000;
 
