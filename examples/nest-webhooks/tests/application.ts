@@ -67,12 +67,18 @@ export class Application {
 	static readonly authorization = `Basic ${Buffer.from(`admin:${PASSWORD}`).toString('base64')}`;
 
 	/** The board's own API, as its pages use it. */
-	async board<T>(path: string, method = 'GET'): Promise<T> {
-		const response = await fetch(`${this.boardUrl}/api${path}`, { method, headers: { authorization: Application.authorization } });
+	async boardAnswer(path: string, method = 'GET', body?: object): Promise<{ status: number; body: unknown }> {
+		const headers = { authorization: Application.authorization, ...(body && { 'content-type': 'application/json' }) };
+		const response = await fetch(`${this.boardUrl}/api${path}`, { method, headers, body: body && JSON.stringify(body) });
 		const text = await response.text();
-		if (!response.ok)
-			throw new Error(`${method} ${path}: ${response.status} ${text}`);
-		return (text ? JSON.parse(text) : undefined) as T;
+		return { status: response.status, body: text && JSON.parse(text) as unknown };
+	}
+
+	async board<T>(path: string, method = 'GET'): Promise<T> {
+		const { status, body } = await this.boardAnswer(path, method);
+		if (status >= 300)
+			throw new Error(`${method} ${path}: ${status} ${JSON.stringify(body)}`);
+		return body as T;
 	}
 
 	async job(queue: string, id: string): Promise<{ state: string; attempts: number; returnValue: unknown; failedReason?: string }> {
