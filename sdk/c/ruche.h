@@ -95,7 +95,16 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_ID_TAKEN = 134,
 	RUCHE_SLOTS_BUSY = 135,
 	RUCHE_PARENT_TAKEN = 136,
-	RUCHE_SIGNATURE_INVALID = 140
+	RUCHE_SIGNATURE_INVALID = 140,
+	RUCHE_ENDPOINT_NOT_FOUND = 141,
+	RUCHE_MESSAGE_NOT_FOUND = 142,
+	RUCHE_FORMAT_NOT_FOUND = 143,
+	RUCHE_SOURCE_NOT_FOUND = 144,
+	RUCHE_SECRET_NOT_FOUND = 145,
+	RUCHE_SECRET_SEALED = 146,
+	RUCHE_NO_ENDPOINT = 147,
+	RUCHE_FORMAT_FAILED = 148,
+	RUCHE_ENDPOINT_OWNED = 149
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */

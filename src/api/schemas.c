@@ -76,8 +76,8 @@ const struct schema schemas[] = {
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
 	{ "Job", "uid:Uid id:string queue:string namespace:string name:string|null group:string|null state:State "
-		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl,child_failed|null cancel_requested:boolean redone:boolean "
-		 "priority:integer lifo:boolean "
+		 "outcome:=none,success,filtered,attempts_spent,final_error,stalled,by_hand,ttl,child_failed,superseded|null "
+		 "cancel_requested:boolean redone:boolean priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
@@ -108,7 +108,7 @@ const struct schema schemas[] = {
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
-			 "'limit_concurrency','limit_rate','backed_off','group_min']}", NULL },
+			 "'limit_concurrency','limit_rate','backed_off','group_min','endpoint_paused','endpoint_disabled','breaker_open']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },

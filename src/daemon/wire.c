@@ -154,6 +154,7 @@ static void wire_effects(void *context, struct effect *first)
 		case EFFECT_DELIVER:
 		case EFFECT_ABORT: wire_deliver(wire, first); break;
 		case EFFECT_OPERATION: mailbox_post(&wire->operations, (struct letter *)first); break;
+		case EFFECT_NAMED: effect_free(first); break; /* nobody here reads formats, sources and secrets yet */
 		case EFFECT_EVENTS:
 			atomic_store(&wire->event_seq, first->commit_seq);
 			events = true;

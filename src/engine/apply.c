@@ -99,6 +99,12 @@ static void apply_refused(struct op *op, enum err err)
 	op->result.state = state;
 }
 
+/* Webhooks' operations are refused until there is somebody to apply them. */
+static enum err apply_op(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	return handlers[op->kind] ? handlers[op->kind](engine, request, op, park) : E_UNAVAILABLE;
+}
+
 static bool apply_ops(struct engine *engine, struct request *request, struct mark start)
 {
 	for (uint32_t i = 0; i < request->op_count; i++) {
@@ -106,7 +112,7 @@ static bool apply_ops(struct engine *engine, struct request *request, struct mar
 		bool park = false;
 		struct mark mark = batch_mark(engine->open);
 		bool skipped = op->kind == OP_CLAIM && op->claim.rides && i > 0 && request->ops[i - 1].result.err;
-		enum err err = skipped ? E_CANCELLED : handlers[op->kind](engine, request, op, &park);
+		enum err err = skipped ? E_CANCELLED : apply_op(engine, request, op, &park);
 		if (park) {
 			CHECK(request->op_count == 1);
 			return true;

@@ -69,7 +69,15 @@
 	X(GROUPS, "groups", READ)                             \
 	X(LIMIT_GET, "limit_get", READ)                       \
 	X(LIMITS, "limits", READ)                             \
-	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */
+	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */ \
+	X(MESSAGE, NULL, ENQUEUE)                             \
+	X(MESSAGE_EXPUNGE, NULL, OPERATE)                     \
+	X(RESEND, NULL, OPERATE)                              \
+	X(NAMED_PUT, NULL, OPERATE)                           \
+	X(NAMED_STATE, NULL, OPERATE)                         \
+	X(NAMED_DELETE, NULL, OPERATE)                        \
+	X(NAMED_GET, NULL, READ)                              \
+	X(NAMEDS, NULL, READ)
 
 #define X(name, text, scope) OP_##name,
 enum op_kind { OP_KINDS(X) OP_KIND_COUNT };
@@ -94,6 +102,9 @@ struct op_dedup {
 	bool replace;             /* a delayed owner is deleted, and the new job owns the key */
 	bool reschedule;          /* a delayed owner is due delay_ms from now */
 	bool keep_last;           /* while the owner is active the newest enqueue is kept, parked, and starts when the owner has ended */
+	bool latest;              /* an owner that waits is superseded by the new job; one that runs is followed by the newest */
+	bool fifo;                /* the new job waits until the owner has ended, and owns the key from now on: jobs run in their order */
+	bool fifo_holds;          /* fifo: if the owner fails, those behind it wait until it is retried, deleted or detached */
 };
 
 /* A job beside the one that an operation is about: by uid, or by (queue, id) when that is 0. */
@@ -166,6 +177,7 @@ struct op_enqueue {
 	uint32_t parent_count;
 	const struct op_past *past; /* NULL: it has none */
 	uint64_t payload_body;  /* the engine's: where a large payload was staged */
+	uint64_t message;       /* the engine's: a delivery's message */
 };
 
 struct claim_queue {
@@ -232,6 +244,21 @@ struct keep {
 	int64_t age_ms;           /* and none that is older; 0: any age */
 	uint32_t limit;           /* of those that are too old at most so many go; 0: as many as may at once */
 };
+/* How the attempt of a delivery ended, for its endpoint. */
+enum blame { BLAME_NONE, BLAME_WELL, BLAME_RECORD, BLAME_ENDPOINT };
+struct op_hook {
+	uint32_t endpoint;        /* number, as the effect said */
+	enum blame blame;
+	bool gone;                /* the other side said that it is gone for good: 410 */
+	bool test;                /* touches neither health nor entity */
+	struct str entity;        /* empty: nothing is kept of it */
+	struct str external_id;   /* as found in the answer; empty: none was */
+	enum entity_state entity_state;
+	uint64_t message;
+	uint32_t batch_size;      /* records of the call; 0: not a batch */
+	uint32_t batch_learnt;    /* the other side takes at most so many; 0: it did not say */
+	bool bisect;              /* the batch was refused: again in halves */
+};
 struct op_lease {
 	uint64_t uid;             /* 0: by (queue, id) */
 	struct queue_name queue;
@@ -253,6 +280,7 @@ struct op_lease {
 	uint32_t keep_lines;
 	const struct keep *keep;  /* COMPLETE, FAIL; NULL: as the queue is set */
 	struct job_name *child;   /* AWAIT_CHILDREN: only if this one is among those that it waits for; NULL: any */
+	const struct op_hook *hook; /* COMPLETE, FAIL, RELEASE of a delivery of an endpoint; NULL: it is none */
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
@@ -289,7 +317,8 @@ struct op_job {
 	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
 	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
-	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min")
+	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min") X(ENDPOINT_PAUSED, "endpoint_paused") \
+	X(ENDPOINT_DISABLED, "endpoint_disabled") X(BREAKER_OPEN, "breaker_open")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X
@@ -433,13 +462,69 @@ struct chain_info {
 	uint64_t count;           /* jobs made since the chain was put; under compat since it was made */
 };
 
+/* MESSAGE. Kept, and taken to each endpoint of the namespace that wants it; a key that is known answers the first message with `duplicate`. */
+struct op_message {
+	uint64_t uid;             /* stamped */
+	struct str namespace_name; /* empty: "default" */
+	struct str type;
+	struct str entity, key;   /* or empty */
+	struct str channels;      /* JSON array of texts, checked, at most MESSAGE_CHANNELS; or empty */
+	struct str metadata;      /* JSON object, checked; verbatim. Empty: none */
+	struct str payload;       /* JSON, checked; verbatim */
+	uint64_t payload_body;    /* the engine's: where a large payload was staged */
+	uint32_t flags;           /* MESSAGE_DELETED, MESSAGE_META, MESSAGE_TEST */
+	struct str only;          /* name of the one endpoint that it is for, whatever that wants; empty: all that want it */
+	bool require_match;       /* refused (E_NO_ENDPOINT) when nobody wants it */
+};
+/* MESSAGE_EXPUNGE, RESEND. */
+struct op_resend {
+	uint64_t message;
+	struct str endpoint;      /* RESEND: name, in the message's namespace */
+};
+/* NAMED_PUT, NAMED_STATE, NAMED_DELETE, NAMED_GET, NAMEDS. */
+struct op_named {
+	enum named_kind kind;
+	struct queue_name named;
+	uint32_t number;          /* NAMED_GET: by it, when above 0 */
+	struct str text;          /* PUT: JSON, as sent: checked and applied over the present one, or over the defaults when replace */
+	bool replace;
+	enum named_state state;   /* STATE */
+	struct str after;         /* NAMEDS: name of the last one seen */
+	uint32_t limit;           /* NAMEDS: page size */
+};
+#define HEALTH_STATES(X) X(OK, "ok") X(FAILING, "failing") X(OPEN, "open") X(PROBING, "probing")
+#define X(name, text) HEALTH_##name,
+enum health_state { HEALTH_STATES(X) HEALTH_STATE_COUNT };
+#undef X
+struct health_info {
+	enum health_state state;
+	uint64_t failures;        /* in a row */
+	int64_t failing_since_us; /* wall time, as the next two; 0: it is well */
+	int64_t open_until_us;    /* nothing is tried before; 0: not open */
+	int64_t disable_us;       /* when it is disabled if nothing succeeds before; 0: never */
+	uint64_t unsent;          /* deliveries that were not made because too many were held */
+};
+struct named_info {
+	enum named_kind kind;
+	uint32_t number;
+	struct queue_name named;
+	struct str text;          /* JSON, whole; of a secret: empty */
+	enum named_state state;
+	struct str reason;        /* paused, disabled; or empty */
+	int64_t created_us, changed_us;
+	uint64_t version;
+	/* of endpoints */
+	struct health_info health;
+	uint64_t waiting, active, delayed; /* deliveries in memory; those that wait are held while it is paused or disabled */
+};
+
 struct op_result {
 	enum err err;             /* E_OK, or why it was refused */
 	struct problem *problem;  /* may be NULL; err_sentence(err) then says it */
 	uint64_t uid;             /* the job's (ENQUEUE: the first one's when duplicate) */
 	union {
 		uint64_t fence;
-		uint64_t units;     /* LIMIT_RELEASE: given back */
+		uint64_t units;     /* LIMIT_RELEASE: given back; MESSAGE: deliveries made by now */
 		uint64_t retry_ms;  /* LIMIT_ACQUIRE that is not granted: 1 + the wait; 0: unknown */
 		uint64_t number;  /* ENQUEUE: the decimal id that it was given; 0: none. CHAINS: how many there are */
 	};
@@ -462,9 +547,11 @@ struct op_result {
 		struct limit_info *limits;      /* LIMIT_GET, LIMIT_PUT: one; LIMITS: count */
 		struct operation_row *operation;
 		struct chain_info *chains;      /* CHAIN_PUT, CHAIN_GET: one; CHAINS: count */
+		struct named_info *nameds;      /* NAMED_PUT, NAMED_STATE, NAMED_GET: one; NAMEDS: count */
 	};
-	uint32_t count;           /* EVENTS_TRIM: events that went */
-	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS: another page exists. EVENTS_TRIM: there is more to trim */
+	uint32_t count;           /* EVENTS_TRIM: events that went; MESSAGE: endpoints that want it, as far as it is known */
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM: there is more to trim. MESSAGE: deliveries
+	                           * are still being made */
 };
 
 struct op {
@@ -482,6 +569,9 @@ struct op {
 		struct token_row token;
 		struct op_dedup_key dedup_key;
 		struct op_chain chain;
+		struct op_message message;
+		struct op_resend resend;
+		struct op_named named;
 		uint64_t withdraw;    /* number of the request */
 	};
 	struct op_result result;
@@ -523,6 +613,17 @@ enum effect_kind {
 	EFFECT_ABORT,     /* stop that call: the job was cancelled or its lease is gone; no answer needed, none harmful */
 	EFFECT_EVENTS,    /* events up to commit_seq are there to be read */
 	EFFECT_OPERATION, /* a bulk operation is there to be worked on (or to be stopped) */
+	EFFECT_NAMED,     /* a format, source or secret has this text from now on. number 0: forget all of them, the present ones follow */
+};
+struct effect_rider { /* a job that runs under another one's start */
+	uint64_t uid, fence, edited_body;
+	uint32_t attempt, attempts_made, max_attempts;
+};
+struct effect_named {
+	enum named_kind kind;
+	uint32_t number;
+	struct str namespace_name, name; /* in the effect's own memory */
+	struct shared_text *text; /* held; NULL: it is gone */
 };
 struct effect {
 	struct effect *next;
@@ -536,10 +637,17 @@ struct effect {
 	struct shared_text *settings; /* DELIVER: the queue's settings (rules/settings.h), held */
 	uint64_t commit_seq;
 	enum operation_state operation_state;
+	/* DELIVER of an endpoint's delivery */
+	uint32_t endpoint_number; /* 0: it is none, or that endpoint is gone */
+	struct shared_text *endpoint; /* its settings when the attempt began (rules/endpoint.h), held; NULL: as above */
+	struct effect_rider *riders; /* in the effect's own memory */
+	uint32_t rider_count;
+	struct effect_named named; /* NAMED */
 };
 void effect_free(struct effect *effect);
 /* The lease token of the daemon's own deliveries. */
 #define DELIVERY_TOKEN STR("ruche-delivery")
+#define RIDER_TOKEN    STR("ruche-rider")
 
 /* Event types, as they stand in event_row.lines. */
 #define EVENT_TYPES(X)                                                                          \
@@ -550,7 +658,9 @@ void effect_free(struct effect *effect);
 	X(DEDUPLICATED, "deduplicated") X(RESCHEDULED, "rescheduled")                              \
 	X(MOVED, "moved") X(DELETED, "deleted") X(WAITING, "waiting") X(PROGRESS, "progress")       \
 	X(QUEUE_PAUSED, "queue_paused") X(QUEUE_RESUMED, "queue_resumed") X(QUEUE_CHANGED, "queue_changed") \
-	X(BACKED_OFF, "backed_off") X(CHAIN_CHANGED, "chain_changed") X(CUSTOM, "custom") X(DRAINED, "drained") X(WAITING_CHILDREN, "waiting_children")
+	X(BACKED_OFF, "backed_off") X(CHAIN_CHANGED, "chain_changed") X(CUSTOM, "custom") X(DRAINED, "drained") X(WAITING_CHILDREN, "waiting_children") \
+	X(MESSAGE, "message") X(SUPERSEDED, "superseded") X(ENDPOINT_CHANGED, "endpoint_changed")   \
+	X(ENDPOINT_FAILING, "endpoint_failing") X(ENDPOINT_DISABLED, "endpoint_disabled") X(ENDPOINT_RECOVERED, "endpoint_recovered")
 #define X(name, text) EVENT_##name,
 enum event_type { EVENT_TYPES(X) EVENT_TYPE_COUNT };
 #undef X

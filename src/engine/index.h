@@ -20,6 +20,7 @@
 #include "base/pool.h"
 #include "engine/command.h"
 #include "rules/chain.h"
+#include "rules/endpoint.h"
 #include "store/changeset.h"
 
 #define SLOT_NONE  POOL_NONE
@@ -178,6 +179,7 @@ struct group {
 	int64_t blocked_us;       /* a penalty: nothing starts before; 0: none */
 	uint32_t lane;            /* slot */
 	uint64_t touched;         /* seq of the last change-set that moved one of its jobs: not freed before that is committed */
+	uint32_t endpoint;        /* slot of the named thing whose deliveries it holds, or SLOT_NONE */
 	bool idle;                /* needed by nothing now: stands in the index's list of such, until it is freed */
 	uint32_t idle_before, idle_after;
 };
@@ -228,6 +230,47 @@ struct permit {
 	int64_t deadline_us, lease_ms;
 	uint32_t position;        /* in permits_by_deadline */
 	uint64_t touched;
+};
+
+/* Settings of an endpoint, read. They never change in place: whoever may have to go back to them holds them. */
+struct json_node;
+struct endpoint {
+	uint32_t holders;
+	struct endpoint_settings value; /* in the arena */
+	const struct json_node *filter; /* NULL: none */
+	struct arena arena;
+};
+/* How the third party behind an endpoint does. Judged when an attempt ends; engine time. */
+struct health {
+	uint64_t failures;        /* in a row that are the endpoint's fault */
+	uint64_t attempts_failed; /* since failing_since_us */
+	uint64_t allowed;         /* calls at once, now */
+	uint64_t batch_cap, batch_max; /* messages of one call: now; learnt. 0: as the settings say */
+	uint64_t unsent, unsent_uid; /* deliveries that were not made, and the first message of which */
+	int64_t failing_since_us; /* 0: it is well */
+	int64_t wait_us;          /* of the next penalty */
+	uint64_t state, warned;   /* 0 ok, 1 open (probing once the penalty is over); 0, 1, 50, 90 */
+};
+/* An endpoint, format, source or sealed secret. */
+struct named {
+	uint32_t number;          /* 0: the pool's while the slot is free */
+	uint8_t kind, state;      /* enum named_kind, enum named_state */
+	uint8_t reason;           /* place among named_reasons (engine/named.c) */
+	bool live, gone;          /* gone: deleted, kept until the commit that says so */
+	uint32_t group;           /* ENDPOINT of kind push: slot, kept while the endpoint is there; otherwise SLOT_NONE */
+	uint64_t hash, created_seq;
+	uint64_t version;         /* seq of the change-set that changed it last */
+	int64_t created_us, changed_us;
+	struct str namespace_name, name;
+	struct shared_text *text; /* whole settings as kept */
+	struct endpoint *endpoint; /* ENDPOINT: read from the text, held */
+	struct health health;
+};
+/* A message that is still being taken to endpoints. */
+struct expansion {
+	uint64_t uid, seq;
+	uint32_t namespace_name, type, entity, channels; /* slots of names, held; SLOT_NONE: empty */
+	uint32_t next_endpoint, deliveries, only, flags; /* as in its row */
 };
 
 struct priority_entry {

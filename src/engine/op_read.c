@@ -225,6 +225,15 @@ static struct str explain_text(struct request *request, const struct engine *eng
 	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
 	case EXPLAIN_CHILDREN:
 		return explain_children(request, engine, job);
+	case EXPLAIN_ENDPOINT_PAUSED:
+		text = "Its endpoint is paused: deliveries are kept until somebody resumes it ('ruche endpoints resume').";
+		break;
+	case EXPLAIN_ENDPOINT_DISABLED:
+		text = "Its endpoint is disabled: deliveries are kept until somebody enables it ('ruche endpoints enable'); 'ruche endpoints show' says why.";
+		break;
+	case EXPLAIN_BREAKER_OPEN:
+		text = "Its endpoint failed too often in a row: the next call is made when the pause is over, to see whether it works again.";
+		break;
 	case EXPLAIN_PARKED:
 		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE
 			       ? "Its workflow waits for an event."

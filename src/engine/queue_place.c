@@ -388,7 +388,8 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 	if (err)
 		return err;
 	struct group *group = group_at(index, slot);
-	*group = (struct group){ .queue = queue, .lane = lane, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE };
+	*group = (struct group){ .queue = queue, .endpoint = SLOT_NONE, .lane = lane, .key = queue_copy(key), .hash = str_hash(key, queue),
+		                 .position = HEAP_NOWHERE };
 	heap_init(&group->ready, queue_place_job, index);
 	if (!group->key.ptr) {
 		pool_give(&index->groups, slot);

@@ -35,5 +35,7 @@ void effect_free(struct effect *effect)
 	if (!effect)
 		return;
 	shared_text_drop(effect->settings);
+	shared_text_drop(effect->endpoint);
+	shared_text_drop(effect->named.text);
 	mem_free(effect);
 }

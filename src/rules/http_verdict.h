@@ -18,7 +18,11 @@
 	X(STATUS_5XX, "status_5xx", true)       /* Retry-After is honoured on 503 too */                    \
 	X(BAD_TARGET, "bad_target", false)      /* the URL or a header cannot be used */                    \
 	X(OURS, "ours", true)                   /* our own fault (memory, files): consumes no attempt */          \
-	X(STATUS_OTHER, "status_other", true)   /* 1xx, above 599, or a 2xx that the policy does not call a success */
+	X(STATUS_OTHER, "status_other", true)   /* 1xx, above 599, or a 2xx that the policy does not call a success */ \
+	X(FORMAT, "format", true)               /* the format made no body: its program failed */           \
+	X(SECRET_MISSING, "secret_missing", true) /* a secret named is not there: consumes no attempt */     \
+	X(AUTH, "auth", true)                   /* no access token could be had */                          \
+	X(ENDPOINT_DELETED, "endpoint_deleted", false) /* there is nobody any more to call */
 #define X(name, code, again) HTTP_CLASS_##name,
 enum http_class { HTTP_CLASSES(X) HTTP_CLASS_COUNT };
 #undef X

@@ -78,6 +78,7 @@ static void test_classes(void **state)
 		{ "ok", false },      { "dns", true },         { "connect", true },     { "tls", true },        { "timeout", true },
 		{ "reset", true },    { "protocol", true },    { "guarded", false },    { "redirect", false },  { "status_4xx", false },
 		{ "status_busy", true }, { "status_5xx", true }, { "bad_target", false }, { "ours", true },     { "status_other", true },
+		{ "format", true },   { "secret_missing", true }, { "auth", true },     { "endpoint_deleted", false },
 	};
 	(void)state;
 	assert_int_equal(ARRAY_COUNT(rows), HTTP_CLASS_COUNT);

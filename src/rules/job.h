@@ -29,7 +29,8 @@ enum job_state { JOB_STATES(X) JOB_STATE_COUNT };
 	X(STALLED, "stalled")                  /* failed: its lease was lost too often */            \
 	X(BY_HAND, "by_hand")                  /* cancelled: somebody asked */                       \
 	X(TTL, "ttl")                          /* expired: not started in time */                    \
-	X(CHILD_FAILED, "child_failed")        /* failed: a child did, that it cannot do without */
+	X(CHILD_FAILED, "child_failed")        /* failed: a child did, that it cannot do without */  \
+	X(SUPERSEDED, "superseded")            /* cancelled: a newer one under its dedup key took its place */
 #define X(name, text) OUTCOME_##name,
 enum job_outcome { JOB_OUTCOMES(X) JOB_OUTCOME_COUNT };
 #undef X

@@ -54,7 +54,7 @@ static void test_numbers_and_names(void **state)
 		"waiting", "delayed", "active", "waiting_children", "parked", "completed", "failed", "cancelled", "expired",
 	};
 	static const char *const outcomes[] = {
-		"none", "success", "filtered", "attempts_spent", "final_error", "stalled", "by_hand", "ttl", "child_failed",
+		"none", "success", "filtered", "attempts_spent", "final_error", "stalled", "by_hand", "ttl", "child_failed", "superseded",
 	};
 	(void)state;
 	for (unsigned n = 0; n < ARRAY_COUNT(states); n++) {

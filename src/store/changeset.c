@@ -27,6 +27,7 @@ bool changeset_is_empty(const struct changeset *cs)
 	return cs->jobs.count + cs->attempts.count + cs->chunks.count + cs->staged.count + cs->unstaged.count == 0 &&
 	       cs->dropped_bodies.count + cs->logs.count + cs->progress.count + cs->queues.count == 0 &&
 	       cs->dropped_queues.count + cs->groups.count + cs->policies.count == 0 &&
+	       cs->nameds.count + cs->messages.count + cs->entities.count + cs->message_ranges.count + cs->entity_ranges.count == 0 &&
 	       cs->counts.count + cs->metrics.count + cs->events.count + cs->event_trims.count + cs->ranges.count + cs->tokens.count == 0 &&
 	       cs->budgets.count + cs->permits.count + cs->dedups.count + cs->edges.count + cs->chains.count + cs->log_trims.count + cs->operations.count +
 	       cs->idempotency.count == 0 && cs->events_up_to == 0 && cs->idempotency_before_us == 0;

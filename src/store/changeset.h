@@ -53,6 +53,18 @@ struct event_trim { /* of a queue's events, before those that this change-set ad
 	struct op_result *asker; /* the engine's */
 };
 
+struct message_range { /* messages that are expanded and that no job names any more: retention's, too. Their bodies go with them */
+	uint64_t after_uid, up_to_uid; /* those above, up to and with */
+	uint32_t max;       /* so many are looked at */
+	uint64_t removed;   /* set by the store before the outcome is told, as the next: */
+	uint64_t next_uid;  /* all up to here were looked at; up_to_uid: that was all */
+};
+struct entity_range { /* of an endpoint that is gone */
+	uint32_t endpoint;
+	uint32_t max;
+	uint64_t removed;   /* set by the store before the outcome is told; below max: that was all */
+};
+
 #define CHANGE_LIST(type) struct { type *items; uint32_t count, capacity; }
 
 struct changeset {
@@ -81,6 +93,11 @@ struct changeset {
 	CHANGE_LIST(struct chain_row) chains;       /* insert or replace, or delete; in order */
 	CHANGE_LIST(struct edge_row) edges;         /* insert or replace, update, or delete; in order, after jobs. A job that goes takes those to
 	                                             * its children along */
+	CHANGE_LIST(struct named_row) nameds;       /* insert or replace, or delete; in order */
+	CHANGE_LIST(struct message_row) messages;   /* insert, or update; in order, before jobs */
+	CHANGE_LIST(struct entity_row) entities;    /* insert or merge, or delete; in order, after jobs */
+	CHANGE_LIST(struct message_range) message_ranges; /* after the ranges of jobs */
+	CHANGE_LIST(struct entity_range) entity_ranges;
 	CHANGE_LIST(struct policy_row) policies;
 	CHANGE_LIST(struct queue_counts) counts;    /* deltas, to be added (as two's complement) */
 	CHANGE_LIST(struct metric_add) metrics;

@@ -160,6 +160,17 @@ bool filter_takes_error(const struct filter *filter, struct str error)
 
 /* ---- cursors ---- */
 
+bool message_filter_takes(const struct message_filter *filter, struct str namespace_name, struct str type)
+{
+	struct str wanted = filter->type;
+	if (!str_eq(namespace_name, filter->namespace_name.len ? filter->namespace_name : STR("default")))
+		return false;
+	if (!wanted.len || wanted.ptr[wanted.len - 1] != '*')
+		return !wanted.len || str_eq(type, wanted);
+	wanted.len--;
+	return str_starts(type, wanted);
+}
+
 int list_key_cmp(struct list_key a, struct list_key b)
 {
 	if (a.finished_us != b.finished_us)

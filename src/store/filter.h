@@ -31,6 +31,8 @@ bool filter_takes_row(const struct filter *filter, const struct job_row *row);
 bool filter_takes_definition(const struct filter *filter, const struct job_definition *definition); /* id, name and tag */
 bool filter_takes_error(const struct filter *filter, struct str error);
 
+bool message_filter_takes(const struct message_filter *filter, struct str namespace_name, struct str type); /* entity and instants aside */
+
 /* A place in a list's order. */
 struct list_key {
 	int64_t finished_us; /* 0 by creation */

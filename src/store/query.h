@@ -50,6 +50,16 @@ enum query_kind {
 	QUERY_METRICS,     /* ends of a queue's jobs by the minute, oldest first, and ever */
 	QUERY_READ,        /* jobs of a queue by uids or ids, whole, in the order asked (row.uid 0: not there) */
 	QUERY_CHILDREN,    /* of one job, in the order of their uids, and how many in each state */
+	QUERY_MESSAGE,     /* one message by uid, or by (namespace, key) */
+	QUERY_MESSAGES,    /* a page of a namespace's, newest first */
+	QUERY_ENTITIES,    /* a page of an endpoint's, in the order of their names, or one of them by its name */
+};
+
+struct message_filter {
+	struct str namespace_name; /* empty: "default" */
+	struct str type;           /* exact, or a prefix when it ends in '*'; empty: any */
+	struct str entity;         /* exact; empty: any */
+	int64_t created_after_us, created_before_us; /* 0: open */
 };
 
 struct query {
@@ -73,6 +83,9 @@ struct query {
 	uint32_t limit;            /* rows, at most LIMIT_PAGE */
 	uint64_t count_max;
 	uint64_t after_seq;        /* EVENTS: from the change-set after this one */
+	struct message_filter message; /* MESSAGES; with_payload as for jobs, metadata with it. MESSAGE: namespace_name and `id`: the key, when
+	                                * uid_count is 0 */
+	uint32_t endpoint;         /* ENTITIES: number; with `id`: only that entity */
 	uint64_t cursor_uid;       /* MATCHES */
 	uint32_t cursor_phase;     /* MATCHES: 0 live, 1 done */
 };
@@ -93,6 +106,10 @@ struct job_view {
 	uint32_t error_count;
 	struct parent_view *parents;           /* with_parents; the oldest first */
 	uint32_t parent_count;
+	/* Of a delivery (definition.message), with its payload: DEFINITIONS, and where asked. */
+	struct message_row message;            /* uid 0: none */
+	uint32_t endpoint;                     /* number of the endpoint that its group names now; 0: there is none */
+	struct entity_row entity;              /* what that was told of the message's entity; entity empty: nothing */
 };
 struct child_view {
 	struct edge_row edge;
@@ -113,6 +130,8 @@ struct answer {
 	struct metric_row *metrics;     uint32_t metric_count;
 	uint64_t ended[JOB_STATE_COUNT]; /* METRICS: how often a job ended completed or failed, ever */
 	struct child_view *children;    uint32_t child_count;
+	struct message_row *messages;   uint32_t message_count;
+	struct entity_row *entities;    uint32_t entity_count;
 	uint64_t edge_counts[EDGE_STATE_COUNT]; /* CHILDREN: of all of them */
 	struct str next_cursor;         /* empty: that was the last page */
 	uint64_t next_uid;              /* MATCHES: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
@@ -151,6 +170,6 @@ struct question {
 };
 
 struct reader; /* one connection; used by one thread at a time */
-/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_QUEUE_NOT_FOUND, E_INVALID (cursor), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
+/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_MESSAGE_NOT_FOUND, E_QUEUE_NOT_FOUND, E_INVALID (cursor), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
 MUST_USE enum err reader_run(struct reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 void reader_close(struct reader *reader);

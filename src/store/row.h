@@ -26,6 +26,7 @@ struct job_definition {
 	int64_t timeout_ms;      /* 0: the queue's */
 	int64_t ttl_ms;
 	struct str metadata;     /* JSON object of the caller's, verbatim, or empty; read where the payload is */
+	uint64_t message;        /* a delivery's: the message that it takes to the endpoint whose name is its group; 0: no delivery */
 	struct str payload;      /* inline, or empty when payload_body is set */
 	uint64_t payload_body;   /* a staged body's number, or 0 */
 	uint64_t payload_bytes;
@@ -125,6 +126,7 @@ struct permit_row { /* units of a limit that a holder outside has */
 	int64_t lease_ms;
 	bool gone;
 };
+#define DEDUP_LATEST 1u /* the newest job under the key takes the place of its owner */
 struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
 	uint32_t queue;
 	struct str key;
@@ -134,6 +136,7 @@ struct dedup_row { /* a key of a queue, and the job that owns it; apart from the
 	struct str next_id;
 	int64_t until_us;        /* engine time when the key is free; 0: when the owner ends */
 	int64_t since_us;        /* engine time of the first enqueue that is not worked off yet */
+	uint32_t flags;
 	bool gone;               /* in a change-set: the row goes */
 };
 /* What a child's failure means to its parent. Stored: append, never reorder. */
@@ -241,4 +244,67 @@ struct idempotency_row {
 	uint64_t request_hash;
 	int64_t at_us;
 	struct str answer;       /* engine/reply.c's own encoding */
+};
+
+/* ---- webhooks: docs/decisions/2026-11-25-webhooks.md ---- */
+
+/* What has a name in a namespace and a text that says all of it. Stored: append, never reorder. */
+#define NAMED_KINDS(X) X(ENDPOINT, "endpoint") X(FORMAT, "format") X(SOURCE, "source") X(SECRET, "secret")
+#define X(name, text) NAMED_##name,
+enum named_kind { NAMED_KINDS(X) NAMED_KIND_COUNT };
+#undef X
+#define NAMED_STATES(X) X(ENABLED, "enabled") X(PAUSED, "paused") X(DISABLED, "disabled")
+#define X(name, text) NAMED_##name,
+enum named_state { NAMED_STATES(X) NAMED_STATE_COUNT }; /* of endpoints; the others are enabled */
+#undef X
+struct named_row {
+	enum named_kind kind;
+	uint32_t number;         /* from 1, of all kinds together; never used twice */
+	struct str namespace_name;
+	struct str name;
+	struct str text;         /* JSON, whole, canonical (rules/endpoint.h, …); of a secret, sealed */
+	enum named_state state;
+	struct str reason;       /* paused, disabled: "by_hand", "gone", "failing" */
+	struct str health;       /* endpoints: JSON {failing_since_us, warned, opens, batch_max, unsent, unsent_uid}; empty: well */
+	int64_t created_us, changed_us;
+	uint64_t created_seq;    /* the commit that brought it: messages of earlier ones are not for it */
+	uint64_t version;
+	bool gone;               /* in a change-set: the row of this kind and name goes */
+};
+
+#define MESSAGE_DELETED  1u /* the entity is gone: retracted where asked for */
+#define MESSAGE_META     2u /* about deliveries: its own make none */
+#define MESSAGE_TEST     4u /* touches no health, no entity */
+#define MESSAGE_EXPUNGED 8u /* its content was removed on request */
+#define MESSAGE_EXPANDED UINT32_MAX
+struct message_row {
+	uint64_t uid;
+	uint64_t seq;            /* the commit that brought it */
+	struct str namespace_name;
+	struct str type;
+	struct str entity;       /* or empty */
+	struct str key;          /* the sender's, one of a kind in its namespace; or empty */
+	struct str channels;     /* JSON array; or empty */
+	struct str metadata;     /* JSON object, verbatim; or empty. Read where the payload is */
+	struct str payload;      /* JSON, verbatim; empty when payload_body is set */
+	uint64_t payload_body;   /* a staged body's number, or 0 */
+	uint64_t payload_bytes;
+	uint32_t flags;
+	uint32_t only;           /* number of the one endpoint that it is for; 0: for all that want it */
+	uint32_t next_endpoint;  /* it is expanded up to and with this number; MESSAGE_EXPANDED: wholly */
+	uint32_t deliveries;     /* made so far */
+	bool update;             /* in a change-set: flags, next_endpoint and deliveries, if the row is there. With MESSAGE_EXPUNGED its content goes,
+	                          * and what its deliveries sent and were answered */
+};
+
+/* What an endpoint was told of an entity last. Stored: append, never reorder. */
+enum entity_state { ENTITY_DELIVERED, ENTITY_RETRACTED };
+struct entity_row {
+	uint32_t endpoint;       /* number */
+	struct str entity;
+	struct str external_id;  /* the other side's name for it; in a change-set, empty keeps what is there */
+	uint64_t message;        /* the newest that was delivered: a change-set never makes it older */
+	int64_t at_us;           /* wall time */
+	enum entity_state state;
+	bool gone;               /* in a change-set: the row goes */
 };

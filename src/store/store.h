@@ -17,6 +17,7 @@ struct store_meta {
 	uint64_t last_uid;
 	uint64_t next_body;
 	uint32_t last_queue;  /* the highest number that a queue ever had */
+	uint32_t last_named;  /* likewise, of named things */
 	int64_t created_us;
 };
 
@@ -32,7 +33,15 @@ struct load_key {
 	uint32_t queue;
 	struct str id;
 };
-/* Asks for jobs by uid and by (queue, id), for idempotency records, and for edges above children and below parents; answers stand in arrays of
+struct load_message_key {
+	struct str namespace_name, key;
+};
+struct load_delivery { /* of a message to an endpoint */
+	uint64_t message;
+	struct str endpoint;      /* its name, that of the group; namespace: the message's */
+};
+/* Asks for jobs by uid and by (queue, id), for idempotency records, for edges above children and below parents, for messages by key and by uid, and for deliveries;
+ * answers stand in arrays of
  * the same length. */
 struct load {
 	const uint64_t *uids;         uint32_t uid_count;
@@ -40,13 +49,22 @@ struct load {
 	const struct str *idempotency; uint32_t idempotency_count;
 	const uint64_t *children;     uint32_t child_count;
 	const uint64_t *parents;      uint32_t parent_count;
+	const struct load_message_key *message_keys; uint32_t message_key_count;
+	const uint64_t *messages;     uint32_t message_count;
+	const struct load_delivery *deliveries; uint32_t delivery_count;
 	/* answers, in the arena */
 	struct job_row *rows;         /* uid 0: not there. row.state tells live from done */
 	struct job_definition *definitions; /* of rows, without payload */
 	uint64_t *key_uids;           /* 0: free */
 	struct idempotency_row *records;  /* key.len 0: not there */
 	struct edge_row *edges;           uint32_t edge_count; /* of all children, then of all parents, without values; no place each */
+	uint64_t *message_key_uids;       /* 0: free */
+	struct message_row *message_rows; /* with payload, whole, wherever it was; uid 0: not there */
+	uint64_t *delivery_uids;          /* the newest job; 0: there is none */
 };
+
+/* Room for the answers about messages and deliveries, all zero. For stores. E_NOMEM. */
+MUST_USE enum err load_reserve_webhooks(struct load *load, struct arena *arena);
 
 /* Asks for delayed jobs with ROW_FAR of one queue and one clock (ROW_DUE_WALL or not), in the order of (due_us, uid): those after the place
  * given, at most `max`, and none behind the first one that is due after up_to_us. */
@@ -63,14 +81,15 @@ struct far_page {
 	bool more;                    /* there may be more behind the last one */
 };
 
-/* Everything a restart needs, in this order: limits, permits, queues, groups, policies, counts, tokens, running operations, live jobs,
- * dedup keys, pending edges, chains. */
+/* Everything a restart needs, in this order: limits, permits, queues, groups, named things by number, policies, counts, tokens, running
+ * operations, live jobs, dedup keys, pending edges, chains, messages that are not expanded yet by uid. */
 struct scan_visitor {
 	void *context;
 	enum err (*budget)(void *context, const struct budget_row *row);
 	enum err (*permit)(void *context, const struct permit_row *row);
 	enum err (*queue)(void *context, const struct queue_row *row);
 	enum err (*group)(void *context, const struct group_row *row);
+	enum err (*named)(void *context, const struct named_row *row);     /* NULL: none are asked for */
 	enum err (*policy)(void *context, const struct policy_row *row);
 	enum err (*counts)(void *context, const struct queue_counts *counts);
 	enum err (*token)(void *context, const struct token_row *row);
@@ -81,6 +100,7 @@ struct scan_visitor {
 	enum err (*dedup)(void *context, const struct dedup_row *row);
 	enum err (*edge)(void *context, const struct edge_row *row);
 	enum err (*chain)(void *context, const struct chain_row *row);
+	enum err (*expansion)(void *context, const struct message_row *row); /* without metadata and payload. NULL: none are asked for */
 };
 
 struct store_verbs {

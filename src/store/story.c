@@ -10,6 +10,7 @@
 
 #define STORY_JOBS   4000
 #define STORY_QUEUES 5
+#define STORY_MESSAGES 500
 
 struct story_job {
 	uint64_t uid;
@@ -22,6 +23,8 @@ struct story {
 	uint64_t dice;
 	struct story_job jobs[STORY_JOBS];
 	uint32_t job_count;
+	uint64_t messages[STORY_MESSAGES]; /* that were ever there */
+	uint32_t message_count;
 	bool queues[STORY_QUEUES + 1];
 	struct uid_maker maker;
 	int64_t now_us;
@@ -72,6 +75,8 @@ static void story_enqueue(struct story *story)
 		write->row.label = STR("17");
 	if (table == TABLE_LIVE && roll(story, 8) == 0)
 		write->row.deferred = STR("not again");
+	if (story->message_count && roll(story, 4) == 0)
+		definition->message = story->messages[roll(story, story->message_count)];
 	write->row.bytes = definition->payload_bytes;
 	write->row.rank = (int64_t)roll(story, 100) - 50;
 	if (table == TABLE_DONE) {
@@ -132,7 +137,7 @@ static void story_change(struct story *story, struct story_job *job)
 	if (roll(story, 3) == 0) {
 		struct attempt_row *attempt = change_add(&suite->cs, attempts);
 		*attempt = (struct attempt_row){ .uid = job->uid, .number = roll(story, 5), .fence = row->fence, .started_us = 1, .finished_us = 2,
-			                         .next = row->state, .error = str_of(errors[roll(story, 3)]) };
+			                         .next = row->state, .error = str_of(errors[roll(story, 3)]), .exchange = STR("{\"status\":200}") };
 	}
 	if (roll(story, 5) == 0)
 		*change_add(&suite->cs, logs) = (struct log_row){ job->uid, 1, story->now_us, suite_text(suite, "at %u", roll(story, 1000)) };
@@ -178,6 +183,84 @@ static void story_besides(struct story *story)
 	}
 }
 
+/* ---- webhooks ---- */
+
+static void story_message(struct story *story)
+{
+	struct suite *suite = &story->suite;
+	struct message_row *row = change_add(&suite->cs, messages);
+	if (story->message_count == STORY_MESSAGES || (story->message_count && roll(story, 3) == 0)) {
+		*row = (struct message_row){ .uid = story->messages[roll(story, story->message_count)], .next_endpoint = roll(story, 2) ? MESSAGE_EXPANDED : 4,
+			                     .deliveries = roll(story, 9), .flags = roll(story, 6) ? 0 : MESSAGE_EXPUNGED, .update = true };
+		return;
+	}
+	uint64_t uid = uid_next(&story->maker, story->now_us);
+	story->messages[story->message_count++] = uid;
+	*row = (struct message_row){ .uid = uid, .seq = suite->cs.seq, .namespace_name = roll(story, 5) ? STR("default") : STR("other"),
+		                     .type = roll(story, 2) ? STR("fiche.updated") : STR("ping"), .next_endpoint = roll(story, 3) ? MESSAGE_EXPANDED : 1,
+		                     .payload = STR("{}"), .payload_bytes = 2, .only = roll(story, 3) };
+	if (roll(story, 2))
+		row->entity = suite_text(suite, "e%u", roll(story, 5));
+	if (roll(story, 3) == 0)
+		row->key = suite_text(suite, "k%u", story->message_count);
+	if (roll(story, 3) == 0)
+		row->metadata = STR("{\"m\":1}");
+}
+
+static void story_webhooks(struct story *story)
+{
+	struct suite *suite = &story->suite;
+	struct changeset *cs = &suite->cs;
+	uint32_t kind = roll(story, 2), name = roll(story, 3);
+	uint64_t up_to = story->message_count ? story->messages[roll(story, story->message_count)] : 0;
+	switch (roll(story, 8)) {
+	case 0:
+		*change_add(cs, nameds) = (struct named_row){ .kind = (enum named_kind)kind, .number = 1 + kind * 3 + name, .namespace_name = STR("default"),
+			                                      .name = str_of(groups[name]), .text = suite_text(suite, "{\"n\":%u}", roll(story, 9)),
+			                                      .state = (enum named_state)roll(story, 3), .version = cs->seq };
+		break;
+	case 1:
+		*change_add(cs, nameds) = (struct named_row){ .kind = (enum named_kind)kind, .namespace_name = STR("default"), .name = str_of(groups[name]),
+			                                      .gone = true };
+		break;
+	case 2: case 3:
+		*change_add(cs, entities) = (struct entity_row){ 1 + name, suite_text(suite, "e%u", roll(story, 5)), roll(story, 2) ? STR("") : STR("ext"),
+			                                         roll(story, 99), story->now_us, (enum entity_state)roll(story, 2), roll(story, 5) == 0 };
+		break;
+	case 4: *change_add(cs, message_ranges) = (struct message_range){ .up_to_uid = up_to, .max = 1 + roll(story, 9) }; break;
+	case 5: *change_add(cs, entity_ranges) = (struct entity_range){ .endpoint = 1 + name, .max = 1 + roll(story, 3) }; break;
+	default: story_message(story); break;
+	}
+}
+
+static void story_tell_webhooks(struct story *story, struct buf *out)
+{
+	struct suite *suite = &story->suite;
+	for (uint32_t i = 0; i < story->message_count; i++) {
+		struct query query = { .kind = QUERY_MESSAGE, .uids = &story->messages[i], .uid_count = 1, .with_payload = true };
+		enum err err = suite_ask(suite, &query);
+		CHECK(err == E_OK || err == E_MESSAGE_NOT_FOUND);
+		buf_addf(out, "message");
+		if (!err)
+			text_of_message(out, suite->answer.messages);
+		struct load_delivery wanted = { story->messages[i], str_of(groups[1]) };
+		struct load load = { .deliveries = &wanted, .delivery_count = 1 };
+		CHECK(!suite->store->verbs->load(suite->store, &load, &suite->arena));
+		buf_addf(out, " delivered by %llu\n", (unsigned long long)load.delivery_uids[0]);
+	}
+	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGES, .message.type = STR("fiche.*"), .message.entity = STR("e1") }));
+	for (uint32_t i = 0; i < suite->answer.message_count; i++)
+		buf_addf(out, "listed %llu\n", (unsigned long long)suite->answer.messages[i].uid);
+	for (uint32_t endpoint = 1; endpoint <= 3; endpoint++) {
+		CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_ENTITIES, .endpoint = endpoint }));
+		for (uint32_t i = 0; i < suite->answer.entity_count; i++) {
+			buf_addf(out, "entity");
+			text_of_entity(out, &suite->answer.entities[i]);
+			buf_addf(out, "\n");
+		}
+	}
+}
+
 static void story_step(struct story *story)
 {
 	struct suite *suite = &story->suite;
@@ -197,6 +280,8 @@ static void story_step(struct story *story)
 	}
 	if (cs->seq > 1 && roll(story, 3) == 0)
 		story_besides(story);
+	for (uint32_t n = roll(story, 4); n > 0; n--)
+		story_webhooks(story);
 	uint32_t queue = 1 + roll(story, STORY_QUEUES);
 	*change_add(cs, events) = (struct event_row){ cs->seq, queue, story->now_us, 1, STR("enqueued x\n") };
 	if (roll(story, 8) == 0)
@@ -316,7 +401,8 @@ static void story_look(struct story *story, struct buf *out)
 		query.kind = QUERY_ATTEMPTS;
 		CHECK(!suite_ask(suite, &query));
 		for (uint32_t k = 0; k < suite->answer.attempt_count; k++)
-			buf_addf(out, "attempt %u " STR_FMT "\n", suite->answer.attempts[k].number, STR_ARG(suite->answer.attempts[k].error));
+			buf_addf(out, "attempt %u " STR_FMT " " STR_FMT "\n", suite->answer.attempts[k].number, STR_ARG(suite->answer.attempts[k].error),
+			         STR_ARG(suite->answer.attempts[k].exchange));
 		query.kind = QUERY_LOGS;
 		CHECK(!suite_ask(suite, &query));
 		for (uint32_t k = 0; k < suite->answer.log_count; k++)
@@ -354,6 +440,7 @@ void conformance_tell(struct factory *factory, uint64_t seed, uint32_t steps, st
 			suite_restart(&story->suite);
 	}
 	story_look(story, out);
+	story_tell_webhooks(story, out);
 	CHECK(buf_ok(out));
 	suite_close(&story->suite);
 	free(story);

@@ -228,7 +228,18 @@ static void text_of_definition(struct buf *out, const struct job_definition *row
 {
 	TEXT_N(uid), TEXT_N(queue), TEXT_N(created_us), TEXT_N(priority), TEXT_N(max_attempts), TEXT_N(policy), TEXT_N(timeout_ms), TEXT_N(ttl_ms);
 	TEXT_N(payload_bytes), TEXT_N(payload_body), TEXT_S(id), TEXT_S(name), TEXT_S(group), TEXT_S(tags), TEXT_S(trace), TEXT_S(target), TEXT_S(chain);
-	TEXT_S(metadata), TEXT_S(payload);
+	TEXT_S(metadata), TEXT_S(payload), TEXT_N(message);
+}
+
+void text_of_message(struct buf *out, const struct message_row *row)
+{
+	TEXT_N(uid), TEXT_N(seq), TEXT_S(namespace_name), TEXT_S(type), TEXT_S(entity), TEXT_S(key), TEXT_S(channels), TEXT_S(metadata), TEXT_S(payload);
+	TEXT_N(payload_bytes), TEXT_N(payload_body), TEXT_N(flags), TEXT_N(only), TEXT_N(next_endpoint), TEXT_N(deliveries);
+}
+
+void text_of_entity(struct buf *out, const struct entity_row *row)
+{
+	TEXT_N(endpoint), TEXT_S(entity), TEXT_S(external_id), TEXT_N(message), TEXT_N(at_us), TEXT_N(state);
 }
 
 static void text_of_result(struct buf *out, const struct job_result *row)
@@ -245,7 +256,11 @@ void text_of_view(struct buf *out, const struct job_view *row)
 	buf_addf(out, " |");
 	text_of_result(out, &row->result);
 	buf_addf(out, " |");
-	TEXT_S(queue_name), TEXT_S(namespace_name), TEXT_S(edited_payload), TEXT_S(progress);
+	TEXT_S(queue_name), TEXT_S(namespace_name), TEXT_S(edited_payload), TEXT_S(progress), TEXT_N(endpoint);
+	if (row->message.uid)
+		text_of_message(out, &row->message);
+	if (row->entity.entity.len)
+		text_of_entity(out, &row->entity);
 	buf_addf(out, "\n");
 }
 
@@ -322,7 +337,7 @@ static enum err text_dedup(void *context, const struct dedup_row *row)
 {
 	struct buf *out = context;
 	buf_addf(out, "dedup");
-	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us);
+	TEXT_N(queue), TEXT_S(key), TEXT_N(owner), TEXT_S(owner_id), TEXT_N(next), TEXT_S(next_id), TEXT_N(until_us), TEXT_N(since_us), TEXT_N(flags);
 	buf_addf(out, "\n");
 	return E_OK;
 }
@@ -340,6 +355,23 @@ static enum err text_chain(void *context, const struct chain_row *row)
 	buf_addf(out, "chain");
 	TEXT_N(queue), TEXT_S(key), TEXT_S(schedule), TEXT_S(job), TEXT_S(payload), TEXT_N(slot_ms), TEXT_N(offset_ms), TEXT_N(count), TEXT_N(pending);
 	TEXT_S(metadata);
+	buf_addf(out, "\n");
+	return E_OK;
+}
+static enum err text_named(void *context, const struct named_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "named");
+	TEXT_N(kind), TEXT_N(number), TEXT_S(namespace_name), TEXT_S(name), TEXT_S(text), TEXT_N(state), TEXT_S(reason), TEXT_S(health);
+	TEXT_N(created_us), TEXT_N(changed_us), TEXT_N(created_seq), TEXT_N(version);
+	buf_addf(out, "\n");
+	return E_OK;
+}
+static enum err text_expansion(void *context, const struct message_row *row)
+{
+	struct buf *out = context;
+	buf_addf(out, "expansion");
+	text_of_message(out, row);
 	buf_addf(out, "\n");
 	return E_OK;
 }
@@ -389,7 +421,8 @@ void suite_dump(struct suite *suite, struct buf *out)
 	buf_init(&text, 64 << 20);
 	struct scan_visitor visitor = { .context = &text, .budget = text_budget, .permit = text_permit, .queue = text_queue, .group = text_group,
 		                        .policy = text_policy, .counts = text_counts, .token = text_token, .operation = text_operation, .job = text_job,
-		                        .dedup = text_dedup, .edge = text_edge, .chain = text_chain };
+		                        .dedup = text_dedup, .edge = text_edge, .chain = text_chain, .named = text_named,
+		                        .expansion = text_expansion };
 	CHECK(!suite->store->verbs->scan(suite->store, &visitor));
 	CHECK(buf_ok(&text));
 	arena_reset(&suite->arena);

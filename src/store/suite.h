@@ -40,5 +40,7 @@ const struct job_view *suite_view(struct suite *suite, uint64_t uid); /* whole; 
 bool suite_load(struct suite *suite, uint64_t uid, struct job_row *row); /* false: not there. Texts live until the next question */
 
 void text_of_row(struct buf *out, const struct job_row *row);
+void text_of_message(struct buf *out, const struct message_row *row);
+void text_of_entity(struct buf *out, const struct entity_row *row);
 void text_of_view(struct buf *out, const struct job_view *view);
 void suite_dump(struct suite *suite, struct buf *out); /* scan, and each job of `uids` whole */

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/filter.h"
+#include "store/mem/webhooks.h"
 
 #include <stdlib.h>
 
@@ -84,6 +85,20 @@ static bool chain_same(const void *a, const void *b)
 {
 	const struct chain_row *x = a, *y = b;
 	return x->queue == y->queue && str_eq(x->key, y->key);
+}
+static bool named_same(const void *a, const void *b)
+{
+	const struct named_row *x = a, *y = b;
+	return x->kind == y->kind && str_eq(x->namespace_name, y->namespace_name) && str_eq(x->name, y->name);
+}
+static bool message_same(const void *a, const void *b)
+{
+	return ((const struct message_row *)a)->uid == ((const struct message_row *)b)->uid;
+}
+static bool entity_same(const void *a, const void *b)
+{
+	const struct entity_row *x = a, *y = b;
+	return x->endpoint == y->endpoint && str_eq(x->entity, y->entity);
 }
 static bool policy_same(const void *a, const void *b)
 {
@@ -168,7 +183,7 @@ static void **rows_find(struct mem_rows *rows, enum mem_table table, const void 
 	return NULL;
 }
 
-static void rows_remove_if(struct mem_rows *rows, bool (*goes)(const void *context, const void *row), const void *context)
+void rows_remove_if(struct mem_rows *rows, bool (*goes)(const void *context, const void *row), const void *context)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < rows->count; i++)
@@ -226,6 +241,16 @@ struct mem_job *disk_job(const struct mem_disk *disk, uint64_t uid)
 {
 	uint32_t slot = disk_slot(disk, uid);
 	return slot == MAP_NONE ? NULL : pool_at(&disk->jobs, slot);
+}
+
+struct message_row *disk_message(const struct mem_disk *disk, uint64_t uid)
+{
+	for (uint32_t i = 0; i < disk->tables[MEM_MESSAGES].count; i++) {
+		struct message_row *row = disk_row(disk, MEM_MESSAGES, i);
+		if (row->uid == uid)
+			return row;
+	}
+	return NULL;
 }
 
 struct mem_job *disk_job_by_id(const struct mem_disk *disk, uint32_t queue, struct str id)
@@ -327,6 +352,27 @@ static enum err prepare_edge(struct mem_disk *disk, struct mem_rows *copies, con
 	return copies->rows[copies->count] ? E_OK : E_NOMEM;
 }
 
+static enum err prepare_row(struct mem_disk *disk, enum mem_table table, struct mem_rows *copies, const void *row)
+{
+	union {
+		struct message_row message;
+		struct entity_row entity;
+	} whole;
+	if (table == MEM_EDGES)
+		return prepare_edge(disk, copies, row);
+	if (table == MEM_MESSAGES) {
+		whole.message = *(const struct message_row *)row;
+		message_merge(disk, copies, &whole.message);
+		row = &whole;
+	} else if (table == MEM_ENTITIES) {
+		whole.entity = *(const struct entity_row *)row;
+		entity_merge(disk, copies, &whole.entity);
+		row = &whole;
+	}
+	copies->rows[copies->count] = row_copy(row, &mem_tables[table].shape);
+	return copies->rows[copies->count] ? E_OK : E_NOMEM;
+}
+
 static enum err prepare(struct mem_disk *disk, const struct changeset *cs, struct prepared *prepared)
 {
 	prepared->jobs = mem_zalloc_array(cs->jobs.count + 1, sizeof(*prepared->jobs));
@@ -344,11 +390,7 @@ static enum err prepare(struct mem_disk *disk, const struct changeset *cs, struc
 			return E_NOMEM;
 		for (uint32_t i = 0; i < list->count; i++) {
 			const char *row = (const char *)list->items + i * mem_tables[table].shape.bytes;
-			if (table == MEM_EDGES && prepare_edge(disk, rows, (const void *)row))
-				return E_NOMEM;
-			if (table != MEM_EDGES)
-				rows->rows[rows->count] = row_copy(row, &mem_tables[table].shape);
-			if (!rows->rows[rows->count])
+			if (prepare_row(disk, table, rows, row))
 				return E_NOMEM;
 			rows->count++;
 		}
@@ -515,7 +557,7 @@ static bool progress_is_orphan(const void *disk, const void *row)
 	return !disk_job(disk, ((const struct progress_row *)row)->uid);
 }
 
-static void disk_drop_body(struct mem_disk *disk, uint64_t number)
+void disk_drop_body(struct mem_disk *disk, uint64_t number)
 {
 	if (!number)
 		return;
@@ -783,8 +825,10 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		rows_remove_if(&disk->tables[MEM_DEDUPS], dedup_is_gone, NULL);
 	if (cs->chains.count)
 		rows_remove_if(&disk->tables[MEM_CHAINS], chain_is_gone, NULL);
+	webhooks_commit(disk, cs);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
 		disk_delete_range(disk, &cs->ranges.items[i]);
+	webhooks_ranges(disk, cs);
 	if (deletes) {
 		rows_remove_if(&disk->tables[MEM_ATTEMPTS], attempt_is_orphan, disk);
 		rows_remove_if(&disk->tables[MEM_LOGS], log_is_orphan, disk);
@@ -803,6 +847,8 @@ enum err disk_apply(struct mem_disk *disk, struct changeset *cs)
 	struct prepared prepared = { 0 };
 	enum err err = disk_check_jobs(disk, cs);
 	if (!err)
+		err = webhooks_check(disk, cs);
+	if (!err)
 		err = prepare(disk, cs, &prepared);
 	if (!err) {
 		disk_commit(disk, cs, &prepared);
@@ -813,6 +859,9 @@ enum err disk_apply(struct mem_disk *disk, struct changeset *cs)
 		for (uint32_t i = 0; i < cs->queues.count; i++)
 			if (cs->queues.items[i].number > disk->meta.last_queue)
 				disk->meta.last_queue = cs->queues.items[i].number;
+		for (uint32_t i = 0; i < cs->nameds.count; i++)
+			if (!cs->nameds.items[i].gone && cs->nameds.items[i].number > disk->meta.last_named)
+				disk->meta.last_named = cs->nameds.items[i].number;
 		disk->wall_us = cs->wall_us;
 		if (!disk->meta.created_us)
 			disk->meta.created_us = cs->wall_us;

@@ -20,6 +20,12 @@
 	X(EDGES, edges, struct edge_row, edge_same, SLICE(struct edge_row, id) SLICE(struct edge_row, value))                        \
 	X(CHAINS, chains, struct chain_row, chain_same, SLICE(struct chain_row, key) SLICE(struct chain_row, schedule)               \
 	  SLICE(struct chain_row, job) SLICE(struct chain_row, payload) SLICE(struct chain_row, metadata))                           \
+	X(NAMEDS, nameds, struct named_row, named_same, SLICE(struct named_row, namespace_name) SLICE(struct named_row, name)        \
+	  SLICE(struct named_row, text) SLICE(struct named_row, reason) SLICE(struct named_row, health))                             \
+	X(MESSAGES, messages, struct message_row, message_same, SLICE(struct message_row, namespace_name)                            \
+	  SLICE(struct message_row, type) SLICE(struct message_row, entity) SLICE(struct message_row, key)                           \
+	  SLICE(struct message_row, channels) SLICE(struct message_row, metadata) SLICE(struct message_row, payload))                \
+	X(ENTITIES, entities, struct entity_row, entity_same, SLICE(struct entity_row, entity) SLICE(struct entity_row, external_id)) \
 	X(POLICIES, policies, struct policy_row, policy_same, SLICE(struct policy_row, json))                                        \
 	X(TOKENS, tokens, struct token_row, token_same, SLICE(struct token_row, name) SLICE(struct token_row, hash)                  \
 	  SLICE(struct token_row, prefix) SLICE(struct token_row, scopes) SLICE(struct token_row, queues))                           \
@@ -78,6 +84,9 @@ struct mem_job *disk_job_by_id(const struct mem_disk *disk, uint32_t queue, stru
 /* Jobs for which takes() holds, by uid, in the arena. NULL: no memory. */
 struct mem_job **disk_jobs(const struct mem_disk *disk, struct arena *arena, bool (*takes)(void *context, const struct mem_job *job),
                            void *context, uint32_t *out_count);
+struct message_row *disk_message(const struct mem_disk *disk, uint64_t uid); /* NULL: none */
+void disk_drop_body(struct mem_disk *disk, uint64_t number);                 /* 0: none */
+void rows_remove_if(struct mem_rows *rows, bool (*goes)(const void *context, const void *row), const void *context);
 static inline void *disk_row(const struct mem_disk *disk, enum mem_table table, uint32_t i)
 {
 	return disk->tables[table].rows[i];

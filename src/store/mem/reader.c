@@ -14,7 +14,7 @@ struct mem_reader {
 
 /* ---- copies ---- */
 
-static enum err copy_str(struct arena *arena, struct str *slice)
+enum err mem_copy_str(struct arena *arena, struct str *slice)
 {
 	*slice = arena_str(arena, *slice);
 	return slice->ptr ? E_OK : E_NOMEM;
@@ -23,9 +23,9 @@ static enum err copy_str(struct arena *arena, struct str *slice)
 enum err mem_copy_row(struct arena *arena, const struct job_row *row, struct job_row *out)
 {
 	*out = *row;
-	if (copy_str(arena, &out->worker) || copy_str(arena, &out->group))
+	if (mem_copy_str(arena, &out->worker) || mem_copy_str(arena, &out->group))
 		return E_NOMEM;
-	return copy_str(arena, &out->label) || copy_str(arena, &out->deferred) ? E_NOMEM : E_OK;
+	return mem_copy_str(arena, &out->label) || mem_copy_str(arena, &out->deferred) ? E_NOMEM : E_OK;
 }
 
 enum err mem_copy_definition(struct arena *arena, const struct job_definition *definition, bool with_payload, struct job_definition *out)
@@ -33,15 +33,15 @@ enum err mem_copy_definition(struct arena *arena, const struct job_definition *d
 	*out = *definition;
 	if (!with_payload)
 		out->payload = out->metadata = STR("");
-	if (copy_str(arena, &out->id) || copy_str(arena, &out->name) || copy_str(arena, &out->group) || copy_str(arena, &out->tags))
+	if (mem_copy_str(arena, &out->id) || mem_copy_str(arena, &out->name) || mem_copy_str(arena, &out->group) || mem_copy_str(arena, &out->tags))
 		return E_NOMEM;
-	if (copy_str(arena, &out->trace) || copy_str(arena, &out->target) || copy_str(arena, &out->chain))
+	if (mem_copy_str(arena, &out->trace) || mem_copy_str(arena, &out->target) || mem_copy_str(arena, &out->chain))
 		return E_NOMEM;
-	return copy_str(arena, &out->metadata) || copy_str(arena, &out->payload) ? E_NOMEM : E_OK;
+	return mem_copy_str(arena, &out->metadata) || mem_copy_str(arena, &out->payload) ? E_NOMEM : E_OK;
 }
 
 /* A body's chunks, one after the other. A body that is not there reads as empty. */
-static enum err copy_body(const struct mem_disk *disk, struct arena *arena, uint64_t number, struct str *out)
+enum err mem_copy_body(const struct mem_disk *disk, struct arena *arena, uint64_t number, struct str *out)
 {
 	size_t bytes = 0;
 	uint32_t chunks = 0;
@@ -103,12 +103,12 @@ static enum err view_result(const struct mem_disk *disk, struct arena *arena, co
 	out->result = *job->result;
 	if (!(parts & VIEW_RESULT))
 		out->result.result = STR("");
-	else if (job->result->result_body && copy_body(disk, arena, job->result->result_body, &out->result.result))
+	else if (job->result->result_body && mem_copy_body(disk, arena, job->result->result_body, &out->result.result))
 		return E_NOMEM;
 	if (!(parts & VIEW_RESULT) || !job->result->result_body)
-		if (copy_str(arena, &out->result.result))
+		if (mem_copy_str(arena, &out->result.result))
 			return E_NOMEM;
-	return copy_str(arena, &out->result.error);
+	return mem_copy_str(arena, &out->result.error);
 }
 
 static enum err view_fill(const struct mem_disk *disk, struct arena *arena, const struct mem_job *job, unsigned parts, struct job_view *out)
@@ -117,15 +117,17 @@ static enum err view_fill(const struct mem_disk *disk, struct arena *arena, cons
 	if (mem_copy_definition(arena, job->definition, payload, &out->definition) || mem_copy_row(arena, job->row, &out->row) ||
 	    view_result(disk, arena, job, parts, out))
 		return E_NOMEM;
-	if (payload && job->definition->payload_body && copy_body(disk, arena, job->definition->payload_body, &out->definition.payload))
+	if (payload && job->definition->payload_body && mem_copy_body(disk, arena, job->definition->payload_body, &out->definition.payload))
 		return E_NOMEM;
-	if (payload && job->row->flags & ROW_EDITED && copy_body(disk, arena, job->row->edited_body, &out->edited_payload))
+	if (payload && mem_view_delivery(disk, arena, out))
+		return E_NOMEM;
+	if (payload && job->row->flags & ROW_EDITED && mem_copy_body(disk, arena, job->row->edited_body, &out->edited_payload))
 		return E_NOMEM;
 	const struct queue_row *queue = find_queue_number(disk, job->row->queue);
 	if (queue) {
 		out->queue_name = queue->name;
 		out->namespace_name = queue->namespace_name;
-		if (copy_str(arena, &out->queue_name) || copy_str(arena, &out->namespace_name))
+		if (mem_copy_str(arena, &out->queue_name) || mem_copy_str(arena, &out->namespace_name))
 			return E_NOMEM;
 	}
 	for (uint32_t i = 0; i < disk->tables[MEM_PROGRESS].count; i++) {
@@ -133,7 +135,7 @@ static enum err view_fill(const struct mem_disk *disk, struct arena *arena, cons
 		if (progress->uid != job->uid)
 			continue;
 		out->progress = progress->json;
-		return copy_str(arena, &out->progress);
+		return mem_copy_str(arena, &out->progress);
 	}
 	return E_OK;
 }
@@ -162,7 +164,7 @@ static enum err view_parents(const struct mem_disk *disk, struct arena *arena, s
 			view->queue_name = queue->name;
 			view->namespace_name = queue->namespace_name;
 		}
-		if (copy_str(arena, &view->id) || copy_str(arena, &view->queue_name) || copy_str(arena, &view->namespace_name))
+		if (mem_copy_str(arena, &view->id) || mem_copy_str(arena, &view->queue_name) || mem_copy_str(arena, &view->namespace_name))
 			return E_NOMEM;
 	}
 	if (out->parent_count)
@@ -407,7 +409,7 @@ static enum err answer_attempts(const struct mem_disk *disk, const struct query 
 			continue;
 		struct attempt_row *copy = &out->attempts[out->attempt_count++];
 		*copy = *row;
-		if (copy_str(arena, &copy->worker) || copy_str(arena, &copy->error) || copy_str(arena, &copy->exchange))
+		if (mem_copy_str(arena, &copy->worker) || mem_copy_str(arena, &copy->error) || mem_copy_str(arena, &copy->exchange))
 			return E_NOMEM;
 	}
 	return E_OK;
@@ -433,7 +435,7 @@ static enum err answer_logs(const struct mem_disk *disk, const struct query *que
 		if (row->uid != job->uid || at++ < from || at > to)
 			continue;
 		out->logs[out->log_count] = *row;
-		if (copy_str(arena, &out->logs[out->log_count++].line))
+		if (mem_copy_str(arena, &out->logs[out->log_count++].line))
 			return E_NOMEM;
 	}
 	return E_OK;
@@ -487,7 +489,7 @@ static enum err answer_events(const struct mem_disk *disk, const struct query *q
 		struct event_row *row = &out->events[out->event_count];
 		if (out->event_count >= limit && row[-1].seq != row->seq)
 			break;
-		if (copy_str(arena, &row->lines))
+		if (mem_copy_str(arena, &row->lines))
 			return E_NOMEM;
 		out->event_count++;
 	}
@@ -549,7 +551,7 @@ static enum err answer_operations(const struct mem_disk *disk, const struct quer
 	out->operation_count = count < query_limit(query) ? count : query_limit(query);
 	for (uint32_t i = 0; i < out->operation_count; i++) {
 		struct operation_row *row = &out->operations[i];
-		if (copy_str(arena, &row->action) || copy_str(arena, &row->arguments) || copy_str(arena, &row->filter))
+		if (mem_copy_str(arena, &row->action) || mem_copy_str(arena, &row->arguments) || mem_copy_str(arena, &row->filter))
 			return E_NOMEM;
 	}
 	if (out->operation_count < count) {
@@ -573,13 +575,13 @@ static enum err child_fill(const struct mem_disk *disk, struct arena *arena, str
 	view->namespace_name = queue ? queue->namespace_name : STR("");
 	view->queue_name = queue ? queue->name : STR("");
 	if (child && child->result && child->result->result_body)
-		return copy_str(arena, &view->edge.id) || copy_str(arena, &view->namespace_name) || copy_str(arena, &view->queue_name)
+		return mem_copy_str(arena, &view->edge.id) || mem_copy_str(arena, &view->namespace_name) || mem_copy_str(arena, &view->queue_name)
 		               ? E_NOMEM
-		               : copy_body(disk, arena, child->result->result_body, &view->edge.value);
+		               : mem_copy_body(disk, arena, child->result->result_body, &view->edge.value);
 	if (child && child->result)
 		view->edge.value = child->result->result;
-	return copy_str(arena, &view->edge.id) || copy_str(arena, &view->edge.value) || copy_str(arena, &view->namespace_name) ||
-	                       copy_str(arena, &view->queue_name)
+	return mem_copy_str(arena, &view->edge.id) || mem_copy_str(arena, &view->edge.value) || mem_copy_str(arena, &view->namespace_name) ||
+	                       mem_copy_str(arena, &view->queue_name)
 	               ? E_NOMEM
 	               : E_OK;
 }
@@ -640,8 +642,8 @@ static enum err answer_tokens(const struct mem_disk *disk, const struct query *q
 	out->token_count = count < query_limit(query) ? count : query_limit(query);
 	for (uint32_t i = 0; i < out->token_count; i++) {
 		struct token_row *row = &out->tokens[i];
-		if (copy_str(arena, &row->name) || copy_str(arena, &row->hash) || copy_str(arena, &row->prefix) ||
-		    copy_str(arena, &row->scopes) || copy_str(arena, &row->queues))
+		if (mem_copy_str(arena, &row->name) || mem_copy_str(arena, &row->hash) || mem_copy_str(arena, &row->prefix) ||
+		    mem_copy_str(arena, &row->scopes) || mem_copy_str(arena, &row->queues))
 			return E_NOMEM;
 	}
 	if (out->token_count < count) {
@@ -671,6 +673,9 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_RANGE: return mem_range(disk, query, arena, out);
 	case QUERY_READ: return mem_read(disk, query, arena, out);
 	case QUERY_CHILDREN: return answer_children(disk, query, arena, out);
+	case QUERY_MESSAGE: return mem_message(disk, query, arena, out);
+	case QUERY_MESSAGES: return mem_messages(disk, query, arena, out);
+	case QUERY_ENTITIES: return mem_entities(disk, query, arena, out);
 	}
 	return E_INVALID;
 }

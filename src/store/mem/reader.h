@@ -12,6 +12,17 @@ MUST_USE enum err mem_view(const struct mem_disk *disk, struct arena *arena, con
                            struct job_view *out);
 const struct queue_row *mem_queue(const struct mem_disk *disk, struct str namespace_name, struct str name); /* NULL: none */
 const struct mem_job *mem_job_of(const struct mem_disk *disk, const struct queue_row *queue, struct str id); /* NULL: none */
+MUST_USE enum err mem_copy_str(struct arena *arena, struct str *slice); /* in place */
+/* A body's chunks, one after the other. A body that is not there reads as empty. */
+MUST_USE enum err mem_copy_body(const struct mem_disk *disk, struct arena *arena, uint64_t number, struct str *out);
+/* messages.c */
+MUST_USE enum err mem_copy_message(const struct mem_disk *disk, struct arena *arena, const struct message_row *message, bool with_payload,
+                                   struct message_row *out);
+uint64_t mem_message_by_key(const struct mem_disk *disk, struct str namespace_name, struct str key); /* uid; 0: none */
+MUST_USE enum err mem_view_delivery(const struct mem_disk *disk, struct arena *arena, struct job_view *view);
+MUST_USE enum err mem_message(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err mem_messages(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err mem_entities(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 /* range.c */
 MUST_USE enum err mem_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out); /* of its attempts, the newest last */
 MUST_USE enum err mem_range(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);

@@ -173,6 +173,34 @@ static enum err load_edges(struct mem_disk *disk, struct load *load, struct aren
 	return E_OK;
 }
 
+static bool job_is_delivery(void *context, const struct mem_job *job)
+{
+	const struct load_delivery *wanted = context;
+	return wanted->message && job->definition->message == wanted->message && str_eq(job->definition->group, wanted->endpoint);
+}
+
+static enum err load_webhooks(struct mem_disk *disk, struct load *load, struct arena *arena)
+{
+	if (load_reserve_webhooks(load, arena))
+		return E_NOMEM;
+	for (uint32_t i = 0; i < load->message_key_count; i++)
+		load->message_key_uids[i] = mem_message_by_key(disk, load->message_keys[i].namespace_name, load->message_keys[i].key);
+	for (uint32_t i = 0; i < load->message_count; i++) {
+		const struct message_row *row = disk_message(disk, load->messages[i]);
+		if (row && mem_copy_message(disk, arena, row, true, &load->message_rows[i]))
+			return E_NOMEM;
+	}
+	for (uint32_t i = 0; i < load->delivery_count; i++) {
+		uint32_t count;
+		struct load_delivery wanted = load->deliveries[i];
+		struct mem_job **jobs = disk_jobs(disk, arena, job_is_delivery, &wanted, &count);
+		if (!jobs)
+			return E_NOMEM;
+		load->delivery_uids[i] = count ? jobs[count - 1]->uid : 0;
+	}
+	return E_OK;
+}
+
 static enum err mem_load(struct store *store, struct load *load, struct arena *arena)
 {
 	struct store_mem *mem = of(store);
@@ -180,6 +208,8 @@ static enum err mem_load(struct store *store, struct load *load, struct arena *a
 	enum err err = load_rows(mem->disk, load, arena);
 	if (!err && load->child_count + load->parent_count)
 		err = load_edges(mem->disk, load, arena);
+	if (!err)
+		err = load_webhooks(mem->disk, load, arena);
 	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
 	return err;
 }
@@ -272,6 +302,50 @@ static bool job_is_live(void *context, const struct mem_job *job)
 	return job->table == TABLE_LIVE;
 }
 
+static int named_number_cmp(const void *a, const void *b)
+{
+	uint32_t x = (*(const struct named_row *const *)a)->number, y = (*(const struct named_row *const *)b)->number;
+	return x == y ? 0 : x < y ? -1 : 1;
+}
+
+static enum err scan_nameds(const struct mem_disk *disk, const struct scan_visitor *visitor, struct arena *arena)
+{
+	enum err err = E_OK;
+	const struct mem_rows *table = &disk->tables[MEM_NAMEDS];
+	const struct named_row **rows = ARENA_ARRAY(arena, const struct named_row *, table->count + 1);
+	for (uint32_t i = 0; rows && i < table->count; i++)
+		rows[i] = table->rows[i];
+	if (rows)
+		qsort(rows, table->count, sizeof(*rows), named_number_cmp);
+	for (uint32_t i = 0; rows && i < table->count && !err; i++)
+		err = visitor->named(visitor->context, rows[i]);
+	return rows ? err : E_NOMEM;
+}
+
+static int message_oldest_cmp(const void *a, const void *b)
+{
+	uint64_t x = ((const struct message_row *)a)->uid, y = ((const struct message_row *)b)->uid;
+	return x == y ? 0 : x < y ? -1 : 1;
+}
+
+static enum err scan_expansions(const struct mem_disk *disk, const struct scan_visitor *visitor, struct arena *arena)
+{
+	enum err err = E_OK;
+	uint32_t count = 0;
+	const struct mem_rows *table = &disk->tables[MEM_MESSAGES];
+	struct message_row *rows = ARENA_ARRAY(arena, struct message_row, table->count + 1);
+	for (uint32_t i = 0; rows && i < table->count; i++) {
+		rows[count] = *(const struct message_row *)table->rows[i];
+		rows[count].metadata = rows[count].payload = STR("");
+		count += rows[count].next_endpoint != MESSAGE_EXPANDED;
+	}
+	if (rows)
+		qsort(rows, count, sizeof(*rows), message_oldest_cmp);
+	for (uint32_t i = 0; rows && i < count && !err; i++)
+		err = visitor->expansion(visitor->context, &rows[i]);
+	return rows ? err : E_NOMEM;
+}
+
 static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor *visitor, struct arena *arena)
 {
 	enum err err = E_OK;
@@ -282,6 +356,8 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 	SCAN(MEM_PERMITS, permit);
 	SCAN(MEM_QUEUES, queue);
 	SCAN(MEM_GROUPS, group);
+	if (visitor->named)
+		err = err ? err : scan_nameds(disk, visitor, arena);
 	SCAN(MEM_POLICIES, policy);
 	SCAN(MEM_COUNTS, counts);
 	SCAN(MEM_TOKENS, token);
@@ -311,7 +387,7 @@ static enum err scan_disk(const struct mem_disk *disk, const struct scan_visitor
 	}
 	SCAN(MEM_CHAINS, chain);
 #undef SCAN
-	return err;
+	return err || !visitor->expansion ? err : scan_expansions(disk, visitor, arena);
 }
 
 static enum err mem_scan(struct store *store, const struct scan_visitor *visitor)

@@ -22,16 +22,14 @@ void apply_fini(struct apply *apply)
 	sql_finalize(apply->statements, APPLY_STATEMENT_COUNT);
 }
 
-/* The statement, ready to be bound; NULL and *err when it cannot be prepared. */
-static sqlite3_stmt *statement(struct apply *apply, enum apply_statement which, enum err *err)
+enum err apply_plain(struct apply *apply, enum apply_statement which)
 {
-	struct sql_statement *found = &apply->statements[which];
-	if (__builtin_expect(!found->prepared, 0))
-		*err = sql_prepare(apply->db, found);
-	return found->prepared;
+	enum err err = E_OK;
+	sqlite3_stmt *stmt = statement(apply, which, &err);
+	return err ? err : sql_run(stmt);
 }
 
-static enum err apply_number(struct apply *apply, enum apply_statement which, uint64_t number)
+enum err apply_number(struct apply *apply, enum apply_statement which, uint64_t number)
 {
 	enum err err = E_OK;
 	sqlite3_stmt *stmt = statement(apply, which, &err);
@@ -59,7 +57,7 @@ static enum err apply_chunks(struct apply *apply, const struct changeset *cs)
 	return err;
 }
 
-static enum err apply_drop_body(struct apply *apply, uint64_t number)
+enum err apply_drop_body(struct apply *apply, uint64_t number)
 {
 	if (!number)
 		return E_OK;
@@ -488,6 +486,7 @@ static enum err apply_dedup(struct apply *apply, const struct dedup_row *row)
 		sql_bind_str(stmt, 6, row->next_id);
 		sql_bind_i64(stmt, 7, row->until_us);
 		sql_bind_i64(stmt, 8, row->since_us);
+		sql_bind_i64(stmt, 9, row->flags);
 	}
 	return sql_run(stmt);
 }
@@ -679,13 +678,6 @@ static enum err apply_idempotency(struct apply *apply, const struct changeset *c
 
 /* ---- ranges ---- */
 
-static enum err apply_plain(struct apply *apply, enum apply_statement which)
-{
-	enum err err = E_OK;
-	sqlite3_stmt *stmt = statement(apply, which, &err);
-	return err ? err : sql_run(stmt);
-}
-
 static enum err range_mark(struct apply *apply, const struct range_delete *range)
 {
 	enum err err = E_OK;
@@ -785,6 +777,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 	if (!err)
 		err = apply_policies(apply, cs);
 	if (!err)
+		err = apply_nameds_and_messages(apply, cs);
+	if (!err)
 		err = apply_jobs(apply, cs);
 	if (!err)
 		err = apply_events(apply, cs);
@@ -794,6 +788,8 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_edge(apply, &cs->edges.items[i]);
 	for (uint32_t i = 0; i < cs->chains.count && !err; i++)
 		err = apply_chain(apply, &cs->chains.items[i]);
+	if (!err)
+		err = apply_entities(apply, cs);
 	for (uint32_t i = 0; i < cs->tokens.count && !err; i++)
 		err = apply_token(apply, &cs->tokens.items[i]);
 	for (uint32_t i = 0; i < cs->operations.count && !err; i++)
@@ -802,5 +798,5 @@ enum err apply_changeset(struct apply *apply, struct changeset *cs)
 		err = apply_idempotency(apply, cs);
 	for (uint32_t i = 0; i < cs->ranges.count && !err; i++)
 		err = apply_range(apply, &cs->ranges.items[i]);
-	return err;
+	return err ? err : apply_webhook_ranges(apply, cs);
 }

@@ -1,6 +1,7 @@
 /* src/store/sqlite/apply.h: a change-set as statements, inside the writer's transaction. Private to sqlite/. */
 #pragma once
 #include "store/changeset.h"
+#include "store/sqlite/apply_webhooks.h"
 #include "store/sqlite/changeset_table.h"
 
 /* X(NAME, SQL). Hot ones first. */
@@ -88,8 +89,8 @@
 	X(PERMIT_PUT, "INSERT OR REPLACE INTO permit (budget, token, units, lease_ms) VALUES (?, ?, ?, ?)")                                \
 	X(PERMIT_DELETE, "DELETE FROM permit WHERE budget = ? AND token = ?")                                                              \
 	X(QUEUE_DEDUPS_DELETE, "DELETE FROM dedup WHERE queue = ?")                                                                        \
-	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us)"                       \
-	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                                   \
+	X(DEDUP_PUT, "INSERT OR REPLACE INTO dedup (queue, key, owner, owner_id, next, next_id, until_us, since_us, flags)"                \
+	             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                                                \
 	X(DEDUP_DELETE, "DELETE FROM dedup WHERE queue = ? AND key = ?")                                                                   \
 	X(EDGE_PUT, "INSERT OR REPLACE INTO edge (parent, child, state, on_failure, at_us, queue, id, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?)") \
 	X(EDGE_UPDATE, "UPDATE edge SET state = ?3, at_us = ?4, value = ?5 WHERE parent = ?1 AND child = ?2")                              \
@@ -100,7 +101,8 @@
 	X(CHAIN_DELETE, "DELETE FROM chain WHERE queue = ? AND key = ?")                                                                   \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
-	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	X(OPERATION_PUT, "INSERT OR REPLACE INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                \
+	WEBHOOK_STATEMENTS(X)
 
 #define COUNTS_ADD_STATE(state, column)                                       \
 	", " #column " = " #column " + excluded." #column                     \
@@ -121,3 +123,21 @@ MUST_USE enum err apply_init(struct apply *apply, sqlite3 *db); /* the struct mu
 void apply_fini(struct apply *apply);
 /* Inside a transaction. E_STALE_TERM: the shard is not at seq - 1 under this term. After any error the transaction must be rolled back. */
 MUST_USE enum err apply_changeset(struct apply *apply, struct changeset *cs);
+
+/* ---- between the files of it ---- */
+
+/* The statement, ready to be bound; NULL and *err when it cannot be prepared. */
+static inline sqlite3_stmt *statement(struct apply *apply, enum apply_statement which, enum err *err)
+{
+	struct sql_statement *found = &apply->statements[which];
+	if (__builtin_expect(!found->prepared, 0))
+		*err = sql_prepare(apply->db, found);
+	return found->prepared;
+}
+MUST_USE enum err apply_plain(struct apply *apply, enum apply_statement which);
+MUST_USE enum err apply_number(struct apply *apply, enum apply_statement which, uint64_t number);
+MUST_USE enum err apply_drop_body(struct apply *apply, uint64_t number); /* 0: none */
+/* apply_webhooks.c: before jobs, after them, and with the ranges. */
+MUST_USE enum err apply_nameds_and_messages(struct apply *apply, const struct changeset *cs);
+MUST_USE enum err apply_entities(struct apply *apply, const struct changeset *cs);
+MUST_USE enum err apply_webhook_ranges(struct apply *apply, struct changeset *cs);

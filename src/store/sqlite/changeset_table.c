@@ -121,6 +121,7 @@ static int changeset_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *c
 	const struct job_result *result = write->result ? write->result : &no_result;
 #define GIVE_NUMBER(value) sqlite3_result_int64(context, (int64_t)(value))
 #define GIVE_TEXT(value)   result_str(context, value)
+#define GIVE_OPTIONAL(value) if (value) GIVE_NUMBER(value)
 	switch ((enum changeset_column)column) {
 	case AT_UID: sqlite3_result_int64(context, (int64_t)row->uid); break;
 #define X(name, kind, field) case AT_ROW_##name: GIVE_##kind(row->field); break;

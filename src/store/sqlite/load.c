@@ -154,13 +154,93 @@ static enum err load_edges(struct loader *loader, struct load *load, struct aren
 	return err;
 }
 
+/* ---- messages and deliveries ---- */
+
+/* The one uid that a statement, bound, answers; 0: none. */
+static enum err load_uid(sqlite3_stmt *stmt, uint64_t *out)
+{
+	bool found;
+	enum err err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_u64(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
+static enum err load_message_keys(struct loader *loader, struct load *load)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->message_key_count && !err; i++) {
+		sqlite3_stmt *stmt = statement(loader, LOAD_MESSAGE_KEY, &err);
+		if (err)
+			return err;
+		sql_bind_text(stmt, 1, load->message_keys[i].namespace_name);
+		sql_bind_text(stmt, 2, load->message_keys[i].key);
+		err = load_uid(stmt, &load->message_key_uids[i]);
+	}
+	return err;
+}
+
+static enum err load_deliveries(struct loader *loader, struct load *load)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->delivery_count && !err; i++) {
+		sqlite3_stmt *stmt = statement(loader, LOAD_DELIVERY, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, load->deliveries[i].message);
+		sql_bind_text(stmt, 2, load->deliveries[i].endpoint);
+		err = load_uid(stmt, &load->delivery_uids[i]);
+	}
+	return err;
+}
+
+static enum err load_body(struct loader *loader, uint64_t number, struct arena *arena, struct str *out)
+{
+	enum err err;
+	sqlite3_stmt *chunks = NULL, *bytes = statement(loader, LOAD_BODY_BYTES, &err);
+	if (!err)
+		chunks = statement(loader, LOAD_BODY, &err);
+	return err ? err : body_copy(bytes, chunks, number, arena, out);
+}
+
+static enum err load_messages(struct loader *loader, struct load *load, struct arena *arena)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < load->message_count && !err; i++) {
+		bool found;
+		struct message_row *row = &load->message_rows[i];
+		sqlite3_stmt *stmt = statement(loader, LOAD_MESSAGE, &err);
+		if (err)
+			return err;
+		sql_bind_u64(stmt, 1, load->messages[i]);
+		err = sql_step(stmt, &found);
+		if (!found)
+			continue;
+		err = message_copy(stmt, true, arena, row);
+		enum err reset = sql_err(sqlite3_reset(stmt));
+		err = err ? err : reset;
+		if (!err && row->payload_body)
+			err = load_body(loader, row->payload_body, arena, &row->payload);
+	}
+	return err;
+}
+
+static enum err load_webhooks(struct loader *loader, struct load *load, struct arena *arena)
+{
+	enum err err = load_message_keys(loader, load);
+	if (!err)
+		err = load_deliveries(loader, load);
+	return err ? err : load_messages(loader, load, arena);
+}
+
 enum err loader_load(struct loader *loader, struct load *load, struct arena *arena)
 {
 	load->rows = ARENA_ARRAY(arena, struct job_row, load->uid_count + 1);
 	load->definitions = ARENA_ARRAY(arena, struct job_definition, load->uid_count + 1);
 	load->key_uids = ARENA_ARRAY(arena, uint64_t, load->key_count + 1);
 	load->records = ARENA_ARRAY(arena, struct idempotency_row, load->idempotency_count + 1);
-	if (!load->rows || !load->definitions || !load->key_uids || !load->records)
+	if (!load->rows || !load->definitions || !load->key_uids || !load->records || load_reserve_webhooks(load, arena))
 		return E_NOMEM;
 	enum err err = loader_begin(loader);
 	if (err)
@@ -172,6 +252,8 @@ enum err loader_load(struct loader *loader, struct load *load, struct arena *are
 		err = load_records(loader, load, arena);
 	if (!err && load->child_count + load->parent_count)
 		err = load_edges(loader, load, arena);
+	if (!err)
+		err = load_webhooks(loader, load, arena);
 	return loader_end(loader, err);
 }
 
@@ -356,7 +438,7 @@ static enum err scan_dedup(struct scan *scan, sqlite3_stmt *stmt)
 {
 	struct dedup_row row = {
 		.queue = sql_u32(stmt, 0), .key = sql_str(stmt, 1), .owner = sql_u64(stmt, 2), .owner_id = sql_str(stmt, 3), .next = sql_u64(stmt, 4),
-		.next_id = sql_str(stmt, 5), .until_us = sql_i64(stmt, 6), .since_us = sql_i64(stmt, 7),
+		.next_id = sql_str(stmt, 5), .until_us = sql_i64(stmt, 6), .since_us = sql_i64(stmt, 7), .flags = sql_u32(stmt, 8),
 	};
 	return scan->visitor->dedup(scan->visitor->context, &row);
 }
@@ -378,6 +460,23 @@ static enum err scan_chain(struct scan *scan, sqlite3_stmt *stmt)
 		.metadata = sql_str(stmt, 9),
 	};
 	return scan->visitor->chain(scan->visitor->context, &row);
+}
+
+static enum err scan_named(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct named_row row = {
+		.kind = (enum named_kind)sql_i64(stmt, 0), .number = sql_u32(stmt, 1), .namespace_name = sql_str(stmt, 2), .name = sql_str(stmt, 3),
+		.text = sql_str(stmt, 4), .state = (enum named_state)sql_i64(stmt, 5), .reason = sql_str(stmt, 6), .health = sql_str(stmt, 7),
+		.created_us = sql_i64(stmt, 8), .changed_us = sql_i64(stmt, 9), .created_seq = sql_u64(stmt, 10), .version = sql_u64(stmt, 11),
+	};
+	return scan->visitor->named ? scan->visitor->named(scan->visitor->context, &row) : E_OK;
+}
+
+static enum err scan_expansion(struct scan *scan, sqlite3_stmt *stmt)
+{
+	struct message_row row;
+	enum err err = message_copy(stmt, false, &scan->arena, &row);
+	return err || !scan->visitor->expansion ? err : scan->visitor->expansion(scan->visitor->context, &row);
 }
 
 static enum err scan_table(struct loader *loader, struct scan *scan, const char *sql, enum err (*visit)(struct scan *, sqlite3_stmt *))
@@ -403,14 +502,17 @@ enum err loader_scan(struct loader *loader, const struct scan_visitor *visitor)
 		{ "SELECT budget, token, units, lease_ms FROM permit ORDER BY budget, token", scan_permit },
 		{ "SELECT number, namespace, name, settings, paused, created_us, version, blocked_us FROM queue ORDER BY number", scan_queue },
 		{ "SELECT queue, key, settings, paused, blocked_us FROM queue_group ORDER BY queue, key", scan_group },
+		{ "SELECT kind, number, namespace, name, text, state, reason, health, created_us, changed_us, created_seq, version"
+		  " FROM named ORDER BY number", scan_named },
 		{ "SELECT * FROM policy ORDER BY number", scan_policy },
 		{ "SELECT * FROM counts ORDER BY queue", scan_counts },
 		{ "SELECT * FROM token ORDER BY number", scan_token },
 		{ "SELECT * FROM operation WHERE state < 2 ORDER BY number", scan_operation },
 		{ "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live ORDER BY uid", scan_job },
-		{ "SELECT queue, key, owner, owner_id, next, next_id, until_us, since_us FROM dedup ORDER BY queue, key", scan_dedup },
+		{ "SELECT queue, key, owner, owner_id, next, next_id, until_us, since_us, flags FROM dedup ORDER BY queue, key", scan_dedup },
 		{ "SELECT parent, child, on_failure, at_us, queue, id FROM edge WHERE state = 0 ORDER BY parent, child", scan_edge },
 		{ "SELECT * FROM chain ORDER BY queue, key", scan_chain },
+		{ "SELECT " MESSAGE_HEAD " FROM message m WHERE m.next_endpoint IS NOT NULL ORDER BY m.uid", scan_expansion },
 	};
 	_Static_assert(OPERATION_RUNNING == 0 && OPERATION_PAUSED == 1, "state < 2 is running or paused");
 	struct scan scan = { .visitor = visitor };

@@ -19,6 +19,11 @@
 	            " WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us = ?3 AND uid > ?4 ORDER BY uid LIMIT ?5")    \
 	X(FAR_LATER, "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live"                                                            \
 	             " WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us > ?3 ORDER BY due_us, uid LIMIT ?5")        \
+	X(MESSAGE_KEY, "SELECT uid FROM message WHERE namespace = ? AND key = ?")                                                  \
+	X(MESSAGE, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.uid = ?")                                                    \
+	X(DELIVERY, "SELECT uid FROM job WHERE message = ? AND group_key = ? ORDER BY uid DESC LIMIT 1")                           \
+	X(BODY_BYTES, "SELECT sum(length(bytes)) FROM body WHERE number = ?")                                                      \
+	X(BODY, "SELECT bytes FROM body WHERE number = ? ORDER BY chunk")                                                          \
 	X(FINAL, "SELECT finished_us, uid, bytes FROM done WHERE queue = ? AND state = ? ORDER BY finished_us, uid LIMIT ?")
 #define X(name, sql) LOAD_##name,
 enum load_statement { LOAD_STATEMENTS(X) LOAD_STATEMENT_COUNT };

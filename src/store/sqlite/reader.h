@@ -1,5 +1,5 @@
 /* src/store/sqlite/reader.h: questions answered from a connection of their own, each in one read transaction of at most 5 s. Private
- * to sqlite/. reader.c runs and dispatches, reader_job.c and reader_rows.c answer, list.c finds the jobs of a list, range.c those of a
+ * to sqlite/. reader.c runs and dispatches, reader_job.c, reader_rows.c and reader_messages.c answer, list.c finds the jobs of a list, range.c those of a
  * stretch of a queue. */
 #pragma once
 #include <pthread.h>
@@ -78,6 +78,17 @@
 	X(PARENTS, "SELECT e.parent, e.state, e.on_failure, j.id, q.namespace, q.name FROM edge e JOIN job j ON j.uid = e.parent"           \
 	           " LEFT JOIN queue q ON q.number = j.queue WHERE e.child = ? ORDER BY e.parent LIMIT ?")                          \
 	X(CHILDREN_COUNT, "SELECT state, count(*) FROM edge WHERE parent = ? GROUP BY state")                                        \
+	X(MESSAGE, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.uid = ?")                                                      \
+	X(MESSAGE_BY_KEY, "SELECT uid FROM message WHERE namespace = ? AND key = ?")                                                 \
+	X(MESSAGES, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC")                \
+	X(MESSAGES_OF_ENTITY, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.namespace = ?3 AND m.entity = ?4"                  \
+	                      " AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC")                                                 \
+	X(DELIVERY, "SELECT " MESSAGE_COLUMNS ", n.number, e.external_id, e.message, e.at_us, e.state FROM message m"               \
+	            " LEFT JOIN named n ON n.kind = 0 AND n.namespace = m.namespace AND n.name = ?2"                                 \
+	            " LEFT JOIN entity e ON e.endpoint = n.number AND e.entity = m.entity WHERE m.uid = ?1")                         \
+	X(ENTITIES, "SELECT entity, external_id, message, at_us, state FROM entity WHERE endpoint = ?1 AND entity > ?2"             \
+	            " ORDER BY entity LIMIT ?3")                                                                                     \
+	X(ENTITY, "SELECT entity, external_id, message, at_us, state FROM entity WHERE endpoint = ?1 AND entity = ?2 LIMIT ?3")      \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \
@@ -130,6 +141,12 @@ MUST_USE enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool w
 MUST_USE enum err reader_view_asked(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena,
                                     struct job_view *out, bool *found);
 MUST_USE enum err reader_body(struct sqlite_reader *reader, uint64_t number, struct arena *arena, struct str *out);
+
+/* The message and the entity of a delivery; nothing for other jobs. */
+MUST_USE enum err reader_view_delivery(struct sqlite_reader *reader, struct arena *arena, struct job_view *view);
+MUST_USE enum err reader_message(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_messages(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_entities(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 
 MUST_USE enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);

@@ -8,34 +8,10 @@
 enum err reader_body(struct sqlite_reader *reader, uint64_t number, struct arena *arena, struct str *out)
 {
 	enum err err;
-	bool found;
-	size_t bytes = 0, filled = 0;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_BODY_BYTES, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, number);
-	err = sql_step(stmt, &found);
-	if (found) {
-		bytes = (size_t)sql_u64(stmt, 0);
-		err = sql_err(sqlite3_reset(stmt));
-	}
-	char *text = err ? NULL : arena_alloc(arena, bytes + 1);
-	if (!text)
-		return err ? err : E_NOMEM;
-	stmt = reader_statement(reader, READER_BODY, &err);
-	if (err)
-		return err;
-	sql_bind_u64(stmt, 1, number);
-	while (!(err = sql_step(stmt, &found)) && found) {
-		struct str chunk = sql_str(stmt, 0);
-		if (chunk.len > bytes - filled)
-			chunk.len = bytes - filled;
-		if (chunk.len)
-			memcpy(text + filled, chunk.ptr, chunk.len);
-		filled += chunk.len;
-	}
-	*out = (struct str){ text, filled };
-	return !err && filled < bytes ? E_NOMEM : err; /* a chunk that SQLite had no memory for reads as empty */
+	sqlite3_stmt *chunks = NULL, *bytes = reader_statement(reader, READER_BODY_BYTES, &err);
+	if (!err)
+		chunks = reader_statement(reader, READER_BODY, &err);
+	return err ? err : body_copy(bytes, chunks, number, arena, out);
 }
 
 /* ---- finding ---- */
@@ -233,6 +209,8 @@ enum err reader_view_asked(struct sqlite_reader *reader, const struct query *que
 		view->definition.payload = view->definition.metadata = STR("");
 	else if (view->definition.payload_body)
 		err = reader_body(reader, view->definition.payload_body, arena, &view->definition.payload);
+	if (!err && query->with_payload)
+		err = reader_view_delivery(reader, arena, view);
 	if (!err && query->with_payload && view->row.flags & ROW_EDITED)
 		err = reader_body(reader, view->row.edited_body, arena, &view->edited_payload);
 	if (!query->with_result)
@@ -371,6 +349,8 @@ enum err reader_definitions(struct sqlite_reader *reader, const struct query *qu
 			err = view_parents(reader, query, view->row.uid, arena, view);
 		if (!err && view->row.uid)
 			err = definition_name_queue(reader, arena, out->job_count ? view - 1 : NULL, view);
+		if (!err)
+			err = reader_view_delivery(reader, arena, view);
 	}
 	return err;
 }

@@ -4,7 +4,9 @@
 #define BIND_TEXT(value)   sql_bind_str(stmt, at++, value)
 #define READ_NUMBER(field) (field) = (__typeof__(field))sqlite3_column_int64(stmt, at++)
 #define READ_TEXT(field)   (field) = sql_str(stmt, at++)
+#define READ_OPTIONAL(field) READ_NUMBER(field)
 #define COPY_NUMBER(field)
+#define COPY_OPTIONAL(field)
 #define COPY_TEXT(field)                           \
 	(field) = sql_keep(arena, (field));        \
 	if (!(field).ptr)                          \
@@ -76,4 +78,48 @@ enum err operation_copy(sqlite3_stmt *stmt, struct arena *arena, struct operatio
 		                       .failed = sql_u64(stmt, 9), .state = (enum operation_state)sql_i64(stmt, 10), .created_us = sql_i64(stmt, 11),
 		                       .finished_us = sql_i64(stmt, 12) };
 	return out->action.ptr && out->arguments.ptr && out->filter.ptr ? E_OK : E_NOMEM;
+}
+
+enum err message_copy(sqlite3_stmt *stmt, bool whole, struct arena *arena, struct message_row *out)
+{
+	*out = (struct message_row){ .uid = sql_u64(stmt, 0), .seq = sql_u64(stmt, 1), .namespace_name = sql_copy(stmt, 2, arena),
+		                     .type = sql_copy(stmt, 3, arena), .entity = sql_copy(stmt, 4, arena), .key = sql_copy(stmt, 5, arena),
+		                     .channels = sql_copy(stmt, 6, arena), .flags = sql_u32(stmt, 7), .only = sql_u32(stmt, 8),
+		                     .next_endpoint = MESSAGE_EXPANDED, .deliveries = sql_u32(stmt, 10), .payload_bytes = sql_u64(stmt, 11),
+		                     .payload_body = sql_u64(stmt, 12), .metadata = STR(""), .payload = STR("") };
+	if (sqlite3_column_type(stmt, 9) != SQLITE_NULL)
+		out->next_endpoint = sql_u32(stmt, 9);
+	if (whole) {
+		out->metadata = sql_copy(stmt, 13, arena);
+		out->payload = sql_copy(stmt, 14, arena);
+	}
+	bool kept = out->namespace_name.ptr && out->type.ptr && out->entity.ptr && out->key.ptr && out->channels.ptr && out->metadata.ptr &&
+	            out->payload.ptr;
+	return kept ? E_OK : E_NOMEM;
+}
+
+enum err body_copy(sqlite3_stmt *bytes_stmt, sqlite3_stmt *chunks, uint64_t number, struct arena *arena, struct str *out)
+{
+	bool found;
+	size_t bytes = 0, filled = 0;
+	sql_bind_u64(bytes_stmt, 1, number);
+	enum err err = sql_step(bytes_stmt, &found);
+	if (found) {
+		bytes = (size_t)sql_u64(bytes_stmt, 0);
+		err = sql_err(sqlite3_reset(bytes_stmt));
+	}
+	char *text = err ? NULL : arena_alloc(arena, bytes + 1);
+	if (!text)
+		return err ? err : E_NOMEM;
+	sql_bind_u64(chunks, 1, number);
+	while (!(err = sql_step(chunks, &found)) && found) {
+		struct str chunk = sql_str(chunks, 0);
+		if (chunk.len > bytes - filled)
+			chunk.len = bytes - filled;
+		if (chunk.len)
+			memcpy(text + filled, chunk.ptr, chunk.len);
+		filled += chunk.len;
+	}
+	*out = (struct str){ text, filled };
+	return !err && filled < bytes ? E_NOMEM : err; /* a chunk that SQLite had no memory for reads as empty */
 }

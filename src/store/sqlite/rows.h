@@ -1,5 +1,5 @@
 /* src/store/sqlite/rows.h: rows as columns: the lists that name, bind and read them. Private to sqlite/.
- * X(column, kind, expression on row or definition); kinds: u32, i32, i64, u64, enum and str. */
+ * X(column, kind, expression on row or definition); kinds: NUMBER, TEXT, and OPTIONAL, a number whose 0 stands as NULL. */
 #pragma once
 #include "store/row.h"
 #include "store/sqlite/sql.h"
@@ -35,7 +35,7 @@
 	X(label, TEXT, label)                      \
 	X(deferred, TEXT, deferred)
 
-/* Columns of job after uid, but for the payload and the metadata, which are the last. */
+/* Columns of job after uid, but for the payload and the metadata. The message stands behind them; a job that has one has no payload. */
 #define DEFINITION_COLUMNS(X)                      \
 	X(queue, NUMBER, queue)                    \
 	X(created_us, NUMBER, created_us)          \
@@ -52,7 +52,8 @@
 	X(tags, TEXT, tags)                        \
 	X(trace, TEXT, trace)                      \
 	X(target, TEXT, target)                    \
-	X(chain, TEXT, chain)
+	X(chain, TEXT, chain)                      \
+	X(message, OPTIONAL, message)
 
 #define COLUMN_NAME(column, kind, field)         ", " #column
 #define COLUMN_SET(column, kind, field)          ", " #column " = ?"
@@ -82,3 +83,12 @@ MUST_USE enum err definition_copy(sqlite3_stmt *stmt, int first, struct arena *a
 MUST_USE enum err queue_copy(sqlite3_stmt *stmt, struct arena *arena, struct queue_row *out);
 MUST_USE enum err token_copy(sqlite3_stmt *stmt, struct arena *arena, struct token_row *out);
 MUST_USE enum err operation_copy(sqlite3_stmt *stmt, struct arena *arena, struct operation_row *out);
+/* Of `message m`, from column 0; the last two only where `whole`. A payload that is staged is the caller's to read. */
+#define MESSAGE_HEAD                                                                                                    \
+	"m.uid, m.seq, m.namespace, m.type, m.entity, m.key, m.channels, m.flags, m.only_endpoint, m.next_endpoint, m.deliveries," \
+	" m.payload_bytes, m.payload_body"
+#define MESSAGE_COLUMNS MESSAGE_HEAD ", m.metadata, m.payload"
+#define MESSAGE_COLUMN_COUNT 15
+MUST_USE enum err message_copy(sqlite3_stmt *stmt, bool whole, struct arena *arena, struct message_row *out);
+/* A body's chunks, one after the other: the first statement tells how many bytes, the second each chunk. */
+MUST_USE enum err body_copy(sqlite3_stmt *bytes, sqlite3_stmt *chunks, uint64_t number, struct arena *arena, struct str *out);

@@ -246,6 +246,21 @@ static void a_person_can_read_the_file(void **state)
 		snprintf(sql, sizeof(sql), "SELECT name = '%s' FROM outcome_name WHERE outcome = %d", job_outcome_name((enum job_outcome)outcome), outcome);
 		assert_int_equal(ask_sql(path, sql), 1);
 	}
+	suite_begin(&suite);
+	*change_add(&suite.cs, nameds) = (struct named_row){ .number = 1, .namespace_name = STR("default"), .name = STR("crm"), .text = STR("{}") };
+	*change_add(&suite.cs, nameds) = (struct named_row){ .kind = NAMED_SECRET, .number = 2, .namespace_name = STR("default"), .name = STR("crm"),
+		                                             .text = STR("sealed") };
+	*change_add(&suite.cs, messages) = (struct message_row){ .uid = 900, .namespace_name = STR("default"), .type = STR("ping"),
+		                                                 .next_endpoint = MESSAGE_EXPANDED, .deliveries = 1 };
+	write = suite_job(&suite, TABLE_NONE, TABLE_LIVE, 901, 1);
+	struct job_definition *definition = suite_definition(&suite, write, NULL);
+	definition->message = 900;
+	definition->group = STR("crm");
+	suite_commit(&suite);
+	assert_int_equal(ask_sql(path, "SELECT count(*) FROM endpoints WHERE name = 'crm' AND state = 'enabled'"), 1);
+	assert_int_equal(ask_sql(path, "SELECT count(*) FROM secrets WHERE name = 'crm'"), 1);
+	assert_int_equal(ask_sql(path, "SELECT count(*) FROM messages WHERE id = 'msg_00000000000w4' AND type = 'ping' AND expanded"), 1);
+	assert_int_equal(ask_sql(path, "SELECT count(*) FROM deliveries WHERE message = 'msg_00000000000w4' AND endpoint = 'crm' AND state = 'waiting'"), 1);
 	suite_close(&suite);
 }
 
@@ -269,6 +284,12 @@ static void statements_use_their_indexes(void **state)
 		  "live_far (queue=? AND <expr>=? AND due_us=? AND rowid>?)" },
 		{ "SELECT * FROM live WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us > ?3 ORDER BY due_us, uid LIMIT ?5",
 		  "live_far (queue=? AND <expr>=? AND due_us>?)" },
+		{ "SELECT uid FROM job WHERE message = ? AND group_key = ? ORDER BY uid DESC LIMIT 1", "COVERING INDEX job_message (message=? AND group_key=?)" },
+		{ "SELECT 1 FROM job j WHERE j.message = ?", "COVERING INDEX job_message (message=?)" },
+		{ "SELECT m.type FROM message m WHERE m.next_endpoint IS NOT NULL ORDER BY m.uid", "message_expand" },
+		{ "SELECT m.type FROM message m WHERE m.namespace = ?3 AND m.entity = ?4 AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC",
+		  "message_entity (namespace=? AND entity=? AND rowid>? AND rowid<?)" },
+		{ "SELECT uid FROM message WHERE namespace = ? AND key = ?", "COVERING INDEX message_key" },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(plans); i++) {
 		char sql[512];

@@ -248,7 +248,7 @@ static enum err writer_take_shard(struct writer *writer)
 
 static enum err writer_read_meta(struct writer *writer, struct store_meta *out)
 {
-	struct sql_statement meta = { "SELECT seq, term, engine_us, last_uid, next_body, created_us, last_queue FROM shard WHERE id = 1", NULL };
+	struct sql_statement meta = { "SELECT seq, term, engine_us, last_uid, next_body, created_us, last_queue, last_named FROM shard WHERE id = 1", NULL };
 	bool found = false;
 	enum err err = sql_prepare(writer->db, &meta);
 	if (!err)
@@ -257,7 +257,7 @@ static enum err writer_read_meta(struct writer *writer, struct store_meta *out)
 		*out = (struct store_meta){ .commit_seq = sql_u64(meta.prepared, 0), .term = sql_u64(meta.prepared, 1),
 			                    .engine_us = sql_i64(meta.prepared, 2), .last_uid = sql_u64(meta.prepared, 3),
 			                    .next_body = sql_u64(meta.prepared, 4), .created_us = sql_i64(meta.prepared, 5),
-			                    .last_queue = sql_u32(meta.prepared, 6) };
+			                    .last_queue = sql_u32(meta.prepared, 6), .last_named = sql_u32(meta.prepared, 7) };
 	sql_finalize(&meta, 1);
 	return err ? err : found ? E_OK : E_STORE_CORRUPT;
 }

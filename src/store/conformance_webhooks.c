@@ -1,0 +1,560 @@
+/* src/store/conformance_webhooks.c: of the list that every store must pass, what concerns named things, messages and entities. */
+#include "store/conformance_priv.h"
+#include "base/check.h"
+#include "base/uid.h"
+
+#include <stdio.h>
+
+#define BASE_US INT64_C(1767225600000000) /* 2026-01-01 */
+
+static struct factory *the_factory;
+
+static int set_up(void **state)
+{
+	static struct suite suite;
+	suite_open(&suite, the_factory);
+	*state = &suite;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	suite_close(*state);
+	return 0;
+}
+
+static struct named_row *add_endpoint(struct suite *suite, uint32_t number, const char *name)
+{
+	struct named_row *row = change_add(&suite->cs, nameds);
+	*row = (struct named_row){ .kind = NAMED_ENDPOINT, .number = number, .namespace_name = STR("default"), .name = str_of(name), .text = STR("{}"),
+		                   .created_us = 5, .changed_us = 6, .created_seq = suite->cs.seq, .version = suite->cs.seq };
+	return row;
+}
+
+static struct message_row *add_message(struct suite *suite, uint64_t uid, const char *type, const char *entity)
+{
+	struct message_row *row = change_add(&suite->cs, messages);
+	*row = (struct message_row){ .uid = uid, .seq = suite->cs.seq, .namespace_name = STR("default"), .type = str_of(type),
+		                     .entity = str_of(entity), .next_endpoint = MESSAGE_EXPANDED, .payload = STR("{\"a\":1}"), .payload_bytes = 7 };
+	return row;
+}
+
+static struct job_write *add_delivery(struct suite *suite, enum job_table table, uint64_t uid, uint64_t message, const char *endpoint)
+{
+	struct job_write *write = suite_job(suite, TABLE_NONE, table, uid, 1);
+	struct job_definition *definition = suite_definition(suite, write, NULL);
+	definition->message = message;
+	definition->group = write->row.group = str_of(endpoint);
+	definition->payload = STR("");
+	return write;
+}
+
+static void add_body(struct suite *suite, uint64_t number, const char *first, const char *second)
+{
+	*change_add(&suite->cs, chunks) = (struct body_chunk){ number, 0, str_of(first) };
+	*change_add(&suite->cs, chunks) = (struct body_chunk){ number, 1, str_of(second) };
+	suite->cs.next_body = number + 1;
+}
+
+/* The lines of a dump that begin so. */
+static void dump_lines(struct suite *suite, const char *prefix, struct buf *out)
+{
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	suite_dump(suite, &text);
+	buf_clear(out);
+	for (struct str rest = buf_str(&text); rest.len;) {
+		size_t end = str_index(rest, '\n');
+		if (str_starts(rest, str_of(prefix)))
+			buf_add(out, (struct str){ rest.ptr, end + 1 });
+		rest = str_from(rest, end + 1);
+	}
+	buf_fini(&text);
+}
+
+/* ---- named things ---- */
+
+static void named_things_are_put_replaced_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	struct buf lines;
+	buf_init(&lines, 1 << 20);
+	suite_begin(suite);
+	add_endpoint(suite, 7, "crm")->health = STR("{\"warned\":50}");
+	struct named_row *format = add_endpoint(suite, 3, "crm"); /* a name of each kind */
+	format->kind = NAMED_FORMAT;
+	format->text = STR("{\"program\":\".\"}");
+	add_endpoint(suite, 8, "crm")->namespace_name = STR("other");
+	add_endpoint(suite, 9, "short-lived");
+	suite_commit(suite);
+	suite_begin(suite);
+	struct named_row *crm = add_endpoint(suite, 7, "crm"); /* of one name the last counts */
+	crm->state = NAMED_DISABLED;
+	add_endpoint(suite, 7, "crm")->gone = true;
+	crm = add_endpoint(suite, 7, "crm");
+	crm->state = NAMED_PAUSED;
+	crm->reason = STR("by_hand");
+	crm->created_seq = 1;
+	add_endpoint(suite, 9, "short-lived")->gone = true;
+	add_endpoint(suite, 10, "never")->gone = true;
+	suite_commit(suite);
+	suite_restart(suite);
+	assert_int_equal(suite->meta.last_named, 9);
+	dump_lines(suite, "named", &lines);
+	assert_text(buf_str(&lines),
+	            "named kind=0 number=7 namespace_name='default' name='crm' text='{}' state=1 reason='by_hand' health='' created_us=5 changed_us=6 "
+	            "created_seq=1 version=2\n"
+	            "named kind=0 number=8 namespace_name='other' name='crm' text='{}' state=0 reason='' health='' created_us=5 changed_us=6 created_seq=1 "
+	            "version=1\n"
+	            "named kind=1 number=3 namespace_name='default' name='crm' text='{\"program\":\".\"}' state=0 reason='' health='' created_us=5 "
+	            "changed_us=6 created_seq=1 version=1\n");
+	suite_begin(suite); /* a number is one thing's */
+	add_endpoint(suite, 3, "thief");
+	assert_err(suite_try(suite), E_CONFLICT);
+	suite_begin(suite); /* a new thing of an old name has a new number */
+	add_endpoint(suite, 7, "crm")->gone = true;
+	add_endpoint(suite, 11, "crm");
+	suite_commit(suite);
+	dump_lines(suite, "named kind=0 number=11", &lines);
+	assert_true(lines.len > 0);
+	dump_lines(suite, "named kind=0 number=7", &lines);
+	assert_int_equal(lines.len, 0);
+	buf_fini(&lines);
+}
+
+static enum err named_stop(void *context, const struct named_row *row)
+{
+	uint32_t *last = context;
+	assert_true(row->number > *last); /* in the order of numbers, whatever their kinds and names */
+	*last = row->number;
+	return row->number == 3 ? E_CANCELLED : E_OK;
+}
+
+static enum err budget_pass(void *context, const struct budget_row *row) { (void)context, (void)row; return E_OK; }
+static enum err queue_pass(void *context, const struct queue_row *row) { (void)context, (void)row; return E_OK; }
+static enum err group_pass(void *context, const struct group_row *row) { (void)context, (void)row; return E_OK; }
+
+static void named_things_are_scanned_by_number(void **state)
+{
+	struct suite *suite = *state;
+	uint32_t last = 0;
+	suite_begin(suite);
+	add_endpoint(suite, 2, "a");
+	add_endpoint(suite, 4, "b");
+	add_endpoint(suite, 3, "c");
+	add_endpoint(suite, 1, "d")->kind = NAMED_SECRET;
+	suite_commit(suite);
+	struct scan_visitor visitor = { .context = &last, .budget = budget_pass, .queue = queue_pass, .group = group_pass, .named = named_stop };
+	assert_err(suite->store->verbs->scan(suite->store, &visitor), E_CANCELLED);
+	assert_int_equal(last, 3);
+}
+
+/* ---- messages ---- */
+
+static const struct message_row *ask_message(struct suite *suite, uint64_t uid, bool with_payload)
+{
+	enum err err = suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGE, .uids = &uid, .uid_count = 1, .with_payload = with_payload });
+	CHECK(err == E_OK || err == E_MESSAGE_NOT_FOUND);
+	return err ? NULL : suite->answer.messages;
+}
+
+static void messages_are_kept_and_their_cursor_moves(void **state)
+{
+	struct suite *suite = *state;
+	struct buf lines;
+	buf_init(&lines, 1 << 20);
+	suite_begin(suite);
+	struct message_row *message = add_message(suite, 100, "fiche.updated", "17");
+	message->key = STR("k'1");
+	message->channels = STR("[\"a\"]");
+	message->metadata = STR("{\"from\":\"x\"}");
+	message->flags = MESSAGE_DELETED;
+	message->only = 4;
+	message->next_endpoint = 0;
+	add_message(suite, 102, "ping", "")->next_endpoint = 6;
+	add_message(suite, 101, "ping", "");
+	suite_commit(suite);
+	const struct message_row *row = ask_message(suite, 100, true);
+	assert_text(row->type, "fiche.updated");
+	assert_text(row->entity, "17");
+	assert_text(row->key, "k'1");
+	assert_text(row->channels, "[\"a\"]");
+	assert_text(row->metadata, "{\"from\":\"x\"}");
+	assert_text(row->payload, "{\"a\":1}");
+	assert_int_equal(row->payload_bytes, 7);
+	assert_int_equal(row->seq, 1);
+	assert_int_equal(row->flags, MESSAGE_DELETED);
+	assert_int_equal(row->only, 4);
+	row = ask_message(suite, 100, false);
+	assert_int_equal(row->payload.len + row->metadata.len, 0);
+	assert_int_equal(row->payload_bytes, 7);
+	assert_null(ask_message(suite, 99, false));
+	suite_begin(suite); /* the cursor moves, of one message the last counts; one that never was stays so */
+	*change_add(&suite->cs, messages) = (struct message_row){ .uid = 100, .next_endpoint = 5, .deliveries = 1, .update = true };
+	*change_add(&suite->cs, messages) = (struct message_row){ .uid = 100, .next_endpoint = 9, .deliveries = 3, .update = true };
+	*change_add(&suite->cs, messages) = (struct message_row){ .uid = 102, .next_endpoint = MESSAGE_EXPANDED, .deliveries = 2, .update = true };
+	*change_add(&suite->cs, messages) = (struct message_row){ .uid = 77, .next_endpoint = 1, .update = true };
+	suite_commit(suite);
+	suite_restart(suite);
+	dump_lines(suite, "expansion", &lines);
+	assert_text(buf_str(&lines), "expansion uid=100 seq=1 namespace_name='default' type='fiche.updated' entity='17' key='k'1' channels='[\"a\"]' "
+	                             "metadata='' payload='' payload_bytes=7 payload_body=0 flags=0 only=4 next_endpoint=9 deliveries=3\n");
+	row = ask_message(suite, 102, false);
+	assert_int_equal(row->deliveries, 2);
+	assert_int_equal(row->next_endpoint, MESSAGE_EXPANDED);
+	assert_null(ask_message(suite, 77, false));
+	buf_fini(&lines);
+}
+
+static void keys_of_messages_are_one_of_a_kind(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	add_message(suite, 100, "a", "")->key = STR("k");
+	struct message_row *other = add_message(suite, 101, "a", "");
+	other->key = STR("k");
+	other->namespace_name = STR("other");
+	add_message(suite, 102, "a", "");
+	add_message(suite, 103, "a", "");
+	suite_commit(suite);
+	suite_begin(suite);
+	add_message(suite, 110, "a", "")->key = STR("k");
+	assert_err(suite_try(suite), E_CONFLICT);
+	suite_begin(suite);
+	add_message(suite, 102, "a", "");
+	assert_err(suite_try(suite), E_CONFLICT);
+	suite_begin(suite);
+	add_message(suite, 111, "a", "")->key = STR("twin");
+	add_message(suite, 112, "a", "")->key = STR("twin");
+	assert_err(suite_try(suite), E_CONFLICT);
+	assert_null(ask_message(suite, 111, false));
+	struct load_message_key keys[] = { { STR("other"), STR("k") }, { STR("default"), STR("k") },
+		                           { STR("default"), STR("K") } };
+	uint64_t uids[] = { 103, 77, 101 };
+	struct load load = { .message_keys = keys, .message_key_count = 3, .messages = uids, .message_count = 3 };
+	arena_reset(&suite->arena);
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_int_equal(load.message_key_uids[0], 101);
+	assert_int_equal(load.message_key_uids[1], 100);
+	assert_int_equal(load.message_key_uids[2], 0);
+	assert_int_equal(load.message_rows[0].uid, 103);
+	assert_text(load.message_rows[0].payload, "{\"a\":1}");
+	assert_int_equal(load.message_rows[1].uid, 0);
+	assert_text(load.message_rows[2].namespace_name, "other");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGE, .id = STR("k") }));
+	assert_int_equal(suite->answer.messages[0].uid, 100);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGE, .id = STR("none") }), E_MESSAGE_NOT_FOUND);
+}
+
+static uint64_t listed[64];
+
+/* All pages of a list, two by two. */
+static uint32_t list_messages(struct suite *suite, struct message_filter filter)
+{
+	uint32_t count = 0;
+	struct query query = { .kind = QUERY_MESSAGES, .message = filter, .limit = 2 };
+	char cursor[64];
+	do {
+		assert_ok(suite_ask(suite, &query));
+		for (uint32_t i = 0; i < suite->answer.message_count; i++)
+			listed[count++] = suite->answer.messages[i].uid;
+		snprintf(cursor, sizeof(cursor), STR_FMT, STR_ARG(suite->answer.next_cursor));
+		query.cursor = str_of(cursor);
+	} while (query.cursor.len);
+	return count;
+}
+
+static void messages_are_listed_newest_first(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t base = uid_floor(BASE_US), hour = uid_floor(BASE_US + INT64_C(3600000000));
+	suite_begin(suite);
+	for (uint64_t n = 0; n < 5; n++)
+		add_message(suite, base + n, n % 2 ? "fiche.updated" : "fiche.deleted", n < 4 ? "17" : "");
+	add_message(suite, hour, "ping", "17");
+	add_message(suite, hour + 1, "fiche", "18")->namespace_name = STR("other");
+	suite_commit(suite);
+	assert_int_equal(list_messages(suite, (struct message_filter){ 0 }), 6);
+	assert_int_equal(listed[0], hour);
+	assert_int_equal(listed[5], base);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .type = STR("fiche.*") }), 5);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .type = STR("fiche.deleted") }), 3);
+	assert_int_equal(listed[2], base);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .type = STR("fiche") }), 0);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .namespace_name = STR("other"), .type = STR("*") }), 1);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .entity = STR("17") }), 5);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .entity = STR("17"), .type = STR("fiche.updated") }), 2);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .namespace_name = STR("other"), .entity = STR("17") }), 0);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .created_after_us = BASE_US + 1000 }), 1);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .created_before_us = BASE_US + 1000 }), 5);
+	assert_int_equal(list_messages(suite, (struct message_filter){ .created_after_us = BASE_US, .created_before_us = BASE_US }), 0);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGES, .cursor = STR("x") }), E_INVALID);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGES, .with_payload = true, .limit = 1 }));
+	assert_text(suite->answer.messages[0].payload, "{\"a\":1}");
+}
+
+static void large_messages_are_read_whole(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t uid = 100;
+	suite_begin(suite);
+	add_body(suite, 1, "[\"first ", "second\"]");
+	struct message_row *message = add_message(suite, uid, "big", "");
+	message->payload = STR("");
+	message->payload_body = 1;
+	message->payload_bytes = 16;
+	suite_commit(suite);
+	suite_restart(suite); /* sweeps what nothing references: not this one */
+	assert_text(ask_message(suite, uid, true)->payload, "[\"first second\"]");
+	assert_int_equal(ask_message(suite, uid, false)->payload.len, 0);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_MESSAGES, .with_payload = true }));
+	assert_text(suite->answer.messages[0].payload, "[\"first second\"]");
+	struct load load = { .messages = &uid, .message_count = 1 };
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_text(load.message_rows[0].payload, "[\"first second\"]");
+}
+
+/* ---- deliveries ---- */
+
+static void a_delivery_is_read_with_its_message_and_entity(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	add_endpoint(suite, 4, "crm");
+	add_message(suite, 100, "fiche.updated", "17")->metadata = STR("{\"m\":1}");
+	add_message(suite, 101, "ping", "");
+	*change_add(&suite->cs, entities) = (struct entity_row){ 4, STR("17"), STR("rec'9"), 90, 1234, ENTITY_RETRACTED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 5, STR("17"), STR("other's"), 91, 1234, ENTITY_DELIVERED, false };
+	add_delivery(suite, TABLE_LIVE, 1, 100, "crm");
+	add_delivery(suite, TABLE_DONE, 2, 101, "crm");
+	add_delivery(suite, TABLE_LIVE, 3, 100, "gone");
+	add_delivery(suite, TABLE_LIVE, 4, 99, "crm"); /* its message is not there */
+	suite_definition(suite, suite_job(suite, TABLE_NONE, TABLE_LIVE, 5, 1), "plain");
+	suite_commit(suite);
+	uint64_t uids[] = { 1, 2, 3, 4, 5 };
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = 5 }));
+	const struct job_view *views = suite->answer.jobs;
+	assert_int_equal(views[0].definition.message, 100);
+	assert_text(views[0].message.type, "fiche.updated");
+	assert_text(views[0].message.payload, "{\"a\":1}");
+	assert_text(views[0].message.metadata, "{\"m\":1}");
+	assert_int_equal(views[0].endpoint, 4);
+	assert_text(views[0].entity.entity, "17");
+	assert_text(views[0].entity.external_id, "rec'9");
+	assert_int_equal(views[0].entity.message, 90);
+	assert_int_equal(views[0].entity.at_us, 1234);
+	assert_int_equal(views[0].entity.state, ENTITY_RETRACTED);
+	assert_int_equal(views[1].message.uid, 101);
+	assert_int_equal(views[1].endpoint, 4);
+	assert_int_equal(views[1].entity.entity.len, 0);
+	assert_int_equal(views[2].message.uid, 100);
+	assert_int_equal(views[2].endpoint, 0);
+	assert_int_equal(views[2].entity.entity.len, 0);
+	assert_int_equal(views[3].definition.message, 99);
+	assert_int_equal(views[3].message.uid, 0);
+	assert_int_equal(views[4].definition.message, 0);
+	assert_int_equal(views[4].message.uid, 0);
+	assert_int_equal(suite_view(suite, 1)->message.uid, 100); /* and where one asks for payloads */
+	assert_text(suite_view(suite, 1)->entity.external_id, "rec'9");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .uids = uids, .uid_count = 1 }));
+	assert_int_equal(suite->answer.jobs[0].definition.message, 100);
+	assert_int_equal(suite->answer.jobs[0].message.uid, 0);
+	struct load_delivery wanted[] = { { 100, STR("crm") }, { 101, STR("crm") }, { 101, STR("gone") }, { 0, STR("") } };
+	struct load load = { .deliveries = wanted, .delivery_count = 4, .uids = uids, .uid_count = 2 };
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_int_equal(load.delivery_uids[0], 1);
+	assert_int_equal(load.delivery_uids[1], 2);
+	assert_int_equal(load.delivery_uids[2], 0);
+	assert_int_equal(load.delivery_uids[3], 0);
+	assert_int_equal(load.definitions[1].message, 101);
+	suite_begin(suite); /* of two, the newest */
+	add_delivery(suite, TABLE_LIVE, 6, 100, "crm");
+	suite_commit(suite);
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_int_equal(load.delivery_uids[0], 6);
+}
+
+/* ---- entities ---- */
+
+static const struct entity_row *ask_entity(struct suite *suite, uint32_t endpoint, const char *entity)
+{
+	CHECK(!suite_ask(suite, &(struct query){ .kind = QUERY_ENTITIES, .endpoint = endpoint, .id = str_of(entity) }));
+	CHECK(suite->answer.entity_count <= 1);
+	return suite->answer.entity_count ? suite->answer.entities : NULL;
+}
+
+static void entities_are_merged_paged_and_dropped(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("b"), STR("ext"), 50, 10, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("a"), STR(""), 51, 11, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("c"), STR(""), 52, 12, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 2, STR("b"), STR(""), 53, 13, ENTITY_DELIVERED, false };
+	suite_commit(suite);
+	suite_begin(suite); /* the external id stays unless another was found; the message only grows */
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("b"), STR(""), 40, 20, ENTITY_RETRACTED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("a"), STR("new"), 60, 21, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("a"), STR(""), 59, 22, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 1, STR("c"), STR(""), 0, 0, ENTITY_DELIVERED, true };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 2, STR("b"), STR("lost"), 70, 23, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 2, STR("b"), STR(""), 0, 0, ENTITY_DELIVERED, true };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 2, STR("b"), STR(""), 7, 24, ENTITY_DELIVERED, false };
+	suite_commit(suite);
+	suite_restart(suite);
+	const struct entity_row *row = ask_entity(suite, 1, "b");
+	assert_text(row->external_id, "ext");
+	assert_int_equal(row->message, 50);
+	assert_int_equal(row->at_us, 20);
+	assert_int_equal(row->state, ENTITY_RETRACTED);
+	row = ask_entity(suite, 1, "a");
+	assert_text(row->external_id, "new");
+	assert_int_equal(row->message, 60);
+	assert_int_equal(row->at_us, 22);
+	assert_null(ask_entity(suite, 1, "c"));
+	row = ask_entity(suite, 2, "b");
+	assert_int_equal(row->external_id.len, 0);
+	assert_int_equal(row->message, 7);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_ENTITIES, .endpoint = 1, .limit = 1 }));
+	assert_text(suite->answer.entities[0].entity, "a");
+	assert_text(suite->answer.next_cursor, "a");
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_ENTITIES, .endpoint = 1, .limit = 1, .cursor = STR("a") }));
+	assert_text(suite->answer.entities[0].entity, "b");
+	assert_int_equal(suite->answer.next_cursor.len, 0);
+}
+
+static void entities_of_an_endpoint_go_in_slices(void **state)
+{
+	struct suite *suite = *state;
+	static const char *const names[] = { "e", "b", "d", "a", "c" };
+	suite_begin(suite);
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		*change_add(&suite->cs, entities) = (struct entity_row){ 1, str_of(names[i]), STR(""), 50, 10, ENTITY_DELIVERED, false };
+	*change_add(&suite->cs, entities) = (struct entity_row){ 2, STR("a"), STR(""), 50, 10, ENTITY_DELIVERED, false };
+	suite_commit(suite);
+	suite_begin(suite);
+	struct entity_range *range = change_add(&suite->cs, entity_ranges);
+	*range = (struct entity_range){ .endpoint = 1, .max = 3 };
+	suite_commit(suite);
+	assert_int_equal(range->removed, 3);
+	assert_null(ask_entity(suite, 1, "c"));
+	assert_non_null(ask_entity(suite, 1, "d"));
+	suite_begin(suite);
+	range = change_add(&suite->cs, entity_ranges);
+	*range = (struct entity_range){ .endpoint = 1, .max = 3 };
+	suite_commit(suite);
+	assert_int_equal(range->removed, 2);
+	assert_null(ask_entity(suite, 1, "e"));
+	assert_non_null(ask_entity(suite, 2, "a"));
+}
+
+/* ---- what goes ---- */
+
+static struct message_range range_messages(struct suite *suite, uint64_t after, uint64_t up_to, uint32_t max)
+{
+	suite_begin(suite);
+	struct message_range *range = change_add(&suite->cs, message_ranges);
+	*range = (struct message_range){ .after_uid = after, .up_to_uid = up_to, .max = max };
+	suite_commit(suite);
+	return *range;
+}
+
+static void messages_go_when_nothing_needs_them(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	for (uint64_t uid = 100; uid < 108; uid++)
+		add_message(suite, uid, "a", "");
+	suite->cs.messages.items[1].next_endpoint = 3;   /* 101 is being expanded */
+	suite->cs.messages.items[3].payload_body = 1;    /* 103 */
+	add_body(suite, 1, "x", "y");
+	add_delivery(suite, TABLE_LIVE, 1, 102, "crm");
+	add_delivery(suite, TABLE_DONE, 2, 104, "crm");
+	suite_commit(suite);
+	struct message_range range = range_messages(suite, 0, 106, 3);
+	assert_int_equal(range.removed, 1);
+	assert_int_equal(range.next_uid, 102);
+	assert_null(ask_message(suite, 100, false));
+	assert_non_null(ask_message(suite, 101, false));
+	range = range_messages(suite, 102, 106, 100);
+	assert_int_equal(range.removed, 3); /* 103, 105, 106 */
+	assert_int_equal(range.next_uid, 106);
+	assert_null(ask_message(suite, 103, false));
+	assert_non_null(ask_message(suite, 102, false));
+	assert_non_null(ask_message(suite, 104, false));
+	assert_non_null(ask_message(suite, 107, false));
+	suite_begin(suite); /* its body went with it: a message that names it now finds nothing */
+	add_message(suite, 200, "a", "")->payload_body = 1;
+	suite_job(suite, TABLE_LIVE, TABLE_NONE, 1, 1);
+	suite_commit(suite);
+	assert_int_equal(ask_message(suite, 200, true)->payload.len, 0);
+	range = range_messages(suite, 0, UINT64_MAX, 100); /* a job that went holds it no more */
+	assert_int_equal(range.removed, 3); /* 102, 107, 200 */
+	assert_int_equal(range.next_uid, UINT64_MAX);
+	assert_non_null(ask_message(suite, 101, false));
+	assert_non_null(ask_message(suite, 104, false));
+}
+
+static void content_goes_on_request(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	add_body(suite, 1, "se", "cret");
+	struct message_row *message = add_message(suite, 100, "a", "17");
+	message->payload_body = 1;
+	message->metadata = STR("{\"secret\":1}");
+	add_message(suite, 101, "a", "");
+	for (uint64_t uid = 1; uid <= 2; uid++) {
+		struct job_write *write = add_delivery(suite, TABLE_DONE, uid, 99 + uid, "crm");
+		struct job_result *result = suite_result(suite, write, "\"secret\"", "{\"message\":\"kept\"}");
+		result->result_bytes = 8;
+		*change_add(&suite->cs, attempts) = (struct attempt_row){ .uid = uid, .number = 1, .error = STR("{}"), .exchange = STR("{\"said\":1}") };
+	}
+	suite_commit(suite);
+	suite_begin(suite);
+	*change_add(&suite->cs, messages) = (struct message_row){ .uid = 100, .flags = MESSAGE_EXPUNGED, .next_endpoint = MESSAGE_EXPANDED,
+		                                                  .deliveries = 1, .update = true };
+	suite_commit(suite);
+	suite_restart(suite);
+	const struct message_row *row = ask_message(suite, 100, true);
+	assert_int_equal(row->payload.len + row->metadata.len, 0);
+	assert_int_equal(row->payload_body, 0);
+	assert_int_equal(row->flags, MESSAGE_EXPUNGED);
+	assert_text(row->entity, "17"); /* what it was about stays */
+	assert_int_equal(suite_view(suite, 1)->result.result.len, 0);
+	assert_text(suite_view(suite, 1)->result.error, "{\"message\":\"kept\"}");
+	assert_int_equal(suite_view(suite, 1)->result.result_bytes, 0);
+	assert_text(suite_view(suite, 2)->result.result, "\"secret\"");
+	for (uint64_t uid = 1; uid <= 2; uid++) {
+		assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_ATTEMPTS, .uids = &uid, .uid_count = 1 }));
+		assert_int_equal(suite->answer.attempt_count, 1);
+		assert_text(suite->answer.attempts[0].exchange, uid == 1 ? "" : "{\"said\":1}");
+	}
+	suite_begin(suite);
+	add_message(suite, 200, "a", "")->payload_body = 1;
+	suite_commit(suite);
+	assert_int_equal(ask_message(suite, 200, true)->payload.len, 0); /* the body is gone, too */
+}
+
+int conformance_webhooks(struct factory *factory)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(named_things_are_put_replaced_and_dropped),
+		TEST(named_things_are_scanned_by_number),
+		TEST(messages_are_kept_and_their_cursor_moves),
+		TEST(keys_of_messages_are_one_of_a_kind),
+		TEST(messages_are_listed_newest_first),
+		TEST(large_messages_are_read_whole),
+		TEST(a_delivery_is_read_with_its_message_and_entity),
+		TEST(entities_are_merged_paged_and_dropped),
+		TEST(entities_of_an_endpoint_go_in_slices),
+		TEST(messages_go_when_nothing_needs_them),
+		TEST(content_goes_on_request),
+	};
+	the_factory = factory;
+	return cmocka_run_group_tests_name(factory->name, tests, NULL, NULL);
+}
