@@ -180,6 +180,8 @@ static void shadow_starts(struct shadow *shadow)
 			shadow->delivery_us = shadow->committed_us;
 		CHECK(!queue->paused || queue->changed_seq == shadow->seq); /* who is paused starts nothing */
 		CHECK(!group->paused || group->changed_seq == shadow->seq);
+		if (started->deferred)
+			continue; /* it takes nothing from a rate */
 		shadow_start(&queue->rate, started->at_us);
 		group->rate.max = group->key[0] ? queue->group_rate.max : 0;
 		group->rate.per_us = queue->group_rate.per_ms * 1000;
@@ -304,6 +306,18 @@ static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, co
 		CHECK(write->after == TABLE_NONE || job->retried_seq == shadow->seq || shadow_is_edit(&job->row, row));
 }
 
+/* Where sweeps take back: who stalled too often is to fail, and that is not forgotten before it has ended. */
+static void shadow_deferred(struct shadow *shadow, struct shadow_job *job, const struct job_write *write)
+{
+	const struct job_row *row = &write->row;
+	bool deferred = row->deferred.len > 0, final = job_state_is_final(row->state), compat = shadow_queue(shadow, row->queue)->compat;
+	CHECK(!deferred || (compat && !final));
+	CHECK(!compat || final || deferred == (row->stalls > SIM_STALLS));
+	CHECK(!job->deferred || deferred || final || job->retried_seq == shadow->seq);
+	shadow->deferrals += deferred && !job->deferred;
+	job->deferred = deferred;
+}
+
 static void shadow_write(struct shadow *shadow, const struct job_write *write)
 {
 	struct shadow_job *job = shadow_open(shadow, write->row.uid);
@@ -332,7 +346,7 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
 	job->row.group = str_of(job->group);
-	job->row.worker = job->row.label = (struct str){ 0 };
+	job->row.worker = job->row.label = job->row.deferred = (struct str){ 0 };
 	job->exists = write->after != TABLE_NONE;
 	job->deleted = !job->exists;
 	if (!job->exists)
@@ -345,12 +359,13 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		CHECK(row->attempts_made < row->max_attempts);                            /* rule 3 */
 	CHECK(row->attempts_made <= row->attempts_started);
 	history_agree(job, row, compat);
+	shadow_deferred(shadow, job, write);
 	if (row->fence != fence_before)
 		budgets_choose(shadow, job);
 	shadow_count(shadow, job, +1);
 	if (row->fence != fence_before) {
 		CHECK(shadow->start_count < ARRAY_COUNT(shadow->starts));
-		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, job, row->started_us };
+		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, job, row->started_us, write->row.deferred.len > 0 };
 	}
 }
 

@@ -20,6 +20,7 @@ struct engine;
 
 #define SIM_COMPAT_QUEUE "bull" /* keeps BullMQ's rules */
 #define SIM_KEEP         20     /* what each end there says is to be kept */
+#define SIM_STALLS       1      /* beyond so many a job is to fail, as each sweep there says */
 
 struct shadow_job {
 	uint32_t reserved;
@@ -27,6 +28,7 @@ struct shadow_job {
 	char group[16], id[16];
 	uint32_t home;            /* the queue that it was enqueued into: its id is unique there */
 	bool exists, deleted;
+	bool deferred;            /* it has failed, and the next claim tells so */
 	/* history, as events tell it */
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */
@@ -122,6 +124,7 @@ struct shadow_started {
 	uint32_t queue;
 	const struct shadow_job *job;
 	int64_t at_us;
+	bool deferred;
 };
 
 struct shadow_promise { /* an idempotency key that was acknowledged */
@@ -153,7 +156,7 @@ struct shadow {
 	int64_t committed_us;   /* virtual time of the last commit */
 	int64_t delivery_us;    /* virtual time of the last delivery's start */
 	int64_t terms_us;       /* engine time, at least, at which the present engine gave every lease a full term */
-	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held; /* how often what is checked occurred */
+	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 };
 
 void shadow_init(struct shadow *shadow);
@@ -198,6 +201,6 @@ void told_completed(struct shadow *shadow, uint64_t uid, uint64_t fence);  /* a 
 void told_left(struct shadow *shadow, uint64_t uid, uint64_t fence);       /* a failure, release or snooze was accepted */
 void told_aborted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a delivery is to stop */
 void told_stale(struct shadow *shadow, uint64_t uid, uint64_t fence);      /* refused as stale: it must not hold the lease */
-void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence);    /* a claim was answered, or a delivery left */
+void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence, bool deferred); /* a claim was answered, or a delivery left */
 void told_renewed(struct shadow *shadow, uint64_t uid, uint64_t fence, int64_t asked_us); /* asked_us: engine time, at least */
 void told_changed(struct shadow *shadow, uint64_t uid, uint64_t seq);      /* by hand, in that commit or before */

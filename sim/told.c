@@ -101,12 +101,13 @@ void told_aborted(struct shadow *shadow, uint64_t uid, uint64_t fence)
 	told_stale(shadow, uid, fence); /* for its lease is gone */
 }
 
-void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence)
+void told_granted(struct shadow *shadow, uint64_t uid, uint64_t fence, bool deferred)
 {
 	struct shadow_job *job = shadow_find(shadow, uid);
 	CHECK(job);
 	CHECK(job->row.fence >= fence);    /* the claim was committed before its answer */
 	CHECK(fence > job->granted_fence); /* rule 2: no lease is given to two */
+	CHECK(job->row.fence != fence || !job->exists || job->deferred == deferred); /* who has failed is not run */
 	job->granted_fence = fence;
 	job->granted_life = shadow->life;
 }

@@ -25,6 +25,7 @@ struct task { /* one granted job */
 	bool lazy;  /* renews nothing */
 	bool delivery;
 	bool compat;
+	bool deferred; /* it has failed: the worker only says so */
 };
 
 static void worker_claim(struct world *world, struct actor *actor, uint64_t argument);
@@ -55,7 +56,9 @@ static void task_finished(struct world *world, struct actor *actor, struct reque
 	bool goes_on = task_minds_children(world, task, request);
 	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK)
 		told_completed(&world->shadow, task->uid, task->fence);
-	else if (!request->err && (op->result.err == E_STALE || op->result.err == E_NO_LEASE))
+	else if (!request->err && op->result.err == E_NO_LEASE)
+		CHECK(task->compat); /* its lease is over, whether a sweep has taken it back or will */
+	else if (!request->err && op->result.err == E_STALE)
 		told_stale(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err)
 		CHECK(op->result.err == E_JOB_NOT_FOUND || (op->kind == OP_COMPLETE && goes_on));
@@ -72,7 +75,7 @@ static void task_renewed(struct world *world, struct actor *actor, struct reques
 	struct task *task = (struct task *)actor;
 	const struct op *op = &request->ops[0];
 	if (!request->err && op->result.err) {
-		if (op->result.err == E_STALE || op->result.err == E_NO_LEASE)
+		if (op->result.err == E_STALE)
 			told_stale(&world->shadow, task->uid, task->fence);
 		mem_free(task); /* the lease is lost: the work is dropped */
 		return;
@@ -149,8 +152,8 @@ static void task_end(struct world *world, struct task *task)
 	bool next = !task->delivery && world_chance(world, 150); /* finishes and asks for more in one call */
 	struct request *request = world_request(world, next ? 2 : 1);
 	struct op *op = &request->ops[0];
-	uint64_t fate = world->calm ? world_below(world, 700) : world_below(world, 1000);
-	if (!world->calm && world_chance(world, 40)) { /* vanishes: the lease must run out */
+	uint64_t fate = task->deferred ? 850 : world->calm ? world_below(world, 700) : world_below(world, 1000);
+	if (!world->calm && world_chance(world, task->compat ? 150 : 40)) { /* vanishes: the lease must run out */
 		arena_fini(&request->arena);
 		mem_free(request);
 		mem_free(task);
@@ -163,7 +166,7 @@ static void task_end(struct world *world, struct task *task)
 	} else if (fate < 900 || task->delivery) {
 		task_lease_op(request, task, op, OP_FAIL);
 		op->lease.error = STR("{\"type\":\"sim\",\"message\":\"no luck\"}");
-		op->lease.verdict = (enum verdict)world_below(world, VERDICT_TAIL + 1);
+		op->lease.verdict = task->deferred ? VERDICT_FINAL : (enum verdict)world_below(world, VERDICT_TAIL + 1);
 		op->lease.keep = task_keep(world, task);
 		op->lease.delay_ms = (int64_t)world_below(world, 2000);
 		op->lease.busy = task->delivery && world_chance(world, 300);
@@ -202,7 +205,7 @@ static void task_begin(struct world *world, struct task *task)
 {
 	int64_t span_us = (int64_t)world_below(world, world_chance(world, 50) ? 6000000 : 300000);
 	task->lazy = !world->calm && world_chance(world, 100);
-	task->ends_us = world->now_us + (world->calm ? 1000 : span_us);
+	task->ends_us = world->now_us + (world->calm || task->deferred ? 1000 : span_us);
 	int64_t beat_us = task->lease_ms * 300;
 	world_plan(world, task->lazy || task->delivery || task->ends_us - world->now_us < beat_us ? task->ends_us - world->now_us : beat_us, task_act,
 	           (struct actor *)task, 0);
@@ -220,10 +223,11 @@ static void tasks_granted(struct world *world, struct actor *actor, const struct
 				       .uid = result->grants[i].uid,
 				       .fence = result->grants[i].fence,
 				       .compat = result->grants[i].with_history,
+				       .deferred = result->grants[i].deferred.len > 0,
 				       .lease_ms = result->grants[i].lease_ms };
 		CHECK(result->token.len < sizeof(task->token));
 		memcpy(task->token, result->token.ptr, result->token.len);
-		told_granted(&world->shadow, task->uid, task->fence);
+		told_granted(&world->shadow, task->uid, task->fence, task->deferred);
 		task_begin(world, task);
 	}
 }
@@ -247,6 +251,24 @@ static void worker_claim(struct world *world, struct actor *actor, uint64_t argu
 	world_send(world, request, actor, worker_claimed);
 }
 
+/* Where time ends no lease the workers ask for those that are over. */
+static void worker_swept(struct world *world, struct actor *actor, struct request *request)
+{
+	const struct op_result *result = &request->ops[0].result;
+	(void)world, (void)actor;
+	CHECK(request->err || result->err || (result->id.len >= 2 && result->id.ptr[0] == '['));
+	CHECK(request->err || !result->err || result->err == E_CONFLICT); /* the queue is being deleted */
+}
+
+static void worker_sweep(struct world *world, struct actor *actor, uint64_t argument)
+{
+	struct request *request = world_request(world, 1);
+	request->ops[0].kind = OP_SWEEP;
+	request->ops[0].queue = (struct op_queue){ .queue = { .name = STR(SIM_COMPAT_QUEUE) }, .interval_ms = 400, .max_stalls = SIM_STALLS };
+	world_send(world, request, NULL, worker_swept);
+	world_plan(world, 500000 + (int64_t)world_below(world, 200000), worker_sweep, actor, argument);
+}
+
 static struct actor workers[WORKERS];
 
 void workers_start(struct world *world)
@@ -254,6 +276,8 @@ void workers_start(struct world *world)
 	for (uint64_t i = 0; i < WORKERS; i++) {
 		workers[i] = (struct actor){ .number = i, .asked_us = NOBODY, .name = { 'w', (char)('0' + i) } };
 		world_plan(world, 1000000 + (int64_t)world_below(world, 100000), worker_claim, &workers[i], 0);
+		if (worker_is_compat(&workers[i]))
+			world_plan(world, 1500000, worker_sweep, &workers[i], 0);
 	}
 }
 
@@ -271,6 +295,6 @@ void workers_deliver(struct world *world, const struct effect *effect)
 	CHECK(task);
 	*task = (struct task){ .uid = effect->uid, .fence = effect->fence, .lease_ms = effect->timeout_ms, .delivery = true };
 	memcpy(task->token, DELIVERY_TOKEN.ptr, DELIVERY_TOKEN.len);
-	told_granted(&world->shadow, effect->uid, effect->fence);
+	told_granted(&world->shadow, effect->uid, effect->fence, false);
 	task_begin(world, task);
 }

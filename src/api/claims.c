@@ -208,6 +208,8 @@ static void grant_write_history(struct buf *out, const struct grant *grant, cons
 		buf_add(out, view->errors[i]);
 	}
 	buf_add_byte(out, ']');
+	if (grant->deferred.len)
+		json_put_field_str(out, "deferred", grant->deferred);
 }
 
 static void grant_write(struct buf *out, const struct grant *grant, struct str definition, const struct job_view *view)

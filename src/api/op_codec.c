@@ -952,6 +952,11 @@ static const struct json_field events_trim_fields[] = {
 	F_OP, F_EVENT_QUEUE,
 	{ "keep", JSON_F_I64, AT(event.keep), 0, INT64_MAX, JSON_F_REQUIRED, NULL, "So many of the newest events stay, at least." },
 };
+static const struct json_field sweep_fields[] = {
+	F_OP, F_QUEUE,
+	{ "interval_ms", JSON_F_I64, AT(queue.interval_ms), 0, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "Nothing happens if one was so short ago." },
+	{ "max_stalls", JSON_F_U32, AT(queue.max_stalls), 0, UINT16_MAX, .doc = "Beyond so many stalls a job is to fail; left out: as the queue is set." },
+};
 #define F_CHAINS                                                                                                                          \
 	{ "namespace", JSON_F_CUSTOM, AT(chain.queue.namespace_name), 0, 0, 0, read_namespace, "The queue's namespace (default)." }, \
 	{ "queue", JSON_F_CUSTOM, AT(chain.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
@@ -1097,6 +1102,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_LIMITS] = FORM(limits_fields, 1, 0, NULL),
 	[OP_EVENT] = FORM(event_fields, 3, 0, NULL),
 	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
+	[OP_SWEEP] = FORM(sweep_fields, 3, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
@@ -1130,6 +1136,8 @@ static void op_set_defaults(struct op *op)
 		op->claim.max = 1;
 	else if (op->kind == OP_QUEUES || op->kind == OP_GROUPS)
 		op->queue.limit = 100;
+	else if (op->kind == OP_SWEEP)
+		op->queue.max_stalls = UINT32_MAX;
 	else if (op->kind == OP_LIMITS)
 		op->limit.page = 100;
 	else if (op->kind == OP_LIMIT_ACQUIRE)

@@ -442,6 +442,11 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 	case OP_EVENT: case OP_EVENTS_TRIM:
 		event_answer_write(out, op, call->request.replayed);
 		return;
+	case OP_SWEEP:
+		buf_add_byte(out, '{');
+		json_put_field_raw(out, "ids", op->result.id);
+		buf_add_byte(out, '}');
+		return;
 	case OP_OPERATION_START: case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:
 		if (op->result.operation)
 			operation_write(out, op->result.operation);

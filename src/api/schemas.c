@@ -75,9 +75,10 @@ const struct schema schemas[] = {
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
-		 "payload?:any original_payload?:any result?:any errors?:object[]",
+		 "deferred?:string payload?:any original_payload?:any result?:any errors?:object[]",
 	  "A job. metadata comes with the payload; that, original_payload, result and errors (of its attempts, the newest last, at most 100) only where "
-	  "asked for. redone: put back by hand since it ran." },
+	  "asked for. redone: put back by hand since it ran. "
+	  "deferred: it fails with this reason when it is claimed next." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
 	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
@@ -107,8 +108,9 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count metadata?:object started_at?:instant|null progress?:any errors?:object[]",
-	  "A job and the right to run it for lease_ms. metadata where it has some; in compat mode also when it was started and what happened before." },
+		   "timeout_ms:count metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string",
+	  "A job and the right to run it for lease_ms. metadata where it has some; in compat mode also when it was started and what happened before. "
+	  "deferred: it has failed with this reason: do not run it, fail it." },
 	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null ready?:count",
 	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least." },
 	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimResult", NULL },
@@ -147,11 +149,12 @@ const struct schema schemas[] = {
 	{ "EventTold", "queue:string namespace:string event:string", NULL },
 	{ "EventsTrimmed", "queue:string namespace:string count:integer|null more:boolean",
 	  "count: events that went; null in a repeated answer. more: as many as go at once; ask again." },
+	{ "Swept", "ids:string[]", "Of the jobs that were taken back." },
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
 			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted")
-			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed")
+			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("Swept")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },

@@ -52,6 +52,8 @@ static void put_progress_of(struct buf *out, const struct job_view *view)
 	json_put_field_instant(out, "started_at", row->started_us);
 	json_put_field_instant(out, "finished_at", row->finished_us);
 	put_text(out, "worker", row->worker);
+	if (row->deferred.len)
+		json_put_field_str(out, "deferred", row->deferred);
 }
 
 static void put_errors(struct buf *out, const struct job_view *view)

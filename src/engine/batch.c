@@ -93,6 +93,14 @@ static bool job_keeps_due(const struct job *job) /* while it waits for others: i
 	return job->state == JOB_DELAYED || job->state == JOB_PARKED || job->state == JOB_WAITING_CHILDREN;
 }
 
+static enum err batch_copy_deferred(struct batch *batch, const struct index *index, const struct job *job, struct str *out)
+{
+	struct str reason = deferred_of(index, job);
+	if (reason.len)
+		*out = arena_str(&batch->cs.arena, reason);
+	return reason.len && !out->ptr ? E_NOMEM : E_OK;
+}
+
 static enum err batch_close_job(struct batch *batch, struct index *index, const struct dirty *dirty)
 {
 	struct job *job = job_at(index, dirty->slot);
@@ -128,6 +136,8 @@ static enum err batch_close_job(struct batch *batch, struct index *index, const 
 			return E_NOMEM;
 	}
 	if (after == TABLE_LIVE && label_copy(index, job, &batch->cs.arena, &write->row.label))
+		return E_NOMEM;
+	if (after == TABLE_LIVE && batch_copy_deferred(batch, index, job, &write->row.deferred))
 		return E_NOMEM;
 	if (job->lease != SLOT_NONE) {
 		const struct lease *lease = lease_at(index, job->lease);

@@ -248,9 +248,11 @@ enum err chain_restore(struct index *index, uint32_t queue, const struct chain_r
 	chain->pending = row->pending;
 	if (row->pending && job == SLOT_NONE)
 		return E_STORE_CORRUPT;
-	struct aside aside = ASIDE_NOTHING;
+	if (!row->pending)
+		return E_OK;
+	struct aside aside = *aside_of(index, job_at(index, job));
 	aside.chain = slot;
-	return row->pending ? aside_restore(index, job, &aside) : E_OK;
+	return aside_restore(index, job, &aside);
 }
 
 /* ---- iterations ---- */

@@ -44,6 +44,7 @@
 	X(LIMIT_RELEASE, "limit_release", WORK)               \
 	X(EVENT, "event", ENQUEUE)                            \
 	X(EVENTS_TRIM, "events_trim", OPERATE)                \
+	X(SWEEP, "sweep", WORK)                               \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -154,6 +155,7 @@ struct grant {
 	int64_t started_us;
 	struct queue_name queue;
 	bool with_history;      /* its errors and progress are to be told too */
+	struct str deferred;    /* it has failed with this reason: whoever got it says so; empty: it is to be run */
 };
 struct claim_result {
 	struct grant *grants;
@@ -257,7 +259,7 @@ struct explanation {
 	struct str worker;        /* RUNNING */
 };
 
-struct op_queue {             /* QUEUE_*, GROUP_* */
+struct op_queue {             /* QUEUE_*, GROUP_*, SWEEP */
 	struct queue_name queue;
 	struct str group;
 	struct str settings;      /* PUT: JSON, as sent: checked and applied over the present ones, or over the defaults when replace */
@@ -267,6 +269,8 @@ struct op_queue {             /* QUEUE_*, GROUP_* */
 	bool paused_too;          /* QUEUE_PUT: has_paused */
 	const int32_t *priorities; /* QUEUE_GET: the counts of these, in this order; none: of all that have jobs */
 	uint32_t priority_count;
+	int64_t interval_ms;      /* SWEEP: not again before so long has passed */
+	uint32_t max_stalls;      /* SWEEP: beyond so many a job is to fail; UINT32_MAX: as the queue is set */
 };
 struct priority_count {
 	int32_t priority;
@@ -385,7 +389,8 @@ struct op_result {
 		bool granted;       /* LIMIT_ACQUIRE */
 	};
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
-	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text */
+	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. SWEEP: ids of those that it took back, a
+	                           * JSON array */
 	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
 	int64_t until_us;         /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
 	bool cancel_requested;    /* HEARTBEAT, PROGRESS */

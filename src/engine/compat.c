@@ -138,6 +138,9 @@ enum err compat_check_lease(struct engine *engine, struct request *request, stru
 		return E_OK;
 	if (lease->token == lease_token_hash(TOKEN_OF_NOBODY))
 		return refuse(request, op, E_NO_LEASE, "token", "The job was claimed under no lease; nothing was changed.");
+	if (lease->deadline_us <= engine->index.now_us)
+		return refuse(request, op, E_NO_LEASE, "token", "The lease is over: it was not renewed in time, and the job is about to be taken back; nothing "
+			      "was changed.");
 	if (lease->token != lease_token_hash(want->token) || (want->fence && want->fence != job->fence))
 		return refuse(request, op, E_STALE, "token", "Another worker holds the job now, under a newer lease; nothing was changed.");
 	return E_OK;

@@ -104,7 +104,7 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply,
+	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
 	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
@@ -133,7 +133,7 @@ struct failure {
 	const struct keep *keep;
 };
 MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure);
-MUST_USE enum err life_stall(struct engine *engine, uint32_t slot);   /* its lease ran out */
+MUST_USE enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls); /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
 /* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
@@ -208,6 +208,13 @@ MUST_USE enum err id_check(struct engine *engine, struct request *request, struc
 MUST_USE enum err id_next(struct engine *engine, uint32_t queue, uint64_t *number, struct str *out_id);
 MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, struct str *out_id);
 
+
+/* ---- deferred.c: failures that are told later, by those who claim the job next ---- */
+/* It fails with this reason when it is claimed next. Who waits for children or for his time waits to be claimed from now on, first in line;
+ * who runs goes on, and whether that still counts is his affair. */
+MUST_USE enum err deferred_fail(struct engine *engine, uint32_t job, struct str reason);
+MUST_USE enum err deferred_stall(struct engine *engine, uint32_t job); /* it stalled too often, unless it is a chain's: that goes on */
+MUST_USE enum err deferred_leave(struct engine *engine, uint32_t job); /* between its job_touch and job_place: it has ended */
 
 /* ---- keep.c ---- */
 void keep_send(struct engine *engine); /* into the open batch, which is about to be submitted */

@@ -4,7 +4,7 @@
  *
  *   WAITING   its group's `ready` heap by (priority, rank), and its queue's list of waiting jobs by age
  *   DELAYED   its queue's `delayed` heap (engine time) or `delayed_wall` heap (run_at); when it is far, only on disk (engine/far.c)
- *   ACTIVE    the engine's `leases` heap by deadline, with a struct lease
+ *   ACTIVE    the engine's `leases` heap by deadline, with a struct lease; when only a sweep ends that lease, also its queue's `leases`
  *   final     nowhere: it is in memory only while a change-set in flight holds it, or for the step that loaded it
  *
  * and besides, while it waits, has a time-to-live and never started, in the `expiring` heap. Counters (queue, priority, group) move with
@@ -71,7 +71,9 @@ struct lease {
 	int64_t started_us;
 	uint32_t worker;          /* slot of struct name */
 	uint32_t log_lines;       /* written under it, since the last restart */
+	uint32_t position;        /* in its queue's `leases` */
 	bool delivery;
+	bool stays;               /* time does not end it, a sweep does (op_sweep.c) */
 	uint8_t limit_count;
 	uint32_t limits[LIMITS_A_JOB]; /* slots: those that it counts in, as its lane said at its start */
 };
@@ -275,6 +277,8 @@ struct queue {
 	uint64_t turn;
 	int64_t blocked_us;       /* a penalty; engine time */
 	struct heap delayed, delayed_wall;
+	struct heap leases;       /* jobs by the deadline of their lease, where time does not end it */
+	uint64_t swept_us;        /* engine time of the last sweep; 0: none since the start */
 	uint32_t owed[FAR_CLOCKS]; /* entries of journals that may put a job back into them: whoever comes from disk leaves them room */
 	struct queue_far far[FAR_CLOCKS];
 	uint32_t due_position, due_wall_position, blocked_position;
@@ -366,13 +370,18 @@ MUST_USE enum err job_restore(struct index *index, const struct job_row *row, ui
 MUST_USE enum err queue_sort_waiting(struct index *index, uint32_t queue); /* after a restart: its list by age */
 /* Final jobs that the store already counts. */
 void job_count_final(struct index *index, const struct job *job, int sign);
-int64_t lease_due_us(const struct lease *lease);
+int64_t lease_due_us(const struct lease *lease); /* when time ends the attempt; INT64_MAX: it does not */
+void lease_renew(struct index *index, const struct job *job); /* its lease begins anew: memory only */
 
 /* ---- asides (aside.c); batch.h has aside_change ---- */
 const struct aside *aside_of(const struct index *index, const struct job *job); /* nothing, when it has none */
 bool aside_is_nothing(const struct aside *aside);
 MUST_USE enum err aside_restore(struct index *index, uint32_t job, const struct aside *wanted); /* after a restart, without a journal */
 void aside_drop(struct index *index, const struct job *job); /* it leaves memory */
+
+/* ---- failures that are told later (deferred.c) ---- */
+struct str deferred_of(const struct index *index, const struct job *job); /* the reason; empty: none */
+MUST_USE enum err deferred_restore(struct index *index, uint32_t job, struct str reason); /* after a restart, without a journal */
 
 /* ---- far jobs (far.c) ---- */
 int64_t far_limit_us(const struct index *index, bool wall);

@@ -74,6 +74,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	uint32_t chain;
 	err = life_keep_lease(engine, job, dirty);
 	err = err ? err : chain_leave(engine, slot, &chain);
+	err = err ? err : deferred_leave(engine, slot);
 	if (!err && (ending->outcome == OUTCOME_BY_HAND || ending->outcome == OUTCOME_STALLED || ending->outcome == OUTCOME_CHILD_FAILED))
 		err = life_abort_delivery(engine, job);
 	if (err)
@@ -276,7 +277,7 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	return life_wait(engine, slot, failure->verdict == VERDICT_HEAD, EVENT_RETRYING, details);
 }
 
-enum err life_stall(struct engine *engine, uint32_t slot)
+enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
@@ -294,9 +295,11 @@ enum err life_stall(struct engine *engine, uint32_t slot)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
 	if (job->flags & ROW_LOST_CHILD)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, &failure);
-	if (job->stalls > queue_at(index, job->queue)->settings->max_stalls)
+	if (job->stalls > max_stalls && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
-	err = life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
+	if (job->stalls > max_stalls)
+		err = deferred_stall(engine, slot);
+	err = err ? err : life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);
 	return err ? err : life_wait(engine, slot, true, EVENT_STALLED, (struct str){ 0 });
 }
 

@@ -63,6 +63,8 @@ enum err job_restore(struct index *index, const struct job_row *row, uint32_t *o
 	job->stalls = (uint16_t)(row->stalls > UINT16_MAX ? UINT16_MAX : row->stalls);
 	job->bytes = (uint32_t)(row->bytes > UINT32_MAX ? UINT32_MAX : row->bytes);
 	err = label_set(index, slot, row->label);
+	if (!err && row->deferred.len)
+		err = deferred_restore(index, slot, row->deferred);
 	if (err)
 		job_destroy(index, slot);
 	else
@@ -80,7 +82,16 @@ void job_destroy(struct index *index, uint32_t slot)
 
 int64_t lease_due_us(const struct lease *lease)
 {
-	return lease->deadline_us < lease->hard_us ? lease->deadline_us : lease->hard_us;
+	return !lease->stays && lease->deadline_us < lease->hard_us ? lease->deadline_us : lease->hard_us;
+}
+
+void lease_renew(struct index *index, const struct job *job)
+{
+	struct lease *lease = lease_at(index, job->lease);
+	lease->deadline_us = index->now_us + lease->lease_ms * 1000;
+	heap_change(&index->leases_by_deadline, job->heap_position, lease_due_us(lease), (int64_t)job->uid);
+	if (lease->stays)
+		heap_change(&queue_at(index, job->queue)->leases, lease->position, lease->deadline_us, (int64_t)job->uid);
 }
 
 /* ---- the list of waiting jobs by age ----
@@ -220,6 +231,11 @@ static struct heap *job_heap(struct index *index, const struct job *job)
 	}
 }
 
+static struct heap *job_lease_heap(struct index *index, const struct job *job) /* NULL: its lease ends by time, or it has none */
+{
+	return job->state == JOB_ACTIVE && lease_at(index, job->lease)->stays ? &queue_at(index, job->queue)->leases : NULL;
+}
+
 static bool job_expires(const struct job *job)
 {
 	return job->expire_us && job->state == JOB_WAITING; /* time-to-live counts from the due time on */
@@ -229,6 +245,8 @@ enum err job_reserve(struct index *index, const struct job *job)
 {
 	struct heap *heap = job_heap(index, job);
 	enum err err = heap ? heap_reserve(heap, 1) : E_OK;
+	if (!err && (heap = job_lease_heap(index, job)))
+		err = heap_reserve(heap, 1);
 	if (!err && job_expires(job))
 		err = heap_reserve(&index->expiring, 1);
 	if (!err && !job_state_is_final(job_state_of(job)) && !priority_open(index, job->queue, job->priority))
@@ -253,6 +271,9 @@ void job_attach_sure(struct index *index, uint32_t slot)
 	}
 	if (heap)
 		err = heap_push(heap, major, minor, slot);
+	CHECK(!err);
+	if ((heap = job_lease_heap(index, job)))
+		err = heap_push(heap, lease_at(index, job->lease)->deadline_us, minor, slot);
 	CHECK(!err);
 	if (job_expires(job))
 		err = heap_push(&index->expiring, job->expire_us, (int64_t)job->uid, slot);
@@ -281,6 +302,8 @@ void job_detach(struct index *index, uint32_t slot)
 		CHECK(job->heap_position != HEAP_NOWHERE);
 		heap_remove(heap, job->heap_position);
 	}
+	if ((heap = job_lease_heap(index, job)))
+		heap_remove(heap, lease_at(index, job->lease)->position);
 	if (job->state == JOB_WAITING)
 		job_unlink(index, slot);
 	if (job->expire_position != HEAP_NOWHERE)

@@ -54,8 +54,7 @@ static enum err lease_heartbeat(struct engine *engine, struct op *op, uint32_t s
 	struct lease *lease = lease_at(&engine->index, job->lease);
 	if (op->lease.lease_ms)
 		lease->lease_ms = op->lease.lease_ms;
-	lease->deadline_us = engine->index.now_us + lease->lease_ms * 1000;
-	heap_change(&engine->index.leases_by_deadline, job->heap_position, lease_due_us(lease), (int64_t)job->uid);
+	lease_renew(&engine->index, job);
 	return E_OK;
 }
 

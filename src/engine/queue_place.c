@@ -11,6 +11,11 @@ static void queue_place_job(void *context, uint32_t item, uint32_t position)
 	job_at(context, item)->heap_position = position;
 }
 
+static void queue_place_lease(void *context, uint32_t item, uint32_t position)
+{
+	lease_at(context, job_at(context, item)->lease)->position = position;
+}
+
 static uint64_t queue_hash(struct queue_name name)
 {
 	return str_hash(name.name, str_hash(name.namespace_name, 17));
@@ -58,6 +63,7 @@ static void queue_free_contents(struct queue *queue)
 {
 	heap_fini(&queue->delayed);
 	heap_fini(&queue->delayed_wall);
+	heap_fini(&queue->leases);
 	flow_fini(&queue->flow);
 	mem_free(queue->window.starts_us);
 	mem_free((char *)(uintptr_t)queue->name.ptr);
@@ -93,6 +99,7 @@ enum err queue_create(struct index *index, struct queue_name name, uint32_t *out
 		queue->far[clock] = (struct queue_far){ .next_us = INT64_MAX, .read_us = INT64_MIN, .position = HEAP_NOWHERE };
 	heap_init(&queue->delayed, queue_place_job, index);
 	heap_init(&queue->delayed_wall, queue_place_job, index);
+	heap_init(&queue->leases, queue_place_lease, index);
 	queue->counts.queue = queue->sent.queue = queue->number;
 	if (!queue->namespace_name.ptr || !queue->name.ptr) {
 		queue_free_contents(queue);

@@ -150,9 +150,10 @@ static enum err recover_lease(struct index *index, struct job *job, const struct
 	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
 	int64_t term_us = index->now_us + row->lease_ms * 1000;
 	struct lease *lease = lease_at(index, job->lease);
+	bool delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN);
 	*lease = (struct lease){ .token = row->lease_token, .lease_ms = row->lease_ms, .deadline_us = term_us, .started_us = row->started_us,
-		                 .hard_us = INT64_MAX, .worker = name, .delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN),
-		                 .limit_count = (uint8_t)lane->limit_count };
+		                 .hard_us = INT64_MAX, .worker = name, .delivery = delivery,
+		                 .stays = queue->settings->compat && !delivery, .limit_count = (uint8_t)lane->limit_count };
 	memcpy(lease->limits, lane->limits, sizeof(lane->limits));
 	if (timeout_ms && !lease->delivery) {
 		lease->hard_us = row->started_us + timeout_ms * 1000;

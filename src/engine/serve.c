@@ -39,12 +39,20 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 	*lease_at(index, slot) = (struct lease){
 		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
-		.worker = name, .delivery = terms->delivery, .limit_count = (uint8_t)lane->limit_count,
+		.worker = name, .delivery = terms->delivery, .stays = queue->settings->compat && !terms->delivery,
+		.limit_count = (uint8_t)lane->limit_count,
 	};
 	memcpy(lease_at(index, slot)->limits, lane->limits, sizeof(lane->limits));
 	job_move(index, job, JOB_ACTIVE);
 	job->lease = slot;
 	return E_OK;
+}
+
+static enum err serve_count_start(struct index *index, uint32_t queue, uint32_t group)
+{
+	enum err err = queue_start(index, queue);
+	err = err ? err : group_start(index, group);
+	return err ? err : lane_start(index, group_at(index, group)->lane);
 }
 
 static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t slot, const struct grant_terms *terms)
@@ -54,6 +62,7 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	struct job *job = job_at(index, slot);
 	uint32_t group = job->group, chain;
 	int64_t waited_us = index->now_us - job->since_us;
+	bool runs = !deferred_of(index, job).len; /* who only hears that it has failed takes nothing from a rate */
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : chain_leave(engine, slot, &chain);
 	err = err ? err : serve_lease(engine, queue, job, terms);
@@ -64,9 +73,7 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	job->expire_us = 0; /* time-to-live ends with the first start */
 	job->flags &= (uint16_t)~ROW_REDONE;
 	group_at(index, group)->turn = ++queue->turn;
-	err = queue_start(index, queue_slot);
-	err = err ? err : group_start(index, group);
-	err = err ? err : lane_start(index, group_at(index, group)->lane);
+	err = runs ? serve_count_start(index, queue_slot, group) : E_OK;
 	err = err ? err : job_place(index, slot);
 	err = err ? err : job_event(engine, job, EVENT_ACTIVE, (struct str){ 0 });
 	err = err ? err : chain_follow(engine, chain);
@@ -101,8 +108,9 @@ enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct gra
 
 /* ---- claims ---- */
 
-static void serve_grant(struct engine *engine, const struct job *job, struct grant *out)
+static enum err serve_grant(struct engine *engine, const struct job *job, struct arena *arena, struct grant *out)
 {
+	struct str deferred = deferred_of(&engine->index, job);
 	const struct queue *queue = queue_at(&engine->index, job->queue);
 	*out = (struct grant){
 		.uid = job->uid, .fence = job->fence, .attempt = job->attempts_started, .attempts_made = job->attempts_made,
@@ -110,7 +118,9 @@ static void serve_grant(struct engine *engine, const struct job *job, struct gra
 		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
 		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
 		.started_us = lease_at(&engine->index, job->lease)->started_us, .with_history = queue->settings->compat != COMPAT_NONE,
+		.deferred = deferred.len ? arena_str(arena, deferred) : deferred,
 	};
+	return deferred.len && !out->deferred.ptr ? E_NOMEM : E_OK;
 }
 
 static struct grant *serve_room(struct request *request, struct claim_result *result, uint32_t *capacity, uint32_t max)
@@ -225,9 +235,9 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 			enum err err = grant ? serve_next(engine, slot, &terms, &job) : E_NOMEM;
 			if (err == E_NOT_FOUND)
 				break;
+			err = err ? err : serve_grant(engine, job_at(&engine->index, job), &request->arena, grant);
 			if (err)
 				return err;
-			serve_grant(engine, job_at(&engine->index, job), grant);
 			result->count++;
 		}
 	}

@@ -15,7 +15,9 @@ static enum err timer_due(struct engine *engine, uint32_t slot)
 static enum err timer_lease(struct engine *engine, uint32_t slot)
 {
 	const struct lease *lease = lease_at(&engine->index, job_at(&engine->index, slot)->lease);
-	return lease->hard_us <= lease->deadline_us ? life_time_out(engine, slot) : life_stall(engine, slot);
+	if (lease->stays || lease->hard_us <= lease->deadline_us)
+		return life_time_out(engine, slot);
+	return life_stall(engine, slot, queue_at(&engine->index, job_at(&engine->index, slot)->queue)->settings->max_stalls);
 }
 
 static bool timer_run(struct engine *engine, timer_change *change, uint32_t slot)

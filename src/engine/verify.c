@@ -91,6 +91,12 @@ static void verify_job(const struct index *index, uint32_t slot)
 	CHECK(!heap || job->heap_position < heap->count);
 	CHECK(heap ? heap->entries[job->heap_position].item == slot : job->heap_position == HEAP_NOWHERE);
 	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
+	const struct lease *lease = job->lease == SLOT_NONE ? NULL : lease_at(index, job->lease);
+	CHECK(!lease || lease->stays == (queue->settings->compat && !lease->delivery));
+	if (lease && lease->stays) {
+		CHECK(queue->leases.entries[lease->position].item == slot);
+		CHECK(queue->leases.entries[lease->position].major == lease->deadline_us);
+	}
 	CHECK((job->expire_position != HEAP_NOWHERE) == (job->expire_us != 0 && job->state == JOB_WAITING));
 }
 
@@ -124,6 +130,8 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 	}
 	verify_heap(&queue->delayed);
 	verify_heap(&queue->delayed_wall);
+	verify_heap(&queue->leases);
+	CHECK(queue->leases.count == (queue->settings->compat ? queue->live[JOB_ACTIVE] : 0));
 }
 
 static void verify_group(const struct index *index, uint32_t slot, const struct recount *counted)

@@ -89,6 +89,7 @@ static void a_new_job_can_be_read_whole(void **state)
 	definition->target = STR("{\"url\":\"http://x\"}");
 	definition->metadata = STR("{\"opts\": {\"attempts\":3}}");
 	write->row.label = STR("sheet-17");
+	write->row.deferred = STR("it is no use");
 	definition->priority = write->row.priority = -3;
 	definition->policy = write->row.policy = 2;
 	definition->timeout_ms = 500;
@@ -122,6 +123,7 @@ static void a_new_job_can_be_read_whole(void **state)
 	assert_int_equal(row.priority, -3);
 	assert_text(row.group, "acme");
 	assert_text(row.label, "sheet-17");
+	assert_text(row.deferred, "it is no use");
 	assert_false(suite_load(suite, 1002, &row));
 	uint64_t uid = 1001;
 	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOB, .uids = &uid, .uid_count = 1, .with_result = true }));

@@ -67,6 +67,7 @@ struct job_row {
 	uint64_t edited_body;    /* ROW_EDITED: number of the body with the edited payload */
 	uint64_t bytes;          /* what retention counts: payload + result + attempts, roughly */
 	struct str label;        /* live, in queues that keep ids at hand: the caller's id once more; empty: none */
+	struct str deferred;     /* live: it fails with this reason when it is claimed next; empty: none */
 };
 
 /* How a final job ended. */

@@ -70,6 +70,8 @@ static void story_enqueue(struct story *story)
 		definition->metadata = STR("{\"opts\":{\"a\":1}}");
 	if (table == TABLE_LIVE && roll(story, 4) == 0)
 		write->row.label = STR("17");
+	if (table == TABLE_LIVE && roll(story, 8) == 0)
+		write->row.deferred = STR("not again");
 	write->row.bytes = definition->payload_bytes;
 	write->row.rank = (int64_t)roll(story, 100) - 50;
 	if (table == TABLE_DONE) {

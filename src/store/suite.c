@@ -221,7 +221,7 @@ void text_of_row(struct buf *out, const struct job_row *row)
 	TEXT_N(uid), TEXT_N(queue), TEXT_N(state), TEXT_N(outcome), TEXT_N(flags), TEXT_N(priority), TEXT_N(policy), TEXT_N(max_attempts);
 	TEXT_N(attempts_started), TEXT_N(attempts_made), TEXT_N(stalls), TEXT_N(rank), TEXT_N(due_us), TEXT_N(expire_us), TEXT_N(timeout_ms);
 	TEXT_N(fence), TEXT_N(version), TEXT_N(since_us), TEXT_N(started_us), TEXT_N(finished_us), TEXT_N(lease_token), TEXT_N(lease_ms);
-	TEXT_N(edited_body), TEXT_N(bytes), TEXT_S(worker), TEXT_S(group), TEXT_S(label);
+	TEXT_N(edited_body), TEXT_N(bytes), TEXT_S(worker), TEXT_S(group), TEXT_S(label), TEXT_S(deferred);
 }
 
 static void text_of_definition(struct buf *out, const struct job_definition *row)

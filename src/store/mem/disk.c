@@ -22,7 +22,7 @@ static const struct row_shape definition_shape = { sizeof(struct job_definition)
 	  SLICE(struct job_definition, tags) SLICE(struct job_definition, trace) SLICE(struct job_definition, target)
 	  SLICE(struct job_definition, metadata) SLICE(struct job_definition, payload) } };
 static const struct row_shape job_row_shape = { sizeof(struct job_row), { SLICE(struct job_row, worker) SLICE(struct job_row, group)
-	SLICE(struct job_row, label) } };
+	SLICE(struct job_row, label) SLICE(struct job_row, deferred) } };
 static const struct row_shape result_shape = { sizeof(struct job_result), { SLICE(struct job_result, result) SLICE(struct job_result, error) } };
 
 static struct str *row_slice(void *row, const struct row_shape *shape, int i)

@@ -23,7 +23,9 @@ static enum err copy_str(struct arena *arena, struct str *slice)
 enum err mem_copy_row(struct arena *arena, const struct job_row *row, struct job_row *out)
 {
 	*out = *row;
-	return copy_str(arena, &out->worker) || copy_str(arena, &out->group) || copy_str(arena, &out->label) ? E_NOMEM : E_OK;
+	if (copy_str(arena, &out->worker) || copy_str(arena, &out->group))
+		return E_NOMEM;
+	return copy_str(arena, &out->label) || copy_str(arena, &out->deferred) ? E_NOMEM : E_OK;
 }
 
 enum err mem_copy_definition(struct arena *arena, const struct job_definition *definition, bool with_payload, struct job_definition *out)

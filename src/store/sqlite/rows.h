@@ -32,7 +32,8 @@
 	X(bytes, NUMBER, bytes)                    \
 	X(worker, TEXT, worker)                    \
 	X(group_key, TEXT, group)                  \
-	X(label, TEXT, label)
+	X(label, TEXT, label)                      \
+	X(deferred, TEXT, deferred)
 
 /* Columns of job after uid, but for the payload and the metadata, which are the last. */
 #define DEFINITION_COLUMNS(X)                      \
