@@ -45,7 +45,7 @@ void batch_answer(struct batch *batch, struct request *request)
 /* The lists of a change-set that handlers append to, hence those a mark remembers. */
 #define MARKED_LISTS(X)                                                                                               \
 	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(log_trims) X(progress) X(queues) X(dropped_queues) X(groups) \
-	X(budgets) X(permits) X(policies) X(dedups) X(edges) X(chains) X(tokens) X(operations) X(idempotency) X(event_trims)
+	X(budgets) X(permits) X(policies) X(dedups) X(edges) X(chains) X(tokens) X(operations) X(idempotency) X(event_trims) X(metrics)
 
 struct mark batch_mark(const struct batch *batch)
 {

@@ -100,7 +100,7 @@ struct batch {
 struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, budgets,
-		permits, policies, dedups, edges, chains, tokens, operations, idempotency, event_trims;
+		permits, policies, dedups, edges, chains, tokens, operations, idempotency, event_trims, metrics;
 	size_t bytes;
 };
 

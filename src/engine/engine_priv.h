@@ -104,7 +104,7 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
+	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply, op_reset_apply,
 	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
@@ -152,6 +152,7 @@ MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queu
 MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue,
 			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
+MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all keys of a queue without jobs */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
 /* ---- family.c: children, and those who wait for them ---- */
@@ -195,6 +196,7 @@ bool job_is_compat(const struct index *index, const struct job *job);
 /* Finds or makes the queue, and looks whether it keeps the rules that the asker keeps. */
 MUST_USE enum err compat_begin(struct engine *engine, struct request *request, struct op *op, struct queue_name name, enum compat wanted,
 			       uint32_t *out_slot);
+MUST_USE enum err compat_make(struct engine *engine, uint32_t queue, enum compat wanted); /* with the settings of a new one of these rules */
 MUST_USE enum err compat_may_change(struct request *request, struct op *op, const struct queue *queue, enum compat before);
 MUST_USE enum err compat_check_lease(struct engine *engine, struct request *request, struct op *op, const struct job *job);
 bool compat_head(const struct queue *queue, int32_t priority, bool head);     /* may it go first in line? */

@@ -146,6 +146,13 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 	return life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
 }
 
+static int64_t lease_rate_ttl_ms(const struct index *index, uint32_t slot) /* 0: none, or none that is told here */
+{
+	const struct queue *queue = queue_at(index, job_at(index, slot)->queue);
+	int64_t ttl_ms = queue->settings->compat ? limiter_ttl_ms(index, queue, 0) : 0;
+	return ttl_ms > 0 ? ttl_ms : 0;
+}
+
 enum err op_lease_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	uint32_t slot = SLOT_NONE;
@@ -167,6 +174,8 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	default: err = lease_log(engine, request, op, job); break;
 	}
 	err = err ? err : back_off_after(engine, request, op, slot);
+	if (!err && op->kind == OP_RELEASE)
+		op->result.rate_ttl_ms = lease_rate_ttl_ms(&engine->index, slot);
 	op->result.state = job_state_of(job_at(&engine->index, slot));
 	return err;
 }

@@ -481,6 +481,10 @@ enum err group_start(struct index *index, uint32_t slot)
 enum err queue_start(struct index *index, uint32_t slot)
 {
 	struct queue *queue = queue_at(index, slot);
+	if (queue->settings->compat) {
+		limiter_start(index, queue);
+		return E_OK;
+	}
 	return window_start(index, &queue->settings->rate, &queue->window, &queue->window_shape, 1);
 }
 
@@ -596,6 +600,8 @@ enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *unt
 		return EXPLAIN_QUEUE_PAUSED;
 	if (queue->settings->concurrency && queue->active >= queue->settings->concurrency)
 		return EXPLAIN_QUEUE_CONCURRENCY;
+	if (queue->settings->compat)
+		return limiter_blocker(index, queue, until_us);
 	if (queue->blocked_us > index->now_us) {
 		*until_us = queue->blocked_us;
 		return EXPLAIN_BACKED_OFF;

@@ -187,6 +187,25 @@ static uint32_t serve_first_queue(const struct op_claim *claim, uint64_t dice)
 	return 0;
 }
 
+static void serve_hear(struct engine *engine, const struct op_claim *claim)
+{
+	for (uint32_t i = 0; i < claim->queue_count; i++) {
+		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
+		if (slot != SLOT_NONE)
+			limiter_hear(queue_at(&engine->index, slot), &claim->limiter);
+	}
+}
+
+static void serve_tell_rate(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
+{
+	for (uint32_t i = 0; i < claim->queue_count && !result->rate_ttl_ms && claim->compat; i++) {
+		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
+		const struct queue *queue = slot == SLOT_NONE ? NULL : queue_at(&engine->index, slot);
+		uint32_t max = queue ? limiter_rate(queue).max : 0;
+		result->rate_ttl_ms = max ? limiter_ttl_ms(&engine->index, queue, max) : 0;
+	}
+}
+
 static enum err serve_ready(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
 {
 	for (uint32_t i = 0; i < claim->queue_count; i++) {
@@ -196,8 +215,10 @@ static enum err serve_ready(struct engine *engine, const struct op_claim *claim,
 		if (slot != SLOT_NONE && queue_may_start(&engine->index, slot, &why, &until_us))
 			result->ready += lanes_ready(&engine->index, queue_at(&engine->index, slot), true);
 	}
-	if (!result->ready)
+	if (!result->ready) {
 		serve_explain(engine, claim, result);
+		serve_tell_rate(engine, claim, result);
+	}
 	return E_OK;
 }
 
@@ -220,6 +241,7 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 		return E_NOMEM;
 	op->result.claim = result;
 	result->next_due_ms = -1;
+	serve_hear(engine, claim);
 	if (claim->max == 0)
 		return serve_ready(engine, claim, result);
 	result->token = serve_token(request, claim);
@@ -241,12 +263,24 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 			result->count++;
 		}
 	}
-	if (!result->count)
+	if (!result->count) {
 		serve_explain(engine, claim, result);
+		serve_tell_rate(engine, claim, result);
+	}
 	return E_OK;
 }
 
 /* ---- waiters ---- */
+
+/* May a job start, by what the first who waits knows of the rate? When time ends that it may not, *until_us. */
+static bool serve_may_start(struct engine *engine, uint32_t slot, int64_t *until_us)
+{
+	struct queue *queue = queue_at(&engine->index, slot);
+	enum explain_code why;
+	const struct parked *first = pool_at(&engine->parked, queue->first_waiter->parked);
+	limiter_hear(queue, &first->request->ops[0].claim.limiter);
+	return queue_may_start(&engine->index, slot, &why, until_us);
+}
 
 static bool serve_waiter(struct engine *engine, uint32_t parked_slot)
 {
@@ -269,15 +303,14 @@ static bool serve_waiter(struct engine *engine, uint32_t parked_slot)
 static bool serve_waiters(struct engine *engine, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	enum explain_code why;
 	int64_t until_us;
-	while (queue->first_waiter && queue_may_start(&engine->index, slot, &why, &until_us)) {
+	while (queue->first_waiter && serve_may_start(engine, slot, &until_us)) {
 		if (batch_is_large(engine->open))
 			return true;
 		if (!serve_waiter(engine, queue->first_waiter->parked))
 			break;
 	}
-	if (queue->first_waiter && !queue_may_start(&engine->index, slot, &why, &until_us) && until_us)
+	if (queue->first_waiter && !serve_may_start(engine, slot, &until_us) && until_us)
 		queue_open_at(&engine->index, slot, until_us);
 	return false;
 }
