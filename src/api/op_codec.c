@@ -429,7 +429,7 @@ static bool read_claim_namespace(struct json *json, void *out, void *context)
 
 #define AT(member) offsetof(struct rate, member)
 static const struct json_field limiter_fields[] = {
-	{ "max", JSON_F_U32, AT(max), 1, LIMIT_RATE_MAX, JSON_F_REQUIRED, NULL, "So many start in a window, unless the queue is set otherwise." },
+	{ "max", JSON_F_U32, AT(max), 1, UINT32_MAX, JSON_F_REQUIRED, NULL, "So many start in a window, unless the queue is set otherwise." },
 	{ "per_ms", JSON_F_I64, AT(per_ms), 1, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "A window's span." },
 };
 #undef AT
@@ -913,7 +913,7 @@ static const struct json_field queue_get_fields[] = {
 	F_OP, F_QUEUE,
 	{ "priorities", JSON_F_CUSTOM, AT(queue), .read = read_priorities,
 	  .doc = "Counts of these priorities, in this order; left out: of all that have jobs, the first 1,000." },
-	{ "rate_max", JSON_F_U32, AT(queue.rate_max), 0, LIMIT_RATE_MAX,
+	{ "rate_max", JSON_F_U32, AT(queue.rate_max), 0, UINT32_MAX,
 	  .doc = "In compat mode: rate_ttl_ms as if so many might start in a window; left out: as the queue is set." },
 };
 static const struct json_field queues_fields[] = { F_OP, F_LIMIT, F_CURSOR };

@@ -130,7 +130,8 @@ const struct schema schemas[] = {
 		   " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] rate_ttl_ms?:integer settings:QueueSettings "
 		   "version:count created_at:instant|null", NULL },
 	{ "QueueList", "queues:Queue[] next_cursor:string|null", NULL },
-	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean more?:boolean", "more: of a queue that was reset, there are events left." },
+	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean more?:boolean",
+	  "more: of a queue that was reset, there are events left." },
 	{ "Group", "key:string paused:boolean waiting:count active:count delayed:count code:ExplainCode settings:GroupSettings", NULL },
 	{ "GroupList", "groups:Group[] next_cursor:string|null", NULL },
 	{ "GroupChanged", "queue:string namespace:string key:string paused?:boolean deleted?:boolean settings?:GroupSettings", NULL },

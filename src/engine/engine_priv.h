@@ -104,7 +104,8 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 /* A handler changes the open batch or refuses; what it did before refusing is undone by its caller. *park: the request waits. */
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
-	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply, op_reset_apply,
+	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
+	op_reset_apply,
 	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 

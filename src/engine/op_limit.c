@@ -315,10 +315,9 @@ static enum err back_off_queue(struct engine *engine, uint32_t slot, int64_t del
 	struct queue *queue = queue_at(&engine->index, slot);
 	struct penalty penalty = { .scope = STR("queue"), .delay_us = delay_us };
 	bool changes = penalty_changes(&engine->index, &penalty, queue->blocked_us);
-	if (queue->settings->compat) { /* the last word counts, and opening forgets what was started */
+	if (queue->settings->compat) { /* the last word counts, and the window begins anew after it */
 		changes = penalty.until_us != queue->blocked_us;
-		if (!penalty.until_us)
-			limiter_open(queue);
+		limiter_open(queue);
 		queue_flag(&engine->index, slot);
 	}
 	if (!changes)

@@ -8,7 +8,7 @@ const CLOCK_SLACK_MS = 1_000;
 
 /** A job that a worker was given. */
 export function grantedJob(grant: WireGrant, worker: string | undefined): JobJson {
-	const { errors = [], started_at } = grant;
+	const { started_at } = grant, errors = thrown(grant.errors);
 	return withoutHoles({
 		...common(grant),
 		delay: 0, // it is over
@@ -23,7 +23,7 @@ export function grantedJob(grant: WireGrant, worker: string | undefined): JobJso
 
 /** A job that was looked at. */
 export function readJob(job: WireJob): JobJson {
-	const { errors = [], metadata } = job;
+	const { metadata } = job, errors = thrown(job.errors);
 	const ended = STATES[job.state] === 'completed' || STATES[job.state] === 'failed';
 	return withoutHoles({
 		...common(job),
@@ -76,7 +76,12 @@ function remainingDelay(job: WireJob): number {
 	return asked && Math.abs(since + asked - due) < CLOCK_SLACK_MS ? asked : Math.max(0, due - Date.now());
 }
 
-/** What the attempts threw, newest last; a lost lease threw nothing. */
+/** A lost lease threw nothing. */
+function thrown(errors: readonly WireError[] = []): readonly WireError[] {
+	return errors.filter((error) => error.type !== 'stalled');
+}
+
+/** What the attempts threw, newest last. */
 function stackTexts(errors: readonly WireError[], opts: JobsOptions | undefined): string {
 	const limit = opts?.stackTraceLimit;
 	const stacks = errors.map((error) => error.stack).filter((stack): stack is string => Boolean(stack));
