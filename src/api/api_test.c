@@ -420,10 +420,11 @@ static void answers_in_compat_mode(void **state)
 	struct scene scene;
 	(void)state;
 	scene_open(&scene, true, 1 << 20);
-	scene_send(&scene, "POST", "/v1/batch", NULL, STR("{\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\",\"interval_ms\":1},{\"op\":\"queue_reset\",\"queue\":\"q\"},"
+	scene_send(&scene, "POST", "/v1/batch", NULL, STR("{\"now_ms\":1767225600000,\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\",\"interval_ms\":1},{\"op\":\"queue_reset\",\"queue\":\"q\"},"
 							  "{\"op\":\"release\",\"uid\":\"" UID_1 "\",\"token\":\"t\"},"
 							  "{\"op\":\"claim\",\"queues\":[\"q\"],\"compat\":\"bullmq\",\"limiter\":{\"max\":1,\"per_ms\":9}}]}"));
 	struct request *request = scene_request(&scene);
+	assert_int_equal(request->asked_us, INT64_C(1767225600000000));
 	request->ops[0].result.id = STR("[\"1\",\"x\"]");
 	request->ops[1].result.more = true;
 	request->ops[2].result = (struct op_result){ .uid = 77, .state = JOB_WAITING, .rate_ttl_ms = 5 };

@@ -39,6 +39,7 @@ static const struct refusal {
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"events_trim\",\"queue\":\"q\"}]}", 422, "invalid_field", "ops[0].keep" },
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\"}]}", 422, "invalid_field", "ops[0].interval_ms" },
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\",\"interval_ms\":1,\"max_stalls\":65536}]}", 422, "invalid_field", "ops[0].max_stalls" },
+	{ "POST", "/v1/batch", "{\"now_ms\":-1,\"ops\":[{\"op\":\"queues\"}]}", 422, "invalid_field", "now_ms" },
 	{ "POST", "/v1/claims", "{\"queues\":[\"q\"],\"limiter\":{\"max\":1,\"per_ms\":1}}", 422, "invalid_field", "limiter" },
 	{ "POST", "/v1/claims", "{\"queues\":[\"q\"],\"compat\":\"bullmq\",\"limiter\":{\"max\":0,\"per_ms\":1}}", 422, "invalid_field", "limiter.max" },
 	{ "POST", "/v1/claims", "{\"queues\":[\"q\"],\"compat\":\"bullmq\",\"limiter\":{\"max\":1}}", 422, "invalid_field", "limiter.per_ms" },

@@ -160,7 +160,8 @@ const struct schema schemas[] = {
 			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("Swept")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
-	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
+	{ "Batch", "ops:BatchOp[] atomic?:boolean now_ms?:integer",
+	  "atomic: all or nothing. now_ms: the caller's clock, milliseconds since 1970: in compat mode a clock that is far from ours counts." },
 	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },
 	{ "EnqueueBody", "{'anyOf':[" REF("Enqueue") "," REF("EnqueueMany") "]}", NULL },
 	{ "CompleteList", "token?:LeaseToken leases:CompleteItem[] claim?:ClaimInside", "token: for those that bring none." },

@@ -237,7 +237,7 @@ static struct queue_counts counts_minus(const struct queue_counts *a, const stru
 /* What ended, by the minute (of engine time, as ends are). The first row of a minute takes those along that are too old. */
 static enum err batch_close_metrics(struct batch *batch, const struct index *index, struct queue *queue, const struct queue_counts *delta)
 {
-	int64_t minute = index->now_us / 60000000, minutes = queue->settings->metric_minutes;
+	int64_t minute = (queue->skew_us ? index->wall_us + queue->skew_us : index->now_us) / 60000000, minutes = queue->settings->metric_minutes;
 	if (!minutes || !(delta->ended[JOB_COMPLETED] + delta->ended[JOB_FAILED]))
 		return E_OK;
 	struct metric_add *add = change_add(&batch->cs, metrics);

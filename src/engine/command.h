@@ -442,6 +442,7 @@ struct request {
 	struct op *ops;
 	uint32_t op_count;
 	bool atomic;
+	int64_t asked_us;         /* wall time by the asker's own clock; 0: not said. Compat queues look at it (skew.c) */
 	uint64_t dice;            /* 64 random bits, stamped */
 	struct str idempotency_key; /* with the caller's token number in front; empty: none. Not with CLAIM or reads */
 	uint64_t request_hash;

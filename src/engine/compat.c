@@ -45,6 +45,7 @@ enum err compat_begin(struct engine *engine, struct request *request, struct op 
 		err = compat_make(engine, *out_slot, wanted);
 	if (err)
 		return err;
+	skew_hear(engine, request, *out_slot);
 	const struct queue *queue = queue_at(&engine->index, *out_slot);
 	if (queue->settings->compat == wanted || (!wanted && op->kind != OP_CLAIM))
 		return E_OK;

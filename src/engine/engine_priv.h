@@ -133,6 +133,7 @@ struct failure {
 	uint32_t dice;
 	const struct keep *keep;
 };
+void life_set_due(struct index *index, struct job *job, int64_t due_us); /* engine time; between its job_touch and job_place */
 MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure);
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls); /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
@@ -211,6 +212,15 @@ MUST_USE enum err id_check(struct engine *engine, struct request *request, struc
 MUST_USE enum err id_next(struct engine *engine, uint32_t queue, uint64_t *number, struct str *out_id);
 MUST_USE enum err id_give(struct engine *engine, struct op *op, uint32_t queue, struct str *out_id);
 
+
+/* ---- skew.c: the clock of a compat queue's programs ---- */
+void skew_hear(struct engine *engine, const struct request *request, uint32_t queue);
+int64_t skew_wall_us(const struct index *index, const struct queue *queue); /* now, as they see it */
+int64_t skew_now_us(const struct index *index, const struct queue *queue);  /* of starts and ends: the same, or engine time */
+/* A due instant of engine time, which becomes one of theirs when they have a clock of their own. */
+void skew_due(const struct index *index, const struct queue *queue, int64_t *due_us, bool *wall);
+int64_t skew_wait_ms(const struct engine *engine, const struct op_claim *claim); /* how long it may wait */
+MUST_USE enum err skew_promote(struct engine *engine, uint32_t queue); /* before a claim: what is due by their clock begins to wait */
 
 /* ---- deferred.c: failures that are told later, by those who claim the job next ---- */
 /* It fails with this reason when it is claimed next. Who waits for children or for his time waits to be claimed from now on, first in line;

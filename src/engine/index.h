@@ -276,6 +276,7 @@ struct queue {
 	uint32_t lane;            /* the first of its lanes: of groups without limits of their own */
 	uint64_t turn;
 	int64_t blocked_us;       /* a penalty; engine time */
+	int64_t skew_us;          /* in compat mode: the clock of its programs is ahead of ours; 0: it is ours (skew.c) */
 	struct heap delayed, delayed_wall;
 	struct heap leases;       /* jobs by the deadline of their lease, where time does not end it */
 	uint64_t swept_us;        /* engine time of the last sweep; 0: none since the start */

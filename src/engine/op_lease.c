@@ -17,6 +17,7 @@ enum err op_claim_apply(struct engine *engine, struct request *request, struct o
 	enum err err = serve_claim(engine, request, op);
 	if (err || op->result.claim->count || op->result.claim->ready || !claim->wait_ms || engine->quiesced)
 		return err;
+	claim->wait_ms = skew_wait_ms(engine, claim);
 	err = park_claim(engine, request, op);
 	*park = err == E_OK;
 	return err;
@@ -33,6 +34,7 @@ static enum err lease_find(struct engine *engine, struct request *request, struc
 	const struct job *job = job_at(&engine->index, slot);
 	op->result.state = job_state_of(job);
 	*out_slot = slot;
+	skew_hear(engine, request, job->queue);
 	if (job_is_compat(&engine->index, job))
 		return compat_check_lease(engine, request, op, job);
 	if (!want->token.len)

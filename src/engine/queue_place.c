@@ -574,9 +574,10 @@ static void queue_refresh_due(struct heap *heap, const struct heap *delayed, uin
 
 void queue_refresh(struct index *index, uint32_t slot)
 {
+	static const struct heap nothing;
 	struct queue *queue = queue_at(index, slot);
 	queue_refresh_due(&index->due, &queue->delayed, queue->due_position, slot);
-	queue_refresh_due(&index->due_wall, &queue->delayed_wall, queue->due_wall_position, slot);
+	queue_refresh_due(&index->due_wall, queue->skew_us ? &nothing : &queue->delayed_wall, queue->due_wall_position, slot);
 }
 
 void queue_flag(struct index *index, uint32_t slot)

@@ -37,7 +37,7 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 	}
 	int64_t lease_ms = terms->delivery ? timeout_ms + DELIVERY_LEASE_MARGIN_MS : terms->lease_ms ? terms->lease_ms : queue->settings->lease_ms;
 	*lease_at(index, slot) = (struct lease){
-		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
+		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = skew_now_us(index, queue),
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
 		.worker = name, .delivery = terms->delivery, .stays = queue->settings->compat && !terms->delivery,
 		.limit_count = (uint8_t)lane->limit_count,
@@ -163,8 +163,8 @@ static void serve_explain(struct engine *engine, const struct op_claim *claim, s
 		int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
 		if (delayed_us != INT64_MAX && delayed_us - index->now_us < due_us)
 			due_us = delayed_us - index->now_us;
-		if (wall_us != INT64_MAX && wall_us - index->wall_us < due_us)
-			due_us = wall_us - index->wall_us;
+		if (wall_us != INT64_MAX && wall_us - skew_wall_us(index, queue) < due_us)
+			due_us = wall_us - skew_wall_us(index, queue);
 	}
 	result->nothing = explain_code_name(why);
 	result->next_due_ms = due_us == INT64_MAX ? -1 : due_us < 0 ? 0 : (due_us + 999) / 1000;
@@ -187,13 +187,17 @@ static uint32_t serve_first_queue(const struct op_claim *claim, uint64_t dice)
 	return 0;
 }
 
-static void serve_hear(struct engine *engine, const struct op_claim *claim)
+static enum err serve_hear(struct engine *engine, const struct op_claim *claim)
 {
-	for (uint32_t i = 0; i < claim->queue_count; i++) {
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < claim->queue_count && !err; i++) {
 		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
-		if (slot != SLOT_NONE)
-			limiter_hear(queue_at(&engine->index, slot), &claim->limiter);
+		if (slot == SLOT_NONE)
+			continue;
+		limiter_hear(queue_at(&engine->index, slot), &claim->limiter);
+		err = skew_promote(engine, slot);
 	}
+	return err;
 }
 
 static void serve_tell_rate(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
@@ -241,7 +245,9 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 		return E_NOMEM;
 	op->result.claim = result;
 	result->next_due_ms = -1;
-	serve_hear(engine, claim);
+	enum err heard = serve_hear(engine, claim);
+	if (heard)
+		return heard;
 	if (claim->max == 0)
 		return serve_ready(engine, claim, result);
 	result->token = serve_token(request, claim);
