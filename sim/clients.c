@@ -256,7 +256,7 @@ static void meddle_queue(struct world *world)
 	meddle_send(world, request);
 }
 
-/* Every chain has a limit, so that the world comes to rest. */
+/* Every chain has a limit, so that the world comes to rest; where who works is to keep it, he stops asking. */
 static void meddle_chain(struct world *world)
 {
 	static const enum op_kind kinds[] = { OP_CHAIN_PUT, OP_CHAIN_PUT, OP_CHAIN_PUT, OP_CHAIN_DELETE, OP_CHAIN_GET, OP_CHAINS };
@@ -273,6 +273,7 @@ static void meddle_chain(struct world *world)
 		op->chain.schedule = client_text(request, "{\"every_ms\":%llu,\"limit\":4}", 1 + world_below(world, 3) * 700);
 	else
 		op->chain.schedule = client_text(request, "{\"pattern\":\"* * * * * *\",\"limit\":%llu}", 1 + world_below(world, 4));
+	chains_tell(world, op);
 	meddle_send(world, request);
 }
 

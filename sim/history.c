@@ -150,6 +150,7 @@ void history_read(struct shadow *shadow, const struct changeset *cs)
 				if (pass == 0)
 					continue;
 				history_count(shadow_queue(shadow, row->queue), type);
+				turns_read(shadow, row->queue, job, type);
 				history_event(shadow, cs, job, type);
 			}
 			CHECK(count == row->count);

@@ -44,7 +44,8 @@ static void limits_back_off(struct world *world, struct request *request, struct
 
 static void limits_group(struct world *world, struct request *request, struct op *op)
 {
-	static const char *const own[] = { "{\"limits\":[]}", "{\"limits\":[\"shared\"]}", "{\"limits\":[\"paced\",\"shared\"]}", "{\"limits\":null}" };
+	static const char *const own[] = { "{\"limits\":[]}", "{\"limits\":[\"shared\"]}", "{\"limits\":[\"paced\",\"shared\"]}", "{\"limits\":null}",
+		                              "{\"weight\":3}", "{\"weight\":null,\"limits\":[\"shared\"]}" };
 	op->kind = OP_GROUP_PUT;
 	op->queue.queue.name = str_of(queues[world_below(world, ARRAY_COUNT(queues))]);
 	op->queue.group = limits_text(request, "g%llu", world_below(world, 6));

@@ -105,6 +105,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->keep_failed = settings.keep_failed;
 	queue->limits = budgets_named(shadow, &settings.limits);
 	queue->blocked_us = row->blocked_us;
+	queue->rise_us = settings.rise_after_ms * 1000;
 	queue->paused = row->paused;
 	queue->http = settings.target == TARGET_HTTP;
 	queue->compat = settings.compat != COMPAT_NONE;
@@ -140,6 +141,7 @@ static void shadow_group_row(struct shadow *shadow, const struct group_row *row)
 	group->paused = !dropped && row->paused;
 	group->has_concurrency = settings.has_concurrency;
 	group->concurrency = settings.concurrency;
+	group->weight = settings.weight;
 	group->has_limits = settings.has_limits;
 	group->limits = settings.has_limits ? budgets_named(shadow, settings.limits) : 0;
 	group->blocked_us = dropped ? 0 : row->blocked_us;
@@ -195,10 +197,11 @@ static void shadow_starts(struct shadow *shadow)
 	shadow->start_count = 0;
 }
 
-/* Within queue, group and priority the lowest rank goes first: nobody who stayed behind untouched stood before it. */
+/* Within queue, group and priority the lowest rank goes first, unless jobs rise there (turns.c): nobody who stayed behind untouched stood before it. */
 static void shadow_in_order(struct shadow *shadow, const struct shadow_job *job, const struct job_row *row)
 {
-	if (job->row.state != JOB_WAITING || job->row.rank != row->rank || job->row.priority != row->priority || job->row.queue != row->queue)
+	if (job->row.state != JOB_WAITING || job->row.rank != row->rank || job->row.priority != row->priority || job->row.queue != row->queue ||
+	    shadow_queue(shadow, row->queue)->rise_us)
 		return;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *other = pool_at(&shadow->jobs, slot);
@@ -231,6 +234,11 @@ static void shadow_count(struct shadow *shadow, const struct shadow_job *job, in
 		queue->active += (uint32_t)sign;
 		shadow_group(shadow, job->row.queue, str_of(job->group))->active += (uint32_t)sign;
 		budgets_count(shadow, job, sign);
+	}
+	if (job->row.state == JOB_WAITING) {
+		struct shadow_group *group = shadow_group(shadow, job->row.queue, str_of(job->group));
+		group->waiting += (uint32_t)sign;
+		group->odd += job->row.priority ? (uint32_t)sign : 0;
 	}
 	if (job_state_is_final(job->row.state)) {
 		queue->final[job->row.state] += (uint64_t)(int64_t)sign;
@@ -426,6 +434,14 @@ static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
 
 /* ---- chains ---- */
 
+static void shadow_chain_goes_on(const struct shadow_chain *chain, const struct chain_row *row)
+{
+	const char *limit = row->gone ? NULL : memmem(row->schedule.ptr, row->schedule.len, "\"limit\":", 8);
+	CHECK(row->gone ? !row->pending : row->count >= 1 && limit && row->count <= (uint64_t)(limit[8] - '0'));
+	CHECK(row->gone || row->pending || row->count == (uint64_t)(limit[8] - '0')); /* nothing else ends one here */
+	CHECK(!chain->live || row->gone || row->count <= chain->count || row->slot_ms > chain->slot_ms); /* rule 6: no time twice */
+}
+
 static void shadow_chain_row(struct shadow *shadow, const struct chain_row *row)
 {
 	struct shadow_chain *chain = NULL;
@@ -438,10 +454,12 @@ static void shadow_chain_row(struct shadow *shadow, const struct chain_row *row)
 		chain->queue = row->queue;
 		snprintf(chain->key, sizeof(chain->key), STR_FMT, STR_ARG(row->key));
 	}
-	const char *limit = row->gone ? NULL : memmem(row->schedule.ptr, row->schedule.len, "\"limit\":", 8);
-	CHECK(row->gone ? !row->pending : row->count >= 1 && limit && row->count <= (uint64_t)(limit[8] - '0'));
-	CHECK(row->gone || row->pending || row->count == (uint64_t)(limit[8] - '0')); /* nothing else ends one here */
-	CHECK(!chain->live || row->gone || row->count <= chain->count || row->slot_ms > chain->slot_ms); /* rule 6: no time twice */
+	if (shadow_queue(shadow, row->queue)->compat)
+		chains_judge(shadow, chain, row);
+	else
+		shadow_chain_goes_on(chain, row);
+	chain->told = shadow_queue(shadow, row->queue)->compat;
+	chain->changed_seq = shadow->seq;
 	chain->pending = row->pending;
 	chain->count = row->count;
 	chain->slot_ms = row->slot_ms;
@@ -453,7 +471,11 @@ static void shadow_chains(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->chain_count; i++) {
 		const struct shadow_chain *chain = &shadow->chains[i];
-		if (!chain->live || !chain->pending)
+		for (uint32_t n = 0; n < i; n++)
+			CHECK(!chain->live || !chain->pending || !shadow->chains[n].live || shadow->chains[n].pending != chain->pending);
+		if (chain->live && chain->told && chain->changed_seq == shadow->seq)
+			CHECK(shadow_find(shadow, chain->pending) && shadow_find(shadow, chain->pending)->exists);
+		if (!chain->live || !chain->pending || chain->told)
 			continue;
 		CHECK(shadow_is_live(shadow, chain->pending));
 		const struct job_row *row = &shadow_find(shadow, chain->pending)->row;
@@ -461,8 +483,6 @@ static void shadow_chains(struct shadow *shadow)
 		CHECK(!row->attempts_started);
 		CHECK(row->queue == chain->queue);
 		CHECK(!(row->flags & ROW_FAR)); /* it is at hand when it is claimed */
-		for (uint32_t n = 0; n < i; n++)
-			CHECK(!shadow->chains[n].live || shadow->chains[n].pending != chain->pending);
 	}
 }
 
@@ -640,6 +660,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	shadow_starts(shadow);
 	shadow_limits(shadow);
 	budgets_judge(shadow);
+	turns_judge(shadow);
 	shadow_counts(shadow, cs);
 	shadow_no_orphans(shadow, cs);
 	for (uint32_t i = 0; i < cs->ranges.count; i++)
@@ -686,9 +707,10 @@ static void shadow_dump_queue(struct shadow *shadow, struct mem_disk *disk, cons
 		         (unsigned long long)counts.final_bytes[state]);
 	for (uint32_t i = 0; i < shadow->group_count; i++) {
 		const struct shadow_group *group = &shadow->groups[i];
-		if (group->queue != row->number || (!group->paused && !group->has_concurrency))
+		if (group->queue != row->number || (!group->paused && !group->has_concurrency && !group->weight))
 			continue;
-		sum += str_hash(str_of(group->key), (group->paused ? 1 : 2) + (group->has_concurrency ? 10 + group->concurrency : 0));
+		sum += str_hash(str_of(group->key), (group->paused ? 1 : 2) + (group->has_concurrency ? 10 + group->concurrency : 0) +
+		                                    group->weight * UINT64_C(10000000));
 		count++;
 	}
 	buf_addf(out, "\ngroups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);

@@ -4,6 +4,7 @@
  *   shadow.c    rows: rules 1, 2, 7, 8 and the counts
  *   budgets.c   rows: rule 7 of limits that are shared
  *   history.c   events, in their order: rules 2, 3, 4, 8
+ *   turns.c     events and rows: shares by weight, batches, jobs that rise
  *   told.c      what clients were told: rules 1, 2, 9
  *   watch.c     what ought to have happened by now: rule 5
  *
@@ -27,7 +28,7 @@ struct engine;
 struct shadow_job {
 	uint32_t reserved;
 	struct job_row row;
-	char group[16], id[16];
+	char group[16], id[48];
 	uint32_t home;            /* the queue that it was enqueued into: its id is unique there */
 	bool exists, deleted;
 	bool deferred;            /* it has failed, and the next claim tells so */
@@ -85,7 +86,7 @@ struct shadow_queue {
 	struct retention keep_completed, keep_failed;
 	struct shadow_rate rate;
 	uint32_t limits;         /* bits of budgets */
-	int64_t blocked_us;
+	int64_t blocked_us, rise_us;
 	struct rate group_rate;
 	uint32_t active;
 	uint64_t final[JOB_STATE_COUNT], final_bytes[JOB_STATE_COUNT];
@@ -104,12 +105,16 @@ struct shadow_group {
 	uint32_t limits;         /* bits of budgets */
 	int64_t blocked_us;
 	struct shadow_rate rate;
+	uint32_t weight;         /* 0: not said */
+	uint32_t waiting, odd;   /* jobs; odd: with a priority, of those */
+	uint32_t waiting_before; /* at the commit before; 0 when some were odd */
 };
 
 struct shadow_chain {
 	uint32_t queue;
 	char key[16];
-	bool live;
+	bool live, told;         /* told: under another queue's rules (chains.c) */
+	uint64_t changed_seq;
 	uint64_t pending, count;
 	int64_t slot_ms;
 };
@@ -127,6 +132,15 @@ struct shadow_started {
 	const struct shadow_job *job;
 	int64_t at_us;
 	bool deferred;
+};
+
+#define SHARE_GROUPS    4 /* "g0" … of one queue: sim/turns.c */
+#define SHARE_BATCH_MAX 5 /* the largest batch that anybody asks for */
+struct shadow_turn { /* what an event of the queues of sim/turns.c said */
+	uint32_t queue;
+	const struct shadow_job *job;
+	enum event_type type;
+	int64_t since_us; /* it had waited since then, before this change-set; 0: it had not */
 };
 
 struct shadow_promise { /* an idempotency key that was acknowledged */
@@ -158,6 +172,11 @@ struct shadow {
 	int64_t committed_us;   /* virtual time of the last commit */
 	int64_t delivery_us;    /* virtual time of the last delivery's start */
 	int64_t terms_us;       /* engine time, at least, at which the present engine gave every lease a full term */
+	struct shadow_turn turns[8192]; /* of the change-set being judged */
+	uint32_t turn_count;
+	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
+	uint64_t share_life;
+	uint64_t batched, risen, proportions; /* likewise how often */
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 };
 
@@ -188,6 +207,7 @@ void budgets_choose(struct shadow *shadow, struct shadow_job *job);
 void budgets_count(struct shadow *shadow, const struct shadow_job *job, int sign); /* it is active, or no more */
 void budgets_start(struct shadow *shadow, const struct shadow_job *job, int64_t at_us);
 void budgets_judge(struct shadow *shadow);
+void chains_judge(struct shadow *shadow, const struct shadow_chain *before, const struct chain_row *row); /* under another queue's rules */
 void budgets_restart(struct shadow *shadow); /* an engine has read everything anew */
 bool budgets_have_room(struct shadow *shadow, const struct shadow_job *job, int64_t engine_us);
 void budgets_dump(struct mem_disk *disk, struct buf *out);
@@ -195,6 +215,11 @@ void budgets_dump(struct mem_disk *disk, struct buf *out);
 /* history.c: before the rows of the same change-set, and after them */
 void history_read(struct shadow *shadow, const struct changeset *cs);
 void history_agree(struct shadow_job *job, const struct job_row *row, bool compat);
+
+/* turns.c: each event, in order, before the rows; when they are there; a claim for a batch that was answered */
+void turns_read(struct shadow *shadow, uint32_t queue, const struct shadow_job *job, enum event_type type);
+void turns_judge(struct shadow *shadow);
+void told_batch(struct shadow *shadow, const struct op *op);
 
 /* told.c */
 void told_reply(struct shadow *shadow, const struct request *request);     /* any answer */

@@ -8,7 +8,7 @@
 
 #define NOBODY  (-1)
 
-static const char *const pull_queues[] = { "plain", "narrow", "rated", "kept" };
+static const char *const pull_queues[] = { "plain", "narrow", "rated", "kept", "fair", "rising" };
 
 struct actor {
 	uint64_t number;
@@ -118,6 +118,11 @@ static void claim_op(struct world *world, struct request *request, struct op *op
 		claim->queues[i].weight = actor->number == 1 ? i + 1 : 0;
 	}
 	claim->queue_count = count;
+	if (!world_chance(world, 200))
+		return;
+	claim->group_max = 1 + (uint32_t)world_below(world, SHARE_BATCH_MAX);
+	claim->group_min = (uint32_t)world_below(world, claim->group_max + 1);
+	claim->group_wait_ms = claim->group_min > 1 ? 1 + (int64_t)world_below(world, 1000) : 0;
 }
 
 /* The end of an attempt together with something that is bound to be refused: neither happens. */
@@ -217,6 +222,8 @@ static void tasks_granted(struct world *world, struct actor *actor, const struct
 	const struct claim_result *result = op->result.claim;
 	if (request->err || op->result.err)
 		return;
+	if (op->claim.group_max)
+		told_batch(&world->shadow, op);
 	for (uint32_t i = 0; i < result->count; i++) {
 		struct task *task = mem_zalloc(sizeof(*task));
 		CHECK(task);
@@ -229,6 +236,8 @@ static void tasks_granted(struct world *world, struct actor *actor, const struct
 		CHECK(result->token.len < sizeof(task->token));
 		memcpy(task->token, result->token.ptr, result->token.len);
 		told_granted(&world->shadow, task->uid, task->fence, task->deferred);
+		if (task->compat)
+			chains_granted(world, task->uid);
 		task_begin(world, task);
 	}
 }
@@ -248,7 +257,7 @@ static void worker_claim(struct world *world, struct actor *actor, uint64_t argu
 	claim_op(world, request, &request->ops[0], actor);
 	claim->max = world_chance(world, 50) ? 0 : 1 + (uint32_t)world_below(world, 6); /* 0: only wants to know */
 	claim->wait_ms = (int64_t)world_below(world, 3000);
-	actor->asked_us = claim->max ? world->now_us : NOBODY;
+	actor->asked_us = claim->max && claim->group_min < 2 ? world->now_us : NOBODY; /* who waits for more leaves what is there */
 	world_send(world, request, actor, worker_claimed);
 }
 

@@ -73,7 +73,10 @@ void watch_start(struct world *world);
 /* The inhabitants (sim/clients.c, sim/workers.c): each plans its own next act. */
 void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
+void turns_start(struct world *world);  /* turns.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
+void chains_granted(struct world *world, uint64_t uid); /* chains.c: by a worker of the queue that keeps other rules */
+void chains_tell(struct world *world, struct op *op);
 bool workers_wait(int64_t since_us, bool compat); /* somebody has waited for any pull job ever since */
 void workers_deliver(struct world *world, const struct effect *effect);

@@ -92,6 +92,8 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_NO_LEASE = 131,
 	RUCHE_COMPAT_MISMATCH = 132,
 	RUCHE_CHAIN_NOT_FOUND = 133,
+	RUCHE_ID_TAKEN = 134,
+	RUCHE_SLOTS_BUSY = 135,
 	RUCHE_SIGNATURE_INVALID = 140
 };
 

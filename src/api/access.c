@@ -92,7 +92,7 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_queue(call, index, op->event.queue);
 	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:
 		return access_queue(call, index, op->dedup_key.queue);
-	case OP_CHAIN_PUT: case OP_CHAIN_DELETE: case OP_CHAIN_GET: case OP_CHAINS:
+	case OP_CHAIN_PUT: case OP_CHAIN_NEXT: case OP_CHAIN_DELETE: case OP_CHAIN_GET: case OP_CHAINS:
 		return access_queue(call, index, op->chain.queue);
 	case OP_OPERATION_START:
 		return access_operation(call, index, &op->operation);

@@ -485,7 +485,7 @@ static void batches(void **state)
 /* ---- jobs ---- */
 
 static const struct job_view a_job = {
-	.definition = { .uid = 77, .id = STR_INIT("a"), .name = STR_INIT("k"), .tags = STR_INIT("[\"t\"]"), .created_us = 1767225600000000, .ttl_ms = 9,
+	.definition = { .uid = 77, .id = STR_INIT("a"), .name = STR_INIT("k"), .tags = STR_INIT("[\"t\"]"), .chain = STR_INIT("c"), .created_us = 1767225600000000, .ttl_ms = 9,
 			.payload = STR_INIT("{ \"n\":1}"), .payload_bytes = 8 },
 	.row = { .uid = 77, .state = JOB_FAILED, .outcome = OUTCOME_ATTEMPTS_SPENT, .flags = ROW_LIFO | ROW_EDITED, .priority = 2, .max_attempts = 3,
 		 .attempts_started = 3, .attempts_made = 3, .stalls = 1, .fence = 4, .timeout_ms = 5, .started_us = 1767225601000000,
@@ -496,7 +496,7 @@ static const struct job_view a_job = {
 #define A_JOB "{\"uid\":\"" UID_1 "\",\"id\":\"a\",\"queue\":\"q\",\"namespace\":\"n\",\"name\":\"k\",\"group\":\"g\",\"state\":\"failed\",\"outcome\":\"attempts_spent\"," \
 	"\"cancel_requested\":false,\"redone\":false,\"priority\":2,\"lifo\":true,\"attempts_started\":3,\"attempts_made\":3,\"max_attempts\":3,\"stalls\":1,\"fence\":4," \
 	"\"timeout_ms\":5,\"ttl_ms\":9,\"created_at\":\"2026-01-01T00:00:00.000Z\",\"due_at\":null,\"started_at\":\"2026-01-01T00:00:01.000Z\"," \
-	"\"finished_at\":\"2026-01-01T00:00:02.000Z\",\"worker\":\"w\",\"tags\":[\"t\"],\"trace\":null,\"http\":null,\"progress\":0.5," \
+	"\"finished_at\":\"2026-01-01T00:00:02.000Z\",\"worker\":\"w\",\"chain\":\"c\",\"tags\":[\"t\"],\"trace\":null,\"http\":null,\"progress\":0.5," \
 	"\"error\":{\"message\":\"m\"},\"payload_bytes\":8,\"payload_edited\":true,\"result_bytes\":3"
 
 static struct question *one_job(struct scene *scene, const char *path, struct job_view *view)

@@ -58,7 +58,7 @@ bool body_identify(struct call *call, struct op *op)
 		op->dedup_key.queue = body_queue(call);
 		op->dedup_key.key = call->pieces[1];
 		return true;
-	case OP_CHAIN_PUT: case OP_CHAIN_DELETE: case OP_CHAIN_GET: case OP_CHAINS:
+	case OP_CHAIN_PUT: case OP_CHAIN_NEXT: case OP_CHAIN_DELETE: case OP_CHAIN_GET: case OP_CHAINS:
 		op->chain.queue = body_queue(call);
 		op->chain.key = call->pieces[1];
 		return true;

@@ -225,7 +225,7 @@ static void grant_write(struct buf *out, const struct grant *grant, struct str d
 		grant_definition_write(out, &(struct grant_definition){
 			.uid = grant->uid, .id = view->definition.id, .name = view->definition.name,
 			.group = view->row.group.len ? view->row.group : view->definition.group, .tags = view->definition.tags,
-			.trace = view->definition.trace, .metadata = view->definition.metadata, .payload = job_payload(view),
+			.trace = view->definition.trace, .chain = view->definition.chain, .metadata = view->definition.metadata, .payload = job_payload(view),
 		});
 	grant_write_rest(out, grant);
 	if (grant->with_history)

@@ -139,6 +139,10 @@ static const struct request_case cases[] = {
 	{ "cancelOperation", "/v1/operations/" UID_1 "/cancel", NULL, NULL, 200 },
 	{ "events", "/v1/events?after=0&wait_ms=0", NULL, NULL, 200 },
 	{ "events", "/v1/events?after=0.1&types=completed,failed", NULL, NULL, 200, .streams = true },
+	{ "batch", "/v1/batch", NULL, "{\"ops\":[{\"op\":\"chain_put\",\"queue\":\"q\",\"key\":\"k\",\"compat\":\"bullmq\",\"schedule\":{\"every_ms\":5},"
+				      "\"metadata\":{\"a\":1},\"iteration\":{\"a\":2},\"next_at\":\"2026-01-01T00:00:00Z\"},"
+				      "{\"op\":\"chain_next\",\"queue\":\"q\",\"key\":\"k\",\"producer_id\":\"repeat:k:1\",\"iteration\":{}},"
+				      "{\"op\":\"chains\",\"queue\":\"q\",\"order\":\"desc\",\"from\":1,\"to\":-1}]}", 200 },
 	{ "batch", "/v1/batch", ONCE, "{\"ops\":[{\"op\":\"event\",\"queue\":\"q\",\"name\":\"x\",\"details\":{\"a\":[1]}},"
 	  "{\"op\":\"events_trim\",\"queue\":\"q\",\"keep\":3},{\"op\":\"queue_get\",\"queue\":\"q\",\"priorities\":[0,7]}]}", 200, .limited = true },
 	{ "putWorker", "/v1/workers/w%C3%A9", NULL, "{\"queue\":\"q\",\"name\":\"a\\u00e9\",\"ttl_ms\":5000}", 200, .varies = true },
@@ -192,7 +196,8 @@ static struct event_row event_rows[2] = {
 };
 
 static struct chain_info chain = { .queue = { STR_INIT("default"), STR_INIT("q") }, .key = STR_INIT("k\"1"), .schedule = STR_INIT("{\"every_ms\":5}"),
-				   .job = STR_INIT("{}"), .payload = STR_INIT("[1]"), .next_us = CREATED_US, .pending = 77, .count = 3 };
+				   .job = STR_INIT("{}"), .payload = STR_INIT("[1]"), .metadata = STR_INIT("{\"a\":1}"), .next_id = STR_INIT("repeat:k:5"), .next_us = CREATED_US,
+				   .pending = 77, .count = 3 };
 
 struct tally { /* of one run */
 	uint32_t granted, released;
@@ -221,6 +226,9 @@ static void play_op(struct op *op, struct tally *tally)
 	case OP_GROUPS:
 		op->result.groups = &group;
 		op->result.count = 1;
+		break;
+	case OP_CHAIN_NEXT:
+		op->result.id = STR("repeat:k:5");
 		break;
 	case OP_CHAIN_PUT: case OP_CHAIN_GET: case OP_CHAINS:
 		op->result.more = op->kind == OP_CHAINS;

@@ -440,11 +440,28 @@ static bool read_limiter(struct json *json, void *out, void *context)
 	return json_read_fields(json, limiter_fields, ARRAY_COUNT(limiter_fields), out, NULL, NULL);
 }
 
+static bool claim_check_batch(struct json *json, const struct op_claim *claim)
+{
+	if (!claim->group_max && claim->group_min)
+		return json_refuse_field(json, E_INVALID, "group_min", "It is about a batch, which group_max asks for.");
+	if (!claim->group_max && claim->group_wait_ms)
+		return json_refuse_field(json, E_INVALID, "group_wait_ms", "It is about a batch, which group_max asks for.");
+	if (claim->group_max && claim->max != 1)
+		return json_refuse_field(json, E_INVALID, "max", "A claim with group_max brings one batch: leave max out.");
+	if (claim->group_min > claim->group_max)
+		return json_refuse_field(json, E_INVALID, "group_min", "It is at most group_max, %u.", claim->group_max);
+	if (claim->group_min > 1 && !claim->group_wait_ms)
+		return json_refuse_field(json, E_INVALID, "group_wait_ms", "With group_min above 1 it is needed: how long jobs wait for more of their group.");
+	return true;
+}
+
 static bool claim_finish(struct json *json, struct op_reader *reader)
 {
 	struct op_claim *claim = &reader->op->claim;
 	if (claim->limiter.max && !claim->compat)
 		return json_refuse_field(json, E_INVALID, "limiter", "Only with compat: elsewhere the rate is a setting of the queue.");
+	if (!claim_check_batch(json, claim))
+		return false;
 	for (uint32_t i = 0; i < claim->queue_count; i++)
 		if (!claim->queues[i].queue.namespace_name.len)
 			claim->queues[i].queue.namespace_name = reader->namespace_name;
@@ -613,6 +630,21 @@ static bool read_group_settings(struct json *json, void *out, void *context)
 	json_peek(json);
 	const char *begin = json->next;
 	return group_settings_read(json, &settings) && read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+static bool read_chains_order(struct json *json, void *out, void *context)
+{
+	static const char *const names[] = { [CHAINS_BY_NEXT] = "asc", [CHAINS_BY_NEXT_DOWN] = "desc" };
+	struct str name;
+	(void)context;
+	if (!json_read_str(json, 16, &name))
+		return false;
+	for (int order = CHAINS_BY_NEXT; order <= CHAINS_BY_NEXT_DOWN; order++)
+		if (str_eq(name, str_of(names[order]))) {
+			*(enum chains_order *)out = (enum chains_order)order;
+			return true;
+		}
+	return json_refuse(json, E_INVALID, "Expected asc or desc.");
 }
 
 static bool read_chain_schedule(struct json *json, void *out, void *context)
@@ -818,6 +850,11 @@ static const struct json_field claim_fields[] = {
 	  "Queues to serve, in this order or by weight; made if there are none." },
 	{ "namespace", JSON_F_CUSTOM, 0, .read = read_claim_namespace, .doc = "Of the queues that name none (default)." },
 	{ "max", JSON_F_U32, AT(claim.max), 0, LIMIT_CLAIM, .doc = "How many jobs at most (1). 0 only tells when something is there." },
+	{ "group_max", JSON_F_U32, AT(claim.group_max), 1, LIMIT_CLAIM,
+	  .doc = "A batch: after a first job more of its group, at most so many in all, under one token. Instead of max." },
+	{ "group_min", JSON_F_U32, AT(claim.group_min), 1, LIMIT_CLAIM,
+	  .doc = "Of a batch: groups with fewer waiting jobs are left until their oldest has waited group_wait_ms (1)." },
+	{ "group_wait_ms", JSON_F_I64, AT(claim.group_wait_ms), 1, LIMIT_DURATION_MS, .doc = "With group_min: how long jobs wait for more of their group." },
 	{ "wait_ms", JSON_F_CUSTOM, AT(claim.wait_ms), .read = read_wait, .doc = "Waits so long for work. Not inside another call." },
 	{ "lease_ms", JSON_F_I64, AT(claim.lease_ms), 1, LIMIT_LEASE_MS, .doc = "How long the right to run lasts without a heartbeat." },
 	{ "worker", JSON_F_CUSTOM, AT(claim.worker), .read = read_name, .doc = "Who works, for people." },
@@ -979,17 +1016,31 @@ static const struct json_field sweep_fields[] = {
 	{ "queue", JSON_F_CUSTOM, AT(chain.queue.name), 0, 0, JSON_F_REQUIRED, read_name, "The queue." }
 #define F_CHAIN                                                                                                                           \
 	F_CHAINS, { "key", JSON_F_STR, AT(chain.key), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL, "Its key, unique within the queue." }
+#define F_ITERATION                                                                                                                            \
+	{ "next_at", JSON_F_INSTANT, AT(chain.next_us), .doc = "When the job made now runs: where a pattern tells, in a queue with compat." }, \
+	{ "iteration", JSON_F_CUSTOM, AT(chain.iteration), .read = read_metadata,                                                      \
+	  .doc = "metadata of the job made now, instead of the chain's. In a queue with compat." }
 static const struct json_field chain_put_fields[] = {
 	F_OP, F_CHAIN,
 	{ "schedule", JSON_F_CUSTOM, AT(chain.schedule), 0, 0, JSON_F_REQUIRED, read_chain_schedule, "When its jobs run." },
 	{ "job", JSON_F_CUSTOM, AT(chain.job), .read = read_chain_job, .doc = "What each of its jobs has besides the payload." },
 	{ "payload", JSON_F_RAW, AT(chain.payload), .doc = "Of each job: any JSON value of at most 256 KiB. Left out: null." },
+	{ "metadata", JSON_F_CUSTOM, AT(chain.metadata), .read = read_metadata, .doc = "Of each job: an object of the caller's, kept byte for byte." },
+	F_COMPAT(chain.compat), F_ITERATION,
+};
+static const struct json_field chain_next_fields[] = {
+	F_OP, F_CHAIN, F_ITERATION,
+	{ "producer_id", JSON_F_STR, AT(chain.producer), 1, LIMIT_ID_BYTES, JSON_F_REQUIRED, NULL,
+	  "Id of the job that was claimed. When another one is the newest, nothing is made." },
 };
 static const struct json_field chain_fields[] = { F_OP, F_CHAIN };
 static const struct json_field chains_fields[] = {
 	F_OP, F_CHAINS,
 	{ "limit", JSON_F_U32, AT(chain.limit), 1, LIMIT_PAGE, .doc = "How many at most." },
 	{ "cursor", JSON_F_CUSTOM, AT(chain.after), .read = read_cursor, .doc = "next_cursor of the page before." },
+	{ "order", JSON_F_CUSTOM, AT(chain.order), .read = read_chains_order, .doc = "By next time, first or last first, instead of by key." },
+	{ "from", JSON_F_I64, AT(chain.from), 0, INT64_MAX, .doc = "With order: the place of the first one." },
+	{ "to", JSON_F_I64, AT(chain.to), -1, INT64_MAX, .doc = "With order: the place of the last one; -1: to the end." },
 };
 static const struct json_field operation_start_fields[] = {
 	F_OP,
@@ -1128,6 +1179,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_DEDUP_GET] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_DEDUP_RELEASE] = FORM(dedup_key_fields, 4, 0, NULL),
 	[OP_CHAIN_PUT] = FORM(chain_put_fields, 4, 0, NULL),
+	[OP_CHAIN_NEXT] = FORM(chain_next_fields, 4, 0, NULL),
 	[OP_CHAIN_DELETE] = FORM(chain_fields, 4, 0, NULL),
 	[OP_CHAIN_GET] = FORM(chain_fields, 4, 0, NULL),
 	[OP_CHAINS] = FORM(chains_fields, 3, 0, NULL),
@@ -1233,7 +1285,8 @@ const char *op_field_type(const struct json_field *field)
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
 		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
-		{ read_chain_schedule, "ChainSchedule" }, { read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
+		{ read_chains_order, "ChainsOrder" }, { read_chain_schedule, "ChainSchedule" },
+		{ read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },
 		{ read_claim_queues, "ClaimQueue[]" }, { read_claim_namespace, "Name" }, { read_rider, "ClaimInside" },
 		{ read_error, "JobError" }, { read_verdict, "Verdict" }, { read_queue_settings, "QueueSettings" },

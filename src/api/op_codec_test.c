@@ -78,6 +78,9 @@ static void dump_claim(struct buf *out, const struct op_claim *op)
 		dump_i64(out, "weight", op->queues[i].weight);
 	}
 	buf_addf(out, " max=%u", op->max);
+	dump_i64(out, "group_max", op->group_max);
+	dump_i64(out, "group_min", op->group_min);
+	dump_i64(out, "group_wait", op->group_wait_ms);
 	dump_i64(out, "wait", op->wait_ms);
 	dump_i64(out, "lease", op->lease_ms);
 	dump_str(out, "worker", op->worker);
@@ -227,6 +230,9 @@ static const struct {
 	{ "POST", "/v1/claims", "{\"queues\":[\"q\"]}", "claim queue=q max=1" },
 	{ "POST", "/v1/claims", "{\"queues\":[\"a\",{\"queue\":\"b\",\"namespace\":\"m\"}],\"namespace\":\"n\",\"max\":1000,\"wait_ms\":9,\"lease_ms\":8,\"worker\":\"w\",\"token\":\"t\"}",
 	  "claim queue=n/a queue=m/b max=1000 wait=9 lease=8 worker=w token=t" },
+	{ "POST", "/v1/claims", "{\"queues\":[\"q\"],\"group_wait_ms\":500,\"group_min\":10,\"group_max\":50}",
+	  "claim queue=q max=1 group_max=50 group_min=10 group_wait=500" },
+	{ "POST", "/v1/claims", "{\"queues\":[\"q\"],\"group_max\":1000,\"group_min\":1}", "claim queue=q max=1 group_max=1000 group_min=1" },
 	{ "POST", "/v1/claims", "{\"namespace\":\"n\",\"queues\":[\"a\",{\"queue\":\"b\",\"weight\":3}],\"max\":0}", "claim queue=n/a weight=1 queue=n/b weight=3 max=0" },
 	{ "POST", "/v1/leases/heartbeat", "{\"token\":\"t\",\"leases\":[{\"uid\":\"" UID "\"},{\"uid\":\"" UID "\",\"token\":\"u\",\"fence\":4,\"lease_ms\":5}]}",
 	  "heartbeat " UID " token=t\nheartbeat " UID " token=u fence=4 lease=5" },

@@ -100,18 +100,36 @@ static void chain_info_write(struct buf *out, const struct chain_info *info)
 	json_put_field_raw(out, "schedule", info->schedule);
 	json_put_field_raw(out, "job", info->job);
 	json_put_field_raw(out, "payload", info->payload);
+	if (info->metadata.len)
+		json_put_field_raw(out, "metadata", info->metadata);
 	json_put_field_instant(out, "next_at", info->next_us);
 	if (info->pending)
 		put_uid(out, "next_uid", info->pending);
 	else
 		json_put_field_null(out, "next_uid");
+	if (info->next_id.len)
+		json_put_field_str(out, "next_id", info->next_id);
+	json_put_field_i64(out, "offset_ms", info->offset_ms);
 	json_put_field_u64(out, "count", info->count);
 	buf_add_byte(out, '}');
 }
 
+static void chain_write_next(struct buf *out, const struct op *op) /* the one that was made, or none */
+{
+	if (op->result.uid)
+		put_uid(out, "next_uid", op->result.uid);
+	else
+		json_put_field_null(out, "next_uid");
+	if (op->result.id.len)
+		json_put_field_str(out, "next_id", op->result.id);
+	else
+		json_put_field_null(out, "next_id");
+}
+
 static void chain_write(struct buf *out, const struct op *op)
 {
-	if (op->kind != OP_CHAIN_DELETE && op->result.chains) {
+	bool whole = op->kind == OP_CHAIN_PUT || op->kind == OP_CHAIN_GET;
+	if (whole && op->result.chains) {
 		chain_info_write(out, op->result.chains);
 		return;
 	}
@@ -120,8 +138,8 @@ static void chain_write(struct buf *out, const struct op *op)
 	put_queue(out, op->chain.queue);
 	if (op->kind == OP_CHAIN_DELETE)
 		json_put_field_bool(out, "deleted", true);
-	else if (op->result.uid)
-		put_uid(out, "next_uid", op->result.uid);
+	else
+		chain_write_next(out, op);
 	buf_add_byte(out, '}');
 }
 
@@ -134,10 +152,11 @@ static void chains_write(struct buf *out, struct call *call, const struct op *op
 		chain_info_write(out, &result->chains[i]);
 	}
 	buf_add_lit(out, "],\"next_cursor\":");
-	if (result->more && result->count)
+	if (result->more && result->count && op->chain.order == CHAINS_BY_KEY)
 		cursor_write(out, &call->request.arena, result->chains[result->count - 1].key);
 	else
 		buf_add_lit(out, "null");
+	json_put_field_u64(out, "total", result->number);
 	buf_add_byte(out, '}');
 }
 
@@ -462,7 +481,7 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 	case OP_DEDUP_GET: case OP_DEDUP_RELEASE:
 		dedup_write(out, op);
 		return;
-	case OP_CHAIN_PUT: case OP_CHAIN_DELETE: case OP_CHAIN_GET:
+	case OP_CHAIN_PUT: case OP_CHAIN_NEXT: case OP_CHAIN_DELETE: case OP_CHAIN_GET:
 		chain_write(out, op);
 		return;
 	case OP_CHAINS:

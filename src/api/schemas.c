@@ -43,11 +43,12 @@ const struct schema schemas[] = {
 	{ "QueueSettings", "target?:=pull,http http?:HttpTarget retry?:RetryPolicy timeout_ms?:count ttl_ms?:count lease_ms?:count max_stalls?:count "
 			   "concurrency?:count rate?:Rate|null group_concurrency?:count group_rate?:Rate|null keep_completed?:Retention "
 			   "keep_failed?:Retention events_max?:count metric_minutes?:count ids?:=uid,decimal compat?:Compat metadata?:object|null "
-			   "limits?:Name[] retry_after?:Name",
+			   "limits?:Name[] retry_after?:Name rise_after_ms?:count",
 	  "What an operator may say about a queue." },
 	{ "LimitSettings", "rate?:Rate|null concurrency?:count penalty_ms_max?:count", "What all that take from a limit may do together." },
 	{ "BackOffBy", "scope:Name delay_ms:count", "scope: group or queue of the job, or a limit's name." },
-	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null", "Overrides for one group; what is left out is the queue's." },
+	{ "GroupSettings", "concurrency?:integer|null rate?:Rate|null limits?:Name[]|null weight?:integer|null",
+	  "Overrides for one group; what is left out is the queue's. weight: its share of starts as against other groups', 1 to 1,000 (1)." },
 
 	/* jobs */
 	{ "Enqueued", "uid:Uid id:string queue?:string state:State|null duplicate:boolean deduplicated?:boolean",
@@ -62,10 +63,15 @@ const struct schema schemas[] = {
 	  "Either every_ms or pattern (cron, 5 or 6 fields, in the time zone tz, UTC when left out). offset_ms shifts the multiples of every_ms. limit: jobs "
 	  "in all. immediately: the first one of a pattern runs at once." },
 	{ "Chain", "key:string queue:string namespace:string schedule?:ChainSchedule job?:ChainJob payload?:any next_at?:instant|null next_uid?:Uid|null "
-		   "count?:count", "next_uid is the one job of it that nobody has claimed yet, next_at the time that it is for; both are null when the "
-	  "chain has ended. count: jobs made since it was put." },
+		   "next_id?:string|null offset_ms?:count count?:count metadata?:object",
+	  "next_uid is the one job of it that nobody has claimed yet, next_at the time that it is for; both are null when the chain has ended. offset_ms: "
+	  "what the times of every_ms are beyond its multiples. count: jobs made since it was put. In a queue with compat next_uid, next_id and next_at are "
+	  "of the newest job, and count is since the chain was made." },
+	{ "ChainNext", "key:string queue:string namespace:string next_uid:Uid|null next_id:string|null",
+	  "The job that was made, or null: the producer is not the newest one, or a kept job has the next one's id." },
+	{ "ChainsOrder", "{'enum':['asc','desc']}", NULL },
 	{ "ChainDeleted", "key:string queue:string namespace:string deleted:boolean", NULL },
-	{ "ChainList", "chains:Chain[] next_cursor:string|null", NULL },
+	{ "ChainList", "chains:Chain[] next_cursor:string|null total:count", "total: chains of the queue." },
 	{ "EnqueueResults", "results:EnqueueResult[]", NULL },
 	{ "EnqueueResult", "{'anyOf':[" REF("Enqueued") "," REF("ProblemResult") "]}", NULL },
 	{ "EnqueueAnswer", "{'anyOf':[" REF("Enqueued") "," REF("EnqueueResults") "]}", NULL },
@@ -74,10 +80,10 @@ const struct schema schemas[] = {
 		 "priority:integer lifo:boolean "
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
-		 "progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
+		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
 		 "deferred?:string payload?:any original_payload?:any result?:any errors?:object[]",
 	  "A job. metadata comes with the payload; that, original_payload, result and errors (of its attempts, the newest last, at most 100) only where "
-	  "asked for. redone: put back by hand since it ran. "
+	  "asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
 	  "deferred: it fails with this reason when it is claimed next." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
@@ -98,7 +104,7 @@ const struct schema schemas[] = {
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
-			 "'limit_concurrency','limit_rate','backed_off']}", NULL },
+			 "'limit_concurrency','limit_rate','backed_off','group_min']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
@@ -108,8 +114,9 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string",
-	  "A job and the right to run it for lease_ms. metadata where it has some; in compat mode also when it was started and what happened before. "
+		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string",
+	  "A job and the right to run it for lease_ms. chain: the one that made it, where one did. metadata where it has some; in compat "
+	  "mode also when it was started and what happened before. "
 	  "deferred: it has failed with this reason: do not run it, fail it." },
 	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null rate_ttl_ms?:count ready?:count",
 	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least. "
@@ -156,7 +163,7 @@ const struct schema schemas[] = {
 	{ "BatchResult", "{'anyOf':[" REF("Enqueued") "," REF("ClaimAnswer") "," REF("LeaseAnswer") "," REF("JobDeleted") "," REF("Queue") "," REF("QueueList")
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
-			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted")
+			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted") "," REF("ChainNext")
 			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("Swept")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },

@@ -79,6 +79,7 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	put_text(out, "name", definition->name);
 	put_text(out, "group", view->row.group.len ? view->row.group : definition->group);
 	put_progress_of(out, view);
+	put_text(out, "chain", definition->chain);
 	put_json(out, "tags", definition->tags, STR("[]"));
 	put_json(out, "trace", definition->trace, STR("null"));
 	put_json(out, "http", definition->target, STR("null"));
@@ -111,6 +112,8 @@ void grant_definition_write(struct buf *out, const struct grant_definition *defi
 	put_json(out, "payload", definition->payload, STR("null"));
 	put_json(out, "tags", definition->tags, STR("[]"));
 	put_json(out, "trace", definition->trace, STR("null"));
+	if (definition->chain.len)
+		put_text(out, "chain", definition->chain);
 	if (definition->metadata.len)
 		json_put_field_raw(out, "metadata", definition->metadata);
 	json_put_field_instant(out, "created_at", uid_time_us(definition->uid));

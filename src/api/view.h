@@ -13,7 +13,7 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
  * (shelf.h) from the enqueue on. */
 struct grant_definition {
 	uint64_t uid;
-	struct str id, name, group, tags, trace, metadata, payload;
+	struct str id, name, group, tags, trace, chain, metadata, payload;
 };
 void grant_definition_write(struct buf *out, const struct grant_definition *definition);
 void attempt_write(struct buf *out, const struct attempt_row *row);

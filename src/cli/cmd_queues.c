@@ -17,7 +17,7 @@ const struct cli_option queues_plain_options[] = {
 };
 const struct cli_option queues_set_options[] = {
 	{ "file", 'f', "FILE", "the whole settings as JSON; what it does not say goes back to its default", "@files", false },
-	{ "group", 'g', "KEY", "of this group of the queue: concurrency, rate", NULL, false },
+	{ "group", 'g', "KEY", "of this group of the queue: concurrency, rate, limits, weight", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option queues_pause_options[] = {

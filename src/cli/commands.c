@@ -61,7 +61,7 @@ const struct cli_command cli_commands[] = {
 	  "What is not named stays as it is, except with --file. 'ruche queues show QUEUE' lists the keys.", queues_set_options,
 	  EXAMPLES("ruche queues set sheets concurrency=20 retry.max_attempts=8 retry.delay_ms=2000",
 		   "ruche queues set hooks target=http http.url=https://example.org/hook http.timeout_ms=5000",
-		   "ruche queues set sheets --group site-2 concurrency=1"),
+		   "ruche queues set sheets --group site-2 concurrency=1 weight=3"),
 	  NULL, false, cmd_queues_set },
 	{ "queues pause", "Start nothing new from a queue, or from one group of it", "[OPTION…] QUEUE", NULL, queues_pause_options,
 	  EXAMPLES("ruche queues pause sheets", "ruche queues pause sheets --group site-2"), NULL, false, cmd_queues_pause },

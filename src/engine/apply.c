@@ -53,6 +53,7 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_DEDUP_GET] = op_dedup_apply,
 	[OP_DEDUP_RELEASE] = op_dedup_apply,
 	[OP_CHAIN_PUT] = op_chain_apply,
+	[OP_CHAIN_NEXT] = op_chain_apply,
 	[OP_CHAIN_DELETE] = op_chain_apply,
 	[OP_CHAIN_GET] = op_chain_apply,
 	[OP_CHAINS] = op_chains_apply,
@@ -127,6 +128,31 @@ static bool apply_ops(struct engine *engine, struct request *request, struct mar
 	return false;
 }
 
+static bool apply_is_look(enum op_kind kind) /* at what memory has */
+{
+	switch (kind) {
+	case OP_QUEUE_GET: case OP_QUEUES: case OP_GROUPS: case OP_LIMIT_GET: case OP_LIMITS: case OP_CHAIN_GET: case OP_CHAINS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A repeat tells what was changed then. Of what it looked at besides no answer is kept: it looks again. */
+static void apply_looks(struct engine *engine, struct request *request)
+{
+	for (uint32_t i = 0; i < request->op_count; i++) {
+		struct op *op = &request->ops[i];
+		bool park = false;
+		if (!apply_is_look(op->kind))
+			continue;
+		op->result = (struct op_result){ 0 };
+		enum err err = handlers[op->kind](engine, request, op, &park);
+		if (err)
+			apply_refused(op, err);
+	}
+}
+
 enum applied apply_refuse(struct engine *engine, struct request *request, enum err err)
 {
 	request->err = err;
@@ -155,6 +181,8 @@ enum applied apply_request(struct engine *engine, struct request *request)
 	if (known == IDEMPOTENCY_MISMATCH)
 		return apply_refuse(engine, request, E_IDEMPOTENCY);
 	engine->applying = request;
+	if (known == IDEMPOTENCY_REPLAYED)
+		apply_looks(engine, request);
 	bool parked = known == IDEMPOTENCY_NEW && apply_ops(engine, request, start);
 	engine->applying = NULL;
 	if (parked)

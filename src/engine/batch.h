@@ -22,7 +22,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
 	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT,
-	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW
+	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW, UNDO_TURN
 };
 struct undo {
 	enum undo_kind kind;
@@ -68,6 +68,12 @@ struct undo {
 			uint64_t version;
 		} edge;
 		struct chain chain; /* holds its terms */
+		struct {
+			struct turn turn;
+			struct heap_entry entry;
+			struct lane_time time;
+			uint64_t clock;
+		} turn; /* slot: the group */
 	};
 };
 
@@ -148,5 +154,9 @@ MUST_USE enum err edge_begin(struct batch *batch, struct index *index, uint64_t 
 MUST_USE enum err edge_become(struct batch *batch, struct index *index, uint32_t slot, uint32_t state, enum on_failure on_failure);
 /* Journals a number that is about to change, in an object that stays where it is as long as the batch lives. */
 MUST_USE enum err batch_value(struct batch *batch, uint64_t *place);
+/* A job of this group is about to start, before its job_touch: the first one of the lane; one more of the same batch; one that has waited so long
+ * that it was not asked whose turn it is, which costs its group no more than a turn. */
+enum turn_kind { TURN_FIRST, TURN_MORE, TURN_RISEN };
+MUST_USE enum err turn_take(struct batch *batch, struct index *index, uint32_t group, enum turn_kind kind);
 MUST_USE enum err batch_event(struct batch *batch, enum event_type type, uint32_t queue, uint64_t uid, struct str details);
 MUST_USE enum err batch_effect(struct batch *batch, struct effect **out); /* zeroed, in order */

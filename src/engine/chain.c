@@ -40,13 +40,18 @@ static enum err chain_find_zone(const struct engine *engine, struct str name, co
 	return err ? problem_set(problem, err, "tz", "%s", why.detail) : E_OK;
 }
 
-static enum err chain_read_schedule(struct engine *engine, struct chain_terms *terms, struct problem *problem)
+static enum err chain_read_schedule(struct engine *engine, struct chain_terms *terms, bool told, struct problem *problem)
 {
 	struct chain_schedule schedule;
 	struct json json;
 	json_init(&json, terms->schedule, &terms->arena, problem);
 	if (!chain_schedule_read(&json, &schedule) || !json_finish(&json))
 		return problem->err ? problem->err : E_INVALID;
+	if (told) {
+		terms->repeat = (struct repeat){ .every_ms = schedule.every_ms, .offset_ms = schedule.offset_ms, .end_ms = REPEAT_UNBOUND,
+			                         .start_ms = schedule.start_us ? schedule.start_us / 1000 : REPEAT_UNBOUND };
+		return E_OK;
+	}
 	enum err err = chain_timing(&schedule, terms->key, &terms->repeat, problem);
 	return err ? err : chain_find_zone(engine, schedule.zone, &terms->zone, problem);
 }
@@ -79,8 +84,9 @@ enum err chain_terms_new(struct engine *engine, const struct chain_text *text, s
 	terms->schedule = arena_str(&terms->arena, text->schedule);
 	terms->job = arena_str(&terms->arena, text->job.len ? text->job : STR("{}"));
 	terms->payload = arena_str(&terms->arena, text->payload.len ? text->payload : STR("null"));
-	enum err err = terms->key.ptr && terms->schedule.ptr && terms->job.ptr && terms->payload.ptr ? E_OK : E_NOMEM;
-	if (!err && (err = chain_read_schedule(engine, terms, problem)))
+	terms->metadata = arena_str(&terms->arena, text->metadata);
+	enum err err = terms->key.ptr && terms->schedule.ptr && terms->job.ptr && terms->payload.ptr && terms->metadata.ptr ? E_OK : E_NOMEM;
+	if (!err && (err = chain_read_schedule(engine, terms, text->told, problem)))
 		chain_nest(problem, "schedule");
 	else if (!err && (err = chain_read_job(terms, problem)))
 		chain_nest(problem, "job");
@@ -93,7 +99,7 @@ enum err chain_terms_new(struct engine *engine, const struct chain_text *text, s
 
 static bool chain_terms_are(const struct chain_terms *a, const struct chain_terms *b)
 {
-	return str_eq(a->schedule, b->schedule) && str_eq(a->job, b->job) && str_eq(a->payload, b->payload);
+	return str_eq(a->schedule, b->schedule) && str_eq(a->job, b->job) && str_eq(a->payload, b->payload) && str_eq(a->metadata, b->metadata);
 }
 
 /* ---- found, made, freed ---- */
@@ -228,10 +234,10 @@ static enum err chain_write(struct engine *engine, const struct chain *chain)
 		.queue = queue_at(&engine->index, chain->queue)->number, .key = arena_str(arena, terms->key),
 		.schedule = arena_str(arena, terms->schedule), .job = arena_str(arena, terms->job), .payload = arena_str(arena, terms->payload),
 		.slot_ms = chain->last.slot_ms, .offset_ms = chain->last.offset_ms, .count = chain->last.count, .pending = chain->pending,
-		.gone = chain->gone,
+		.metadata = arena_str(arena, terms->metadata), .gone = chain->gone,
 	};
-	engine->open->bytes += terms->payload.len;
-	return row->key.ptr && row->schedule.ptr && row->job.ptr && row->payload.ptr ? E_OK : E_NOMEM;
+	engine->open->bytes += terms->payload.len + terms->metadata.len;
+	return row->key.ptr && row->schedule.ptr && row->job.ptr && row->payload.ptr && row->metadata.ptr ? E_OK : E_NOMEM;
 }
 
 enum err chain_restore(struct index *index, uint32_t queue, const struct chain_row *row, struct chain_terms *terms)
@@ -246,6 +252,8 @@ enum err chain_restore(struct index *index, uint32_t queue, const struct chain_r
 	chain->gone = false;
 	chain->last = (struct repeat_iteration){ .slot_ms = row->slot_ms, .offset_ms = row->offset_ms, .count = row->count };
 	chain->pending = row->pending;
+	if (chain_is_told(index, chain))
+		return E_OK;
 	if (row->pending && job == SLOT_NONE)
 		return E_STORE_CORRUPT;
 	if (!row->pending)
@@ -286,30 +294,32 @@ static enum err chain_bind(struct engine *engine, uint32_t slot, uint32_t job)
 	return err ? err : job_place(index, job);
 }
 
-static enum err chain_make(struct engine *engine, uint32_t slot)
+/* id: the one that was found free under another queue's rules. Otherwise it has none of its own, so that nothing which a claim makes can collide. */
+static enum err chain_make(struct engine *engine, uint32_t slot, struct str id, struct str metadata)
 {
 	struct chain *chain = chain_at(&engine->index, slot);
 	const struct chain_terms *terms = chain->terms;
 	const struct chain_job *template = &terms->template;
 	struct arena *arena = &engine->open->cs.arena;
 	struct dedup_meeting free = { .kind = DEDUP_FREE };
-	struct str id;
-	uint64_t number;
 	uint32_t job;
 	struct op_enqueue enqueue = {
 		.uid = chain_uid(engine), .name = template->name, .group = template->group, .tags = template->tags, .target = template->target,
-		.payload = terms->payload, .retry = template->retry, .max_attempts = template->max_attempts, .priority = template->priority,
+		.payload = terms->payload, .metadata = metadata.len ? metadata : terms->metadata, .chain = terms->key, .retry = template->retry,
+		.max_attempts = template->max_attempts, .priority = template->priority,
 		.run_at_us = chain->last.slot_ms * 1000, .timeout_ms = template->timeout_ms, .ttl_ms = template->ttl_ms, .lifo = template->lifo,
 	};
 	if (!chain_copy(arena, &enqueue.name) || !chain_copy(arena, &enqueue.group) || !chain_copy(arena, &enqueue.tags) ||
-	    !chain_copy(arena, &enqueue.target) || !chain_copy(arena, &enqueue.payload))
+	    !chain_copy(arena, &enqueue.target) || !chain_copy(arena, &enqueue.payload) || !chain_copy(arena, &enqueue.metadata) ||
+	    !chain_copy(arena, &enqueue.chain))
 		return E_NOMEM;
-	enum err err = id_next(engine, chain->queue, &number, &id);
+	uint64_t number;
+	enum err err = id.len ? E_OK : id_next(engine, chain->queue, &number, &id);
 	err = err ? err : enqueue_make(engine, &enqueue, id, chain->queue, &free, &job);
 	if (err)
 		return err;
 	chain->pending = enqueue.uid;
-	return chain_bind(engine, slot, job);
+	return chain_is_told(&engine->index, chain) ? E_OK : chain_bind(engine, slot, job);
 }
 
 /* ---- what happens to a chain ---- */
@@ -330,10 +340,19 @@ static enum err chain_tell(struct engine *engine, const struct chain *chain)
 	return details.ptr ? batch_event(engine->open, EVENT_CHAIN_CHANGED, chain->queue, 0, details) : E_NOMEM;
 }
 
+static uint32_t chain_waiting(struct engine *engine, const struct chain *chain) /* its job that nobody has claimed, or SLOT_NONE */
+{
+	uint32_t job = plan_job(engine, chain->pending);
+	if (job == SLOT_NONE)
+		return job;
+	enum job_state state = job_state_of(job_at(&engine->index, job));
+	return state == JOB_WAITING || state == JOB_DELAYED ? job : SLOT_NONE;
+}
+
 /* The pending one gives way. */
 static enum err chain_take_back(struct engine *engine, struct chain *chain)
 {
-	uint32_t job = chain->pending ? job_find(&engine->index, chain->pending) : SLOT_NONE;
+	uint32_t job = chain_waiting(engine, chain);
 	chain->pending = 0;
 	return job == SLOT_NONE ? E_OK : life_delete(engine, job);
 }
@@ -345,44 +364,91 @@ static enum err chain_refuse(enum repeat_verdict verdict, struct problem *proble
 	return problem_set(problem, E_INVALID, "schedule.end_at", "No time of the schedule comes before it: nothing would ever run.");
 }
 
-enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, struct problem *problem, uint32_t *out_slot)
+static enum err chain_first(struct engine *engine, const struct chain *before, const struct chain_terms *terms, const struct chain_told *told,
+			    struct problem *problem, struct repeat_iteration *out)
+{
+	int64_t now_ms = chain_now_ms(engine);
+	enum repeat_verdict verdict;
+	if (!terms->zone) {
+		verdict = chain_told_next(before, terms, before && chain_waiting(engine, before) != SLOT_NONE, told->next_ms, now_ms, out);
+	} else {
+		enum err err = repeat_check(&terms->repeat, now_ms, problem);
+		if (err) {
+			chain_nest(problem, "schedule");
+			return err;
+		}
+		verdict = before ? repeat_replaced(&before->terms->repeat, &terms->repeat, terms->zone, &before->last, before->pending != 0, now_ms, out)
+				 : repeat_first(&terms->repeat, terms->zone, now_ms, out);
+	}
+	return verdict == REPEAT_NEXT ? E_OK : chain_refuse(verdict, problem);
+}
+
+enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, const struct chain_told *told, struct problem *problem,
+		   uint32_t *out_slot)
 {
 	struct index *index = &engine->index;
-	int64_t now_ms = chain_now_ms(engine);
 	struct repeat_iteration next = { 0 };
+	struct str id = { 0 };
 	uint32_t slot = *out_slot = chain_find(index, queue, terms->key);
 	const struct chain *before = slot == SLOT_NONE ? NULL : chain_at(index, slot);
-	if (before && chain_terms_are(before->terms, terms))
+	if (before && terms->zone && chain_terms_are(before->terms, terms))
 		return E_OK;
-	enum err err = repeat_check(&terms->repeat, now_ms, problem);
-	if (err) {
-		chain_nest(problem, "schedule");
-		return err;
-	}
-	enum repeat_verdict verdict = before ? repeat_replaced(&before->terms->repeat, &terms->repeat, terms->zone, &before->last, before->pending != 0,
-							       now_ms, &next)
-					     : repeat_first(&terms->repeat, terms->zone, now_ms, &next);
-	if (verdict != REPEAT_NEXT)
-		return chain_refuse(verdict, problem);
-	err = chain_open(engine, queue, terms, out_slot);
+	enum err err = chain_first(engine, before, terms, told, problem, &next);
+	err = err ? err : chain_open(engine, queue, terms, out_slot);
 	if (err)
 		return err;
 	struct chain *chain = chain_at(index, *out_slot);
 	err = chain_take_back(engine, chain);
+	if (!err && !terms->zone)
+		err = chain_free_slot(engine, queue, terms, &next, &id);
 	chain->gone = false;
 	chain->last = next;
-	err = err ? err : chain_make(engine, *out_slot);
+	err = err ? err : chain_make(engine, *out_slot, id, told->metadata);
 	err = err ? err : chain_write(engine, chain);
 	return err ? err : chain_tell(engine, chain);
+}
+
+enum err chain_next(struct engine *engine, uint32_t slot, struct str producer, const struct chain_told *told, bool *made)
+{
+	struct index *index = &engine->index;
+	struct chain *chain = chain_at(index, slot);
+	const struct chain_terms *terms = chain->terms;
+	struct arena *arena = &engine->open->cs.arena;
+	struct repeat_iteration next = { .slot_ms = told->next_ms, .count = chain->last.count + 1 };
+	uint64_t other = 0;
+	*made = false;
+	if (terms->repeat.every_ms && repeat_following(&terms->repeat, NULL, &chain->last, chain_now_ms(engine), &next) != REPEAT_NEXT)
+		return E_OK;
+	struct str newest = chain_iteration_id(arena, terms, chain->last.slot_ms), id = chain_iteration_id(arena, terms, next.slot_ms);
+	if (!newest.ptr || !id.ptr)
+		return E_NOMEM;
+	uint32_t job = chain_waiting(engine, chain);
+	bool is_claimed = job == SLOT_NONE || job_at(index, job)->attempts_started;
+	if (!is_claimed || !str_eq(producer, newest))
+		return E_OK;
+	enum err err = chain_id_taken(engine, chain->queue, id, &other);
+	if (!err && other)
+		return chain_tell_taken(engine, chain->queue, id, other);
+	err = err ? err : chain_touch(engine, slot);
+	if (err)
+		return err;
+	chain->last = next;
+	*made = true;
+	err = chain_make(engine, slot, id, told->metadata);
+	return err ? err : chain_write(engine, chain);
 }
 
 enum err chain_delete(struct engine *engine, uint32_t slot)
 {
 	struct chain *chain = chain_at(&engine->index, slot);
+	uint32_t job = chain_waiting(engine, chain);
+	bool stays = job != SLOT_NONE && chain_is_told(&engine->index, chain) && job_at(&engine->index, job)->state == JOB_WAITING;
 	enum err err = chain_touch(engine, slot);
-	err = err ? err : chain_take_back(engine, chain);
+	if (!err && !stays) /* one that is due already stays, by the other queue's rules */
+		err = chain_take_back(engine, chain);
 	if (err)
 		return err;
+	chain->pending = 0;
 	chain->gone = true;
 	err = chain_write(engine, chain);
 	return err ? err : chain_tell(engine, chain);
@@ -409,7 +475,7 @@ enum err chain_follow(struct engine *engine, uint32_t slot)
 		return err;
 	chain->pending = 0;
 	if (repeat_following(&chain->terms->repeat, chain->terms->zone, &chain->last, chain_now_ms(engine), &chain->last) == REPEAT_NEXT)
-		err = chain_make(engine, slot);
+		err = chain_make(engine, slot, (struct str){ 0 }, (struct str){ 0 });
 	err = err ? err : chain_write(engine, chain);
 	return err || chain->pending ? err : chain_tell(engine, chain);
 }

@@ -393,6 +393,36 @@ static void a_list_comes_in_pages(void **state)
 	world_close(&world);
 }
 
+/* A repeat changes nothing, and tells what was changed; what it looks at besides is looked at now. */
+static void a_repeat_reads_anew(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	put(&world, "k", MINUTELY, "{}");
+	for (int i = 0; i < 2; i++) {
+		struct request *request = request_new(&world, 4);
+		struct op_chain chain = { .queue.name = STR("q"), .key = STR("k") }, none = { .queue.name = STR("q"), .key = STR("none") };
+		request->idempotency_key = STR("1:abc");
+		request->request_hash = 7;
+		enqueue_op(&world, &request->ops[0], "q", "");
+		request->ops[1] = (struct op){ .kind = OP_CHAIN_GET, .chain = chain };
+		request->ops[2] = (struct op){ .kind = OP_QUEUE_GET, .queue.queue.name = STR("q") };
+		request->ops[3] = (struct op){ .kind = OP_CHAIN_GET, .chain = none };
+		assert_ptr_equal(world_ask(&world, request), request);
+		assert_int_equal(request->replayed, i);
+		assert_non_null(request->ops[1].result.chains);
+		assert_int_equal(request->ops[1].result.chains->count, i + 1);
+		assert_non_null(request->ops[2].result.queues);
+		assert_int_equal(request->ops[3].result.err, E_CHAIN_NOT_FOUND);
+		request_drop(request);
+		uint64_t uids[2];
+		if (i == 0)
+			assert_int_equal(world_claim(&world, "q", 2, uids), 2);
+	}
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +440,7 @@ int main(void)
 		cmocka_unit_test(what_is_undone_leaves_the_chain_as_it_was),
 		cmocka_unit_test(memory_may_run_out_anywhere),
 		cmocka_unit_test(a_list_comes_in_pages),
+		cmocka_unit_test(a_repeat_reads_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

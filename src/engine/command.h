@@ -59,6 +59,7 @@
 	X(DEDUP_GET, "dedup_get", READ)                       \
 	X(DEDUP_RELEASE, "dedup_release", OPERATE)            \
 	X(CHAIN_PUT, "chain_put", OPERATE)                    \
+	X(CHAIN_NEXT, "chain_next", WORK)                     \
 	X(CHAIN_DELETE, "chain_delete", OPERATE)              \
 	X(CHAIN_GET, "chain_get", READ)                       \
 	X(CHAINS, "chains", READ)                             \
@@ -114,6 +115,7 @@ struct op_enqueue {
 	struct str target;      /* JSON object, checked by http_target_read; or empty. Its origin is the group when group is empty */
 	struct str metadata;    /* JSON object, checked; verbatim. Empty: none */
 	struct str payload;     /* JSON, checked; verbatim. Empty reads as null */
+	struct str chain;       /* the engine's: key of the chain that makes it */
 	const struct retry_policy *retry; /* NULL: the queue's */
 	uint32_t max_attempts;  /* 0: the policy's */
 	int32_t priority;
@@ -138,6 +140,9 @@ struct op_claim {
 	struct claim_queue *queues;
 	uint32_t queue_count;
 	uint32_t max;           /* 0: only tells when something is there */
+	uint32_t group_max;     /* a batch: after a first job more of its group, so many in all; then max means nothing. 0: no batch */
+	uint32_t group_min;     /* of a batch: groups with fewer waiting jobs are left */
+	int64_t group_wait_ms;  /* until their oldest has waited so long */
 	int64_t wait_ms;
 	int64_t lease_ms;       /* 0: the queue's */
 	struct str worker;
@@ -245,7 +250,7 @@ struct op_job {
 	X(DELIVERY_SLOTS, "delivery_slots") X(DELAYED, "delayed") X(RETRY_BACKOFF, "retry_backoff")        \
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
 	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
-	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off")
+	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X
@@ -359,24 +364,37 @@ struct op_dedup_key {         /* DEDUP_GET, DEDUP_RELEASE */
 	uint64_t uid;             /* only if this job owns it; 0: whoever does */
 };
 
-/* CHAIN_PUT, CHAIN_DELETE, CHAIN_GET, CHAINS. A chain repeats a job: exactly one of its jobs, the pending one, was not claimed yet. When it is
- * claimed, the next one is made in the same change-set. PUT makes the queue if there is none; a chain that is there already is replaced,
- * its pending job too, unless nothing would change. */
+/* CHAIN_PUT, CHAIN_NEXT, CHAIN_DELETE, CHAIN_GET, CHAINS. A chain repeats a job: exactly one of its jobs, the pending one, was not claimed yet.
+ * When it is claimed, the next one is made in the same change-set. PUT makes the queue if there is none; a chain that is there already is
+ * replaced, its pending job too, unless nothing would change.
+ *
+ * In a queue that keeps another queue's rules who claimed the newest job asks for the one after it, with NEXT, and says when where a pattern does;
+ * limit and end are his to keep. Jobs have the ids repeat:KEY:MILLISECONDS, so none is made twice; a PUT always makes its job anew. */
+enum chains_order { CHAINS_BY_KEY, CHAINS_BY_NEXT, CHAINS_BY_NEXT_DOWN };
 struct op_chain {
 	struct queue_name queue;
 	struct str key;
 	struct str schedule;      /* JSON: rules/chain.h, chain_schedule_read */
 	struct str job;           /* JSON: chain_job_read; its tags and target are checked. Empty reads as {} */
 	struct str payload;       /* JSON, checked; at most LIMIT_PAYLOAD_INLINE bytes. Empty reads as null */
+	struct str metadata;      /* JSON object, of each job; verbatim. Empty: none */
+	struct str iteration;     /* the same of the job that is made now; empty: metadata's. Under compat only */
+	int64_t next_us;          /* PUT, NEXT: when it runs, under compat where a pattern tells */
+	struct str producer;      /* NEXT: id of the job that was claimed. If another one is the newest, nothing is made */
+	enum compat compat;       /* PUT: the queue must keep these rules, and is made so */
 	struct str after;         /* CHAINS: key of the last one seen */
 	uint32_t limit;           /* CHAINS: page size */
+	enum chains_order order;  /* CHAINS: by next time: those at places from … to, both included; to < 0: to the last */
+	int64_t from, to;
 };
 struct chain_info {
 	struct queue_name queue;
-	struct str key, schedule, job, payload;
+	struct str key, schedule, job, payload, metadata;
+	struct str next_id;       /* of the pending job, where such ids are given */
 	int64_t next_us;          /* wall time for which the pending job was made; 0: the chain has ended */
+	int64_t offset_ms;        /* every_ms: what its times are beyond the multiples of it */
 	uint64_t pending;         /* its uid, or 0 */
-	uint64_t count;           /* jobs made since the chain was put */
+	uint64_t count;           /* jobs made since the chain was put; under compat since it was made */
 };
 
 struct op_result {
@@ -387,7 +405,7 @@ struct op_result {
 		uint64_t fence;
 		uint64_t units;     /* LIMIT_RELEASE: given back */
 		uint64_t retry_ms;  /* LIMIT_ACQUIRE that is not granted: 1 + the wait; 0: unknown */
-		uint64_t number;  /* ENQUEUE: the decimal id that it was given; 0: none */
+		uint64_t number;  /* ENQUEUE: the decimal id that it was given; 0: none. CHAINS: how many there are */
 	};
 	enum job_state state;     /* after */
 	union {
@@ -395,8 +413,8 @@ struct op_result {
 		bool granted;       /* LIMIT_ACQUIRE */
 	};
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
-	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. SWEEP: ids of those that it took back, a
-	                           * JSON array */
+	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made. SWEEP:
+	                           * of those that it took back, a JSON array */
 	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
 	union {
 		int64_t until_us;   /* DEDUP_*: wall time when the key is free; 0: when its owner ends */

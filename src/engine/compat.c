@@ -47,18 +47,21 @@ enum err compat_begin(struct engine *engine, struct request *request, struct op 
 		return err;
 	skew_hear(engine, request, *out_slot);
 	const struct queue *queue = queue_at(&engine->index, *out_slot);
-	if (queue->settings->compat == wanted || (!wanted && op->kind != OP_CLAIM))
+	if (queue->settings->compat == wanted || (!wanted && op->kind != OP_CLAIM && op->kind != OP_CHAIN_PUT))
 		return E_OK;
 	return wanted ? compat_refuse_native(request, op, queue, wanted) : compat_refuse_other(request, op, queue);
 }
 
 enum err compat_may_change(struct request *request, struct op *op, const struct queue *queue, enum compat before)
 {
-	if (queue->settings->compat == before || (!queue_job_count(queue) && !queue->waiters))
+	if (queue->settings->compat == before || (!queue_job_count(queue) && !queue->waiters && !queue->chains))
 		return E_OK;
 	if (queue->waiters)
 		return refuse(request, op, E_COMPAT, "settings.compat", "%u claims wait for jobs of this queue: stop its workers first, then change its rules.",
 			      queue->waiters);
+	if (!queue_job_count(queue))
+		return refuse(request, op, E_COMPAT, "settings.compat", "The queue has %u chains, and they live by its present rules: delete them first.",
+		              queue->chains);
 	return refuse(request, op, E_COMPAT, "settings.compat", "The queue has %llu jobs, and they live by its present rules: use another queue, or delete "
 		      "them first.", (unsigned long long)queue_job_count(queue));
 }

@@ -175,15 +175,37 @@ MUST_USE enum err enqueue_check_room(const struct engine *engine);
 MUST_USE enum err enqueue_check_target(struct request *request, struct op *op, struct str target, const char *field, const struct queue *queue);
 
 /* ---- chain.c ---- */
-struct chain_text { struct str key, schedule, job, payload; };
+struct chain_text {
+	struct str key, schedule, job, payload, metadata;
+	bool told;                /* another queue's rules: limit, end and a pattern's times are not ours to read */
+};
 /* Reads it; E_INVALID and the like with the field as an operation names it. One holder. */
 MUST_USE enum err chain_terms_new(struct engine *engine, const struct chain_text *text, struct chain_terms **out, struct problem *problem);
-MUST_USE enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, struct problem *problem, uint32_t *out_slot);
+/* told: by the operation, under another queue's rules: the next job's time where a pattern tells, and its metadata. */
+struct chain_told { int64_t next_ms; struct str metadata; };
+MUST_USE enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *terms, const struct chain_told *told, struct problem *problem,
+			    uint32_t *out_slot);
+/* The next job after the newest one, which its producer has claimed. *made: false when that is another one, or the next one's id is taken. */
+MUST_USE enum err chain_next(struct engine *engine, uint32_t slot, struct str producer, const struct chain_told *told, bool *made);
 MUST_USE enum err chain_delete(struct engine *engine, uint32_t slot);
 /* A job has been claimed, or has ended without that. Between its job_touch and job_place: it is its chain's no more; *chain is the chain, or
  * SLOT_NONE. After job_place: the chain has its next one, or ends. */
 MUST_USE enum err chain_leave(struct engine *engine, uint32_t job, uint32_t *chain);
 MUST_USE enum err chain_follow(struct engine *engine, uint32_t chain);
+
+/* ---- chain_compat.c: chains under another queue's rules ---- */
+bool chain_is_told(const struct index *index, const struct chain *chain);
+/* repeat:KEY:MILLISECONDS; ptr NULL: no memory. */
+struct str chain_iteration_id(struct arena *arena, const struct chain_terms *terms, int64_t slot_ms);
+enum repeat_verdict chain_told_next(const struct chain *before, const struct chain_terms *terms, bool waits, int64_t told_ms, int64_t now_ms,
+				    struct repeat_iteration *out);
+/* The id of the first slot from *next on that no kept job has. E_ID_TAKEN, E_SLOTS_BUSY. */
+MUST_USE enum err chain_free_slot(struct engine *engine, uint32_t queue, const struct chain_terms *terms, struct repeat_iteration *next,
+				  struct str *out_id);
+MUST_USE enum err chain_id_taken(struct engine *engine, uint32_t queue, struct str id, uint64_t *out_uid); /* 0: free */
+MUST_USE enum err chain_tell_taken(struct engine *engine, uint32_t queue, struct str id, uint64_t uid); /* nothing was made: that job is there */
+/* It is the newest job of a chain, and has not ended. */
+bool chain_owns(const struct index *index, const struct job *job);
 /* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
 MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
 MUST_USE enum err group_write(struct engine *engine, const struct group *group);

@@ -10,7 +10,7 @@
  * and besides, while it waits, has a time-to-live and never started, in the `expiring` heap. Counters (queue, priority, group) move with
  * attach and detach, so that undoing is: detach, put the old image back, attach.
  *
- * Derived places are recomputed by refresh functions after any change: a group stands in its queue's `turns` heap when it has a job that
+ * Derived places are recomputed by refresh functions after any change: a group stands in its lane's `turns` heap when it has a job that
  * may start, or in the engine's `blocked_groups` heap until its rate lets it; a queue stands in `due` and `due_wall` by its next
  * delayed job, and in the two `far` heaps by the next one that is on disk only. The turns of groups whose starts take from the same limits
  * are one lane; a lane that a limit stops stands in its line. Nothing here is asked for in the order of a hash. */
@@ -135,14 +135,14 @@ struct kin { /* a job that has edges in memory, itself in memory or not */
 /* What a person said of a chain, read. It never changes: whoever may have to go back to it holds it. */
 struct chain_terms {
 	uint32_t holders;
-	struct str key, schedule, job, payload; /* in the arena */
+	struct str key, schedule, job, payload, metadata; /* in the arena */
 	struct chain_job template;
 	struct repeat repeat;
-	const struct zone *zone;
+	const struct zone *zone;  /* NULL under another queue's rules: a pattern is then whoever works to tell (chain_compat.c) */
 	struct arena arena;
 };
 
-/* A chain of jobs that repeat (chain.c). Its pending job has an aside, so it stays in memory. */
+/* A chain of jobs that repeat (chain.c). Its pending job has an aside, so it stays in memory; not so under another queue's rules. */
 struct chain {
 	uint32_t reserved;        /* the pool's while the slot is free */
 	bool live, gone;          /* gone: deleted, kept until the commit that says so */
@@ -150,8 +150,15 @@ struct chain {
 	uint64_t hash;
 	struct chain_terms *terms;
 	struct repeat_iteration last; /* the newest one */
-	uint64_t pending;         /* its uid, while nobody has claimed it; 0: the chain has ended */
+	uint64_t pending;         /* its uid, while nobody has claimed it; 0: the chain has ended. Under another queue's rules always the newest one's */
 	uint64_t version;         /* seq of the change-set that changed it last */
+};
+
+/* When it is a group's turn (turns.c): in virtual time, which a start moves on by a stride divided by the group's weight. */
+struct turn {
+	uint64_t at;              /* below 2^63 */
+	uint32_t number;          /* first come first served among equals; 0: it never stood in turns */
+	int32_t priority;         /* of the jobs among whose turns it is one */
 };
 
 enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
@@ -161,7 +168,7 @@ struct group {
 	uint64_t hash;
 	struct heap ready;        /* jobs by (priority, rank) */
 	uint32_t active, delayed, jobs; /* in memory: far ones are not counted by group */
-	uint64_t turn;            /* when it was served last, in the queue's own count */
+	struct turn turn;         /* as its last start, or its coming, left it */
 	enum group_place place;
 	uint32_t position;
 	bool paused, has_row;
@@ -184,7 +191,12 @@ struct lane {
 	uint32_t groups;
 	uint32_t limit_count;
 	uint32_t limits[LIMITS_A_JOB]; /* slots */
-	struct heap turns;        /* groups that may start a job, by (priority of the first, turn) */
+	struct heap turns;        /* groups that may start a job, by (priority of the first, turn): turns.c */
+	struct lane_time {        /* of the priority that was served last */
+		uint64_t clock;   /* the turn served last: virtual time, as this lane counts it */
+		uint64_t lag;     /* so far the queue's is ahead of that: while it was stopped others went on */
+		int32_t priority;
+	} time;
 	uint32_t at;              /* the limit in whose line it stands, or SLOT_NONE */
 	uint32_t before, after;   /* there */
 	bool woken;               /* the limit had room since it was looked at */
@@ -224,6 +236,7 @@ struct priority_entry {
 	int32_t priority;
 	uint64_t live[JOB_STATE_COUNT]; /* in memory */
 	uint64_t far;             /* delayed ones on disk only */
+	uint64_t clock;           /* the turn served last: virtual time of the queue's groups */
 };
 
 struct histogram;
@@ -274,7 +287,7 @@ struct queue {
 	uint64_t version;
 	int64_t created_us;
 	uint32_t lane;            /* the first of its lanes: of groups without limits of their own */
-	uint64_t turn;
+	uint32_t turn;            /* number given last */
 	int64_t blocked_us;       /* a penalty; engine time */
 	int64_t skew_us;          /* in compat mode: the clock of its programs is ahead of ours; 0: it is ours (skew.c) */
 	struct heap delayed, delayed_wall;
@@ -450,6 +463,7 @@ void queue_flag(struct index *index, uint32_t slot);         /* to be served in 
 void line_add(struct index *index, enum line line, uint32_t slot); /* at the end, if it is not in */
 uint32_t line_take(struct index *index, enum line line);          /* the first, or SLOT_NONE */
 void queue_open_at(struct index *index, uint32_t slot, int64_t at_us); /* flags it then: its rate lets it start again */
+void queue_open_by(struct index *index, uint32_t slot, int64_t at_us); /* then, or before */
 /* What holds the whole queue back; READY when nothing does. When time ends it, *until_us. */
 enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *until_us);
 /* The group whose job starts next. False: none may, and *why; when time ends that, *until_us, otherwise 0. */
@@ -463,6 +477,22 @@ MUST_USE enum err group_start(struct index *index, uint32_t slot); /* records a 
 MUST_USE enum err queue_start(struct index *index, uint32_t slot);
 MUST_USE enum err group_use_lane(struct index *index, uint32_t slot, uint32_t lane);
 void group_back_to_lane(struct index *index, uint32_t slot, uint32_t lane); /* where it was before: undoing */
+
+/* ---- turns (turns.c) ---- */
+static inline struct turn turn_of(const struct heap_entry *entry) /* what a key of the heap says */
+{
+	return (struct turn){ (uint64_t)(uint32_t)entry->major << 31 | (uint64_t)entry->minor >> 32, (uint32_t)entry->minor, (int32_t)(entry->major >> 32) };
+}
+struct heap_entry turn_join(struct index *index, uint32_t group, int32_t priority); /* the key with which it comes into its lane's heap */
+void turn_move(const struct index *index, struct group *group, uint32_t lane);       /* it leaves its lane for this one */
+struct turn lane_turn(const struct index *index, const struct lane *lane);           /* of its first group, as the queue counts; it has one */
+bool turn_is_before(const struct turn *a, const struct turn *b);
+bool turn_is_open(struct index *index, uint32_t group); /* it may start a job now, its queue aside */
+/* The job that has waited so long that it goes before all others; SLOT_NONE: none that may start. The queue may start something. */
+uint32_t turns_risen(struct index *index, uint32_t queue);
+bool turns_outwait(const struct index *index, uint32_t risen, uint32_t job); /* has it waited so much longer than this one? */
+/* Whose turn it is among the groups with `min` waiting jobs, or whose oldest has waited so long. False: *open_us, when one will have, or 0. */
+bool turns_batch(struct index *index, uint32_t queue, uint32_t min, int64_t wait_us, int64_t *open_us, uint32_t *out_group);
 
 /* ---- lanes (lane.c) ---- */
 static inline struct lane *lane_at(const struct index *index, uint32_t slot) { return pool_at(&index->lanes, slot); }

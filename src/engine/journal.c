@@ -453,6 +453,7 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_CHAIN:
 		case UNDO_CHAIN_NEW: chain_undo(index, undo); break;
 		case UNDO_VALUE: *undo->value.place = undo->value.before; break;
+		case UNDO_TURN: turn_undo(index, undo); break;
 		case UNDO_LIMIT: undo_limit(index, undo); break;
 		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;
 		case UNDO_PERMIT: undo_permit(index, undo); break;

@@ -129,14 +129,15 @@ enum explain_code lane_blocker(struct index *index, const struct lane *lane, int
 
 /* ---- turns ---- */
 
-static bool turn_is_before(const struct heap_entry *a, const struct heap_entry *b)
+static bool lane_is_before(const struct index *index, const struct lane *lane, const struct lane *other)
 {
-	return !b || a->major < b->major || (a->major == b->major && a->minor < b->minor);
+	struct turn mine = lane_turn(index, lane), others = lane_turn(index, other);
+	return turn_is_before(&mine, &others);
 }
 
 bool lanes_first(struct index *index, const struct queue *queue, enum explain_code *why, int64_t *until_us, uint32_t *out_group)
 {
-	const struct heap_entry *first = NULL;
+	const struct lane *first = NULL;
 	*why = EXPLAIN_EMPTY;
 	for (uint32_t slot = queue->lane, next; slot != SLOT_NONE; slot = next) {
 		struct lane *lane = lane_at(index, slot);
@@ -148,7 +149,7 @@ bool lanes_first(struct index *index, const struct queue *queue, enum explain_co
 		if (code == EXPLAIN_EMPTY) {
 			lane_leave(index, slot); /* who comes is to be looked at */
 		} else if (code == EXPLAIN_READY) {
-			first = turn_is_before(entry, first) ? entry : first;
+			first = !first || lane_is_before(index, lane, first) ? lane : first;
 		} else {
 			lane_join(index, slot, limit);
 			*why = *why == EXPLAIN_EMPTY ? code : *why;
@@ -159,7 +160,7 @@ bool lanes_first(struct index *index, const struct queue *queue, enum explain_co
 		return false;
 	*why = EXPLAIN_READY;
 	*until_us = 0;
-	*out_group = first->item;
+	*out_group = heap_peek(&first->turns)->item;
 	return true;
 }
 

@@ -215,8 +215,10 @@ static void delete_all(void)
 {
 	for (uint32_t slot = 0; slot < world.engine->index.jobs.used; slot++) {
 		const struct job *job = job_at(&world.engine->index, slot);
-		if (job_find(&world.engine->index, job->uid) == slot && aside_of(&world.engine->index, job)->chain == SLOT_NONE)
-			assert_int_equal(world_by_hand(&world, OP_DELETE, job->uid), E_OK);
+		if (job_find(&world.engine->index, job->uid) != slot)
+			continue;
+		enum err err = world_by_hand(&world, OP_DELETE, job->uid);
+		assert_true(err == E_OK || err == E_CHAIN_OWNED);
 	}
 }
 
@@ -237,7 +239,8 @@ static void live_a_little(void)
 	assert_int_equal(world_err(&world, request), E_OK);
 	request = request_new(&world, 1);
 	request->ops[0].kind = OP_CHAIN_PUT;
-	request->ops[0].chain = (struct op_chain){ .queue = { .name = STR("q") }, .key = STR("c"), .schedule = STR("{\"every_ms\":86400000}") };
+	request->ops[0].chain = (struct op_chain){ .queue = { .name = STR("q") }, .key = STR("c"), .schedule = STR("{\"every_ms\":86400000}"),
+		                                   .compat = COMPAT_BULLMQ };
 	assert_int_equal(world_err(&world, request), E_OK);
 	world_settings(&world, "q", "{\"concurrency\":7,\"metadata\":{\"a\":1}}");
 	assert_int_equal(world_err(&world, queue_request(&world, OP_GROUP_PUT, "q", "g", "{\"concurrency\":1}")), E_OK);
@@ -323,10 +326,10 @@ static void a_reset_that_is_undone_changes_nothing(void **state)
 	assert_true(queue_at(index, slot)->paused);
 	assert_int_equal(queue_at(index, slot)->settings->concurrency, 7);
 	assert_int_equal(queue_at(index, slot)->chains, 1);
-	assert_int_equal(queue_at(index, slot)->counts.ids, 4);
+	assert_int_equal(queue_at(index, slot)->counts.ids, 3);
 	assert_int_not_equal(dedup_find(index, slot, STR("key")), SLOT_NONE);
 	assert_int_equal(world_err(&world, queue_request(&world, OP_QUEUE_RESUME, "q", NULL, NULL)), E_OK);
-	assert_int_equal(number_of_next(), 5);
+	assert_int_equal(number_of_next(), 4);
 }
 
 int main(void)

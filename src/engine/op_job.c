@@ -281,7 +281,8 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 	if (op->job.only_in_state && op->job.only_state != op->result.state)
 		return job_refuse_state(request, op, job_at(&engine->index, slot), "this was asked only of one in another state.");
 	bool takes_away = op->kind == OP_CANCEL || op->kind == OP_MOVE || op->kind == OP_DELETE;
-	if (takes_away && aside_of(&engine->index, job_at(&engine->index, slot))->chain != SLOT_NONE)
+	bool forced = op->job.force && job_is_compat(&engine->index, job_at(&engine->index, slot)); /* as the other side does with all jobs of a queue */
+	if (takes_away && !forced && chain_owns(&engine->index, job_at(&engine->index, slot)))
 		return E_CHAIN_OWNED;
 	enum err err;
 	switch (op->kind) {

@@ -230,6 +230,7 @@ static struct str explain_text(struct request *request, const struct engine *eng
 			       ? "Its workflow waits for an event."
 			       : "It follows the job that owns its dedup key, and starts when that one has ended.";
 		break;
+	case EXPLAIN_GROUP_MIN: /* only of claims */
 	case EXPLAIN_CODE_COUNT: break;
 	}
 	return str_of(text);

@@ -22,7 +22,15 @@ static enum err reset_groups(struct engine *engine, uint32_t queue)
 	return err;
 }
 
-/* With the job of each that nobody has claimed. */
+/* With the job of it that nobody has claimed, whichever rules it keeps. */
+static enum err reset_chain(struct engine *engine, uint32_t slot)
+{
+	uint64_t pending = ((const struct chain *)pool_at(&engine->index.chains, slot))->pending;
+	enum err err = chain_delete(engine, slot);
+	uint32_t job = err ? SLOT_NONE : plan_job(engine, pending);
+	return job != SLOT_NONE && job_at(&engine->index, job)->state == JOB_WAITING ? life_delete(engine, job) : err;
+}
+
 static enum err reset_chains(struct engine *engine, uint32_t queue)
 {
 	const struct pool *chains = &engine->index.chains;
@@ -30,7 +38,7 @@ static enum err reset_chains(struct engine *engine, uint32_t queue)
 	for (uint32_t slot = 0; slot < chains->used && !err; slot++) {
 		const struct chain *chain = pool_at(chains, slot);
 		if (chain->live && !chain->gone && chain->queue == queue)
-			err = chain_delete(engine, slot);
+			err = reset_chain(engine, slot);
 	}
 	return err;
 }

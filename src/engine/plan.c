@@ -122,10 +122,22 @@ static void plan_enqueue(struct engine *engine, struct plan *plan, const struct 
 		plan_uid(engine, plan, ((const struct dedup *)pool_at(&index->dedups, dedup))->owner);
 }
 
+/* The newest job of a chain that is about to give way; only under another queue's rules it may be on disk alone. */
+static void plan_chain(struct engine *engine, struct plan *plan, const struct op_chain *want)
+{
+	const struct index *index = &engine->index;
+	uint32_t queue = queue_find(index, want->queue);
+	uint32_t chain = queue == SLOT_NONE ? SLOT_NONE : chain_find(index, queue, want->key);
+	if (chain != SLOT_NONE)
+		plan_uid(engine, plan, ((const struct chain *)pool_at(&index->chains, chain))->pending);
+}
+
 static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op)
 {
 	if (op->kind == OP_ENQUEUE)
 		plan_enqueue(engine, plan, op);
+	else if (op->kind == OP_CHAIN_PUT || op->kind == OP_CHAIN_NEXT || op->kind == OP_CHAIN_DELETE)
+		plan_chain(engine, plan, &op->chain);
 	else if (op_names_job(op->kind))
 		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);
 	else if (op_holds_lease(op->kind))

@@ -388,8 +388,7 @@ enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_
 	if (err)
 		return err;
 	struct group *group = group_at(index, slot);
-	*group = (struct group){ .queue = queue, .lane = lane, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE,
-		                 .turn = ++queue_at(index, queue)->turn }; /* who comes stands behind those who wait */
+	*group = (struct group){ .queue = queue, .lane = lane, .key = queue_copy(key), .hash = str_hash(key, queue), .position = HEAP_NOWHERE };
 	heap_init(&group->ready, queue_place_job, index);
 	if (!group->key.ptr) {
 		pool_give(&index->groups, slot);
@@ -429,6 +428,7 @@ void group_back_to_lane(struct index *index, uint32_t slot, uint32_t lane)
 		return;
 	group_leave_place(index, group);
 	group_leave_lane(index, group);
+	turn_move(index, group, lane);
 	group->lane = lane;
 	lane_at(index, lane)->groups++;
 }
@@ -524,12 +524,11 @@ static void group_join_turns(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	struct lane *lane = lane_at(index, group->lane);
-	int64_t priority = heap_peek(&group->ready)->major;
-	if (group->place == GROUP_IN_TURNS) {
-		heap_change(&lane->turns, group->position, priority, (int64_t)group->turn);
-	} else {
+	int32_t priority = (int32_t)heap_peek(&group->ready)->major;
+	if (group->place != GROUP_IN_TURNS || turn_of(&lane->turns.entries[group->position]).priority != priority) {
 		group_leave_place(index, group);
-		enum err err = heap_push(&lane->turns, priority, (int64_t)group->turn, slot);
+		struct heap_entry entry = turn_join(index, slot, priority);
+		enum err err = heap_push(&lane->turns, entry.major, entry.minor, slot);
 		CHECK(!err); /* reserved by group_open: one place for each group */
 		group->place = GROUP_IN_TURNS;
 	}
@@ -592,6 +591,13 @@ void queue_open_at(struct index *index, uint32_t slot, int64_t at_us)
 		heap_remove(&index->blocked_queues, queue->blocked_position);
 	enum err err = heap_push(&index->blocked_queues, at_us, slot, slot);
 	CHECK(!err); /* reserved by queue_create */
+}
+
+void queue_open_by(struct index *index, uint32_t slot, int64_t at_us)
+{
+	uint32_t position = queue_at(index, slot)->blocked_position;
+	if (position == HEAP_NOWHERE || index->blocked_queues.entries[position].major > at_us)
+		queue_open_at(index, slot, at_us);
 }
 
 enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *until_us)

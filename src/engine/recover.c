@@ -91,7 +91,7 @@ static enum err recover_group(void *context, const struct group_row *row)
 		group->settings = (struct group_settings){ 0 };
 	group->blocked_us = row->blocked_us;
 	group->has_row = (!group->paused && !group->blocked_us) || group->settings.has_concurrency || group->settings.has_rate ||
-	                 group->settings.has_limits;
+	                 group->settings.has_limits || group->settings.weight;
 	err = recover_group_lane(engine, slot);
 	group_refresh(&engine->index, slot);
 	return err;
@@ -214,7 +214,8 @@ static enum err recover_chain(void *context, const struct chain_row *row)
 	struct chain_terms *terms;
 	if (queue == SLOT_NONE)
 		return E_STORE_CORRUPT;
-	struct chain_text text = { row->key, row->schedule, row->job, row->payload };
+	bool told = queue_at(&engine->index, queue)->settings->compat != COMPAT_NONE;
+	struct chain_text text = { row->key, row->schedule, row->job, row->payload, row->metadata, told };
 	struct problem problem = { 0 };
 	enum err err = chain_terms_new(engine, &text, &terms, &problem);
 	if (err == E_NOMEM)

@@ -1,5 +1,5 @@
 /* src/engine/serve.c: who gets the next job. Within a queue the group whose first job has the lowest priority number goes first, among equals the
- * one that was served longest ago; limits of queue and group are looked at before each start, so that no commit ever exceeds them. */
+ * one whose turn it is (turns.c); limits of queue and group are looked at before each start, so that no commit ever exceeds them. */
 #include "engine/engine_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -55,7 +55,7 @@ static enum err serve_count_start(struct index *index, uint32_t queue, uint32_t 
 	return err ? err : lane_start(index, group_at(index, group)->lane);
 }
 
-static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t slot, const struct grant_terms *terms)
+static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t slot, enum turn_kind turn, const struct grant_terms *terms)
 {
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, queue_slot);
@@ -63,7 +63,8 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	uint32_t group = job->group, chain;
 	int64_t waited_us = index->now_us - job->since_us;
 	bool runs = !deferred_of(index, job).len; /* who only hears that it has failed takes nothing from a rate */
-	enum err err = job_touch(engine->open, index, slot);
+	enum err err = turn_take(engine->open, index, group, turn);
+	err = err ? err : job_touch(engine->open, index, slot);
 	err = err ? err : chain_leave(engine, slot, &chain);
 	err = err ? err : serve_lease(engine, queue, job, terms);
 	if (err)
@@ -72,7 +73,6 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	job->attempts_started++;
 	job->expire_us = 0; /* time-to-live ends with the first start */
 	job->flags &= (uint16_t)~ROW_REDONE;
-	group_at(index, group)->turn = ++queue->turn;
 	err = runs ? serve_count_start(index, queue_slot, group) : E_OK;
 	err = err ? err : job_place(index, slot);
 	err = err ? err : job_event(engine, job, EVENT_ACTIVE, (struct str){ 0 });
@@ -80,6 +80,12 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	if (!err)
 		flow_wait(&queue->flow, index->now_us, waited_us);
 	return err;
+}
+
+static bool serve_is_late(const struct index *index, uint32_t slot) /* it expires instead */
+{
+	const struct job *job = job_at(index, slot);
+	return job->expire_us && job->expire_us <= index->now_us;
 }
 
 enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct grant_terms *terms, uint32_t *out_slot)
@@ -90,20 +96,85 @@ enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct gra
 	int64_t until_us;
 	uint32_t group;
 	while (queue_next(index, queue_slot, &why, &until_us, &group)) {
-		uint32_t slot = heap_peek(&group_at(index, group)->ready)->item;
-		const struct job *job = job_at(index, slot);
-		if (job->expire_us && job->expire_us <= index->now_us) {
-			enum err err = life_expire(engine, slot);
-			if (err)
-				return err;
-			continue;
+		uint32_t slot = turns_risen(index, queue_slot);
+		enum turn_kind turn = slot == SLOT_NONE ? TURN_FIRST : TURN_RISEN;
+		if (slot == SLOT_NONE)
+			slot = heap_peek(&group_at(index, group)->ready)->item;
+		if (!serve_is_late(index, slot)) {
+			*out_slot = slot;
+			return serve_start(engine, queue_slot, slot, turn, terms);
 		}
-		*out_slot = slot;
-		return serve_start(engine, queue_slot, slot, terms);
+		enum err err = life_expire(engine, slot);
+		if (err)
+			return err;
 	}
 	if (until_us && lanes_ready(index, queue, false))
 		queue_open_at(index, queue_slot, until_us);
 	return E_NOT_FOUND;
+}
+
+/* ---- batches ---- */
+
+/* The first job of a group that has enough of them, or whose oldest has waited long enough; or who goes before all. */
+static uint32_t serve_batch_first(struct engine *engine, uint32_t queue, const struct op_claim *claim, enum turn_kind *turn, int64_t *open_us)
+{
+	struct index *index = &engine->index;
+	uint32_t group, slot = turns_risen(index, queue);
+	*turn = slot == SLOT_NONE ? TURN_FIRST : TURN_RISEN;
+	if (slot != SLOT_NONE)
+		return slot;
+	return turns_batch(index, queue, claim->group_min, claim->group_wait_ms * 1000, open_us, &group)
+	       ? heap_peek(&group_at(index, group)->ready)->item : SLOT_NONE;
+}
+
+/* One more of its group, or, if a job of the group has waited so much longer, that one; if one of another group has, none. */
+static uint32_t serve_batch_more(struct engine *engine, uint32_t queue, uint32_t group)
+{
+	struct index *index = &engine->index;
+	uint32_t slot = turn_is_open(index, group) ? heap_peek(&group_at(index, group)->ready)->item : SLOT_NONE;
+	uint32_t risen = slot == SLOT_NONE ? SLOT_NONE : turns_risen(index, queue);
+	if (risen == SLOT_NONE || !turns_outwait(index, risen, slot))
+		return slot;
+	return job_at(index, risen)->group == group ? risen : SLOT_NONE;
+}
+
+/* The next job of a batch, whose group is `group`, or none yet. E_NOT_FOUND: none may start now. */
+static enum err serve_batch(struct engine *engine, uint32_t queue, const struct op_claim *claim, const struct grant_terms *terms, uint32_t *group,
+                            uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	enum explain_code why;
+	enum turn_kind turn = TURN_MORE;
+	int64_t until_us, open_us = 0;
+	uint32_t unused, slot;
+	while (queue_next(index, queue, &why, &until_us, &unused)) {
+		if (*group == SLOT_NONE)
+			slot = serve_batch_first(engine, queue, claim, &turn, &open_us);
+		else
+			slot = serve_batch_more(engine, queue, *group);
+		if (slot == SLOT_NONE)
+			break;
+		if (!serve_is_late(index, slot)) {
+			*group = job_at(index, slot)->group;
+			*out_slot = slot;
+			return serve_start(engine, queue, slot, turn, terms);
+		}
+		enum err err = life_expire(engine, slot);
+		if (err)
+			return err;
+	}
+	if (open_us)
+		queue_open_by(index, queue, open_us);
+	else if (until_us && lanes_ready(index, queue_at(index, queue), false))
+		queue_open_at(index, queue, until_us);
+	return E_NOT_FOUND;
+}
+
+/* Does it want no less than another one, for which there was nothing? */
+static bool batch_wants_no_less(const struct op_claim *claim, const struct op_claim *other)
+{
+	return other && claim->group_max && claim->group_min >= other->group_min && claim->group_wait_ms >= other->group_wait_ms &&
+	       claim->queue_count == 1;
 }
 
 /* ---- claims ---- */
@@ -152,7 +223,10 @@ static void serve_explain(struct engine *engine, const struct op_claim *claim, s
 		if (slot == SLOT_NONE)
 			continue;
 		struct queue *queue = queue_at(index, slot);
-		if (!queue_may_start(index, slot, &code, &until_us) && code == EXPLAIN_EMPTY && queue->live[JOB_WAITING]) {
+		if (queue_may_start(index, slot, &code, &until_us)) {
+			code = claim->group_max ? EXPLAIN_GROUP_MIN : EXPLAIN_READY;
+			until_us = queue->blocked_position == HEAP_NOWHERE ? 0 : index->blocked_queues.entries[queue->blocked_position].major;
+		} else if (code == EXPLAIN_EMPTY && queue->live[JOB_WAITING]) {
 			const struct job *oldest = job_at(index, queue->oldest);
 			code = group_blocker(index, group_at(index, oldest->group), &until_us);
 		}
@@ -254,13 +328,16 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 	if (!result->token.ptr)
 		return E_NOMEM;
 	struct grant_terms terms = { .worker = claim->worker, .token = lease_token_hash(result->token), .lease_ms = claim->lease_ms };
-	uint32_t capacity = 0, first = serve_first_queue(claim, request->dice);
+	uint32_t capacity = 0, first = serve_first_queue(claim, request->dice), max = claim->group_max ? claim->group_max : claim->max;
 	for (uint32_t n = 0; n < claim->queue_count && !engine->quiesced; n++) {
 		uint32_t at = n == 0 ? first : n <= first ? n - 1 : n;
-		uint32_t slot = queue_find(&engine->index, claim->queues[at].queue), job;
-		while (slot != SLOT_NONE && result->count < claim->max) {
-			struct grant *grant = serve_room(request, result, &capacity, claim->max);
-			enum err err = grant ? serve_next(engine, slot, &terms, &job) : E_NOMEM;
+		uint32_t slot = queue_find(&engine->index, claim->queues[at].queue), job, group = SLOT_NONE;
+		if (claim->group_max && result->count)
+			break; /* a batch is of one group */
+		while (slot != SLOT_NONE && result->count < max) {
+			struct grant *grant = serve_room(request, result, &capacity, max);
+			enum err err = !grant ? E_NOMEM : claim->group_max ? serve_batch(engine, slot, claim, &terms, &group, &job)
+			               : serve_next(engine, slot, &terms, &job);
 			if (err == E_NOT_FOUND)
 				break;
 			err = err ? err : serve_grant(engine, job_at(&engine->index, job), &request->arena, grant);
@@ -278,13 +355,16 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 
 /* ---- waiters ---- */
 
-/* May a job start, by what the first who waits knows of the rate? When time ends that it may not, *until_us. */
-static bool serve_may_start(struct engine *engine, uint32_t slot, int64_t *until_us)
+static const struct op_claim *serve_claim_of(const struct engine *engine, const struct parked_link *link)
 {
-	struct queue *queue = queue_at(&engine->index, slot);
+	return &((const struct parked *)pool_at(&engine->parked, link->parked))->request->ops[0].claim;
+}
+
+/* May a job start, by what this one who waits knows of the rate? When time ends that it may not, *until_us. */
+static bool serve_may_start(struct engine *engine, uint32_t slot, const struct parked_link *link, int64_t *until_us)
+{
 	enum explain_code why;
-	const struct parked *first = pool_at(&engine->parked, queue->first_waiter->parked);
-	limiter_hear(queue, &first->request->ops[0].claim.limiter);
+	limiter_hear(queue_at(&engine->index, slot), &serve_claim_of(engine, link)->limiter);
 	return queue_may_start(&engine->index, slot, &why, until_us);
 }
 
@@ -310,13 +390,19 @@ static bool serve_waiters(struct engine *engine, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
 	int64_t until_us;
-	while (queue->first_waiter && serve_may_start(engine, slot, &until_us)) {
+	const struct op_claim *left = NULL; /* a batch that this queue has not got yet: others may take what there is */
+	const struct parked_link *link = queue->first_waiter;
+	while (link && serve_may_start(engine, slot, link, &until_us)) {
+		const struct op_claim *claim = serve_claim_of(engine, link);
 		if (batch_is_large(engine->open))
 			return true;
-		if (!serve_waiter(engine, queue->first_waiter->parked))
+		bool served = !batch_wants_no_less(claim, left) && serve_waiter(engine, link->parked);
+		if (!served && !claim->group_max)
 			break;
+		left = served || batch_wants_no_less(claim, left) ? left : claim;
+		link = served ? queue->first_waiter : link->after;
 	}
-	if (queue->first_waiter && !serve_may_start(engine, slot, &until_us) && until_us)
+	if (queue->first_waiter && !serve_may_start(engine, slot, queue->first_waiter, &until_us) && until_us)
 		queue_open_at(&engine->index, slot, until_us);
 	return false;
 }

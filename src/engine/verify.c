@@ -146,7 +146,7 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 		const struct heap_entry *entry = &lane_at(index, group->lane)->turns.entries[group->position];
 		CHECK(entry->item == slot);
 		CHECK(group->ready.count > 0);
-		CHECK(entry->major == heap_peek(&group->ready)->major);
+		CHECK(turn_of(entry).priority == heap_peek(&group->ready)->major);
 		CHECK(!group->paused);
 	}
 }
@@ -302,7 +302,8 @@ static void verify_family(const struct index *index)
 			CHECK(edges_pending(index, job_at(index, slot)->uid) > 0);
 }
 
-/* A chain that has not ended has exactly one job that nobody has claimed; a job with a chain is that one. */
+/* A chain that has not ended has exactly one job that nobody has claimed; a job with a chain is that one. Under another queue's rules the newest
+ * one may have been claimed, may have ended and be kept no more. */
 static void verify_chain(const struct index *index, uint32_t slot)
 {
 	const struct chain *chain = pool_at(&index->chains, slot);
@@ -310,9 +311,15 @@ static void verify_chain(const struct index *index, uint32_t slot)
 		return;
 	CHECK(chain_find(index, chain->queue, chain->terms->key) == slot);
 	CHECK(chain->last.count);
+	CHECK(chain_is_told(index, chain) == !chain->terms->zone);
+	uint32_t job = chain->pending ? job_find(index, chain->pending) : SLOT_NONE;
+	if (chain_is_told(index, chain)) {
+		CHECK(chain->pending);
+		CHECK(job == SLOT_NONE || !verify_is_live(index, job) || chain_owns(index, job_at(index, job)));
+		return;
+	}
 	if (!chain->pending)
 		return;
-	uint32_t job = job_find(index, chain->pending);
 	CHECK(job != SLOT_NONE && verify_is_live(index, job));
 	CHECK(job_at(index, job)->state == JOB_WAITING || job_at(index, job)->state == JOB_DELAYED);
 	CHECK(!job_at(index, job)->attempts_started);
@@ -406,9 +413,12 @@ static void dump_groups(const struct index *index, uint32_t queue, struct buf *o
 	uint64_t sum = 0, count = 0;
 	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
 		const struct group *group = group_at(index, slot);
-		if (!group->key.ptr || group->queue != queue || (!group->paused && !group->settings.has_concurrency && !group->settings.has_rate))
+		const struct group_settings *settings = &group->settings;
+		if (!group->key.ptr || group->queue != queue ||
+		    (!group->paused && !settings->has_concurrency && !settings->has_rate && !settings->weight))
 			continue;
-		sum += str_hash(group->key, (group->paused ? 1 : 2) + (group->settings.has_concurrency ? 10 + group->settings.concurrency : 0));
+		sum += str_hash(group->key, (group->paused ? 1 : 2) + (settings->has_concurrency ? 10 + settings->concurrency : 0) +
+		                            settings->weight * UINT64_C(10000000));
 		count++;
 	}
 	buf_addf(out, "groups %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);

@@ -138,7 +138,7 @@ static bool settings_read_limits(struct json *json, void *out, void *context)
 	return limit_names_read(json, out);
 }
 
-static bool settings_read_retry_after(struct json *json, void *out, void *context)
+bool retry_after_read(struct json *json, void *out, void *context)
 {
 	(void)context;
 	struct str word;
@@ -228,8 +228,9 @@ static const struct json_field queue_fields[] = {
 	QUEUE_CUSTOM(compat, settings_read_compat, "null, or bullmq: the rules that BullMQ's programs expect. Only an empty queue changes it."),
 	QUEUE_CUSTOM(metadata, settings_read_metadata, "Free; ruche only keeps it. Changed member by member: null removes one."),
 	QUEUE_CUSTOM(limits, settings_read_limits, "Limits of the namespace that each start takes from; they exist. At most 4."),
-	QUEUE_CUSTOM(retry_after, settings_read_retry_after,
+	QUEUE_CUSTOM(retry_after, retry_after_read,
 	             "Whom an answer that asks to wait (429, or Retry-After) holds back: job, group, queue, or a limit by its name. For http."),
+	QUEUE_I64(rise_after_ms, 0, LIMIT_DURATION_MS, "A job that has waited so long goes before all others, whatever its priority; 0: none does."),
 };
 
 /* What the other queue's programs expect of a queue that nobody said anything about. */
@@ -293,6 +294,7 @@ void queue_settings_write(const struct queue_settings *settings, struct buf *buf
 	json_put_key(buf, "limits");
 	limit_names_write(&settings->limits, buf);
 	json_put_field_str(buf, "retry_after", settings->retry_after.len ? settings->retry_after : STR("job"));
+	json_put_field_i64(buf, "rise_after_ms", settings->rise_after_ms);
 	buf_add_byte(buf, '}');
 }
 
@@ -339,6 +341,17 @@ static bool group_read_limits(struct json *json, void *out, void *context)
 	return true;
 }
 
+static bool group_read_weight(struct json *json, void *out, void *context)
+{
+	(void)context;
+	struct group_settings *settings = out;
+	int64_t n = 0;
+	if (json_peek(json) != JSON_NULL ? !json_read_i64(json, 1, GROUP_WEIGHT_MAX, &n) : !json_read_null(json))
+		return false;
+	settings->weight = (uint16_t)n;
+	return true;
+}
+
 static const struct json_field group_fields[] = { /* each reader sets a value and its has_ */
 	{ "concurrency", JSON_F_CUSTOM, .read = group_read_concurrency,
 		.doc = "Active jobs of the group; 0: no limit; null: the queue's." },
@@ -346,6 +359,8 @@ static const struct json_field group_fields[] = { /* each reader sets a value an
 		.doc = "Starts of the group; max 0: no limit; null: the queue's." },
 	{ "limits", JSON_F_CUSTOM, .read = group_read_limits,
 		.doc = "Limits that its starts take from instead of the queue's; null: the queue's." },
+	{ "weight", JSON_F_CUSTOM, .read = group_read_weight,
+		.doc = "Its share of the queue's starts as against other groups', 1 to 1,000; null: 1." },
 };
 
 bool group_settings_read(struct json *json, struct group_settings *out)
@@ -371,5 +386,7 @@ void group_settings_write(const struct group_settings *settings, struct buf *buf
 		json_put_key(buf, "limits");
 		limit_names_write(settings->limits, buf);
 	}
+	if (settings->weight)
+		json_put_field_u64(buf, "weight", settings->weight);
 	buf_add_byte(buf, '}');
 }

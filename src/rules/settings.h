@@ -21,6 +21,8 @@ bool compat_read(struct json *json, enum compat *out); /* "bullmq", or null */
  * and says nothing about it. */
 #define GROUP_CONCURRENCY_HTTP 32
 
+#define GROUP_WEIGHT_MAX 1000
+
 /* In JSON an object, or "none" (remove at once), or "all" (keep for ever). */
 struct retention { /* of final jobs in one class; 0: no bound by that measure; all three zero: keep for ever */
 	uint64_t count;
@@ -50,9 +52,11 @@ struct queue_settings {
 	struct str metadata;              /* free JSON object */
 	struct limit_names limits;        /* each start takes from them */
 	struct str retry_after;           /* http: whom a 429 or Retry-After holds back: group, queue or a limit; empty: the job only */
+	int64_t rise_after_ms;            /* the oldest job that has waited so long goes before all; 0: none does */
 };
 struct group_settings { /* overrides for one group; a field absent in the JSON, or null, falls back to the queue's */
 	bool has_concurrency, has_rate, has_limits;
+	uint16_t weight;                  /* its share of the queue's starts, as against other groups'; 0: not said, as 1 */
 	uint32_t concurrency;
 	struct rate rate;
 	const struct limit_names *limits; /* has_limits: in the arena of the text that was read */
@@ -64,6 +68,8 @@ void queue_settings_default(struct queue_settings *out);
  * for none. */
 bool queue_settings_read(struct json *json, struct queue_settings *out);
 void queue_settings_write(const struct queue_settings *settings, struct buf *buf); /* whole object, canonical order */
-/* {"concurrency":3,"rate":{"max":5,"per_ms":1000},"limits":["airtable"]}, over *out's present values. No limit at all: 0, {"max":0}. */
+/* A field: "job" (empty), "group", "queue" or a limit's name into a struct str. */
+bool retry_after_read(struct json *json, void *out, void *context);
+/* {"concurrency":3,"rate":{"max":5,"per_ms":1000},"limits":["airtable"],"weight":10}, over *out's present values. No limit at all: 0, {"max":0}. */
 bool group_settings_read(struct json *json, struct group_settings *out);
 void group_settings_write(const struct group_settings *settings, struct buf *buf);

@@ -66,7 +66,7 @@ static const char *group_written(const struct group_settings *settings)
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
 	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
 	"'keep_completed':" KEPT_TEXT("604800000") ",'keep_failed':" KEPT_TEXT("2592000000") ",'events_max':0,"    \
-	"'metric_minutes':1440,'ids':'uid','compat':null,'metadata':{},'limits':[],'retry_after':'job'}"
+	"'metric_minutes':1440,'ids':'uid','compat':null,'metadata':{},'limits':[],'retry_after':'job','rise_after_ms':0}"
 #define FULL_TEXT                                                                                                               \
 	"{'target':'http','http':{'url':'https://a.test:8443/hook','method':'PUT','headers':{'x-key':'k'},"    \
 	"'timeout_ms':5000,'success':['200-299'],'retry':['500-599'],'final':[410]},'retry':{'kind':'list',"     \
@@ -74,13 +74,13 @@ static const char *group_written(const struct group_settings *settings)
 	"'lease_ms':3,'max_stalls':4,'concurrency':5,'rate':{'max':5,'per_ms':1000},'group_concurrency':6,"          \
 	"'group_rate':{'max':7,'per_ms':8},'keep_completed':'none','keep_failed':'all','events_max':10000," \
 	"'metric_minutes':0,'ids':'decimal','compat':null,'metadata':{'team': 'é'},"                                                                              \
-	"'limits':['air table','crm'],'retry_after':'crm'}"
+	"'limits':['air table','crm'],'retry_after':'crm','rise_after_ms':9}"
 #define COMPAT_TEXT                                                                                                             \
 	"{'target':'pull','http':{'url':'','method':'POST','headers':{},'timeout_ms':30000,'success':null,"    \
 	"'retry':null,'final':null},'retry':" RETRY_TEXT ",'timeout_ms':0,'ttl_ms':0,'lease_ms':30000,"                \
 	"'max_stalls':1,'concurrency':0,'rate':null,'group_concurrency':0,'group_rate':null,"                            \
 	"'keep_completed':'all','keep_failed':'all','events_max':10000,'metric_minutes':1440,'ids':'decimal','compat':'bullmq','metadata':{}," \
-	"'limits':[],'retry_after':'job'}"
+	"'limits':[],'retry_after':'job','rise_after_ms':0}"
 
 static void test_default(void **state)
 {
@@ -123,6 +123,8 @@ static void test_changes(void **state)
 		{ "{'limits':[]}", "'limits':[]" },
 		{ "{'retry_after':'group'}", "'retry_after':'group'" },
 		{ "{'retry_after':'job'}", "'retry_after':'job'" },
+		{ "{'rise_after_ms':60000}", "'rise_after_ms':60000" },
+		{ "{'rise_after_ms':0}", "'rise_after_ms':0" },
 		{ "{'rate':null}", "'rate':null" },
 		{ "{'rate':{'max':0}}", "'rate':null" },
 		{ "{'rate':{'max':0,'per_ms':7}}", "'rate':null" },
@@ -251,6 +253,8 @@ static void test_refusals(void **state)
 		{ "{'limits':['a','b','c','d','e']}", E_INVALID, "limits[4]" },
 		{ "{'retry_after':''}", E_INVALID, "retry_after" },
 		{ "{'retry_after':null}", E_INVALID, "retry_after" },
+		{ "{'rise_after_ms':-1}", E_INVALID, "rise_after_ms" },
+		{ "{'rise_after_ms':null}", E_INVALID, "rise_after_ms" },
 		{ "{'keep_completed':'some'}", E_INVALID, "keep_completed" },
 		{ "{'keep_completed':true}", E_INVALID, "keep_completed" },
 		{ "{'keep_completed':{'count':-1}}", E_INVALID, "keep_completed.count" },
@@ -317,7 +321,9 @@ static void test_groups(void **state)
 		{ "{'concurrency':null}", "{'rate':{'max':0}}" }, /* as its queue */
 		{ "{'limits':['a','b']}", "{'rate':{'max':0},'limits':['a','b']}" },
 		{ "{'limits':[]}", "{'rate':{'max':0},'limits':[]}" }, /* none, unlike its queue */
-		{ "{'limits':null}", "{'rate':{'max':0}}" },
+		{ "{'limits':null,'weight':1000}", "{'rate':{'max':0},'weight':1000}" },
+		{ "{'weight':1}", "{'rate':{'max':0},'weight':1}" },
+		{ "{'weight':null}", "{'rate':{'max':0}}" },
 		{ "{'rate':null}", "{}" },
 		{ "{'rate':{'per_ms':1,'max':1},'concurrency':1000000}", "{'concurrency':1000000,'rate':{'max':1,'per_ms':1}}" },
 	};
@@ -343,6 +349,9 @@ static void test_group_refusals(void **state)
 		{ "{'concurrency':1,'rate':{'max':5}}", E_INVALID, "rate.per_ms" },
 		{ "{'concurrency':1,'rate':[]}", E_INVALID, "rate" },
 		{ "{'concurrency':1,'limits':['a','a']}", E_INVALID, "limits[1]" },
+		{ "{'concurrency':1,'weight':0}", E_INVALID, "weight" },
+		{ "{'concurrency':1,'weight':1001}", E_INVALID, "weight" },
+		{ "{'concurrency':1,'weight':'heavy'}", E_INVALID, "weight" },
 		{ "{'concurrency':1,'group_rate':null}", E_UNKNOWN_FIELD, "group_rate" },
 	};
 	(void)state;

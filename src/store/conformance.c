@@ -87,6 +87,7 @@ static void a_new_job_can_be_read_whole(void **state)
 	definition->tags = STR("[\"a\",\"b\"]");
 	definition->trace = STR("{\"traceparent\":\"00\"}");
 	definition->target = STR("{\"url\":\"http://x\"}");
+	definition->chain = STR("nightly");
 	definition->metadata = STR("{\"opts\": {\"attempts\":3}}");
 	write->row.label = STR("sheet-17");
 	write->row.deferred = STR("it is no use");
@@ -913,17 +914,17 @@ static void chains_are_put_replaced_and_dropped(void **state)
 	struct str every = STR("{\"every_ms\":5}"), none = STR("{}");
 	suite_queue(suite, 1, "default", "one");
 	suite_queue(suite, 2, "default", "two");
-	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, none, STR("[1]"), 1000, 3, 1, 100 };
-	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 1, 101 };
-	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 102 };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, none, STR("[1]"), 1000, 3, 1, 100, { 0 } };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 1, 101, { 0 } };
+	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 102, { 0 } };
 	suite_commit(suite);
 	cs = suite_begin(suite); /* of one key the last counts, also after its going */
 	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("nightly'1"), .gone = true };
-	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, STR("{\"priority\":2}"), STR("[2]"), 1005, 3, 2, 103 };
-	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 2, 0 };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("nightly'1"), every, STR("{\"priority\":2}"), STR("[2]"), 1005, 3, 2, 103, STR("{\"a\":1}") };
+	*change_add(cs, chains) = (struct chain_row){ 1, STR("weekly"), every, none, STR("null"), 2000, 0, 2, 0, { 0 } };
 	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("weekly"), .gone = true };
 	*change_add(cs, chains) = (struct chain_row){ .queue = 1, .key = STR("never"), .gone = true };
-	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 0 };
+	*change_add(cs, chains) = (struct chain_row){ 2, STR("nightly'1"), every, none, STR("null"), -5, 0, 1, 0, { 0 } };
 	suite_commit(suite);
 	suite_restart(suite);
 	struct buf text;
@@ -931,8 +932,9 @@ static void chains_are_put_replaced_and_dropped(void **state)
 	suite_dump(suite, &text);
 	struct str chains = str_from(buf_str(&text), (size_t)((char *)memmem(text.ptr, text.len, "chain", 5) - text.ptr));
 	assert_text(chains, "chain queue=1 key='nightly'1' schedule='{\"every_ms\":5}' job='{\"priority\":2}' payload='[2]' slot_ms=1005 offset_ms=3 "
-	                    "count=2 pending=103\n"
-	                    "chain queue=2 key='nightly'1' schedule='{\"every_ms\":5}' job='{}' payload='null' slot_ms=-5 offset_ms=0 count=1 pending=0\n");
+	                    "count=2 pending=103 metadata='{\"a\":1}'\n"
+	                    "chain queue=2 key='nightly'1' schedule='{\"every_ms\":5}' job='{}' payload='null' slot_ms=-5 offset_ms=0 count=1 pending=0 "
+	                    "metadata=''\n");
 	cs = suite_begin(suite); /* they go with their queue */
 	*change_add(cs, dropped_queues) = 1;
 	suite_commit(suite);

@@ -18,6 +18,7 @@ struct job_definition {
 	struct str tags;         /* JSON array of strings, or empty */
 	struct str trace;        /* JSON object, or empty */
 	struct str target;       /* JSON object: the job's own HTTP target, or empty */
+	struct str chain;        /* key of the chain that made it, or empty */
 	int64_t created_us;      /* wall time of the enqueue */
 	int32_t priority;        /* as asked; the row has the present one */
 	uint32_t max_attempts;
@@ -169,7 +170,8 @@ struct chain_row { /* jobs that repeat: what each is made of, and how far they a
 	int64_t slot_ms;         /* wall time for which the newest iteration was made */
 	int64_t offset_ms;       /* of the slots of every_ms */
 	uint64_t count;          /* the newest iteration is the count-th */
-	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended */
+	uint64_t pending;        /* it, while nobody has claimed it; 0: the chain has ended. Under another queue's rules always it */
+	struct str metadata;     /* JSON object of the caller's, or empty */
 	bool gone;               /* in a change-set: the row goes */
 };
 struct policy_row {

@@ -227,7 +227,7 @@ void text_of_row(struct buf *out, const struct job_row *row)
 static void text_of_definition(struct buf *out, const struct job_definition *row)
 {
 	TEXT_N(uid), TEXT_N(queue), TEXT_N(created_us), TEXT_N(priority), TEXT_N(max_attempts), TEXT_N(policy), TEXT_N(timeout_ms), TEXT_N(ttl_ms);
-	TEXT_N(payload_bytes), TEXT_N(payload_body), TEXT_S(id), TEXT_S(name), TEXT_S(group), TEXT_S(tags), TEXT_S(trace), TEXT_S(target);
+	TEXT_N(payload_bytes), TEXT_N(payload_body), TEXT_S(id), TEXT_S(name), TEXT_S(group), TEXT_S(tags), TEXT_S(trace), TEXT_S(target), TEXT_S(chain);
 	TEXT_S(metadata), TEXT_S(payload);
 }
 
@@ -339,6 +339,7 @@ static enum err text_chain(void *context, const struct chain_row *row)
 	struct buf *out = context;
 	buf_addf(out, "chain");
 	TEXT_N(queue), TEXT_S(key), TEXT_S(schedule), TEXT_S(job), TEXT_S(payload), TEXT_N(slot_ms), TEXT_N(offset_ms), TEXT_N(count), TEXT_N(pending);
+	TEXT_S(metadata);
 	buf_addf(out, "\n");
 	return E_OK;
 }

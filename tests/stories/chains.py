@@ -96,5 +96,40 @@ def limited_tokens_see_their_queues_only(ruche):
         limited.refused(method, path, body, status=403, code="forbidden")
 
 
+def bull(op, **more):
+    return {"op": op, "queue": "bull", "key": "k", **more}
+
+
+@story
+def chains_of_other_rules(ruche):
+    """In compat mode the worker asks for a chain's next job, which has an id of key and time; a kill in between changes nothing."""
+    api = ruche.api
+    api.refused("POST", "/v1/batch", {"atomic": True, "ops": [bull("chain_put", compat="bullmq", schedule={"pattern": "as you like it"})]}, status=422,
+                field="ops[0].next_at")
+    made = api.post("/v1/batch", {"ops": [bull("chain_put", compat="bullmq", schedule={"pattern": "as you like it", "tz": "Else/Where"}, payload=[1],
+                                               metadata={"a": 1}, iteration={"a": 2}, next_at="2020-01-01T00:00:00Z")]})["results"][0]
+    equal((made["next_id"], made["metadata"], made["count"]), ("repeat:k:1577836800000", {"a": 1}, 1), "the chain")
+    claim = api.post("/v1/claims", {"queues": ["bull"], "compat": "bullmq"})
+    job = claim["jobs"][0]
+    equal((job["id"], job["chain"], job["metadata"], job["payload"]), (made["next_id"], "k", {"a": 2}, [1]), "the job")
+    api.refused("DELETE", f"/v1/jobs/{job['uid']}", status=409, code="chain_owned")
+    ruche.restart()
+    api = ruche.api
+    ask = bull("chain_next", producer_id=job["id"], next_at="2090-01-01T00:00:00Z")
+    batch = {"ops": [ask, ask, bull("chains", order="desc")]}
+    del batch["ops"][2]["key"]
+    first, again, listed = api.post("/v1/batch", batch)["results"]
+    equal((first["next_id"], again["next_id"], again["next_uid"]), ("repeat:k:3786912000000", None, None), "the next one, once")
+    equal((listed["total"], [chain["count"] for chain in listed["chains"]]), (1, [2]), "the list")
+    following = api.get(f"/v1/jobs/{first['next_uid']}")
+    equal((following["state"], following["id"], following["chain"]), ("delayed", first["next_id"], "k"), "the next job")
+    api.complete(job["uid"], claim["token"])
+    api.refused("PUT", "/v1/queues/bull/chains/k", {"schedule": {"every_ms": 5}}, status=409, code="compat_mismatch")
+    put_again = bull("chain_put", compat="bullmq", schedule={"pattern": "as you like it"}, next_at="2020-01-01T00:00:00Z")
+    api.refused("POST", "/v1/batch", {"atomic": True, "ops": [put_again]}, status=409, code="id_taken", field="ops[0]")
+    api.delete("/v1/queues/bull/chains/k")
+    api.refused("GET", f"/v1/jobs/{first['next_uid']}", status=404, code="job_not_found")
+
+
 if __name__ == "__main__":
     run()

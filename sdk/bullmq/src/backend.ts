@@ -1,6 +1,6 @@
 // BullMQ's IQueueBackend over the daemon's HTTP API: what each member becomes stands in docs/decisions/2026-11-25-bullmq-and-queue-semantics.md, 3.
 import { EventEmitter } from 'node:events';
-import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobType, type KeepJobs } from 'bullmq';
+import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobsOptions, type JobType, type KeepJobs, type RepeatableOptions } from 'bullmq';
 import { Coalescer, Refusal, type Operation, type Result } from './coalescer.js';
 import { problemError, TooOldError, UnreachableError, type Saying } from './errors.js';
 import { EventReader } from './event-reader.js';
@@ -13,6 +13,7 @@ import { readConnection } from './options.js';
 import { QueueMeta } from './queue-meta.js';
 import { Ranges } from './ranges.js';
 import { Registry } from './registry.js';
+import { nextMillisOf, schedulerFields, Schedulers } from './schedulers.js';
 import { Sweeps } from './sweeps.js';
 import { WorkWait } from './work-wait.js';
 import type { WireClaim, WireQueue } from './wire.js';
@@ -63,6 +64,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	readonly #events: EventReader;
 	readonly #work: WorkWait;
 	readonly #registry: Registry;
+	readonly #schedulers: Schedulers;
 	#closing: Promise<void> | undefined;
 	#begun: Promise<void> | undefined;
 	readonly minimumBlockTimeout = 0.001;
@@ -83,7 +85,8 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		const place = { namespace: this.#prefix, queue: name };
 		this.#jobs = new JobReader(this.#link, this.#coalescer, this.#prefix, name);
 		this.#ranges = new Ranges(this.#link, this.#coalescer, place);
-		this.#sweeps = new Sweeps(this.#coalescer, this.#ranges, place);
+		this.#schedulers = new Schedulers(this.#coalescer, place);
+		this.#sweeps = new Sweeps(this.#coalescer, this.#ranges, this.#schedulers, place);
 		this.#meta = new QueueMeta(this.#coalescer, place);
 		this.#events = new EventReader(this.#link, this.#coalescer, place);
 		this.#work = new WorkWait(this.#link, place, limiterOf(opts));
@@ -683,39 +686,46 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return this.#guard(() => this.#events.read(id, blockTimeout, this.toKey('events')));
 	}
 
-	// ---- schedulers and flows: not yet ----
+	// ---- schedulers ----
 
-	addJobScheduler(): Promise<never> {
-		return Promise.reject(notYet('job schedulers (Queue.upsertJobScheduler)'));
+	addJobScheduler(jobSchedulerId: string, nextMillis: number, templateData: string, templateOpts: JobsOptions, opts: RepeatableOptions,
+		delayedJobOpts: JobsOptions): Promise<[string, number]> {
+		return this.#guard(() => this.#schedulers.put(jobSchedulerId, nextMillis, templateData, templateOpts, opts, delayedJobOpts));
 	}
 
-	updateJobSchedulerNextMillis(): Promise<never> {
-		return Promise.reject(notYet('job schedulers'));
+	updateJobSchedulerNextMillis(jobSchedulerId: string, nextMillis: number, _templateData: string, delayedJobOpts: JobsOptions,
+		producerId?: string): Promise<string | null> {
+		return this.#guard(() => this.#schedulers.next(jobSchedulerId, nextMillis, delayedJobOpts, producerId, producerId && this.#held.oddName(producerId)));
 	}
 
-	removeJobScheduler(): Promise<never> {
-		return Promise.reject(notYet('job schedulers (Queue.removeJobScheduler)'));
+	async removeJobScheduler(jobSchedulerId: string): Promise<number> {
+		return await this.#guard(() => this.#schedulers.remove(jobSchedulerId)) ? 0 : 1;
 	}
 
-	getJobScheduler(): Promise<never> {
-		return Promise.reject(notYet('job schedulers (Queue.getJobScheduler)'));
+	async getJobScheduler(id: string): Promise<[unknown, string | null]> {
+		const chain = await this.#guard(() => this.#schedulers.get(id));
+		return chain ? [Object.entries(schedulerFields(chain)).flat(), nextMillisOf(chain)] : [null, null];
 	}
 
-	isJobScheduler(): Promise<never> {
-		return Promise.reject(notYet('job schedulers'));
+	async isJobScheduler(id: string): Promise<boolean> {
+		return Boolean(await this.#guard(() => this.#schedulers.get(id)));
 	}
 
-	getJobSchedulerData(): Promise<never> {
-		return Promise.reject(notYet('job schedulers'));
+	async getJobSchedulerData(key: string): Promise<Record<string, string>> {
+		const chain = await this.#guard(() => this.#schedulers.get(key));
+		return chain ? schedulerFields(chain) : {};
 	}
 
-	getJobSchedulersRange(): Promise<never> {
-		return Promise.reject(notYet('job schedulers (Queue.getJobSchedulers)'));
+	async getJobSchedulersRange(start: number, end: number, asc: boolean): Promise<string[]> {
+		const chains = await this.#guard(() => this.#schedulers.range(start, end, asc));
+		return chains.flatMap((chain) => [chain.key, nextMillisOf(chain)]);
 	}
 
-	getJobSchedulersCount(): Promise<never> {
-		return Promise.reject(notYet('job schedulers (Queue.getJobSchedulersCount)'));
+	getJobSchedulersCount(): Promise<number> {
+		return this.#guard(() => this.#schedulers.count());
 	}
+
+	// ---- flows: not yet ----
 
 	getDependencyCounts(): Promise<never> {
 		return Promise.reject(notYet('children (Job.getDependenciesCount)'));

@@ -9,6 +9,8 @@ interface Known {
 	readonly fence?: number;
 	readonly stacks?: number;
 	readonly stackLimit?: number | undefined;
+	/** One that the daemon cannot take as a name. */
+	readonly name?: string;
 }
 
 export class Held {
@@ -20,7 +22,8 @@ export class Held {
 
 	take(grant: WireGrant, job: JobJson): void {
 		const { stackTraceLimit } = job.opts as JobsOptions;
-		this.#put(grant.id, { uid: grant.uid, fence: grant.fence, stacks: stacksOf(job.stacktrace).length, stackLimit: stackTraceLimit });
+		this.#put(grant.id, { uid: grant.uid, fence: grant.fence, stacks: stacksOf(job.stacktrace).length, stackLimit: stackTraceLimit,
+			...(grant.metadata?.name === undefined ? {} : { name: grant.metadata.name }) });
 	}
 
 	forget(id: string): void {
@@ -33,6 +36,11 @@ export class Held {
 
 	fence(id: string): number | undefined {
 		return this.#known.get(String(id))?.fence;
+	}
+
+	/** The name of a job that runs, if it stands in its metadata. */
+	oddName(id: string): string | undefined {
+		return this.#known.get(String(id))?.name;
 	}
 
 	/** The attempt's error out of BullMQ's fields, which hold the stacks of all attempts: its own is the last, if it had one. */

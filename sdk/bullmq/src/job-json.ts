@@ -40,7 +40,7 @@ export function readJob(job: WireJob): JobJson {
 
 function common(job: WireJob | WireGrant) {
 	const { metadata, parents, progress, deferred } = job;
-	const opts = (metadata?.opts ?? {}) as JobsOptions;
+	const opts = optsOf(job);
 	const parent = parents?.[0];
 	return {
 		id: job.id,
@@ -59,6 +59,19 @@ function common(job: WireJob | WireGrant) {
 	};
 }
 
+/** A scheduler's job has the id and the delay that its time came to. */
+function optsOf({ id, metadata }: WireJob | WireGrant): JobsOptions {
+	const opts = (metadata?.opts ?? {}) as JobsOptions;
+	if (metadata?.repeatJobKey === undefined || !id.startsWith('repeat:'))
+		return opts;
+	return { ...opts, delay: Math.max(0, slotOf(id) - (metadata.timestamp ?? 0)), jobId: id };
+}
+
+/** The time in `repeat:KEY:MILLISECONDS`. */
+export function slotOf(id: string): number {
+	return Number(id.slice(id.lastIndexOf(':') + 1));
+}
+
 const FLAGS = { fail: 'fpof', continue: 'cpof', ignore: 'idof', forget: 'rdof' } as const;
 
 function parentKeys(parent: WireParent): NonNullable<JobJson['parent']> {
@@ -70,7 +83,7 @@ function parentKeys(parent: WireParent): NonNullable<JobJson['parent']> {
 function remainingDelay(job: WireJob): number {
 	if (job.state !== 'delayed' || !job.due_at)
 		return 0;
-	const asked = (job.metadata?.opts as JobsOptions | undefined)?.delay;
+	const asked = optsOf(job).delay;
 	const since = job.metadata?.timestamp ?? Date.parse(job.created_at);
 	const due = Date.parse(job.due_at);
 	return asked && Math.abs(since + asked - due) < CLOCK_SLACK_MS ? asked : Math.max(0, due - Date.now());
@@ -125,7 +138,7 @@ export function enqueueText(namespace: string, queue: string, job: JobJson, id: 
 		...(delay ? dueIn(delay, timestamp) : {}),
 		...(opts.priority ? { priority: opts.priority } : {}),
 		...(opts.lifo ? { lifo: true } : {}),
-		max_attempts: Math.min(Math.max(1, Math.trunc(opts.attempts ?? 1)) || 1, ATTEMPTS_MAX),
+		max_attempts: attemptsOf(opts),
 		...(opts.deduplication ? { dedup: dedupOf(opts.deduplication) } : {}),
 		...(parents.length ? { parents } : {}),
 	};
@@ -137,12 +150,16 @@ function dueIn(delay: number, timestamp: number): object {
 	return Math.abs(timestamp - Date.now()) < CLOCK_SLACK_MS ? { delay_ms: delay } : { run_at: new Date(timestamp + delay).toISOString() };
 }
 
-function storedOpts(opts: JobsOptions): object {
+export function attemptsOf({ attempts }: JobsOptions): number {
+	return Math.min(Math.max(1, Math.trunc(attempts ?? 1)) || 1, ATTEMPTS_MAX);
+}
+
+export function storedOpts(opts: JobsOptions): object {
 	const { telemetry, ...rest } = opts;
 	return telemetry && (telemetry.metadata !== undefined || telemetry.omitContext !== undefined) ? { ...rest, telemetry } : rest;
 }
 
-function nameFits(name: string | undefined): boolean {
+export function nameFits(name: string | undefined): boolean {
 	return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= NAME_BYTES && !/[\u0000-\u001f\u007f]/.test(name);
 }
 

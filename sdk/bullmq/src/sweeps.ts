@@ -3,6 +3,7 @@ import { Refusal, type Coalescer, type Operation, type Result } from './coalesce
 import { problemError, type Problem } from './errors.js';
 import type { Place } from './place.js';
 import type { JobName, Range, Ranges } from './ranges.js';
+import type { Schedulers } from './schedulers.js';
 
 const PAGE = 1_000;
 const PASSED: ReadonlySet<string> = new Set(['illegal_state', 'job_not_found', 'chain_owned']); // it went on, or is not ours to take
@@ -14,11 +15,13 @@ const ALL = ['waiting', 'prioritised', 'delayed', 'waiting_children', 'parked', 
 export class Sweeps {
 	readonly #coalescer: Coalescer;
 	readonly #ranges: Ranges;
+	readonly #schedulers: Schedulers;
 	readonly #place: Place;
 
-	constructor(coalescer: Coalescer, ranges: Ranges, place: Place) {
+	constructor(coalescer: Coalescer, ranges: Ranges, schedulers: Schedulers, place: Place) {
 		this.#coalescer = coalescer;
 		this.#ranges = ranges;
+		this.#schedulers = schedulers;
 		this.#place = place;
 	}
 
@@ -87,6 +90,7 @@ export class Sweeps {
 	/** Up to `count` jobs of any state; 1 while there may be more, 0 when the queue is empty and forgotten. */
 	async obliterate(count: number): Promise<number> {
 		let left = Math.max(1, count);
+		await this.#schedulers.removeAll(); // first: their jobs are theirs until then
 		for (const state of ALL) {
 			const gone = await this.#all({ state }, left, () => ({ op: 'delete', force: true }));
 			left -= gone.length;

@@ -80,6 +80,24 @@ export interface WireQueue {
 	};
 }
 
+export interface WireChain {
+	readonly key: string;
+	readonly schedule: {
+		readonly every_ms?: number;
+		readonly pattern?: string;
+		readonly tz?: string;
+		readonly limit?: number;
+		readonly start_at?: string;
+		readonly end_at?: string;
+	};
+	readonly job: { readonly name?: string };
+	readonly metadata?: { readonly opts?: Record<string, unknown>; readonly name?: string; readonly tz?: string };
+	readonly payload?: unknown;
+	readonly next_at: string | null;
+	readonly offset_ms: number;
+	readonly count: number;
+}
+
 export interface WireEvent {
 	readonly id: string;
 	readonly type: string;

@@ -255,7 +255,6 @@ test('faked timers do not stop it', async (t) => {
 test('what it cannot do yet it says, and does nothing', async (t) => {
 	const queue = queueAt(t, url());
 	const cannot = { code: 'not_supported' };
-	await assert.rejects(queue.upsertJobScheduler('s', { every: 1000 }), cannot);
 	await assert.rejects(queue.add('a', 1, { parent: { id: '1', queue: queue.qualifiedName } }), cannot);
 	const flows = new FlowProducer({ connection: as(url()) }, factory);
 	flows.on('error', () => undefined);

@@ -9,6 +9,8 @@ export interface GroupSettings {
 	/** Active jobs; 0: no limit. */
 	concurrency?: number | null;
 	rate?: Rate | null;
+	/** Its share of the queue's starts as against other groups', 1 to 1,000 (1). */
+	weight?: number | null;
 }
 
 /** A group as it is now. */

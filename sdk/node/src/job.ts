@@ -76,6 +76,8 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly startedAt: string | null;
 	readonly finishedAt: string | null;
 	readonly worker: string | null;
+	/** Key of the chain that made it. */
+	readonly chain: string | null;
 	readonly tags: readonly string[];
 	readonly trace: Trace | null;
 	readonly http: HttpTarget | null;

@@ -1,4 +1,5 @@
 // A queue as its producers and operators see it.
+import { Chains } from './chain.js';
 import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
 import { unlessAborted } from './delay.js';
@@ -142,6 +143,11 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	/** A group by its key. */
 	group(key: string): Group {
 		return new Group(this.#connection, this.#where, key);
+	}
+
+	/** Jobs that repeat. */
+	get chains(): Chains<Payload> {
+		return new Chains(this.#connection, this.#where, this.schema);
 	}
 
 	/** What happens in this queue, from now on or from `after` on; goes on by itself after a lost connection. */

@@ -1,4 +1,5 @@
 // The client: the one object that a program makes.
+import type { BatchHandler } from './batch.js';
 import { Connection, type RucheOptions } from './connection.js';
 import { EventStream, type EventOptions } from './event-stream.js';
 import { JobHandle } from './job-handle.js';
@@ -7,7 +8,7 @@ import { Operation, type Action, type ActionArguments } from './operation.js';
 import { Queue, type QueueOptions } from './queue.js';
 import type { Schema } from './schema.js';
 import type { QueueStats } from './settings.js';
-import { Worker, type Handlers, type WorkerOptions } from './worker.js';
+import { Worker, type BatchWorkerOptions, type Handlers, type WorkerOptions } from './worker.js';
 import { fromWire, toWire } from './wording.js';
 
 /** The whole house in one answer. */
@@ -41,11 +42,14 @@ export class Ruche {
 
 	/**
 	 * Works for a queue from now on: `ruche.worker('mail', async (job, { signal, log, progress }) => …, { concurrency: 10 })`. Several names: queues in
-	 * the order of their importance. Given a Queue, the handler is typed by it, and its schema checks payloads.
+	 * the order of their importance. Given a Queue, the handler is typed by it, and its schema checks payloads. With `batch` the handler gets several jobs
+	 * of one group at a time: `ruche.worker('crm', async (jobs) => …, { batch: { max: 50 } })`.
 	 */
+	worker<Payload, Result, Parsed>(queue: Queue<Payload, Result, Parsed>, handler: BatchHandler<Parsed, Result>, options: BatchWorkerOptions<Parsed>): Worker<Parsed, Result>;
+	worker<Payload = any, Result = unknown>(queues: string | readonly string[], handler: BatchHandler<Payload, Result>, options: BatchWorkerOptions<Payload>): Worker<Payload, Result>;
 	worker<Payload, Result, Parsed>(queue: Queue<Payload, Result, Parsed>, handlers: Handlers<Parsed, Result>, options?: WorkerOptions<Parsed>): Worker<Parsed, Result>;
 	worker<Payload = any, Result = unknown>(queues: string | readonly string[], handlers: Handlers<Payload, Result>, options?: WorkerOptions<Payload>): Worker<Payload, Result>;
-	worker(queues: string | readonly string[] | Queue<any, any, any>, handlers: Handlers<any, any>, options: WorkerOptions = {}): Worker<any, any> {
+	worker(queues: string | readonly string[] | Queue<any, any, any>, handlers: Handlers<any, any> | BatchHandler<any, any>, options: WorkerOptions | BatchWorkerOptions = {}): Worker<any, any> {
 		const { namespace = this.#connection.namespace } = options;
 		const named = (queue: string): { queue: string; namespace: string } => ({ queue, namespace });
 		const worker = queues instanceof Queue

@@ -66,6 +66,8 @@ export interface QueueSettings {
 	groupRate?: Rate | null;
 	keepCompleted?: Retention;
 	keepFailed?: Retention;
+	/** The oldest job that has waited so many milliseconds goes before all others, whatever its priority; 0: none does. */
+	riseAfterMs?: number;
 	/** At most 16 KiB, only kept. */
 	metadata?: Record<string, unknown>;
 }

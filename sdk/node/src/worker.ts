@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { ShuttingDown, type JobAbort } from './abort.js';
+import { batchClaim, checkBatch, runBatch, type BatchEnd, type BatchHandler, type BatchOptions } from './batch.js';
 import { Batcher, REPEATED, type OpResult } from './batcher.js';
 import { workerName, type Connection } from './connection.js';
 import { Backoff, delay } from './delay.js';
@@ -52,6 +53,11 @@ export interface WorkerOptions<Payload = any> {
 	graceMs?: number;
 }
 
+/** How a worker works off batches of jobs of one group; `concurrency` is of batches then. */
+export interface BatchWorkerOptions<Payload = any> extends WorkerOptions<Payload> {
+	batch: BatchOptions;
+}
+
 /** Events of a worker. */
 export interface WorkerEvents<Payload = unknown, Result = unknown> {
 	/** The result is on disk. */
@@ -80,8 +86,9 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	readonly concurrency: number;
 	readonly #connection: Connection;
 	readonly #queues: readonly WorkQueue[];
-	readonly #handlers: Handlers<Payload, Result>;
+	readonly #handlers: Handlers<Payload, Result> | BatchHandler<Payload, Result>;
 	readonly #options: WorkerOptions<Payload>;
+	readonly #batch: BatchOptions | undefined;
 	readonly #wire: Wire;
 	readonly #outbox: Batcher;
 	/** Those whose handler runs, by uid and fence. */
@@ -90,6 +97,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	#settling = 0;
 	/** Slots that a claim on its way may fill. */
 	#reserved = 0;
+	/** Batches whose handler runs. */
+	#batches = 0;
 	readonly #polling = new AbortController();
 	readonly #hurry = new AbortController();
 	readonly #dead = new AbortController();
@@ -100,8 +109,16 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	#toldAt = -Infinity;
 
 	/** @internal */
-	constructor(connection: Connection, queues: readonly WorkQueue[], handlers: Handlers<Payload, Result>, options: WorkerOptions<Payload>) {
+	constructor(
+		connection: Connection, queues: readonly WorkQueue[], handlers: Handlers<Payload, Result> | BatchHandler<Payload, Result>,
+		options: WorkerOptions<Payload> | BatchWorkerOptions<Payload>,
+	) {
 		super();
+		this.#batch = 'batch' in options ? options.batch : undefined;
+		if (this.#batch)
+			checkBatch(this.#batch);
+		if (this.#batch && typeof handlers !== 'function')
+			throw new TypeError('a worker of batches has one handler: their jobs may have several names');
 		this.concurrency = options.concurrency ?? 1;
 		if (!Number.isInteger(this.concurrency) || this.concurrency < 1)
 			throw new RangeError(`concurrency is a whole number from 1, not ${this.concurrency}`);
@@ -149,7 +166,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	// ---- getting work ----
 
 	get #free(): number {
-		return this.concurrency - this.#running.size - this.#reserved;
+		return this.concurrency - (this.#batch ? this.#batches : this.#running.size) - this.#reserved;
 	}
 
 	async #poll(): Promise<void> {
@@ -189,12 +206,13 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			backoff.reset();
 	}
 
-	/** A claim for all free slots, which are reserved for it. */
+	/** A claim for all free slots, or for one batch: they are reserved for it. */
 	#claim(): Claim {
-		const max = Math.min(this.#free, CLAIM_MAX);
+		const wanted = this.#batch ? batchClaim(this.#batch) : { max: Math.min(this.#free, CLAIM_MAX) };
 		const { leaseMs } = this.#options;
-		this.#reserved += max;
-		return { queues: this.#queues, max, token: randomUUID(), worker: this.name, ...(leaseMs === undefined ? {} : { lease_ms: leaseMs }) };
+		const claim = { queues: this.#queues, ...wanted, token: randomUUID(), worker: this.name, ...(leaseMs === undefined ? {} : { lease_ms: leaseMs }) };
+		this.#reserved += slotsOf(claim);
+		return claim;
 	}
 
 	#takeRide(): Claim & { op: 'claim' } | undefined {
@@ -202,14 +220,16 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	}
 
 	#granted(claim: Claim, answer: OpResult): void {
-		this.#reserved -= claim.max;
+		this.#reserved -= slotsOf(claim);
 		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
 			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, (error) => this.#noteRefused(error)));
 		for (const running of jobs)
 			if (this.#closing)
 				void this.#settle(running, { say: () => running.release() });
-			else
+			else if (!this.#batch)
 				void this.#run(running);
+		if (this.#batch && jobs.length && !this.#closing)
+			void this.#runBatch(jobs);
 		this.#wake();
 	}
 
@@ -217,7 +237,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	#missed(claim: Claim, error: unknown): void {
 		const refused = error instanceof ProblemError && error.code !== 'outcome_unknown';
 		const unsent = error instanceof UnreachableError && !error.mayHaveArrived;
-		this.#reserved -= claim.max;
+		this.#reserved -= slotsOf(claim);
 		if (!refused && !unsent)
 			this.#orphaned.push(claim.token);
 		this.#wake();
@@ -253,16 +273,28 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	async #run(running: RunningJob<Payload>): Promise<void> {
 		const key = keyOf(running.job);
 		this.#running.set(key, running);
-		let end: End<Result>;
+		let end: BatchEnd<Result>;
 		try {
-			const result = await this.#handle(running);
-			end = { say: () => running.complete(result), result };
+			end = { result: await this.#handle(running) };
 		} catch (error) {
-			end = running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(error), error };
+			end = { error };
 		}
 		if (!this.#running.delete(key))
 			return; // handed back meanwhile
-		await this.#settle(running, end);
+		await this.#settle(running, endOf(running, end));
+	}
+
+	async #runBatch(runnings: readonly RunningJob<Payload>[]): Promise<void> {
+		this.#batches++;
+		for (const running of runnings)
+			this.#running.set(keyOf(running.job), running);
+		const ends = await runBatch(runnings, this.#handlers as BatchHandler<Payload, Result>, this.#options.schema);
+		this.#batches--;
+		runnings.forEach((running, i) => {
+			if (this.#running.delete(keyOf(running.job))) // not handed back meanwhile
+				void this.#settle(running, endOf(running, ends[i]!));
+		});
+		this.#wake();
 	}
 
 	#handle(running: RunningJob<Payload>): Promise<Result> {
@@ -275,7 +307,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	}
 
 	#handler(job: Job<Payload>): Handler<Payload, Result> {
-		const handlers = this.#handlers;
+		const handlers = this.#handlers as Handlers<Payload, Result>;
 		if (typeof handlers === 'function')
 			return handlers;
 		if (job.name !== null && Object.hasOwn(handlers, job.name))
@@ -428,12 +460,23 @@ interface End<Result> {
 	error?: unknown;
 }
 
+function endOf<Payload, Result>(running: RunningJob<Payload>, end: BatchEnd<Result>): End<Result> {
+	if (!('error' in end))
+		return { say: () => running.complete(end.result), result: end.result };
+	return running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(end.error), error: end.error };
+}
+
 interface Claim {
 	readonly queues: readonly WorkQueue[];
-	readonly max: number;
+	/** Left out: it asks for a batch. */
+	readonly max?: number;
 	readonly token: string;
 	readonly worker: string;
 	readonly lease_ms?: number;
+}
+
+function slotsOf(claim: Claim): number {
+	return claim.max ?? 1;
 }
 
 function keyOf(job: { uid: string; fence: number }): string {

@@ -223,3 +223,20 @@ test('groups: settings of their own, pause and resume', async () => {
 	assert.equal((await group.get()).paused, false);
 	await assert.rejects(group.configure({ concurrency: -1 }), InvalidFieldError);
 });
+
+test('chains are put, looked at, listed and deleted', async () => {
+	const { chains } = ruche.queue<{ keepThis_as_it_is: number }>('repeated');
+	const payload = { keepThis_as_it_is: 1 };
+	const made = await chains.put('hourly/a', { schedule: { everyMs: 3_600_000, startAt: new Date('2090-01-01') }, job: { name: 'tick', maxAttempts: 2 }, payload });
+	assert.deepEqual([made.key, made.nextAt, made.payload, made.job, made.count], ['hourly/a', '2090-01-01T00:00:00.000Z', payload, { name: 'tick', maxAttempts: 2 }, 1]);
+	await chains.put('nightly', { schedule: { pattern: '0 3 * * *', tz: 'Europe/Paris' } });
+	assert.equal((await chains.get('nightly')).schedule.tz, 'Europe/Paris');
+	assert.deepEqual((await rows(chains.list())).map(({ key }) => key), ['hourly/a', 'nightly']);
+	const job = await ruche.job(made.nextUid!).get();
+	assert.deepEqual([job.state, job.chain, job.payload], ['delayed', 'hourly/a', payload]);
+	await assert.rejects(ruche.job(made.nextUid!).delete(), ConflictError);
+	await chains.delete('hourly/a');
+	await assert.rejects(chains.get('hourly/a'), NotFoundError);
+	await assert.rejects(chains.delete('hourly/a'), NotFoundError);
+	await assert.rejects(chains.put('k', { schedule: { pattern: 'never' } }), (error: InvalidFieldError) => error instanceof InvalidFieldError && error.field === 'schedule.pattern');
+});

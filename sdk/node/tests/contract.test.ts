@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Attempt, EnqueueOptions, Explanation, GroupView, HttpTarget, Job, JobView, OperationView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
+import type { Attempt, ChainJob, ChainSchedule, ChainView, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView, OperationView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
 import { startRuche } from 'ruche/test';
 
 // The compiler checks that every field of the type is named; the test, that the daemon knows it.
@@ -18,12 +18,13 @@ const objects: Record<string, Record<string, true>> = {
 	HttpTarget: { url: true, method: true, headers: true, timeoutMs: true, success: true, retry: true, final: true } satisfies Fields<HttpTarget>,
 	QueueSettings: {
 		target: true, http: true, retry: true, timeoutMs: true, ttlMs: true, leaseMs: true, maxStalls: true, concurrency: true, groupConcurrency: true, rate: true,
-		groupRate: true, keepCompleted: true, keepFailed: true, metadata: true,
+		groupRate: true, keepCompleted: true, keepFailed: true, riseAfterMs: true, metadata: true,
 	} satisfies Fields<QueueSettings>,
+	GroupSettings: { concurrency: true, rate: true, weight: true } satisfies Fields<GroupSettings>,
 	Job: {
 		uid: true, id: true, queue: true, namespace: true, name: true, group: true, state: true, outcome: true, cancelRequested: true, priority: true, lifo: true,
 		attemptsStarted: true, attemptsMade: true, maxAttempts: true, stalls: true, fence: true, timeoutMs: true, ttlMs: true, createdAt: true, dueAt: true,
-		startedAt: true, finishedAt: true, worker: true, tags: true, trace: true, http: true, progress: true, error: true, payloadBytes: true,
+		startedAt: true, finishedAt: true, worker: true, chain: true, tags: true, trace: true, http: true, progress: true, error: true, payloadBytes: true,
 		payloadEdited: true, resultBytes: true, payload: true, originalPayload: true, result: true,
 	} satisfies Fields<JobView>,
 	Grant: {
@@ -42,6 +43,15 @@ const objects: Record<string, Record<string, true>> = {
 		priorities: true, settings: true, version: true, createdAt: true,
 	} satisfies Fields<QueueStats>,
 	Group: { key: true, paused: true, waiting: true, active: true, delayed: true, code: true, settings: true } satisfies Fields<GroupView>,
+	Chain: {
+		key: true, queue: true, namespace: true, schedule: true, job: true, payload: true, metadata: true, nextAt: true, nextUid: true, offsetMs: true, count: true,
+	} satisfies Fields<ChainView>,
+	ChainSchedule: {
+		everyMs: true, offsetMs: true, pattern: true, tz: true, immediately: true, startAt: true, endAt: true, limit: true,
+	} satisfies Fields<ChainSchedule>,
+	ChainJob: {
+		name: true, group: true, priority: true, lifo: true, maxAttempts: true, retry: true, timeoutMs: true, ttlMs: true, tags: true, http: true,
+	} satisfies Fields<ChainJob>,
 	Operation: {
 		uid: true, action: true, state: true, done: true, skipped: true, failed: true, createdAt: true, finishedAt: true,
 	} satisfies Fields<OperationView>,

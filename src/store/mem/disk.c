@@ -19,7 +19,7 @@ struct row_shape {
 
 static const struct row_shape definition_shape = { sizeof(struct job_definition),
 	{ SLICE(struct job_definition, id) SLICE(struct job_definition, name) SLICE(struct job_definition, group)
-	  SLICE(struct job_definition, tags) SLICE(struct job_definition, trace) SLICE(struct job_definition, target)
+	  SLICE(struct job_definition, tags) SLICE(struct job_definition, trace) SLICE(struct job_definition, target) SLICE(struct job_definition, chain)
 	  SLICE(struct job_definition, metadata) SLICE(struct job_definition, payload) } };
 static const struct row_shape job_row_shape = { sizeof(struct job_row), { SLICE(struct job_row, worker) SLICE(struct job_row, group)
 	SLICE(struct job_row, label) SLICE(struct job_row, deferred) } };

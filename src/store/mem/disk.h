@@ -19,7 +19,7 @@
 	  SLICE(struct dedup_row, next_id))                                                                                          \
 	X(EDGES, edges, struct edge_row, edge_same, SLICE(struct edge_row, id) SLICE(struct edge_row, value))                        \
 	X(CHAINS, chains, struct chain_row, chain_same, SLICE(struct chain_row, key) SLICE(struct chain_row, schedule)               \
-	  SLICE(struct chain_row, job) SLICE(struct chain_row, payload))                                                             \
+	  SLICE(struct chain_row, job) SLICE(struct chain_row, payload) SLICE(struct chain_row, metadata))                           \
 	X(POLICIES, policies, struct policy_row, policy_same, SLICE(struct policy_row, json))                                        \
 	X(TOKENS, tokens, struct token_row, token_same, SLICE(struct token_row, name) SLICE(struct token_row, hash)                  \
 	  SLICE(struct token_row, prefix) SLICE(struct token_row, scopes) SLICE(struct token_row, queues))                           \

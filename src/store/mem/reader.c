@@ -35,7 +35,7 @@ enum err mem_copy_definition(struct arena *arena, const struct job_definition *d
 		out->payload = out->metadata = STR("");
 	if (copy_str(arena, &out->id) || copy_str(arena, &out->name) || copy_str(arena, &out->group) || copy_str(arena, &out->tags))
 		return E_NOMEM;
-	if (copy_str(arena, &out->trace) || copy_str(arena, &out->target))
+	if (copy_str(arena, &out->trace) || copy_str(arena, &out->target) || copy_str(arena, &out->chain))
 		return E_NOMEM;
 	return copy_str(arena, &out->metadata) || copy_str(arena, &out->payload) ? E_NOMEM : E_OK;
 }

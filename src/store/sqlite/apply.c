@@ -589,6 +589,7 @@ static enum err apply_chain(struct apply *apply, const struct chain_row *row)
 		sql_bind_i64(stmt, 7, row->offset_ms);
 		sql_bind_u64(stmt, 8, row->count);
 		sql_bind_u64(stmt, 9, row->pending);
+		sql_bind_text(stmt, 10, row->metadata);
 	}
 	return sql_run(stmt);
 }

@@ -96,7 +96,7 @@
 	X(EDGE_DELETE, "DELETE FROM edge WHERE parent = ? AND child = ?")                                                                  \
 	X(EDGES_DELETE, "DELETE FROM edge WHERE parent = ?")                                                                               \
 	X(QUEUE_CHAINS_DELETE, "DELETE FROM chain WHERE queue = ?")                                                                        \
-	X(CHAIN_PUT, "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
+	X(CHAIN_PUT, "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                 \
 	X(CHAIN_DELETE, "DELETE FROM chain WHERE queue = ? AND key = ?")                                                                   \
 	X(POLICY_PUT, "INSERT OR REPLACE INTO policy (number, json) VALUES (?, ?)")                                                        \
 	X(TOKEN_PUT, "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \

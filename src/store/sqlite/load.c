@@ -375,6 +375,7 @@ static enum err scan_chain(struct scan *scan, sqlite3_stmt *stmt)
 	struct chain_row row = {
 		.queue = sql_u32(stmt, 0), .key = sql_str(stmt, 1), .schedule = sql_str(stmt, 2), .job = sql_str(stmt, 3), .payload = sql_str(stmt, 4),
 		.slot_ms = sql_i64(stmt, 5), .offset_ms = sql_i64(stmt, 6), .count = sql_u64(stmt, 7), .pending = sql_u64(stmt, 8),
+		.metadata = sql_str(stmt, 9),
 	};
 	return scan->visitor->chain(scan->visitor->context, &row);
 }

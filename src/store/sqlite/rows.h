@@ -51,7 +51,8 @@
 	X(group_key, TEXT, group)                  \
 	X(tags, TEXT, tags)                        \
 	X(trace, TEXT, trace)                      \
-	X(target, TEXT, target)
+	X(target, TEXT, target)                    \
+	X(chain, TEXT, chain)
 
 #define COLUMN_NAME(column, kind, field)         ", " #column
 #define COLUMN_SET(column, kind, field)          ", " #column " = ?"
