@@ -135,7 +135,9 @@ static void client_make_tree(struct world *world, struct request *request)
 		CHECK(enqueue->parents);
 		enqueue->parents[enqueue->parent_count++] = (struct op_parent){ .ref = 1, .on_failure = (enum on_failure)world_below(world, ON_FAILURE_HOLD) };
 		enqueue->waits = world_chance(world, 300);
-		if (i > 1 && request->ops[i - 1].enqueue.waits)
+		if (enqueue->compat)
+			enqueue->id = STR(""); /* one that has failed would be waited for until somebody retries it */
+		else if (i > 1 && request->ops[i - 1].enqueue.waits)
 			enqueue->parents[enqueue->parent_count++] = (struct op_parent){ .ref = i };
 	}
 }
@@ -408,6 +410,8 @@ static void meddle(struct world *world, struct actor *actor, uint64_t argument)
 		meddle_log(world);
 	else if (world_chance(world, 100))
 		meddle_chain(world);
+	else if (world_chance(world, 150))
+		trees_meddle(world);
 	else if (world_chance(world, 800))
 		meddle_job(world);
 	else

@@ -277,10 +277,12 @@ static bool shadow_is_gone_at_its_end(struct shadow *shadow, const struct job_ro
 	return job_state_is_final(row->state) && (shadow_keep(shadow, row)->none || shadow_queue(shadow, row->queue)->compat);
 }
 
-/* A payload that is edited changes nothing else of a job that has ended. */
+/* A payload that is edited, a child or a parent that it gets, a child's failure that is taken back: nothing else changes of a job that has ended. */
 static bool shadow_is_edit(const struct job_row *before, const struct job_row *after)
 {
-	return before->state == after->state && after->flags & ROW_EDITED && before->edited_body != after->edited_body && before->fence == after->fence &&
+	bool edited = after->flags & ROW_EDITED && before->edited_body != after->edited_body;
+	bool joined = (before->flags ^ after->flags) & (ROW_PARENT | ROW_CHILD | ROW_LOST_CHILD);
+	return before->state == after->state && (edited || joined) && before->fence == after->fence &&
 	       before->outcome == after->outcome && before->finished_us == after->finished_us && before->started_us == after->started_us &&
 	       before->attempts_made == after->attempts_made && before->stalls == after->stalls;
 }
@@ -324,7 +326,8 @@ static void shadow_deferred(struct shadow *shadow, struct shadow_job *job, const
 	const struct job_row *row = &write->row;
 	bool deferred = row->deferred.len > 0, final = job_state_is_final(row->state), compat = shadow_queue(shadow, row->queue)->compat;
 	CHECK(!deferred || (compat && !final));
-	CHECK(!compat || final || deferred == (row->stalls > SIM_STALLS));
+	CHECK(!compat || final || row->stalls <= SIM_STALLS || deferred);
+	CHECK(!deferred || job->deferred || row->stalls > SIM_STALLS || row->flags & ROW_LOST_CHILD);
 	CHECK(!job->deferred || deferred || final || job->retried_seq == shadow->seq);
 	shadow->deferrals += deferred && !job->deferred;
 	job->deferred = deferred;

@@ -54,7 +54,7 @@ static void task_finished(struct world *world, struct actor *actor, struct reque
 	struct task *task = (struct task *)actor;
 	const struct op *op = &request->ops[0];
 	bool goes_on = task_minds_children(world, task, request);
-	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK)
+	if (!request->err && op->kind == OP_COMPLETE && op->result.err == E_OK && op->result.state != JOB_WAITING_CHILDREN)
 		told_completed(&world->shadow, task->uid, task->fence);
 	else if (!request->err && op->result.err == E_NO_LEASE)
 		CHECK(task->compat); /* its lease is over, whether a sweep has taken it back or will */

@@ -51,7 +51,7 @@ struct world {
 	uint32_t operation_count;
 	struct shadow shadow;
 	uint64_t hash;         /* of everything that was committed and answered */
-	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared;
+	uint64_t steps, commits, crashes, refused, unknown, takeovers, answers, jumps, sleeps, compared, trees;
 	uint32_t jobs;
 };
 
@@ -74,6 +74,7 @@ void watch_start(struct world *world);
 void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
 void turns_start(struct world *world);  /* turns.c */
+void trees_meddle(struct world *world); /* trees.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);
 void chains_granted(struct world *world, uint64_t uid); /* chains.c: by a worker of the queue that keeps other rules */

@@ -94,6 +94,7 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_CHAIN_NOT_FOUND = 133,
 	RUCHE_ID_TAKEN = 134,
 	RUCHE_SLOTS_BUSY = 135,
+	RUCHE_PARENT_TAKEN = 136,
 	RUCHE_SIGNATURE_INVALID = 140
 };
 

@@ -76,8 +76,16 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return op->lease.uid || access_queue(call, index, op->lease.queue);
 	case OP_MOVE:
 		return access_queue(call, index, op->job.to);
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_DELETE: case OP_DETACH: case OP_EDIT: case OP_RESCHEDULE:
-	case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_DELETE: case OP_CHILDREN_DELETE:
+		if (op->job.tree || op->kind == OP_CHILDREN_DELETE)
+			return access_refuse(call, index, call->single ? "" : "tree",
+			                     "A token that is limited to queues cannot act on all that is below a job: it may be in other queues.");
+		return op->job.uid || access_queue(call, index, op->job.queue);
+	case OP_DETACH:
+		if (op->job.parent.queue.name.len && !access_queue(call, index, op->job.parent.queue))
+			return false;
+		return op->job.uid || access_queue(call, index, op->job.queue);
+	case OP_PROMOTE: case OP_REPRIORITISE: case OP_EDIT: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid || access_queue(call, index, op->job.queue);
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS: case OP_SWEEP: case OP_QUEUE_RESET:
@@ -124,7 +132,7 @@ static uint64_t access_uid(const struct op *op)
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return op->lease.uid;
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
-	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CHILDREN_DELETE: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid;
 	default:
 		return 0;

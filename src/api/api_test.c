@@ -371,6 +371,7 @@ static void grants_with_history(void **state)
 {
 	struct scene scene;
 	struct str errors[] = { STR_INIT("{\"message\":\"a\"}"), STR_INIT("{\"message\":\"b\"}") };
+	struct parent_view parent = { .edge.parent = 78, .id = STR("p"), .queue_name = STR("q"), .namespace_name = STR("n") };
 	(void)state;
 	scene_open(&scene, true, 1 << 20);
 	for (int round = 0; round < 4; round++) { /* first start, second start, progress told before the first start, not enqueued here */
@@ -393,6 +394,7 @@ static void grants_with_history(void **state)
 		request = scene_request(&scene);
 		struct grant *grant = grants(request, 0, 77, 1)->grants;
 		grant->with_history = true;
+		grant->with_parents = round == 1;
 		grant->fence = round == 1 ? 2 : 1;
 		grant->started_us = 1767225600000000;
 		scene_reply(&scene, request);
@@ -405,11 +407,12 @@ static void grants_with_history(void **state)
 		struct question *question = scene_question(&scene);
 		assert_true(question->query.with_history);
 		struct job_view view = { .row.uid = 77, .definition = { .uid = 77, .id = STR("17"), .payload = STR("7"), .metadata = STR("{\"o\": 1}") },
-			                 .progress = STR("50"), .errors = errors, .error_count = 2 };
+			                 .progress = STR("50"), .errors = errors, .error_count = 2, .parents = &parent, .parent_count = 1 };
 		question->answer = (struct answer){ .jobs = &view, .job_count = 1 };
 		scene_answer(&scene, question);
 		assert_true(says(&scene, "\"metadata\":{\"o\": 1}"));
-		assert_true(says(&scene, ",\"progress\":50,\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}]}"));
+		assert_true(says(&scene, ",\"progress\":50,\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}]"));
+		assert_int_equal(says(&scene, ",\"parents\":[{\"uid\":\"" UID_2 "\""), round == 1);
 	}
 	scene_close(&scene);
 }
@@ -517,9 +520,21 @@ static void looking_at_a_job(void **state)
 	(void)state;
 	scene_open(&scene, true, 0);
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1, &view));
-	expect(&scene, 200, A_JOB ",\"result\":[1]}");
+	expect(&scene, 200, A_JOB ",\"result\":[1],\"parents\":[]}");
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "?payload=true&result=false&wait_ms=10", &view));
-	expect(&scene, 200, A_JOB ",\"metadata\":null,\"payload\":2,\"original_payload\":{ \"n\":1}}");
+	expect(&scene, 200, A_JOB ",\"metadata\":null,\"payload\":2,\"original_payload\":{ \"n\":1},\"parents\":[]}");
+	struct parent_view parents[] = {
+		{ .edge = { .parent = 78, .on_failure = ON_FAILURE_IGNORE, .state = EDGE_DONE }, .id = STR("p"), .queue_name = STR("up"), .namespace_name = STR("n") },
+		{ .edge = { .parent = 78 } }, /* without an id; its queue is gone */
+	};
+	view.parents = parents;
+	view.parent_count = 2;
+	struct question *whole = one_job(&scene, "/v1/jobs/" UID_1 "?result=false", &view);
+	assert_true(whole->query.with_parents);
+	scene_answer(&scene, whole);
+	expect(&scene, 200, A_JOB ",\"parents\":[{\"uid\":\"" UID_2 "\",\"id\":\"p\",\"queue\":\"up\",\"namespace\":\"n\",\"on_failure\":\"ignore\",\"state\":\"done\"},"
+	       "{\"uid\":\"" UID_2 "\",\"id\":\"" UID_2 "\",\"queue\":null,\"namespace\":null,\"on_failure\":\"fail\",\"state\":\"pending\"}]}");
+	view.parent_count = 0;
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "/payload", &view));
 	expect(&scene, 200, "2");
 	scene_answer(&scene, one_job(&scene, "/v1/jobs/" UID_1 "/payload?original", &view));

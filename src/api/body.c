@@ -34,7 +34,7 @@ bool body_identify(struct call *call, struct op *op)
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->lease.uid);
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
-	case OP_RESCHEDULE: case OP_EXPLAIN: case OP_WAIT:
+	case OP_CHILDREN_DELETE: case OP_RESCHEDULE: case OP_EXPLAIN: case OP_WAIT:
 		return body_uid(call, E_JOB_NOT_FOUND, &op->job.uid);
 	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET:
 		op->limit.limit = body_queue(call);

@@ -109,7 +109,7 @@ static uint32_t claims_look(struct call *call, uint64_t *missing)
 		const struct claim_result *claim = op_claimed(&call->request.ops[i]);
 		for (uint32_t n = 0; claim && n < claim->count; n++, at++) {
 			const struct grant *grant = &claim->grants[n];
-			bool fresh = !grant->edited_body && (!grant->with_history || grant->fence == 1);
+			bool fresh = !grant->edited_body && !grant->with_parents && (!grant->with_history || grant->fence == 1);
 			call->fragments[at] = fresh ? shelf_find(&call->api->shelf, grant->uid) : (struct str){ 0 };
 			if (!call->fragments[at].len)
 				missing[missing_count++] = grant->uid;
@@ -165,7 +165,7 @@ void claims_replied(struct call *call)
 		return;
 	}
 	call->question.query = (struct query){ .kind = QUERY_DEFINITIONS, .uids = missing, .uid_count = missing_count,
-		                               .with_history = claims_want_history(call) };
+		                               .with_history = claims_want_history(call), .with_parents = claims_want_history(call) };
 	call_ask(call, claims_defined);
 }
 
@@ -210,6 +210,8 @@ static void grant_write_history(struct buf *out, const struct grant *grant, cons
 	buf_add_byte(out, ']');
 	if (grant->deferred.len)
 		json_put_field_str(out, "deferred", grant->deferred);
+	if (grant->with_parents && view)
+		parents_write(out, view);
 }
 
 static void grant_write(struct buf *out, const struct grant *grant, struct str definition, const struct job_view *view)

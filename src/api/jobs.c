@@ -71,6 +71,7 @@ bool jobs_decode_delete(struct call *call)
 	if (!decode_path(call))
 		return false;
 	call->request.ops[0].job.force = call_param(call, "force")->number;
+	call->request.ops[0].job.tree = call_param(call, "children")->number == 1;
 	return true;
 }
 
@@ -243,6 +244,7 @@ void jobs_get(struct call *call)
 {
 	struct query *query = &call->question.query;
 	bool wants = call_param(call, "wait_ms")->number > 0;
+	query->with_parents = true;
 	query->with_payload = call_param(call, "payload")->number;
 	query->with_result = !call_param(call, "result")->given || call_param(call, "result")->number;
 	jobs_begin_one(call, QUERY_JOB, wants ? call_param(call, "wait_ms")->number : 0);
@@ -251,7 +253,7 @@ void jobs_get(struct call *call)
 void jobs_encode_one(struct call *call, struct buf *out)
 {
 	const struct query *query = &call->question.query;
-	job_view_write(out, &call->question.answer.jobs[0], (struct view_parts){ .payload = query->with_payload, .result = query->with_result });
+	job_view_write(out, &call->question.answer.jobs[0], query_parts(query));
 }
 
 static void jobs_body_answered(struct call *call)

@@ -59,6 +59,7 @@ static const struct request_case cases[] = {
 	{ "release", "/v1/leases/" UID_1 "/release", ONCE, "{\"token\":\"t\"}", 200 },
 	{ "snooze", "/v1/leases/" UID_1 "/snooze", ONCE, "{\"token\":\"t\",\"delay_ms\":5}", 200 },
 	{ "awaitChildren", "/v1/leases/" UID_1 "/await-children", ONCE, "{\"token\":\"t\"}", 200 },
+	{ "deleteChildren", "/v1/jobs/" UID_1 "/children", NULL, NULL, 200 },
 	{ "detachJob", "/v1/jobs/" UID_1 "/detach", ONCE, "{\"parent\":\"" UID_2 "\"}", 200 },
 	{ "listChildren", "/v1/jobs/" UID_1 "/children?state=done,failed", NULL, NULL, 200 },
 	{ "listChildrenById", "/v1/queues/q/jobs/a/children?limit=2", NULL, NULL, 200 },

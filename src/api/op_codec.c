@@ -211,7 +211,8 @@ static const struct json_field parent_fields[] = {
 	{ "id", JSON_F_STR, AT(id), 1, LIMIT_ID_BYTES, .doc = "The caller's id, with queue." },
 	{ "on_failure", JSON_F_CUSTOM, AT(on_failure), .read = read_on_failure,
 	  .doc = "When the child does not complete, the parent: fails too (fail), runs now (continue), goes on without its result (ignore) or as if it "
-		 "had never been (forget), or waits until the child is retried, detached or deleted (hold)." },
+		 "had never been (forget), or waits until the child is retried, detached or deleted (hold). Left out: fail; in queues that keep "
+		 "BullMQ's rules hold." },
 };
 #undef AT
 
@@ -238,6 +239,7 @@ static bool read_parents(struct json *json, void *out, void *context)
 		if (index >= LIMIT_PARENTS)
 			return json_refuse(json, E_INVALID, "A job has at most %d parents.", LIMIT_PARENTS);
 		struct op_parent *parent = &enqueue->parents[enqueue->parent_count++];
+		parent->on_failure = ON_FAILURE_COUNT;
 		if (!json_read_fields(json, parent_fields, ARRAY_COUNT(parent_fields), parent, NULL, NULL) || !parent_check(json, parent))
 			return false;
 	}
@@ -248,6 +250,52 @@ const struct json_field *op_parent_fields(uint32_t *count)
 {
 	*count = ARRAY_COUNT(parent_fields);
 	return parent_fields;
+}
+
+static bool read_children(struct json *json, void *out, void *context)
+{
+	struct str word;
+	(void)context;
+	if (!json_read_str(json, 16, &word))
+		return false;
+	*(bool *)out = str_eq(word, STR("delete"));
+	return *(bool *)out || str_eq(word, STR("keep")) || json_refuse(json, E_INVALID, "Expected keep or delete.");
+}
+
+/* ---- another job beside the one that it is about ---- */
+
+#define AT(member) offsetof(struct job_name, member)
+static const struct json_field job_name_fields[] = {
+	{ "uid", JSON_F_CUSTOM, AT(uid), .read = read_uid, .doc = "Its uid." },
+	{ "namespace", JSON_F_CUSTOM, AT(queue.namespace_name), .read = read_namespace, .doc = "The queue's namespace (default)." },
+	{ "queue", JSON_F_CUSTOM, AT(queue.name), .read = read_name, .doc = "Or its queue, with id." },
+	{ "id", JSON_F_STR, AT(id), 1, LIMIT_ID_BYTES, .doc = "The caller's id, with queue." },
+};
+#undef AT
+
+static bool read_job_name(struct json *json, void *out, void *context)
+{
+	struct job_name *name = out;
+	if (json_peek(json) != JSON_OBJECT)
+		return read_uid(json, &name->uid, context);
+	if (!json_read_fields(json, job_name_fields, ARRAY_COUNT(job_name_fields), name, NULL, NULL))
+		return false;
+	if ((name->uid != 0) != (name->queue.name.len && name->id.len))
+		return true;
+	return json_refuse(json, E_INVALID, "Say which job: a uid, or a queue and an id.");
+}
+
+const struct json_field *op_job_name_fields(uint32_t *count)
+{
+	*count = ARRAY_COUNT(job_name_fields);
+	return job_name_fields;
+}
+
+static bool read_child(struct json *json, void *out, void *context)
+{
+	struct op_lease *lease = out;
+	lease->child = ARENA_NEW(json->arena, struct job_name);
+	return lease->child ? read_job_name(json, lease->child, context) : json_refuse(json, E_NOMEM, "There was no memory for it.");
 }
 
 static bool read_progress(struct json *json, void *out, void *context)
@@ -760,6 +808,8 @@ static bool operation_finish(struct json *json, struct op_reader *reader)
 		return json_refuse_field(json, E_INVALID, "action", "Expected cancel, retry, promote, reprioritise, move or delete.");
 	operation->arguments = reader->arguments;
 	enum err err = op_read_arguments(operation->action, reader->arguments, json->arena, &operation->template, &problem);
+	if (!err && operation->template.tree)
+		return json_refuse_field(json, E_INVALID, "arguments", "Bulk work takes each job for itself: leave tree and children out.");
 	if (!err)
 		return true;
 	char field[128];
@@ -882,6 +932,11 @@ static const struct json_field fail_fields[] = {
 	F_CLAIM,
 };
 static const struct json_field release_fields[] = { F_OP, F_HELD, F_TOKEN, F_FENCE, F_BACK_OFF };
+static const struct json_field await_fields[] = {
+	F_OP, F_HELD, F_TOKEN, F_FENCE,
+	{ "child", JSON_F_CUSTOM, AT(lease), .read = read_child, .doc = "Only if it waits for this one; left out: for any." },
+	F_BACK_OFF,
+};
 static const struct json_field snooze_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
 	{ "delay_ms", JSON_F_I64, AT(lease.delay_ms), 0, LIMIT_DURATION_MS, 0, NULL, "Again after so long; costs no attempt. This or run_at." },
@@ -897,10 +952,12 @@ static const struct json_field log_fields[] = {
 	{ "line", JSON_F_STR, AT(lease.body), 0, LIMIT_LOG_LINE_BYTES, 0, NULL, "A line of text; it may be left out, or be empty, where keep only trims." },
 	{ "keep", JSON_F_CUSTOM, AT(lease), .read = read_keep_lines, .doc = "Only the newest so many lines stay." },
 };
+#define F_TREE(doc_) { "tree", JSON_F_BOOL, AT(job.tree), .doc = doc_ }
 static const struct json_field cancel_fields[] = {
 	F_OP, F_IDENTITY,
 	F_ONLY_STATE,
 	{ "reason", JSON_F_STR, AT(job.reason), 0, REASON_BYTES, .doc = "Why, for people." },
+	F_TREE("And all jobs below it that have not ended; count: how many."),
 };
 static const struct json_field retry_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
@@ -909,12 +966,14 @@ static const struct json_field retry_fields[] = {
 	{ "keep_attempts", JSON_F_CUSTOM, AT(job.keep_attempts), .read = read_keep_attempts, .doc = "attempts_made goes on instead of beginning anew (no)." },
 	{ "reset_started", JSON_F_BOOL, AT(job.reset_started), .doc = "attempts_started begins anew (no)." },
 	{ "lifo", JSON_F_BOOL, AT(job.lifo), .doc = "First in line of its priority instead of last." },
+	F_TREE("And all jobs below it that have ended without completing; who has children waits for them. count: how many."),
 };
 static const struct json_field job_fields[] = { F_OP, F_IDENTITY };
 static const struct json_field promote_fields[] = { F_OP, F_IDENTITY, F_ONLY_STATE };
 static const struct json_field delete_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
 	{ "force", JSON_F_BOOL, AT(job.force), .doc = "A running one too: its lease is gone with it." },
+	{ "children", JSON_F_CUSTOM, AT(job.tree), .read = read_children, .doc = "What becomes of its children, and theirs: keep (the default) or delete." },
 };
 static const struct json_field edit_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
@@ -927,7 +986,7 @@ static const struct json_field reschedule_fields[] = {
 };
 static const struct json_field detach_fields[] = {
 	F_OP, F_IDENTITY,
-	{ "parent", JSON_F_CUSTOM, AT(job.parent), 0, 0, JSON_F_REQUIRED, read_uid, "Who does not wait for it any more." },
+	{ "parent", JSON_F_CUSTOM, AT(job.parent), 0, 0, JSON_F_REQUIRED, read_job_name, "Who does not wait for it any more." },
 };
 static const struct json_field priority_fields[] = {
 	F_OP, F_IDENTITY, F_ONLY_STATE,
@@ -1143,8 +1202,9 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_SNOOZE] = FORM(snooze_fields, 5, 0, lease_finish),
 	[OP_PROGRESS] = FORM(progress_fields, 5, 0, lease_finish),
 	[OP_LOG] = FORM(log_fields, 5, 0, lease_finish),
-	[OP_AWAIT_CHILDREN] = FORM(release_fields, 5, 0, lease_finish),
+	[OP_AWAIT_CHILDREN] = FORM(await_fields, 5, 0, lease_finish),
 	[OP_DETACH] = FORM(detach_fields, 5, 0, job_finish),
+	[OP_CHILDREN_DELETE] = FORM(job_fields, 5, 0, job_finish),
 	[OP_CANCEL] = FORM(cancel_fields, 5, 0, job_finish),
 	[OP_RETRY] = FORM(retry_fields, 5, 0, job_finish),
 	[OP_PROMOTE] = FORM(promote_fields, 5, 0, job_finish),
@@ -1284,7 +1344,8 @@ const char *op_field_type(const struct json_field *field)
 	} types[] = {
 		{ read_name, "Name" }, { read_namespace, "Name" }, { read_op_name, "OpName" }, { read_uid, "Uid" }, { read_lease_token, "LeaseToken" },
 		{ read_tags, "Tag[]" }, { read_trace, "Trace" }, { read_target, "HttpTarget" }, { read_dedup, "Dedup" },
-		{ read_parents, "Parent[]" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
+		{ read_parents, "Parent[]" }, { read_job_name, "OtherJob" },
+		{ read_child, "OtherJob" }, { read_children, "Children" }, { read_on_failure, "OnFailure" }, { read_ref, "integer" },
 		{ read_chains_order, "ChainsOrder" }, { read_chain_schedule, "ChainSchedule" },
 		{ read_chain_job, "ChainJob" }, { retry_policy_read_new, "RetryPolicy" },
 		{ read_progress, "any" }, { read_payload, "any" }, { read_filtered, "boolean" }, { read_wait, "WaitMs" },

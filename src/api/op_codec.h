@@ -31,6 +31,7 @@ MUST_USE enum err op_read_arguments(enum op_kind action, struct str text, struct
 /* ---- for the OpenAPI document ---- */
 const struct json_field *op_fields(enum op_kind kind, enum op_place place, uint32_t *count);
 const struct json_field *op_dedup_fields(uint32_t *count); /* of Dedup */
+const struct json_field *op_job_name_fields(uint32_t *count);
 const struct json_field *op_parent_fields(uint32_t *count); /* of Parent */
 const struct json_field *op_chain_job_fields(uint32_t *count); /* of ChainJob */
 const char *op_field_type(const struct json_field *field); /* in the notation of schema.h; NULL when the field's type says it all */

@@ -91,6 +91,16 @@ static void dump_claim(struct buf *out, const struct op_claim *op)
 		buf_addf(out, " limiter=%u/%lld", op->limiter.max, (long long)op->limiter.per_ms);
 }
 
+static void dump_job_name(struct buf *out, const char *name, const struct job_name *job)
+{
+	char uid[UID_TEXT_BYTES];
+	uid_text(job->uid, uid);
+	if (job->uid)
+		dump_str(out, name, str_of(uid));
+	dump_queue(out, name, job->queue);
+	dump_str(out, "id", job->id);
+}
+
 static void dump_lease(struct buf *out, const struct op_lease *op)
 {
 	dump_uid(out, op->uid);
@@ -104,6 +114,8 @@ static void dump_lease(struct buf *out, const struct op_lease *op)
 	dump_str(out, "body", op->body);
 	dump_str(out, "error", op->error);
 	dump_i64(out, "run_at", op->run_at_us);
+	if (op->child)
+		dump_job_name(out, "child", op->child);
 	if (op->trims)
 		buf_addf(out, " trims=%u", op->keep_lines);
 	if (op->keep)
@@ -129,12 +141,8 @@ static void dump_job(struct buf *out, const struct op_job *op)
 	dump_i64(out, "keep_attempts", op->keep_attempts);
 	dump_i64(out, "reset_started", op->reset_started);
 	dump_i64(out, "run_at", op->run_at_us);
-	if (op->parent) {
-		buf_add_lit(out, " parent=");
-		char uid[UID_TEXT_BYTES];
-		uid_text(op->parent, uid);
-		buf_add(out, str_of(uid));
-	}
+	dump_i64(out, "tree", op->tree);
+	dump_job_name(out, "parent", &op->parent);
 }
 
 static void dump_queue_op(struct buf *out, const struct op_queue *op)
@@ -161,7 +169,7 @@ static void op_dump(struct buf *out, const struct op *op)
 		dump_lease(out, &op->lease);
 		return;
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
-	case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
+	case OP_CHILDREN_DELETE: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		dump_job(out, &op->job);
 		return;
 	case OP_OPERATION_START:
@@ -199,7 +207,7 @@ static const struct {
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\"},{\"queue\":\"b\",\"payload\":7}]}", "enqueue queue=a\nenqueue queue=b payload=7" },
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\",\"waits\":true},{\"queue\":\"b\",\"parents\":[{\"ref\":0,\"on_failure\":\"ignore\"},{\"uid\":\"" UID
 	  "\"},{\"queue\":\"c\",\"id\":\"x\",\"namespace\":\"n\",\"on_failure\":\"hold\"}]}]}",
-	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:0 parent=0/n/c/x:4" },
+	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:5 parent=0/n/c/x:4" },
 	{ "POST", "/v1/jobs", "{\"atomic\":true,\"jobs\":[{\"queue\":\"a\"}]}", "!enqueue queue=a" },
 	{ "GET", "/v1/jobs/" UID, NULL, "barrier" },
 	{ "GET", "/v1/jobs/" UID "?wait_ms=0", NULL, "barrier" },
@@ -253,7 +261,15 @@ static const struct {
 	{ "POST", "/v1/leases/fail", "{\"leases\":[{\"uid\":\"" UID "\",\"token\":\"t\",\"verdict\":\"tail\"}]}", "fail " UID " token=t verdict=4" },
 	{ "POST", "/v1/leases/" UID "/release", "{\"token\":\"t\"}", "release " UID " token=t" },
 	{ "POST", "/v1/leases/" UID "/await-children", "{\"token\":\"t\"}", "await_children " UID " token=t" },
+	{ "POST", "/v1/leases/" UID "/await-children", "{\"token\":\"t\",\"child\":{\"queue\":\"q\",\"id\":\"c\"}}",
+	  "await_children " UID " token=t child=q id=c" },
 	{ "POST", "/v1/jobs/" UID "/detach", "{\"parent\":\"" UID "\"}", "detach " UID " parent=" UID },
+	{ "POST", "/v1/jobs/" UID "/detach", "{\"parent\":{\"namespace\":\"n\",\"queue\":\"q\",\"id\":\"p\"}}", "detach " UID " parent=n/q id=p" },
+	{ "POST", "/v1/jobs/" UID "/cancel", "{\"tree\":true}", "cancel " UID " tree=1" },
+	{ "POST", "/v1/jobs/" UID "/retry", "{\"tree\":true}", "retry " UID " tree=1" },
+	{ "DELETE", "/v1/jobs/" UID "?children=delete", NULL, "delete " UID " tree=1" },
+	{ "DELETE", "/v1/jobs/" UID "?children=keep", NULL, "delete " UID },
+	{ "DELETE", "/v1/jobs/" UID "/children", NULL, "children_delete " UID },
 	{ "POST", "/v1/leases/" UID "/snooze", "{\"token\":\"t\",\"delay_ms\":0}", "snooze " UID " token=t" },
 	{ "POST", "/v1/leases/" UID "/progress", "{\"token\":\"t\",\"progress\":[ 1 ]}", "progress " UID " token=t body=[ 1 ]" },
 	{ "POST", "/v1/leases/" UID "/log", "{\"token\":\"t\",\"line\":\"a\\tb\"}", "!log " UID " token=t body=a\tb" },

@@ -394,7 +394,10 @@ static void job_answer_write(struct buf *out, const struct op *op, uint64_t uid)
 	buf_add_lit(out, "{\"uid\":\"");
 	buf_add(out, (struct str){ text, UID_TEXT_BYTES - 1 });
 	if (op->kind == OP_DELETE) {
-		buf_add_lit(out, "\",\"deleted\":true}");
+		buf_add_lit(out, "\",\"deleted\":true");
+		if (op->job.tree)
+			json_put_field_u64(out, "count", op->result.count);
+		buf_add_byte(out, '}');
 		return;
 	}
 	buf_add_lit(out, "\",\"state\":\"");
@@ -404,7 +407,7 @@ static void job_answer_write(struct buf *out, const struct op *op, uint64_t uid)
 		json_put_field_bool(out, "cancel_requested", op->result.cancel_requested);
 	if (op->kind == OP_RELEASE && op->result.rate_ttl_ms)
 		json_put_field_i64(out, "rate_ttl_ms", op->result.rate_ttl_ms);
-	if (op->kind == OP_DETACH)
+	if (op->kind == OP_DETACH || op->kind == OP_CHILDREN_DELETE || ((op->kind == OP_CANCEL || op->kind == OP_RETRY) && op->job.tree))
 		json_put_field_u64(out, "count", op->result.count);
 	buf_add_byte(out, '}');
 }
@@ -417,7 +420,7 @@ static uint64_t op_uid(const struct op *op)
 	case OP_HEARTBEAT: case OP_COMPLETE: case OP_FAIL: case OP_RELEASE: case OP_SNOOZE: case OP_PROGRESS: case OP_LOG: case OP_AWAIT_CHILDREN:
 		return op->lease.uid;
 	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT:
-	case OP_RESCHEDULE: case OP_EXPLAIN:
+	case OP_CHILDREN_DELETE: case OP_RESCHEDULE: case OP_EXPLAIN:
 		return op->job.uid;
 	default:
 		return 0;

@@ -133,6 +133,9 @@ static void put_schemas(struct buf *out)
 	json_put_key(out, "Parent");
 	fields = op_parent_fields(&count);
 	put_fields(out, fields, count, NULL);
+	json_put_key(out, "JobNamed");
+	fields = op_job_name_fields(&count);
+	put_fields(out, fields, count, NULL);
 	json_put_key(out, "ChainJob");
 	fields = op_chain_job_fields(&count);
 	put_fields(out, fields, count, NULL);

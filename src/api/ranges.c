@@ -9,18 +9,19 @@ const char *const range_words[] = { "waiting", "prioritised", "delayed", "active
 	                            "expired", NULL };
 _Static_assert(ARRAY_COUNT(range_words) == RANGE_ORDER_COUNT + 1, "in the order of enum range_order");
 const char *const range_what_words[] = { "ids", "jobs", "none", NULL };
-const char *const part_words[] = { "payload", "result", "progress", "errors", NULL };
+const char *const part_words[] = { "payload", "result", "progress", "errors", "parents", NULL };
 
 void query_set_parts(struct query *query, uint32_t bits)
 {
 	query->with_payload = bits & 1u << PART_PAYLOAD;
 	query->with_result = bits & 1u << PART_RESULT;
 	query->with_history = bits & 1u << PART_ERRORS;
+	query->with_parents = bits & 1u << PART_PARENTS;
 }
 
 struct view_parts query_parts(const struct query *query)
 {
-	return (struct view_parts){ query->with_payload, query->with_result, query->with_history };
+	return (struct view_parts){ query->with_payload, query->with_result, query->with_history, query->with_parents };
 }
 
 void ranges_get(struct call *call)

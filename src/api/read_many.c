@@ -63,7 +63,7 @@ static bool read_parts(struct json *json, void *out, void *context)
 		while (part_words[part] && !str_eq(word, str_of(part_words[part])))
 			part++;
 		if (!part_words[part])
-			return json_refuse(json, E_INVALID, "Expected payload, result, progress or errors.");
+			return json_refuse(json, E_INVALID, "Expected payload, result, progress, errors or parents.");
 		bits |= 1u << part;
 	}
 	query_set_parts(out, bits);

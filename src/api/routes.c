@@ -53,8 +53,10 @@ static const struct param metric_params[] = {
 static const struct param worker_params[] = {
 	{ "queue", PARAM_NAME, 1, 255, NULL, "Only those of this queue." }, P_NAMESPACE, { 0 },
 };
+static const char *const children_words[] = { "keep", "delete", NULL };
 static const struct param delete_params[] = {
-	{ "force", PARAM_FLAG, 0, 0, NULL, "A running one too: its lease is gone with it (no)." }, { 0 },
+	{ "force", PARAM_FLAG, 0, 0, NULL, "A running one too: its lease is gone with it (no)." },
+	{ "children", PARAM_WORD, 0, 0, children_words, "What becomes of its children, and theirs: keep (the default) or delete." }, { 0 },
 };
 static const struct param payload_params[] = {
 	{ "original", PARAM_FLAG, 0, 0, NULL, "The one it was enqueued with, even if a retry edited it." }, { 0 },
@@ -158,6 +160,9 @@ const struct route routes[] = {
 	  .tag = "jobs", .takes = "Detach", .gives = "JobChanged", .doc = "A parent does not wait for this child any more. count: whether it did." },
 	{ GET("/v1/jobs/{uid}/explain", "explainJob"), .status = 200, .scope = SCOPE_READ, PATH(OP_EXPLAIN), .tag = "jobs", .gives = "Explanation",
 	  .doc = "Why is this job not running? In words and as a code." },
+	{ DELETE("/v1/jobs/{uid}/children", "deleteChildren"), .status = 200, .scope = SCOPE_OPERATE, .kind = OP_CHILDREN_DELETE,
+	  .decode = decode_path, .begin = call_run, .encode = encode_alone, .tag = "jobs", .gives = "JobChanged",
+	  .doc = "Delete the children that a job waits for and that have not begun, with theirs. count: how many." },
 	{ POST("/v1/jobs/{uid}/cancel", "cancelJob"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE, ALONE(OP_CANCEL),
 	  .tag = "jobs", .takes = "Cancel", .gives = "JobChanged",
 	  .doc = "Cancel a job. A running one is asked to stop: its worker hears it at the next heartbeat." },

@@ -26,7 +26,7 @@ void jobs_encode_logs(struct call *call, struct buf *out);
 void jobs_ask_behind(struct call *call); /* call->question, once all that came before is on disk; the route's encoder writes the answer */
 /* hello.c, ranges.c, read_many.c */
 void hello_get(struct call *call);
-enum { PART_PAYLOAD, PART_RESULT, PART_PROGRESS, PART_ERRORS }; /* of a job, in the order of part_words; its progress is always told */
+enum { PART_PAYLOAD, PART_RESULT, PART_PROGRESS, PART_ERRORS, PART_PARENTS }; /* of a job, in the order of part_words; its progress is always told */
 void query_set_parts(struct query *query, uint32_t bits);
 struct view_parts query_parts(const struct query *query);
 void ranges_get(struct call *call);

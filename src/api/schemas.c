@@ -81,20 +81,24 @@ const struct schema schemas[] = {
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
-		 "deferred?:string payload?:any original_payload?:any result?:any errors?:object[]",
-	  "A job. metadata comes with the payload; that, original_payload, result and errors (of its attempts, the newest last, at most 100) only where "
-	  "asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
+		 "deferred?:string payload?:any original_payload?:any result?:any errors?:object[] parents?:JobParent[]",
+	  "A job. metadata comes with the payload; that, original_payload, result, errors (of its attempts, the newest last, at most 100) and parents "
+	  "(who wait for it, or did) only where asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
 	  "deferred: it fails with this reason when it is claimed next." },
+	{ "JobParent", "uid:Uid id:string queue:string|null namespace:string|null on_failure:OnFailure state:=pending,done,ignored,failed",
+	  "state: what has become of this child, as the parent sees it. queue is null when that queue was deleted." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
 	{ "Range", "total:count ids?:JobName[] jobs?:Job[]", "total: how many there are in all, wherever the stretch begins and ends." },
-	{ "JobsRead", "ids?:string[] uids?:Uid[] parts?:=payload,result,progress,errors[]", "ids or uids, at most 1,000." },
+	{ "JobsRead", "ids?:string[] uids?:Uid[] parts?:=payload,result,progress,errors,parents[]", "ids or uids, at most 1,000." },
 	{ "JobsFound", "jobs:JobFound[]", NULL },
 	{ "JobFound", "{'anyOf':[" REF("Job") ",{'type':'null'}]}", NULL },
 	{ "JobCount", "count:count at_least:boolean", "at_least: there are more; counting stopped." },
 	{ "Attempt", "number:count fence:count started_at:instant|null finished_at:instant|null took_ms:count next:State retry_at:instant|null "
 		     "worker:string|null error:object|null exchange:object|null", "One execution, and what the job became after it." },
 	{ "AttemptList", "attempts:Attempt[] next_cursor:string|null", NULL },
+	{ "Children", "{'enum':['keep','delete']}", NULL },
+	{ "OtherJob", "{'description':'Its uid, or an object that names it.','anyOf':[" REF("Uid") "," REF("JobNamed") "]}", NULL },
 	{ "OnFailure", "{'enum':['fail','continue','ignore','forget','hold']}", NULL },
 	{ "Child", "uid:Uid id:string queue:string|null namespace:string|null state:=pending,done,ignored,failed on_failure:OnFailure value:any",
 	  "value: done: its result; ignored, failed: its error. queue is null when that queue was deleted." },
@@ -109,15 +113,15 @@ const struct schema schemas[] = {
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
 	{ "JobChanged", "uid:Uid state:State cancel_requested?:boolean count?:count", NULL },
-	{ "JobDeleted", "uid:Uid deleted:boolean", NULL },
+	{ "JobDeleted", "uid:Uid deleted:boolean count?:count", "count: with its children, how many." },
 
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string",
+		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string parents?:JobParent[]",
 	  "A job and the right to run it for lease_ms. chain: the one that made it, where one did. metadata where it has some; in compat "
-	  "mode also when it was started and what happened before. "
-	  "deferred: it has failed with this reason: do not run it, fail it." },
+	  "mode also when it was started, what happened before, and "
+	  "whose child it is. deferred: it has failed with this reason: do not run it, fail it." },
 	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null rate_ttl_ms?:count ready?:count",
 	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least. "
 	  "rate_ttl_ms: in compat mode, for so long a rate lets nothing start." },

@@ -67,6 +67,37 @@ static void put_errors(struct buf *out, const struct job_view *view)
 	buf_add_byte(out, ']');
 }
 
+static const char *const edge_states[] = {
+#define X(name, text) text,
+	EDGE_STATES(X)
+#undef X
+};
+
+static const char *const on_failures[] = {
+#define X(name, text) text,
+	ON_FAILURES(X)
+#undef X
+};
+
+void parents_write(struct buf *out, const struct job_view *view)
+{
+	json_put_key(out, "parents");
+	buf_add_byte(out, '[');
+	for (uint32_t i = 0; i < view->parent_count; i++) {
+		const struct parent_view *parent = &view->parents[i];
+		json_put_comma(out);
+		buf_add_byte(out, '{');
+		put_uid(out, "uid", parent->edge.parent);
+		put_id(out, parent->edge.parent, parent->id);
+		put_text(out, "queue", parent->queue_name);
+		put_text(out, "namespace", parent->namespace_name);
+		json_put_field_str(out, "on_failure", str_of(on_failures[parent->edge.on_failure]));
+		json_put_field_str(out, "state", str_of(edge_states[parent->edge.state]));
+		buf_add_byte(out, '}');
+	}
+	buf_add_byte(out, ']');
+}
+
 void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts)
 {
 	const struct job_definition *definition = &view->definition;
@@ -98,6 +129,8 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 		put_json(out, "result", view->result.result, STR("null"));
 	if (parts.errors)
 		put_errors(out, view);
+	if (parts.parents)
+		parents_write(out, view);
 	buf_add_byte(out, '}');
 }
 
@@ -136,19 +169,8 @@ void attempt_write(struct buf *out, const struct attempt_row *row)
 	buf_add_byte(out, '}');
 }
 
-static const char *const edge_states[] = {
-#define X(name, text) text,
-	EDGE_STATES(X)
-#undef X
-};
-
 void child_write(struct buf *out, const struct child_view *view)
 {
-	static const char *const on_failures[] = {
-#define X(name, text) text,
-		ON_FAILURES(X)
-#undef X
-	};
 	const struct edge_row *edge = &view->edge;
 	char uid[UID_TEXT_BYTES];
 	uid_text(edge->child, uid);

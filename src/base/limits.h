@@ -20,6 +20,7 @@
 #define LIMIT_HEADERS             100
 #define LIMIT_OPS                 20000        /* operations of one request */
 #define LIMIT_PARENTS             100          /* parents of one job */
+#define LIMIT_TREE_JOBS           10000        /* a job and all below it, cancelled, retried or deleted at once */
 #define LIMIT_CLAIM               1000         /* jobs of one claim */
 #define LIMIT_CLAIM_QUEUES        64
 #define LIMIT_JSON_DEPTH          128

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define JOBS_POLL_US 100000
+#define JOBS_VALUE_MAX 60
 #define STATE_WORDS  "waiting delayed active completed failed cancelled expired"
 
 /* What a job must be to be listed, or to be taken along by --all. The same words in the API's filter. */
@@ -46,11 +47,19 @@ const struct cli_option jobs_show_options[] = {
 	{ "logs", 0, NULL, "only its log lines", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
+const struct cli_option jobs_children_options[] = {
+	{ "limit", 'l', "N", "how many (50)", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
 const struct cli_option jobs_plain_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
 const struct cli_option jobs_bulk_options[] = { BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+#define TREE_OPTION { "tree", 0, NULL, "and all jobs below it: its children, and theirs", NULL, false }
+const struct cli_option jobs_cancel_options[] = { TREE_OPTION, BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
 const struct cli_option jobs_retry_options[] = {
 	{ "payload", 'p', "FILE", "with this payload instead, kept beside the first one", "@files", false },
 	{ "delay", 'd', "SPAN", "not before", NULL, false },
+	{ "tree", 0, NULL, "and all jobs below it that did not complete; who has children waits for them", NULL, false },
 	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option jobs_move_options[] = {
@@ -62,7 +71,7 @@ const struct cli_option jobs_priority_options[] = {
 	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option jobs_delete_options[] = {
-	{ "force", 0, NULL, "running ones too: their leases are gone with them", NULL, false },
+	{ "force", 0, NULL, "running ones too: their leases are gone with them", NULL, false }, TREE_OPTION,
 	BULK_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option jobs_edit_options[] = {
@@ -275,6 +284,51 @@ static int jobs_explain(struct remote *remote, const struct args *args)
 	return 0;
 }
 
+static void jobs_print_children(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { "JOB", "QUEUE", "ID", "STATE", "IF IT FAILS", "VALUE", NULL };
+	static const char *const paths[] = { "uid", "queue", "id", "state", "on_failure" };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	uint32_t count;
+	struct str *children = pluck_items(body, "children", arena, &count);
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str value = { 0 };
+		for (size_t k = 0; k < ARRAY_COUNT(paths); k++)
+			table_add(&table, pluck_text(children[i], paths[k], arena));
+		table_add(&table, pluck_raw(children[i], "value", arena, &value) ? str_cut(value, JOBS_VALUE_MAX) : value);
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("it has no children");
+}
+
+static int jobs_children(struct remote *remote, const struct args *args)
+{
+	struct str uid, body;
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one job: a uid, or QUEUE/ID");
+	int code = remote_job(remote, args->words[0], &uid);
+	if (code)
+		return code;
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs/");
+	remote_piece(remote, uid);
+	remote_path(remote, "/children");
+	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
+	remote_query(remote, "cursor", args_get(args, "cursor"));
+	code = remote_call(remote, "GET", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	jobs_print_children(remote, body);
+	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	return 0;
+}
+
 /* ---- changing one ---- */
 
 struct jobs_change {
@@ -282,6 +336,7 @@ struct jobs_change {
 	const char *action;  /* of a bulk operation */
 	const char *done;    /* "retried" */
 	const char *query;   /* of a DELETE: a flag that is set; or NULL */
+	bool tree;           /* of a DELETE: its children go too */
 	struct buf arguments; /* members, without braces: the same for one job and for a bulk operation */
 };
 
@@ -303,6 +358,8 @@ static int jobs_change_one(struct remote *remote, const struct args *args, const
 	}
 	if (change->query)
 		remote_query(remote, change->query, "true");
+	if (change->tree && !change->verb)
+		remote_query(remote, "children", "delete");
 	code = remote_call(remote, change->verb ? "POST" : "DELETE", &body);
 	if (code)
 		return code;
@@ -429,6 +486,8 @@ static int jobs_change(struct remote *remote, const struct args *args, const str
 		return args_complain(args->command, "it takes one job, or --all with a filter, not both");
 	if (!all && args->word_count != 1)
 		return args_complain(args->command, "it takes one job (a uid, or QUEUE/ID), or --all with a filter");
+	if (all && change->tree)
+		return args_complain(args->command, "--tree goes with one job");
 	if (!all && jobs_has_filter(args))
 		return args_complain(args->command, "a filter needs --all");
 	if (all && !jobs_has_filter(args))
@@ -440,7 +499,7 @@ static int jobs_change(struct remote *remote, const struct args *args, const str
 
 static int jobs_retry(struct remote *remote, const struct args *args)
 {
-	struct jobs_change change = { .verb = "retry", .action = "retry", .done = "retried" };
+	struct jobs_change change = { .verb = "retry", .action = "retry", .done = "retried", .tree = args_has(args, "tree") };
 	const char *file = args_get(args, "payload");
 	int64_t delay_ms = -1;
 	if (file && args_has(args, "all"))
@@ -455,6 +514,8 @@ static int jobs_retry(struct remote *remote, const struct args *args)
 		json_put_field_raw(&change.arguments, "payload", str_trim(buf_str(&payload)));
 	if (delay_ms >= 0)
 		json_put_field_i64(&change.arguments, "delay_ms", delay_ms);
+	if (change.tree)
+		json_put_field_bool(&change.arguments, "tree", true);
 	if (!code)
 		code = jobs_change(remote, args, &change);
 	buf_fini(&payload);
@@ -464,12 +525,19 @@ static int jobs_retry(struct remote *remote, const struct args *args)
 
 static int jobs_cancel(struct remote *remote, const struct args *args)
 {
-	return jobs_change(remote, args, &(struct jobs_change){ .verb = "cancel", .action = "cancel", .done = "cancelled" });
+	struct jobs_change change = { .verb = "cancel", .action = "cancel", .done = "cancelled", .tree = args_has(args, "tree") };
+	buf_init(&change.arguments, 64);
+	if (change.tree)
+		json_put_field_bool(&change.arguments, "tree", true);
+	int code = jobs_change(remote, args, &change);
+	buf_fini(&change.arguments);
+	return code;
 }
 
 static int jobs_delete(struct remote *remote, const struct args *args)
 {
-	struct jobs_change change = { .action = "delete", .done = "deleted", .query = args_has(args, "force") ? "force" : NULL };
+	struct jobs_change change = { .action = "delete", .done = "deleted", .query = args_has(args, "force") ? "force" : NULL,
+		                      .tree = args_has(args, "tree") };
 	buf_init(&change.arguments, 64);
 	if (change.query)
 		json_put_field_bool(&change.arguments, "force", true);
@@ -554,5 +622,5 @@ static int jobs_priority(struct remote *remote, const struct args *args)
 	{                                                     \
 		return remote_run(argc, argv, jobs_##name);     \
 	}
-X(list) X(show) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority) X(edit) X(reschedule)
+X(list) X(show) X(children) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority) X(edit) X(reschedule)
 #undef X

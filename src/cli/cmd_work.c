@@ -77,6 +77,28 @@ static void work_put_token(struct buf *body, struct str token)
 	json_put_field_str(body, "token", token);
 }
 
+static void work_tell(const struct work_job *job, const char *what)
+{
+	if (!job->work->quiet)
+		fprintf(stderr, STR_FMT " " STR_FMT " attempt %llu: %s in %lld ms\n", STR_ARG(job->uid), STR_ARG(job->queue),
+			(unsigned long long)job->attempt, what, (long long)((clock_mono_us() - job->begun_us) / 1000));
+}
+
+static void work_report(struct work_job *job, const char *verb, struct str members);
+
+/* A command that made children has no lease to hand back: that it went well means that the job waits for them, to be run once more. One
+ * whose child failed can only fail. True: that was it. */
+static bool work_minds_children(struct work_job *job, const char *verb, struct str answer)
+{
+	struct str code = pluck_text(answer, "code", &job->remote->arena);
+	bool pending = str_eq(code, STR("children_pending"));
+	if (strcmp(verb, "complete") != 0 || (!pending && !str_eq(code, STR("children_failed"))))
+		return false;
+	work_tell(job, pending ? "waits for its children" : "failed with a child");
+	work_report(job, pending ? "await-children" : "fail", STR(""));
+	return true;
+}
+
 /* Tells how a job ended, again and again while the daemon cannot be reached: only its answer ends a job. */
 static void work_report(struct work_job *job, const char *verb, struct str members)
 {
@@ -97,6 +119,8 @@ static void work_report(struct work_job *job, const char *verb, struct str membe
 		buf_add_byte(&job->remote->body, '}');
 		enum err err = remote_try(job->remote, "POST", job->lease_ms, &status, &answer, &problem);
 		if (!err && status / 100 == 2)
+			return;
+		if (!err && status / 100 == 4 && work_minds_children(job, verb, answer))
 			return;
 		if (!err && status / 100 == 4) {
 			remote_explain(job->remote, status, answer);
@@ -230,13 +254,6 @@ static void work_put_failure(struct buf *out, const struct work_job *job, const 
 	}
 	if (child->exit_code == WORK_EXIT_FINAL)
 		json_put_field_str(out, "verdict", STR("final"));
-}
-
-static void work_tell(const struct work_job *job, const char *what)
-{
-	if (!job->work->quiet)
-		fprintf(stderr, STR_FMT " " STR_FMT " attempt %llu: %s in %lld ms\n", STR_ARG(job->uid), STR_ARG(job->queue),
-			(unsigned long long)job->attempt, what, (long long)((clock_mono_us() - job->begun_us) / 1000));
 }
 
 static void work_finish(struct work_job *job, const struct child *child, enum err err, const struct problem *problem)

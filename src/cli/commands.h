@@ -7,7 +7,7 @@ const struct cli_command *commands_find(const char *name);
 
 #define COMMAND_FUNCTIONS(X)                                                                                             \
 	X(enqueue)                                                                                                       \
-	X(jobs_list) X(jobs_show) X(jobs_explain) X(jobs_retry) X(jobs_cancel) X(jobs_delete) X(jobs_promote) X(jobs_move) \
+	X(jobs_list) X(jobs_show) X(jobs_children) X(jobs_explain) X(jobs_retry) X(jobs_cancel) X(jobs_delete) X(jobs_promote) X(jobs_move) \
 	X(jobs_priority) X(jobs_edit) X(jobs_reschedule) X(queues_list) X(queues_show) X(queues_set) X(queues_pause)     \
 	X(queues_resume) X(queues_delete) X(queues_groups) X(queues_metrics)                                             \
 	X(limits_list) X(limits_show) X(limits_set) X(limits_delete) X(limits_back_off)                                  \
@@ -19,6 +19,7 @@ COMMAND_FUNCTIONS(X)
 #undef X
 
 extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show_options[], jobs_plain_options[], jobs_bulk_options[],
+	jobs_children_options[], jobs_cancel_options[],
 	jobs_retry_options[], jobs_move_options[], jobs_priority_options[], jobs_delete_options[], jobs_edit_options[],
 	jobs_reschedule_options[], queues_read_options[], queues_plain_options[],
 	queues_set_options[], queues_pause_options[], queues_groups_options[], queues_metrics_options[], limits_read_options[], limits_set_options[],

@@ -18,6 +18,7 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_LOG] = op_lease_apply,
 	[OP_AWAIT_CHILDREN] = op_lease_apply,
 	[OP_DETACH] = op_job_apply,
+	[OP_CHILDREN_DELETE] = op_job_apply,
 	[OP_CANCEL] = op_job_apply,
 	[OP_RETRY] = op_job_apply,
 	[OP_PROMOTE] = op_job_apply,

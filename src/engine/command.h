@@ -56,6 +56,7 @@
 	X(WAIT, NULL, READ)          /* answers when the job is final, or at the time-out */                         \
 	X(AWAIT_CHILDREN, "await_children", WORK)                                             \
 	X(DETACH, "detach", OPERATE)                                                          \
+	X(CHILDREN_DELETE, "children_delete", OPERATE)                                        \
 	X(DEDUP_GET, "dedup_get", READ)                       \
 	X(DEDUP_RELEASE, "dedup_release", OPERATE)            \
 	X(CHAIN_PUT, "chain_put", OPERATE)                    \
@@ -96,12 +97,20 @@ struct op_dedup {
 	bool keep_last;           /* while the owner is active the newest enqueue is kept, parked, and starts when the owner has ended */
 };
 
-struct op_parent { /* of the same namespace */
+/* A job beside the one that an operation is about: by uid, or by (queue, id) when that is 0. */
+struct job_name {
+	uint64_t uid;
+	struct queue_name queue;
+	struct str id;
+	uint64_t found;           /* the engine's: who has the id in the store */
+};
+
+struct op_parent { /* of the same namespace; of a queue that keeps other rules, of any whose queue keeps them too */
 	uint32_t ref;             /* 1 + place of an earlier enqueue of this request; 0: by uid, or by (queue, id) */
 	uint64_t uid;
 	struct queue_name queue;
 	struct str id;
-	enum on_failure on_failure;
+	enum on_failure on_failure; /* ON_FAILURE_COUNT: as the queue's rules have it */
 	uint64_t found;           /* the engine's: who has the id in the store */
 };
 
@@ -162,6 +171,7 @@ struct grant {
 	int64_t started_us;
 	struct queue_name queue;
 	bool with_history;      /* its errors and progress are to be told too */
+	bool with_parents;      /* and whose child it is */
 	struct str deferred;    /* it has failed with this reason: whoever got it says so; empty: it is to be run */
 };
 struct claim_result {
@@ -216,10 +226,11 @@ struct op_lease {
 	bool trims;               /* LOG: keeps only the newest keep_lines; an empty line is not added then */
 	uint32_t keep_lines;
 	const struct keep *keep;  /* COMPLETE, FAIL; NULL: as the queue is set */
+	struct job_name *child;   /* AWAIT_CHILDREN: only if this one is among those that it waits for; NULL: any */
 	uint64_t result_body;     /* the engine's: where a large result was staged */
 };
 
-/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, DETACH, EDIT, RESCHEDULE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
+/* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE, DETACH, CHILDREN_DELETE, EDIT, RESCHEDULE, WAIT, EXPLAIN: by uid, or by (queue, id) when uid is 0. */
 enum keep_attempts { KEEP_ATTEMPTS_AS_QUEUE, KEEP_ATTEMPTS_NO, KEEP_ATTEMPTS_YES };
 struct op_job {
 	uint64_t uid;
@@ -230,6 +241,8 @@ struct op_job {
 	bool only_in_state;       /* refused unless it is in only_state */
 	enum job_state only_state;
 	bool force;               /* DELETE: an active one too */
+	bool tree;                /* CANCEL, RETRY, DELETE: and all below it; result.count: how many */
+	bool tree_too_large;      /* the engine's: more are below it than are looked at */
 	bool lifo;                /* RETRY, REPRIORITISE: first in line */
 	enum keep_attempts keep_attempts; /* RETRY: attempts_made goes on; as the queue: not, but in compat mode */
 	bool reset_started;       /* RETRY: attempts_started begins anew */
@@ -240,7 +253,7 @@ struct op_job {
 	int64_t delay_ms;         /* RETRY, MOVE, RESCHEDULE: run after */
 	int64_t run_at_us;        /* RESCHEDULE: or then, wall time; 0: not set */
 	struct str reason;        /* CANCEL, free text, recorded */
-	uint64_t parent;          /* DETACH: who does not wait for it any more; result.count: whether it did */
+	struct job_name parent;   /* DETACH: who does not wait for it any more; result.count: whether it did */
 };
 
 #define EXPLAIN_CODES(X) /* NAME, code */                                                        \

@@ -56,6 +56,8 @@ struct engine {
 	bool ending;
 	const struct edge_row *above; /* of children that are to be retried, as plan found them; of this step */
 	uint32_t above_count;
+	const struct edge_row *below; /* of jobs that are to be changed with all below them, by parent; likewise */
+	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
 	uint32_t family_looked;     /* edges looked at since */
 	struct arena scratch;       /* of a step */
@@ -158,14 +160,32 @@ MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all 
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
 /* ---- family.c: children, and those who wait for them ---- */
-MUST_USE enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child); /* an enqueue's parents */
+MUST_USE enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child); /* parent.c: an enqueue's parents */
 MUST_USE enum err family_release(struct engine *engine, const struct request *request); /* its parents that have nobody to wait for */
 MUST_USE enum err family_ended(struct engine *engine, const struct job *job, const struct ending *ending);
 MUST_USE enum err family_deleted(struct engine *engine, const struct job *job);
-MUST_USE enum err family_retried(struct engine *engine, uint64_t uid);
+MUST_USE enum err family_retried(struct engine *engine, uint64_t uid, bool compat);
 MUST_USE enum err family_lost(struct engine *engine, uint32_t slot); /* one that has ROW_LOST_CHILD is handed back: it fails */
 MUST_USE enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, uint32_t *count); /* if it waits for it */
 bool family_look(struct engine *engine); /* true: there is more to look at */
+/* The parts of it that parent.c and tree.c need: a row of the open change-set; an edge becomes something else, and is written; a flag, and its row. */
+struct edge_row *family_row(struct engine *engine, uint64_t parent, uint64_t child, enum edge_state state); /* NULL: no memory */
+MUST_USE enum err family_turn(struct engine *engine, uint32_t edge, uint32_t state, struct str value);
+MUST_USE enum err family_flag(struct engine *engine, uint32_t job, uint32_t flag);
+MUST_USE enum err family_drop_children(struct engine *engine, uint64_t parent); /* it waits for nobody any more */
+/* In between, ends are only noted: parents hear of their children's when all that was to be done is done. `err` ends it without that. */
+void family_hold(struct engine *engine);
+MUST_USE enum err family_let_go(struct engine *engine, enum err err);
+
+/* ---- op_job.c ---- */
+/* Between job_touch and job_place: what the row of a final job says that struct job does not; it is written again as it was. */
+MUST_USE enum err job_keep_row(struct engine *engine, const struct job *job);
+MUST_USE enum err job_cancel(struct engine *engine, struct request *request, struct op *op, uint32_t job);
+MUST_USE enum err job_retry(struct engine *engine, struct request *request, struct op *op, uint32_t job);
+
+/* ---- tree.c: a job, and all that is below it ---- */
+MUST_USE enum err tree_apply(struct engine *engine, struct request *request, struct op *op, uint64_t root);
+void tree_sort_below(struct edge_row *rows, uint32_t count); /* as engine->below is to be */
 
 /* ---- op_enqueue.c ---- */
 /* Makes the job; nothing speaks against it any more. What enqueue points to must outlive the change-set. */

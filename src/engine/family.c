@@ -10,12 +10,13 @@ struct end { /* of a child; in the batch's arena */
 	struct end *next;
 	uint64_t uid;
 	enum job_state state;
+	bool gone;        /* it is not kept */
 	struct str value; /* JSON: the result, or the error */
 };
 
 /* ---- rows ---- */
 
-static struct edge_row *family_row(struct engine *engine, uint64_t parent, uint64_t child, enum edge_state state)
+struct edge_row *family_row(struct engine *engine, uint64_t parent, uint64_t child, enum edge_state state)
 {
 	struct edge_row *row = change_add(&engine->open->cs, edges);
 	if (row)
@@ -36,7 +37,7 @@ static enum err family_write(struct engine *engine, uint64_t parent, uint64_t ch
 	return E_OK;
 }
 
-static enum err family_turn(struct engine *engine, uint32_t slot, uint32_t state, struct str value)
+enum err family_turn(struct engine *engine, uint32_t slot, uint32_t state, struct str value)
 {
 	struct index *index = &engine->index;
 	uint64_t parent = edge_parent(index, slot), child = edge_child(index, slot);
@@ -44,12 +45,13 @@ static enum err family_turn(struct engine *engine, uint32_t slot, uint32_t state
 	return err ? err : family_write(engine, parent, child, state, value);
 }
 
-static enum err family_flag(struct engine *engine, uint32_t slot, uint32_t flag)
+enum err family_flag(struct engine *engine, uint32_t slot, uint32_t flag)
 {
 	struct job *job = job_at(&engine->index, slot);
 	if (job->flags & flag)
 		return E_OK;
 	enum err err = job_touch(engine->open, &engine->index, slot);
+	err = err ? err : job_keep_row(engine, job);
 	if (err)
 		return err;
 	job->flags |= (uint16_t)flag;
@@ -103,10 +105,31 @@ static struct str family_child_error(struct engine *engine, uint64_t child)
 	return family_text(engine, &buf);
 }
 
+/* As BullMQ says it, with the child's key. */
+static struct str family_reason(struct engine *engine, uint64_t child)
+{
+	const struct job *job = job_at(&engine->index, job_find(&engine->index, child));
+	const struct queue *queue = queue_at(&engine->index, job->queue);
+	char room[LABEL_ROOM];
+	char *text = arena_printf(&engine->open->cs.arena, "child " STR_FMT ":" STR_FMT ":" STR_FMT " failed", STR_ARG(queue->namespace_name),
+	                          STR_ARG(queue->name), STR_ARG(label_of(&engine->index, job, room)));
+	return str_of(text);
+}
+
+/* In queues whose workers judge for themselves it goes back to them, first in line, and whoever claims it next lets it fail. */
+static enum err family_defer(struct engine *engine, uint32_t slot, uint64_t child)
+{
+	struct str reason = family_reason(engine, child);
+	enum err err = reason.ptr ? family_flag(engine, slot, ROW_LOST_CHILD) : E_NOMEM;
+	return err ? err : deferred_fail(engine, slot, reason);
+}
+
 /* One that a worker holds is asked to stop, and can only fail from now on; any other fails at once. */
 static enum err family_lose(struct engine *engine, uint32_t slot, uint64_t child)
 {
 	struct job *job = job_at(&engine->index, slot);
+	if (job_is_compat(&engine->index, job))
+		return family_defer(engine, slot, child);
 	struct str details = family_child_details(engine, child);
 	if (!details.ptr)
 		return E_NOMEM;
@@ -163,6 +186,8 @@ static enum err family_hear(struct engine *engine, const struct end *end)
 	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_parent) {
 		const struct edge *edge = edge_at(index, slot);
 		uint32_t next = family_next_state(end->state, (enum on_failure)edge->on_failure);
+		if (next == EDGE_PENDING && end->gone)
+			next = EDGE_GONE; /* nobody could retry it */
 		if (edge->state == EDGE_PENDING && next != EDGE_PENDING)
 			err = family_resolve(engine, slot, next, end->value);
 	}
@@ -178,10 +203,13 @@ static struct str family_error(enum job_state state, struct str error)
 				      : STR("{\"type\":\"failed\",\"message\":\"It failed without saying why.\"}");
 }
 
-static enum err family_work_off(struct engine *engine)
+void family_hold(struct engine *engine)
 {
-	enum err err = E_OK;
 	engine->ending = true;
+}
+
+enum err family_let_go(struct engine *engine, enum err err)
+{
 	while (!err && engine->first_end) {
 		const struct end *end = engine->first_end;
 		engine->first_end = end->next;
@@ -194,7 +222,7 @@ static enum err family_work_off(struct engine *engine)
 
 /* The parent is gone: nobody waits for them any more. The rows of its edges go with it, in the store; those that this very change-set has are
  * taken back. */
-static enum err family_drop_children(struct engine *engine, uint64_t parent)
+enum err family_drop_children(struct engine *engine, uint64_t parent)
 {
 	struct index *index = &engine->index;
 	uint32_t kin = kin_find(index, parent);
@@ -215,14 +243,17 @@ enum err family_ended(struct engine *engine, const struct job *job, const struct
 	struct end *end = ARENA_NEW(&engine->open->cs.arena, struct end);
 	if (!end)
 		return E_NOMEM;
-	*end = (struct end){ .uid = job->uid, .state = state,
+	*end = (struct end){ .uid = job->uid, .state = state, .gone = job->flags & JOB_DELETED,
 		             .value = state == JOB_COMPLETED ? ending->result : family_error(state, ending->error) };
 	if (engine->first_end)
 		engine->last_end->next = end;
 	else
 		engine->first_end = end;
 	engine->last_end = end;
-	return engine->ending ? E_OK : family_work_off(engine);
+	if (engine->ending)
+		return E_OK;
+	family_hold(engine);
+	return family_let_go(engine, E_OK);
 }
 
 enum err family_deleted(struct engine *engine, const struct job *job)
@@ -247,115 +278,50 @@ enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, u
 
 /* ---- a child runs once more: those who did without it wait for it again, if they are still there ---- */
 
-enum err family_retried(struct engine *engine, uint64_t uid)
+/* BullMQ takes results back, too, and lets a parent forget that this child failed. */
+static bool family_takes_back(uint32_t state, bool compat)
+{
+	return state == EDGE_FAILED || state == EDGE_IGNORED || (state == EDGE_DONE && compat);
+}
+
+static enum err family_forgive(struct engine *engine, uint64_t parent, uint32_t state)
+{
+	uint32_t slot = state == EDGE_FAILED ? plan_job(engine, parent) : SLOT_NONE;
+	if (slot == SLOT_NONE || !(job_at(&engine->index, slot)->flags & ROW_LOST_CHILD) || !job_is_compat(&engine->index, job_at(&engine->index, slot)))
+		return E_OK;
+	enum err err = job_touch(engine->open, &engine->index, slot);
+	err = err ? err : job_keep_row(engine, job_at(&engine->index, slot));
+	if (err)
+		return err;
+	job_at(&engine->index, slot)->flags &= (uint16_t)~ROW_LOST_CHILD;
+	return job_place(&engine->index, slot);
+}
+
+enum err family_retried(struct engine *engine, uint64_t uid, bool compat)
 {
 	struct index *index = &engine->index;
 	uint32_t kin = kin_find(index, uid);
 	enum err err = E_OK;
 	uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_parent;
-	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_parent)
-		if (edge_at(index, slot)->state == EDGE_FAILED || edge_at(index, slot)->state == EDGE_IGNORED)
-			err = family_turn(engine, slot, EDGE_PENDING, (struct str){ 0 });
+	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_parent) {
+		uint32_t state = edge_at(index, slot)->state;
+		if (!family_takes_back(state, compat))
+			continue;
+		err = family_turn(engine, slot, EDGE_PENDING, (struct str){ 0 });
+		err = err ? err : family_forgive(engine, edge_parent(index, slot), state);
+	}
 	for (uint32_t i = 0; i < engine->above_count && !err; i++) {
 		const struct edge_row *row = &engine->above[i];
-		if (row->child != uid || (row->state != EDGE_FAILED && row->state != EDGE_IGNORED) || edge_find(index, row->parent, uid) != SLOT_NONE)
+		if (row->child != uid || !family_takes_back(row->state, compat) || edge_find(index, row->parent, uid) != SLOT_NONE)
 			continue; /* memory knows better */
 		err = edge_begin(engine->open, index, row->parent, uid, row->on_failure);
 		err = err ? err : family_write(engine, row->parent, uid, EDGE_PENDING, (struct str){ 0 });
+		err = err ? err : family_forgive(engine, row->parent, row->state);
 	}
 	return err;
 }
 
-/* ---- an enqueue names its parents ---- */
-
-static enum err family_find(struct engine *engine, struct request *request, struct op *op, const struct op_parent *parent, bool *repeated, uint32_t *out)
-{
-	uint64_t uid = parent->uid;
-	*repeated = false;
-	if (parent->ref) {
-		if (parent->ref > (uint32_t)(op - request->ops) || request->ops[parent->ref - 1].kind != OP_ENQUEUE)
-			return refuse(request, op, E_INVALID, "parents", "ref %u is no earlier enqueue of this request: parents come first, counted from 0.",
-			              parent->ref - 1);
-		const struct op_result *result = &request->ops[parent->ref - 1].result;
-		if (result->err)
-			return refuse(request, op, E_PARENT_NOT_FOUND, "parents", "Its parent, operation %u, was refused.", parent->ref - 1);
-		uid = result->uid;
-		*repeated = result->duplicate;
-	} else if (!uid) {
-		uid = plan_uid_of(engine, parent->queue, parent->id, parent->found);
-	}
-	*out = plan_job(engine, uid);
-	return *out == SLOT_NONE ? E_PARENT_NOT_FOUND : E_OK;
-}
-
-static enum err family_check(struct engine *engine, struct request *request, struct op *op, uint32_t parent_slot, uint32_t child_slot)
-{
-	const struct index *index = &engine->index;
-	const struct job *parent = job_at(index, parent_slot), *child = job_at(index, child_slot);
-	if (!str_eq(queue_at(index, parent->queue)->namespace_name, queue_at(index, child->queue)->namespace_name))
-		return refuse(request, op, E_INVALID, "parents", "A parent and its children are of one namespace.");
-	if (parent->flags & ROW_LOST_CHILD)
-		return E_CHILD_FAILED;
-	if (parent->state != JOB_WAITING_CHILDREN && parent->state != JOB_ACTIVE)
-		return refuse(request, op, E_STATE, "parents", "The parent is %s: enqueue it with \"waits\": true, or add children while it runs.",
-		              job_state_name(job_state_of(parent)));
-	if (!op->result.duplicate)
-		return E_OK;
-	if (child->flags & ROW_PARENT)
-		return refuse(request, op, E_STATE, "parents", "This id's job has children of its own: name all its parents when it is enqueued first.");
-	if (job_state_is_final(job_state_of(child)) && child->state != JOB_COMPLETED)
-		return refuse(request, op, E_STATE, "parents", "This id's job has ended %s: retry it first.", job_state_name(job_state_of(child)));
-	return E_OK;
-}
-
-static enum err family_add(struct engine *engine, const struct op *op, const struct op_parent *wanted, uint32_t parent_slot, uint32_t child_slot)
-{
-	struct index *index = &engine->index;
-	const struct job *parent = job_at(index, parent_slot), *child = job_at(index, child_slot);
-	bool done = child->state == JOB_COMPLETED;
-	uint32_t slot = edge_find(index, parent->uid, child->uid);
-	enum err err = E_OK;
-	if (slot != SLOT_NONE && edge_at(index, slot)->state != EDGE_GONE)
-		return E_OK; /* it is its child already */
-	err = family_flag(engine, parent_slot, ROW_PARENT);
-	if (!err && !done)
-		err = family_flag(engine, child_slot, ROW_CHILD);
-	if (!err && !done)
-		err = slot != SLOT_NONE ? edge_become(engine->open, index, slot, EDGE_PENDING, wanted->on_failure)
-		                        : edge_begin(engine->open, index, parent->uid, child->uid, wanted->on_failure);
-	struct edge_row *row = err ? NULL : family_row(engine, parent->uid, child->uid, done ? EDGE_DONE : EDGE_PENDING);
-	if (!row)
-		return err ? err : E_NOMEM;
-	row->on_failure = wanted->on_failure;
-	row->queue = queue_at(index, child->queue)->number;
-	row->id = op->enqueue.id;
-	return E_OK;
-}
-
-/* A parent that does not wait any more, a child that had parents, named once more: a repeat of what was said before. */
-static bool family_was(const struct index *index, uint32_t parent_slot, uint32_t child_slot)
-{
-	const struct job *parent = job_at(index, parent_slot), *child = job_at(index, child_slot);
-	return parent->flags & ROW_PARENT && child->flags & ROW_CHILD && parent->state != JOB_WAITING_CHILDREN && parent->state != JOB_ACTIVE;
-}
-
-enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child)
-{
-	for (uint32_t i = 0; i < op->enqueue.parent_count; i++) {
-		bool repeated;
-		uint32_t parent = SLOT_NONE;
-		enum err err = family_find(engine, request, op, &op->enqueue.parents[i], &repeated, &parent);
-		if (err)
-			return err;
-		if (op->result.duplicate && (repeated || family_was(&engine->index, parent, child)))
-			continue; /* the tree was there: it stays as it is */
-		err = family_check(engine, request, op, parent, child);
-		err = err ? err : family_add(engine, op, &op->enqueue.parents[i], parent, child);
-		if (err)
-			return err;
-	}
-	return E_OK;
-}
+/* ---- parents that a request made ---- */
 
 enum err family_release(struct engine *engine, const struct request *request)
 {

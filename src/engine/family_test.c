@@ -272,7 +272,7 @@ static void whoever_goes_is_not_waited_for(void **state)
 	assert_int_equal(world_by_hand(&world, OP_DELETE, made.children[0]), E_OK);
 	assert_int_equal(world_state(&world, made.root), JOB_WAITING_CHILDREN);
 	struct request *request = job_request(&world, OP_DETACH, made.children[1]);
-	request->ops[0].job.parent = made.root;
+	request->ops[0].job.parent.uid = made.root;
 	assert_ptr_equal(world_ask(&world, request), request);
 	assert_int_equal(request->ops[0].result.count, 1);
 	request_drop(request);

@@ -15,7 +15,8 @@ _Static_assert(sizeof(struct kept) == 56, "stored");
 
 static uint32_t idempotency_count(const struct op *op) /* of other operations it counts what is not kept */
 {
-	return op->kind == OP_DEDUP_GET || op->kind == OP_DEDUP_RELEASE || op->kind == OP_DETACH ? op->result.count : 0;
+	return op->kind == OP_DEDUP_GET || op->kind == OP_DEDUP_RELEASE || op->kind == OP_DETACH || op->kind == OP_CHILDREN_DELETE ||
+	                       op->kind == OP_CANCEL || op->kind == OP_RETRY || op->kind == OP_DELETE ? op->result.count : 0;
 }
 
 static void idempotency_read(const struct kept *kept, struct op_result *out)

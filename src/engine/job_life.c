@@ -68,7 +68,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
-	bool was_active = job->state == JOB_ACTIVE;
+	bool was_active = job->state == JOB_ACTIVE, compat = job_is_compat(index, job);
 	enum err err = job_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -85,7 +85,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	if (state == JOB_COMPLETED)
 		job->attempts_made++;
 	job->expire_us = 0;
-	job->flags &= (uint16_t)~(ROW_CANCEL | ROW_LOST_CHILD);
+	job->flags &= (uint16_t)~(ROW_CANCEL | (compat ? 0 : ROW_LOST_CHILD)); /* there it goes when the child is retried */
 	dirty->outcome = ending->outcome;
 	/* As starts are: the wall clock may jump, and retention goes by the order of ends. */
 	dirty->finished_us = skew_now_us(index, queue_at(index, job->queue));
@@ -157,6 +157,18 @@ void life_set_due(struct index *index, struct job *job, int64_t due_us)
 	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
 }
 
+static struct str life_woken_details(struct engine *engine, int64_t due_us) /* wall time */
+{
+	struct buf buf;
+	buf_init(&buf, 128);
+	buf_add_lit(&buf, "{\"from\":\"waiting_children\"");
+	json_put_field_instant(&buf, "due_at", due_us);
+	buf_add_byte(&buf, '}');
+	struct str copy = buf_ok(&buf) ? arena_str(&engine->open->cs.arena, buf_str(&buf)) : (struct str){ 0 };
+	buf_fini(&buf);
+	return copy;
+}
+
 enum err life_unpark(struct engine *engine, uint32_t slot)
 {
 	struct index *index = &engine->index;
@@ -176,11 +188,14 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 	if (delay_us > 0 && !wall)
 		life_set_due(index, job, index->now_us + delay_us);
 	else if (delay_us <= 0)
-		job->rank = life_rank(queue, parent || job->flags & ROW_LIFO);
+		job->rank = life_rank(queue, parent ? compat_head(queue, job->priority, true) : job->flags & ROW_LIFO);
 	err = job_place(index, slot);
 	if (err || !parent)
 		return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
-	return job_event(engine, job, EVENT_WAITING, STR("{\"from\":\"waiting_children\"}"));
+	struct str details = STR("{\"from\":\"waiting_children\"}");
+	if (delay_us > 0)
+		details = life_woken_details(engine, skew_wall_us(index, queue) + delay_us);
+	return details.ptr ? job_event(engine, job, EVENT_WAITING, details) : E_NOMEM;
 }
 
 enum err life_await(struct engine *engine, uint32_t slot)
@@ -269,7 +284,7 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	bool spent = !judged && retry_is_spent(job_max_attempts(index, job), job->attempts_made);
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, failure);
-	if (job->flags & ROW_LOST_CHILD)
+	if (job->flags & ROW_LOST_CHILD && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, failure);
 	if (failure->verdict == VERDICT_FINAL)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_FINAL_ERROR, failure);
@@ -306,7 +321,7 @@ enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls)
 		return err;
 	if (job->flags & ROW_CANCEL)
 		return life_fail_finally(engine, slot, JOB_CANCELLED, OUTCOME_BY_HAND, &failure);
-	if (job->flags & ROW_LOST_CHILD)
+	if (job->flags & ROW_LOST_CHILD && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, &failure);
 	if (job->stalls > max_stalls && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);

@@ -23,7 +23,7 @@ static struct str job_reason(struct engine *engine, struct str reason)
 }
 
 /* A running pull job is asked to stop (its worker hears it at the next heartbeat); anything else ends at once. */
-static enum err job_cancel(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+enum err job_cancel(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
@@ -91,7 +91,7 @@ static bool retry_keeps_attempts(const struct index *index, const struct op *op,
 	return op->job.keep_attempts == KEEP_ATTEMPTS_YES;
 }
 
-static enum err job_retry(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+enum err job_retry(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
@@ -101,12 +101,12 @@ static enum err job_retry(struct engine *engine, struct request *request, struct
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : job_drop_result(engine, job);
 	if (!err && job->flags & ROW_CHILD)
-		err = family_retried(engine, job->uid);
+		err = family_retried(engine, job->uid, job_is_compat(index, job));
 	if (!err && op->job.has_payload)
 		err = job_use_payload(engine, op, job);
 	if (err)
 		return err;
-	bool waits = edges_pending(index, job->uid);
+	bool waits = edges_pending(index, job->uid) && (op->job.tree || !job_is_compat(index, job)); /* there it runs, and awaits them itself */
 	job_move(index, job, waits ? JOB_WAITING_CHILDREN : op->job.delay_ms ? JOB_DELAYED : JOB_WAITING);
 	if (!retry_keeps_attempts(index, op, job))
 		job->attempts_made = 0;
@@ -183,7 +183,7 @@ static enum err job_reschedule(struct engine *engine, struct request *request, s
 }
 
 /* What the row of a final job says that struct job does not: it is written again as it was. */
-static enum err job_keep_row(struct engine *engine, const struct job *job)
+enum err job_keep_row(struct engine *engine, const struct job *job)
 {
 	struct dirty *dirty = job_dirty(engine->open, job);
 	const struct job_row *row = dirty->finished_us || !job_state_is_final(job_state_of(job)) ? NULL : plan_final_row(engine, job);
@@ -263,7 +263,9 @@ static enum err job_delete(struct engine *engine, struct request *request, struc
 
 static enum err job_detach_from(struct engine *engine, struct op *op, const struct job *job)
 {
-	return family_detach(engine, op->job.parent, job->uid, &op->result.count);
+	const struct job_name *parent = &op->job.parent;
+	uint64_t uid = parent->uid ? parent->uid : plan_uid_of(engine, parent->queue, parent->id, parent->found);
+	return uid ? family_detach(engine, uid, job->uid, &op->result.count) : E_PARENT_NOT_FOUND;
 }
 
 enum err op_job_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
@@ -285,6 +287,12 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 	if (takes_away && !forced && chain_owns(&engine->index, job_at(&engine->index, slot)))
 		return E_CHAIN_OWNED;
 	enum err err;
+	if (op->job.tree || op->kind == OP_CHILDREN_DELETE) {
+		err = tree_apply(engine, request, op, uid);
+		if (!err)
+			op->result.state = job_state_of(job_at(&engine->index, slot));
+		return err;
+	}
 	switch (op->kind) {
 	case OP_CANCEL: err = job_cancel(engine, request, op, slot); break;
 	case OP_RETRY: err = job_retry(engine, request, op, slot); break;

@@ -60,14 +60,21 @@ static enum err lease_heartbeat(struct engine *engine, struct op *op, uint32_t s
 	return E_OK;
 }
 
+/* Whoever was called and made children has no lease to hand back: that it went well means that it waits for them, to be called once more. */
+static enum err lease_await_called(struct engine *engine, const struct op_lease *lease, uint32_t slot)
+{
+	enum err err = lease->exchange.len ? life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_WAITING_CHILDREN, 0) : E_OK;
+	return err ? err : life_await(engine, slot);
+}
+
 static enum err lease_complete(struct engine *engine, struct op *op, uint32_t slot)
 {
 	const struct job *job = job_at(&engine->index, slot);
 	if (job->flags & ROW_LOST_CHILD)
 		return E_CHILD_FAILED;
-	if (edges_pending(&engine->index, job->uid))
-		return E_CHILDREN;
 	const struct op_lease *lease = &op->lease;
+	if (edges_pending(&engine->index, job->uid))
+		return lease_at(&engine->index, job->lease)->delivery ? lease_await_called(engine, lease, slot) : E_CHILDREN;
 	struct ending ending = {
 		.outcome = lease->verdict == VERDICT_FILTERED ? OUTCOME_FILTERED : OUTCOME_SUCCESS,
 		.result = lease->result_body ? (struct str){ 0 } : lease->body,
@@ -129,6 +136,23 @@ static enum err lease_log(struct engine *engine, struct request *request, struct
 	return err ? err : trim || !trims ? E_OK : E_NOMEM;
 }
 
+/* With a child named, only that one counts: when it has ended there is nothing to wait for. */
+static enum err lease_await(struct engine *engine, struct op *op, uint32_t slot)
+{
+	const struct index *index = &engine->index;
+	const struct job *job = job_at(index, slot);
+	if (job->flags & ROW_LOST_CHILD)
+		return E_CHILD_FAILED;
+	const struct job_name *child = op->lease.child;
+	if (child) {
+		uint64_t uid = child->uid ? child->uid : plan_uid_of(engine, child->queue, child->id, child->found);
+		uint32_t edge = uid ? edge_find(index, job->uid, uid) : SLOT_NONE;
+		if (edge == SLOT_NONE || edge_at(index, edge)->state != EDGE_PENDING)
+			return E_OK;
+	}
+	return life_await(engine, slot);
+}
+
 /* Handing back: no attempt is spent. A cancelled job has no reason to come back. */
 static enum err lease_release(struct engine *engine, struct op *op, uint32_t slot)
 {
@@ -137,10 +161,10 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 		struct ending ending = { .outcome = OUTCOME_BY_HAND };
 		return life_finish(engine, slot, JOB_CANCELLED, &ending);
 	}
-	if (job->flags & ROW_LOST_CHILD)
+	if (job->flags & ROW_LOST_CHILD && !job_is_compat(&engine->index, job))
 		return family_lost(engine, slot);
 	if (op->kind == OP_AWAIT_CHILDREN)
-		return life_await(engine, slot);
+		return lease_await(engine, op, slot);
 	if (op->kind == OP_SNOOZE && op->lease.run_at_us)
 		return life_delay(engine, slot, op->lease.run_at_us, true, EVENT_SNOOZED, (struct str){ 0 });
 	if (op->kind == OP_SNOOZE)

@@ -14,7 +14,12 @@ struct plan { /* in the scratch arena */
 	struct request **idempotency_targets;
 	uint32_t idempotency_capacity;
 	uint64_t *children;
-	uint32_t child_capacity;
+	uint32_t child_count, child_capacity;
+	uint64_t *below; /* of one operation: whose children are looked for, level after level */
+	uint32_t below_count, below_capacity;
+	struct map below_seen;
+	struct edge_row *edges;
+	uint32_t edge_count, edge_capacity;
 	bool failed;
 };
 
@@ -84,8 +89,8 @@ static void plan_idempotency(struct engine *engine, struct plan *plan, struct re
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
-	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_EDIT: case OP_RESCHEDULE:
-	case OP_WAIT: case OP_EXPLAIN:
+	case OP_CANCEL: case OP_RETRY: case OP_PROMOTE: case OP_REPRIORITISE: case OP_MOVE: case OP_DELETE: case OP_DETACH: case OP_CHILDREN_DELETE:
+	case OP_EDIT: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return true;
 	default:
 		return false;
@@ -103,10 +108,16 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 		plan_key(engine, plan, op->enqueue.queue, op->enqueue.id, &op->result.uid);
 		for (uint32_t i = 0; i < op->enqueue.parent_count; i++)
 			plan_key(engine, plan, op->enqueue.parents[i].queue, op->enqueue.parents[i].id, &op->enqueue.parents[i].found);
-	} else if (op_holds_lease(op->kind) && !op->lease.uid) {
-		plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
-	} else if (op_names_job(op->kind) && !op->job.uid) {
-		plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
+	} else if (op_holds_lease(op->kind)) {
+		if (!op->lease.uid)
+			plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
+		if (op->lease.child)
+			plan_key(engine, plan, op->lease.child->queue, op->lease.child->id, &op->lease.child->found);
+	} else if (op_names_job(op->kind)) {
+		if (!op->job.uid)
+			plan_key(engine, plan, op->job.queue, op->job.id, &op->result.uid);
+		if (op->kind == OP_DETACH)
+			plan_key(engine, plan, op->job.parent.queue, op->job.parent.id, &op->job.parent.found);
 	}
 }
 
@@ -116,6 +127,10 @@ static void plan_enqueue(struct engine *engine, struct plan *plan, const struct 
 	plan_uid(engine, plan, op->result.uid);
 	for (uint32_t i = 0; i < op->enqueue.parent_count; i++)
 		plan_uid(engine, plan, op->enqueue.parents[i].uid ? op->enqueue.parents[i].uid : op->enqueue.parents[i].found);
+	uint32_t kin = op->enqueue.parent_count && op->result.uid ? kin_find(index, op->result.uid) : SLOT_NONE;
+	uint32_t edge = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_parent;
+	for (; edge != SLOT_NONE; edge = edge_at(index, edge)->next_parent)
+		plan_uid(engine, plan, edge_parent(index, edge)); /* who may have ended: is it still there? */
 	uint32_t queue = op->enqueue.dedup ? queue_find(index, op->enqueue.queue) : SLOT_NONE;
 	uint32_t dedup = queue == SLOT_NONE ? SLOT_NONE : dedup_find(index, queue, op->enqueue.dedup->key);
 	if (dedup != SLOT_NONE)
@@ -185,47 +200,159 @@ static enum err plan_admit(struct engine *engine, const struct job_row *row, con
 	return E_OK;
 }
 
-/* Whom retries concern that are about to come: those who waited for the job when it ended. */
+/* Whom retries concern that are about to come, and enqueues of an id that is there: those who waited for the job when it ended. */
 static void plan_above(struct engine *engine, struct plan *plan, uint64_t uid)
 {
 	uint32_t slot = plan_job(engine, uid);
 	if (slot == SLOT_NONE || !(job_at(&engine->index, slot)->flags & ROW_CHILD) || !job_state_is_final(job_state_of(job_at(&engine->index, slot))))
 		return;
-	uint64_t *children = plan_grow(engine, plan->children, plan->load.child_count, &plan->child_capacity, sizeof(*children));
+	uint64_t *children = plan_grow(engine, plan->children, plan->child_count, &plan->child_capacity, sizeof(*children));
 	if (!children) {
 		plan->failed = true;
 		return;
 	}
 	plan->children = children;
-	children[plan->load.child_count++] = uid;
+	children[plan->child_count++] = uid;
 }
 
 static void plan_op_above(struct engine *engine, struct plan *plan, const struct op *op)
 {
-	if (op->kind == OP_RETRY)
+	if (op->kind == OP_ENQUEUE && op->enqueue.parent_count && op->result.uid)
+		plan_above(engine, plan, op->result.uid);
+	else if (op->kind == OP_RETRY)
 		plan_above(engine, plan, op->job.uid ? op->job.uid : plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid));
 	else if (op->kind == OP_SLICE)
 		for (uint32_t i = 0; i < op->operation.count; i++)
 			plan_above(engine, plan, op->operation.uids[i]);
 }
 
+/* The uids that the plan has gathered: their rows, and the jobs come into memory. */
+static enum err plan_load_uids(struct engine *engine, struct plan *plan)
+{
+	if (plan->failed)
+		return E_NOMEM;
+	if (!plan->load.uid_count)
+		return E_OK;
+	plan->load.uids = plan->uids;
+	enum err err = engine->store->verbs->load(engine->store, &plan->load, &engine->scratch);
+	for (uint32_t i = 0; i < plan->load.uid_count && !err; i++)
+		err = plan_admit(engine, &plan->load.rows[i], &plan->load.definitions[i]);
+	plan->load = (struct load){ 0 };
+	return err;
+}
+
 static enum err plan_load_above(struct engine *engine, struct plan *plan, struct request *first, uint32_t count)
 {
 	struct request *request = first;
-	plan->load = (struct load){ 0 };
 	for (uint32_t i = 0; i < count; i++, request = request->link)
 		for (uint32_t n = 0; n < request->op_count; n++)
 			plan_op_above(engine, plan, &request->ops[n]);
 	if (plan->failed)
 		return E_NOMEM;
-	if (!plan->load.child_count)
+	if (!plan->child_count)
 		return E_OK;
-	plan->load.children = plan->children;
+	plan->load = (struct load){ .children = plan->children, .child_count = plan->child_count };
 	enum err err = engine->store->verbs->load(engine->store, &plan->load, &engine->scratch);
-	if (!err) {
-		engine->above = plan->load.edges;
-		engine->above_count = plan->load.edge_count;
+	if (err)
+		return err;
+	engine->above = plan->load.edges;
+	engine->above_count = plan->load.edge_count;
+	plan->load = (struct load){ 0 };
+	for (uint32_t i = 0; i < engine->above_count; i++)
+		plan_uid(engine, plan, engine->above[i].parent);
+	return plan_load_uids(engine, plan);
+}
+
+/* ---- all below a job ---- */
+
+static uint64_t below_hash(void *context, uint32_t item)
+{
+	return map_mix(((const struct plan *)context)->below[item]);
+}
+
+static bool below_is(void *context, uint32_t item, const void *uid)
+{
+	return ((const struct plan *)context)->below[item] == *(const uint64_t *)uid;
+}
+
+static void plan_below(struct engine *engine, struct plan *plan, uint64_t uid)
+{
+	if (plan->below_count > LIMIT_TREE_JOBS || map_find(&plan->below_seen, map_mix(uid), below_is, &uid) != MAP_NONE)
+		return;
+	uint64_t *below = plan_grow(engine, plan->below, plan->below_count, &plan->below_capacity, sizeof(*below));
+	if (below) {
+		plan->below = below;
+		below[plan->below_count] = uid;
 	}
+	if (!below || map_put(&plan->below_seen, map_mix(uid), plan->below_count)) {
+		plan->failed = true;
+		return;
+	}
+	plan->below_count++;
+	plan_uid(engine, plan, uid);
+}
+
+static enum err plan_keep_edges(struct engine *engine, struct plan *plan, const struct load *load)
+{
+	for (uint32_t i = 0; i < load->edge_count; i++) {
+		struct edge_row *edges = plan_grow(engine, plan->edges, plan->edge_count, &plan->edge_capacity, sizeof(*edges));
+		if (!edges)
+			return E_NOMEM;
+		plan->edges = edges;
+		edges[plan->edge_count++] = load->edges[i];
+		plan_below(engine, plan, load->edges[i].child);
+	}
+	return plan->failed ? E_NOMEM : E_OK;
+}
+
+/* The children of those from `from` on: in memory, and, unless only those are asked for that have not begun, in the store. */
+static enum err plan_level(struct engine *engine, struct plan *plan, const struct op *op, uint32_t from)
+{
+	const struct index *index = &engine->index;
+	struct load load = { .parents = plan->below + from, .parent_count = plan->below_count - from };
+	uint32_t until = plan->below_count;
+	enum err err = op->kind == OP_CHILDREN_DELETE ? E_OK : engine->store->verbs->load(engine->store, &load, &engine->scratch);
+	for (uint32_t i = from; i < until && !err; i++) {
+		uint32_t kin = kin_find(index, plan->below[i]);
+		uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_child;
+		for (; slot != SLOT_NONE; slot = edge_at(index, slot)->next_child)
+			plan_below(engine, plan, edge_child(index, slot));
+		if (op->kind == OP_RETRY)
+			plan_above(engine, plan, plan->below[i]);
+	}
+	err = err ? err : plan_keep_edges(engine, plan, &load);
+	return err ? err : plan_load_uids(engine, plan);
+}
+
+static enum err plan_tree(struct engine *engine, struct plan *plan, struct op *op)
+{
+	uint64_t root = op->job.uid ? op->job.uid : plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid);
+	enum err err = E_OK;
+	if (!root)
+		return E_OK;
+	plan->below_count = 0;
+	map_init(&plan->below_seen, below_hash, plan);
+	plan_below(engine, plan, root);
+	for (uint32_t from = 0, until; from < plan->below_count && plan->below_count <= LIMIT_TREE_JOBS && !err; from = until) {
+		until = plan->below_count;
+		err = plan_level(engine, plan, op, from);
+	}
+	op->job.tree_too_large = plan->below_count > LIMIT_TREE_JOBS;
+	map_fini(&plan->below_seen);
+	return err;
+}
+
+static enum err plan_load_below(struct engine *engine, struct plan *plan, struct request *first, uint32_t count)
+{
+	struct request *request = first;
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < count && !err; i++, request = request->link)
+		for (uint32_t n = 0; n < request->op_count && !err; n++)
+			if (op_names_job(request->ops[n].kind) && (request->ops[n].job.tree || request->ops[n].kind == OP_CHILDREN_DELETE))
+				err = plan_tree(engine, plan, &request->ops[n]);
+	tree_sort_below(plan->edges, plan->edge_count);
+	engine->below = plan->edges;
+	engine->below_count = plan->edge_count;
 	return err;
 }
 
@@ -259,14 +386,8 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 	for (uint32_t i = 0; i < count; i++, request = request->link)
 		for (uint32_t n = 0; n < request->op_count; n++)
 			plan_op_uids(engine, &plan, &request->ops[n]);
-	if (plan.failed)
-		return E_NOMEM;
-	if (plan.load.uid_count) {
-		plan.load.uids = plan.uids;
-		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
-		for (uint32_t i = 0; i < plan.load.uid_count && !err; i++)
-			err = plan_admit(engine, &plan.load.rows[i], &plan.load.definitions[i]);
-	}
+	err = plan_load_uids(engine, &plan);
+	err = err ? err : plan_load_below(engine, &plan, first, count);
 	return err ? err : plan_load_above(engine, &plan, first, count);
 }
 
@@ -275,6 +396,8 @@ void plan_forget(struct engine *engine)
 	struct index *index = &engine->index;
 	engine->above = NULL;
 	engine->above_count = 0;
+	engine->below = NULL;
+	engine->below_count = 0;
 	if (!engine->loaded_count)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {

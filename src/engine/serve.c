@@ -189,6 +189,7 @@ static enum err serve_grant(struct engine *engine, const struct job *job, struct
 		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
 		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
 		.started_us = lease_at(&engine->index, job->lease)->started_us, .with_history = queue->settings->compat != COMPAT_NONE,
+		.with_parents = queue->settings->compat && job->flags & ROW_CHILD,
 		.deferred = deferred.len ? arena_str(arena, deferred) : deferred,
 	};
 	return deferred.len && !out->deferred.ptr ? E_NOMEM : E_OK;

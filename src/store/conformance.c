@@ -899,6 +899,14 @@ static void edges_are_put_updated_and_dropped(void **state)
 	assert_int_equal(load.edges[0].state, EDGE_DONE);
 	assert_int_equal(load.edges[1].parent, 100);
 	assert_int_equal(load.edges[1].on_failure, ON_FAILURE_HOLD);
+	uint64_t parents[] = { 100, 98 };
+	struct load below = { .children = children, .child_count = 1, .parents = parents, .parent_count = 2 };
+	assert_int_equal(suite->store->verbs->load(suite->store, &below, &suite->arena), E_OK);
+	assert_int_equal(below.edge_count, 3); /* above the child, then below the parent */
+	uint32_t first = below.edges[1].child == 101 ? 1 : 2;
+	assert_int_equal(below.edges[first].child, 101);
+	assert_int_equal(below.edges[first].state, EDGE_DONE);
+	assert_int_equal(below.edges[3 - first].child, 102);
 	suite_begin(suite); /* they go with their parent */
 	suite_job(suite, TABLE_LIVE, TABLE_NONE, 100, 1)->row.flags = ROW_PARENT;
 	suite_commit(suite);

@@ -61,6 +61,7 @@ struct query {
 	struct str namespace_name, queue, id; /* JOB, ATTEMPTS, LOGS, CHILDREN by (queue, id) when uid_count is 0; EVENTS: queue (empty: all of the
 	                                       * namespace, or, when that is empty too, of all); RANGE, READ, METRICS: queue */
 	bool with_payload, with_result;       /* JOB, READ, RANGE: bodies too (DEFINITIONS always brings payloads) */
+	bool with_parents;                    /* JOB, READ, RANGE, DEFINITIONS: whose child it is */
 	bool with_history;                    /* READ, RANGE: errors of attempts too; DEFINITIONS: these and the progress */
 	struct range range;        /* RANGE */
 	uint32_t edge_states;      /* CHILDREN: bit per enum edge_state; 0: all */
@@ -76,6 +77,11 @@ struct query {
 	uint32_t cursor_phase;     /* MATCHES: 0 live, 1 done */
 };
 
+struct parent_view { /* of a child that was looked at */
+	struct edge_row edge;
+	struct str id, queue_name, namespace_name; /* the parent's identity; names are empty: that queue is gone */
+};
+
 struct job_view {
 	struct job_definition definition; /* payload only where asked */
 	struct job_row row;
@@ -85,6 +91,8 @@ struct job_view {
 	struct str progress;                   /* JSON, or empty */
 	struct str *errors;                    /* with_history: of its attempts, JSON, the newest last, at most QUERY_ERRORS_MAX */
 	uint32_t error_count;
+	struct parent_view *parents;           /* with_parents; the oldest first */
+	uint32_t parent_count;
 };
 struct child_view {
 	struct edge_row edge;

@@ -32,18 +32,20 @@ struct load_key {
 	uint32_t queue;
 	struct str id;
 };
-/* Asks for jobs by uid and by (queue, id), for idempotency records, and for edges above children; answers stand in arrays of the same length. */
+/* Asks for jobs by uid and by (queue, id), for idempotency records, and for edges above children and below parents; answers stand in arrays of
+ * the same length. */
 struct load {
 	const uint64_t *uids;         uint32_t uid_count;
 	const struct load_key *keys;  uint32_t key_count;
 	const struct str *idempotency; uint32_t idempotency_count;
 	const uint64_t *children;     uint32_t child_count;
+	const uint64_t *parents;      uint32_t parent_count;
 	/* answers, in the arena */
 	struct job_row *rows;         /* uid 0: not there. row.state tells live from done */
 	struct job_definition *definitions; /* of rows, without payload */
 	uint64_t *key_uids;           /* 0: free */
 	struct idempotency_row *records;  /* key.len 0: not there */
-	struct edge_row *edges;           uint32_t edge_count; /* of all children, without values; no place each */
+	struct edge_row *edges;           uint32_t edge_count; /* of all children, then of all parents, without values; no place each */
 };
 
 /* Asks for delayed jobs with ROW_FAR of one queue and one clock (ROW_DUE_WALL or not), in the order of (due_us, uid): those after the place

@@ -35,6 +35,7 @@ def fill(api):
     api.enqueue("sheets", {}, id="delayed-1", delay_ms=3600000)
     api.enqueue("shelf", {}, id="late-1", delay_ms=3600000)
     api.enqueue("hooks", {})
+    api.enqueue("reports", {}, id="report-1")
     api.enqueue("archive", {})
     api.put("/v1/queues/trial", {})
     for key in ("nightly", "poll"):

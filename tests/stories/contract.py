@@ -168,6 +168,7 @@ def every_route_keeps_its_word(ruche):
     api.get(f"/v1/jobs/{parent}/children")
     api.get("/v1/queues/reports/jobs/p/children?state=pending")
     api.post(f"/v1/jobs/{child}/detach", {"parent": parent})
+    api.delete(f"/v1/jobs/{parent}/children", status=200)
     job, token = api.claim_one("reports")
     api.post(f"/v1/leases/{job['uid']}/await-children", {"token": token})
     api.get("/v1/queues/w/dedup/key")

@@ -1,6 +1,7 @@
 // BullMQ's IQueueBackend over the daemon's HTTP API: what each member becomes stands in docs/decisions/2026-11-25-bullmq-and-queue-semantics.md, 3.
 import { EventEmitter } from 'node:events';
 import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobsOptions, type JobType, type KeepJobs, type RepeatableOptions } from 'bullmq';
+import { CATEGORIES, Children, flowError, NodeKeys, placeOf, reasonOf, type Category } from './children.js';
 import { Coalescer, Refusal, type Operation, type Result } from './coalescer.js';
 import { problemError, TooOldError, UnreachableError, type Saying } from './errors.js';
 import { EventReader } from './event-reader.js';
@@ -16,12 +17,15 @@ import { Registry } from './registry.js';
 import { nextMillisOf, schedulerFields, Schedulers } from './schedulers.js';
 import { Sweeps } from './sweeps.js';
 import { WorkWait } from './work-wait.js';
-import type { WireClaim, WireQueue } from './wire.js';
+import type { WireChild, WireClaim, WireQueue } from './wire.js';
 
 type MinimalJob = Parameters<IQueueBackend['moveToCompleted']>[0];
 type ParentKeyOpts = NonNullable<Parameters<IQueueBackend['addJob']>[2]>;
 type MoveToDelayedOpts = NonNullable<Parameters<IQueueBackend['moveToDelayed']>[4]>;
 type RetryOptions = NonNullable<Parameters<IQueueBackend['retryFinishedJob']>[2]>;
+type MoveToWaitingChildrenOpts = NonNullable<Parameters<IQueueBackend['moveToWaitingChildren']>[2]>;
+type DependenciesOpts = Parameters<IQueueBackend['getDependencies']>[1];
+type FlowEntry = Parameters<IQueueBackend['addFlow']>[0][number];
 type Finished = Awaited<ReturnType<IQueueBackend['moveToCompleted']>>;
 
 /** What BullMQ's classes hand to a factory, as far as it is looked at here. */
@@ -43,6 +47,7 @@ export interface Role {
 	withBlockingConnection?: boolean;
 }
 
+const TOKEN = '\u0000'; // where a claim's token goes: no name holds it
 const NEVER = new Promise<never>(() => undefined);
 const STALLS_MAX = 65_535;
 const BULK_OPS = 20_000, BULK_CHARS = 2_000_000; // one atomic request
@@ -65,6 +70,9 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	readonly #work: WorkWait;
 	readonly #registry: Registry;
 	readonly #schedulers: Schedulers;
+	#claimed: { readonly name: string | undefined; readonly before: string; readonly after: string } | undefined;
+	readonly #children: Children;
+	readonly #nodes: NodeKeys;
 	#closing: Promise<void> | undefined;
 	#begun: Promise<void> | undefined;
 	readonly minimumBlockTimeout = 0.001;
@@ -91,6 +99,8 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		this.#events = new EventReader(this.#link, this.#coalescer, place);
 		this.#work = new WorkWait(this.#link, place, limiterOf(opts));
 		this.#registry = new Registry(this.#link, place);
+		this.#children = new Children(this.#link, this.#coalescer, place);
+		this.#nodes = owner ? owner.#nodes : new NodeKeys();
 		if (!owner)
 			for (const event of ['ready', 'error', 'close'])
 				this.#link.on(event, (...args: unknown[]) => this.emit(event, ...args));
@@ -211,13 +221,8 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return `${this.qualifiedName}:${type}`;
 	}
 
-	parseNodeKey(key: string): { prefix: string; queueName: string; id: string } {
-		const last = key.lastIndexOf(':'), before = key.lastIndexOf(':', last - 1);
-		if (last < 0 || before < 0) {
-			const [prefix = '', queueName = '', id = ''] = key.split(':');
-			return { prefix, queueName, id };
-		}
-		return { prefix: key.slice(0, before), queueName: key.slice(before + 1, last), id: key.slice(last + 1) };
+	parseNodeKey(key: string): ReturnType<NodeKeys['parse']> {
+		return this.#nodes.parse(key);
 	}
 
 	clientName(suffix = ''): string {
@@ -226,15 +231,9 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	// ---- adding ----
 
-	#enqueue(job: JobJson, jobId: string | undefined, parentKeyOpts: ParentKeyOpts = {}): string {
-		if (job.parent || parentKeyOpts.parentKey || parentKeyOpts.addToWaitingChildren)
-			throw notYet('parents and children (flows)');
-		return enqueueText(this.#prefix, this.#name, job, jobId, []);
-	}
-
-	async addJob(job: JobJson, jobId: string, parentKeyOpts?: ParentKeyOpts): Promise<string> {
-		const json = this.#enqueue(job, jobId, parentKeyOpts);
-		const result = await this.#do({ json, kind: 'once' }, { command: 'addJob', jobId, parentKey: parentKeyOpts?.parentKey });
+	async addJob(job: JobJson, jobId: string, parentKeyOpts: ParentKeyOpts = {}): Promise<string> {
+		const json = enqueueText(this.#prefix, this.#name, job, jobId, parentKeyOpts.addToWaitingChildren);
+		const result = await this.#do({ json, kind: 'once' }, { command: 'addJob', jobId, parentKey: parentKeyOpts.parentKey });
 		return this.#added(result);
 	}
 
@@ -246,15 +245,29 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async addJobs(entries: { job: JobJson; jobId: string; parentKeyOpts?: ParentKeyOpts }[]): Promise<string[]> {
-		const texts = entries.map(({ job, jobId, parentKeyOpts }) => this.#enqueue(job, jobId, parentKeyOpts));
+		if (entries.some(({ job }) => job.parent)) // BullMQ refuses such ones one by one
+			return Promise.all(entries.map(({ job, jobId, parentKeyOpts }) => this.addJob(job, jobId, parentKeyOpts)));
+		const texts = entries.map(({ job, jobId }) => enqueueText(this.#prefix, this.#name, job, jobId));
 		return this.#guard(async () => {
 			const parts = await Promise.all(bundles(texts).map((bundle) => this.#coalescer.addAtomic(bundle)));
 			return parts.flat().map((result) => this.#added(result));
 		});
 	}
 
-	addFlow(): Promise<never> {
-		return Promise.reject(notYet('flows (FlowProducer.add)'));
+	/** All or nothing. */
+	async addFlow(entries: FlowEntry[]): Promise<[Error | null, string][]> {
+		const texts = entries.map(({ jobData, jobId, parentKeyOpts, prefix, queueName }) =>
+			enqueueText(prefix ?? this.#prefix, queueName, jobData, jobId, parentKeyOpts?.addToWaitingChildren));
+		if (!texts.length)
+			return [];
+		return this.#guard(async () => {
+			try {
+				const results = await this.#coalescer.addAtomic(texts);
+				return results.map((result) => [null, String(result['id'])]);
+			} catch (error) {
+				throw flowError(error, entries.map(({ parentKeyOpts }) => parentKeyOpts?.parentKey));
+			}
+		});
 	}
 
 	// ---- work ----
@@ -270,6 +283,16 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		};
 	}
 
+	/** The same as JSON. All but the token is the same from claim to claim. */
+	#claimText(token: string | undefined, name: string | undefined): string {
+		if (!this.#claimed || this.#claimed.name !== name) {
+			const [before = '', after = ''] = JSON.stringify(this.#claim(TOKEN, name)).split(JSON.stringify(TOKEN));
+			this.#claimed = { name, before, after };
+		}
+		const { before, after } = this.#claimed;
+		return token ? `${before}${JSON.stringify(token)}${after}` : JSON.stringify(this.#claim(undefined, name));
+	}
+
 	/** BullMQ's tuple: [job, id, milliseconds that the rate limit lasts, when the next delayed job is due]. */
 	#taken(claim: WireClaim, worker: string | undefined): [JobJson | null, string | null, number, number] {
 		const limit = Math.max(0, claim.rate_ttl_ms ?? 0);
@@ -282,7 +305,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async moveToActive(token: string, name?: string): Promise<unknown[]> {
-		const json = JSON.stringify({ op: 'claim', ...this.#claim(token, name) });
+		const json = `{"op":"claim",${this.#claimText(token, name).slice(1)}`;
 		try {
 			const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
 			return this.#taken(claim as unknown as WireClaim, name);
@@ -295,13 +318,13 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	/** The end of an attempt, with the next claim in the same change-set. Answers BullMQ's next job data. */
 	async #end(op: Record<string, unknown>, tail: string, jobId: string, ended: readonly string[], fetchNext: boolean, command: string): Promise<unknown[]> {
-		const text = `${JSON.stringify({ ...op, ...this.#job(jobId) }).slice(0, -1)}${tail}`;
+		const text = `${JSON.stringify(Object.assign(op, this.#job(jobId))).slice(0, -1)}${tail}`;
 		const { name } = this.#opts;
 		const unclaimed = `${text}}`;
 		const claims = fetchNext && !this.closing;
 		const token = op['token'] as string | undefined;
 		const operation: Operation = claims
-			? { json: `${text},"claim":${JSON.stringify(this.#claim(token, name))}}`, kind: 'claims', unclaimed }
+			? { json: `${text},"claim":${this.#claimText(token, name)}}`, kind: 'claims', unclaimed }
 			: { json: unclaimed, kind: 'safe' };
 		const fence = this.#held.fence(jobId);
 		let result: Result;
@@ -314,6 +337,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 				throw problemError(error.problem, { command, jobId, state: 'active' });
 			return [];
 		}
+		this.#held.forget(jobId);
 		const claim = result['claim'] as (WireClaim & { problem?: Parameters<typeof problemError>[0] }) | undefined;
 		if (claim?.problem)
 			throw problemError(claim.problem, { command: 'moveToActive' });
@@ -352,8 +376,11 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return this.#end(op, '', jobId, ['delayed', 'waiting'], Boolean(fetchNext), 'moveToDelayed');
 	}
 
-	moveToWaitingChildren(): Promise<never> {
-		return Promise.reject(notYet('children (Job.moveToWaitingChildren)'));
+	async moveToWaitingChildren(jobId: string, token: string, { child }: MoveToWaitingChildrenOpts = {}): Promise<boolean> {
+		const named = child ? { child: { ...placeOf(child.queue), id: String(child.id) } } : {};
+		const op = { op: 'await_children', ...this.#job(jobId), token, ...named };
+		const result = await this.#once(op, { command: 'moveToWaitingChildren', jobId, state: 'active' });
+		return result['state'] === 'waiting_children';
 	}
 
 	async moveJobFromActiveToWait(jobId: string, token = '0'): Promise<number> {
@@ -455,12 +482,12 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		await this.#safe(op, { command: 'changePriority', jobId, state: 'waiting or delayed' });
 	}
 
-	async remove(jobId: string, _removeChildren: boolean): Promise<number> {
+	async remove(jobId: string, removeChildren: boolean): Promise<number> {
 		try {
-			await this.#once({ op: 'delete', ...this.#job(jobId) }, { command: 'removeJob', jobId });
+			await this.#delete(jobId, removeChildren);
 		} catch (error) {
 			const { code } = error as { code?: unknown };
-			if (code === ErrorCode.JobNotInState) // it runs
+			if (code === ErrorCode.JobNotInState) // it runs, or one below it
 				return 0;
 			if (code !== ErrorCode.JobNotExist)
 				throw error;
@@ -469,12 +496,31 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return 1;
 	}
 
-	removeUnprocessedChildren(): Promise<never> {
-		return Promise.reject(notYet('children (Job.removeUnprocessedChildren)'));
+	/** A token that is limited to queues may not reach below a job: where nothing is, that does not matter. */
+	async #delete(jobId: string, children: boolean): Promise<void> {
+		try {
+			await this.#once({ op: 'delete', ...this.#job(jobId), children: children ? 'delete' : 'keep' }, { command: 'removeJob', jobId });
+		} catch (error) {
+			if (!children || (error as { code?: unknown }).code !== 'forbidden')
+				throw error;
+			const counts = await this.#guard(() => this.#children.counts(jobId));
+			if (Object.values(counts).some((count) => count > 0))
+				throw error;
+			await this.#delete(jobId, false);
+		}
 	}
 
-	removeChildDependency(): Promise<never> {
-		return Promise.reject(notYet('children (Job.removeChildDependency)'));
+	async removeUnprocessedChildren(jobId: string): Promise<void> {
+		await this.#orNothing(this.#once({ op: 'children_delete', ...this.#job(jobId) }, { command: 'removeUnprocessedChildren', jobId }));
+	}
+
+	async removeChildDependency(jobId: string, parentKey: string): Promise<boolean> {
+		const job = await this.#look(jobId, true);
+		const known = job?.parents?.find((parent) => this.#nodes.keyOf(parent) === parentKey);
+		const { prefix, queueName, id } = this.#nodes.parse(parentKey);
+		const parent = known ? known.uid : { namespace: prefix, queue: queueName, id };
+		const result = await this.#once({ op: 'detach', ...this.#job(jobId), parent }, { command: 'removeChildDependency', jobId, parentKey });
+		return Number(result['count']) > 0;
 	}
 
 	async getState(jobId: string): ReturnType<IQueueBackend['getState']> {
@@ -727,32 +773,58 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	// ---- flows: not yet ----
 
-	getDependencyCounts(): Promise<never> {
-		return Promise.reject(notYet('children (Job.getDependenciesCount)'));
+	// ---- children ----
+
+	async getDependencyCounts(jobId: string, types: string[]): Promise<number[]> {
+		const counts = await this.#guard(() => this.#children.counts(jobId));
+		return types.map((type) => counts[CATEGORIES[type as Category] ?? 'failed']);
 	}
 
-	getDependencies(): Promise<never> {
-		return Promise.reject(notYet('children (Job.getDependencies)'));
+	/** Without options all of them; with some, a page of each category that they name: cursors are places. */
+	async getDependencies(jobId: string, opts: DependenciesOpts = {}): ReturnType<IQueueBackend['getDependencies']> {
+		const asked = (Object.keys(CATEGORIES) as Category[]).filter((category) => opts[category]);
+		const told: Record<string, unknown> = {};
+		await this.#guard(() => Promise.all((asked.length ? asked : Object.keys(CATEGORIES) as Category[]).map(async (category) => {
+			const { cursor = 0, count = 20 } = asked.length ? opts[category]! : { cursor: 0, count: Infinity };
+			const { children, total } = await this.#children.list(jobId, category, cursor, count);
+			const keys = children.map((child) => this.#nodes.keyOf(child));
+			told[category] = category === 'processed' ? Object.fromEntries(children.map((child, i) => [keys[i], child.value]))
+				: category === 'ignored' ? Object.fromEntries(children.map((child, i) => [keys[i], reasonOf(child)])) : keys;
+			const next = cursor + children.length;
+			if (asked.length)
+				told[NEXT[category]] = category === 'failed' ? cursor + count : next < total ? next : 0;
+		})));
+		return told as Awaited<ReturnType<IQueueBackend['getDependencies']>>;
 	}
 
-	getProcessedChildrenValues(): Promise<never> {
-		return Promise.reject(notYet('children (Job.getChildrenValues)'));
+	async #valuesOf(jobId: string, category: Category, value: (child: WireChild) => string): Promise<Record<string, string>> {
+		const { children } = await this.#guard(() => this.#children.list(jobId, category));
+		return Object.fromEntries(children.map((child) => [this.#nodes.keyOf(child), value(child)]));
 	}
 
-	getIgnoredChildrenFailures(): Promise<never> {
-		return Promise.reject(notYet('children (Job.getIgnoredChildrenFailures)'));
+	getProcessedChildrenValues(jobId: string): Promise<Record<string, string>> {
+		return this.#valuesOf(jobId, 'processed', (child) => JSON.stringify(child.value ?? null));
 	}
 
-	paginate(): Promise<never> {
-		return Promise.reject(notYet('children (Queue.getDependencies)'));
+	getIgnoredChildrenFailures(jobId: string): Promise<Record<string, string>> {
+		return this.#valuesOf(jobId, 'ignored', reasonOf);
+	}
+
+	/** `key`: of a job's processed or pending children. */
+	async paginate(key: string, { start, end, fetchJobs }: { start: number; end: number; fetchJobs?: boolean }): ReturnType<IQueueBackend['paginate']> {
+		const processed = key.endsWith(':processed');
+		const jobId = key.slice(this.qualifiedName.length + 1, key.lastIndexOf(':'));
+		const count = end < 0 ? Infinity : Math.max(0, end - start + 1);
+		const { children, total } = await this.#guard(() => this.#children.list(jobId, processed ? 'processed' : 'unprocessed', start, count));
+		const items = children.map((child) => ({ id: this.#nodes.keyOf(child), ...(processed ? { v: child.value } : {}) }));
+		const jobs = fetchJobs ? await Promise.all(children.map((child) => this.forQueue(child.queue ?? '', child.namespace ?? '').getJobData(child.id))) : [];
+		return { cursor: '0', items, total, jobs: jobs.filter((job) => job !== undefined) };
 	}
 }
 
+const NEXT = { processed: 'nextProcessedCursor', unprocessed: 'nextUnprocessedCursor', ignored: 'nextIgnoredCursor', failed: 'nextFailedCursor' } as const;
 const KNOWN_STATES: ReadonlySet<string> = new Set(['waiting', 'wait', 'active', 'prioritized', 'completed', 'failed', 'delayed', 'waiting-children']);
 
-function notYet(what: string): Error {
-	return Object.assign(new Error(`@ruche/bullmq cannot do ${what} yet: nothing was changed`), { code: 'not_supported' });
-}
 
 function countOf(queue: WireQueue, type: string): number {
 	const { states, prioritised } = queue;

@@ -7,6 +7,7 @@ import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
 const CLAIM_MS = 1_000; // how long a batch of claims alone is tried
+const SPLIT_MIN = 16; // answers that are told in two halves
 const CHARS_MAX = 1_000_000; // a daemon takes bodies of 4 MiB unless told otherwise
 
 /** One operation's answer, as it comes over the wire. */
@@ -34,10 +35,14 @@ export interface Operation {
 	readonly unclaimed?: string;
 }
 
-interface Pending extends Operation {
+interface Pending {
+	json: string;
+	kind: Operation['kind'];
+	readonly unclaimed: string | undefined;
 	readonly settle: (result: Result) => void;
 	readonly refuse: (error: Error) => void;
-	repeated?: boolean;
+	repeated: boolean;
+	followers?: (() => void)[];
 }
 
 /** Several at once, all or none. */
@@ -45,72 +50,93 @@ interface Bundle {
 	readonly bundle: readonly string[];
 	readonly settle: (results: Result[]) => void;
 	readonly refuse: (error: Error) => void;
+	followers?: (() => void)[];
 }
 
 export class Coalescer {
 	readonly #link: Link;
 	#pending: (Pending | Bundle)[] = [];
+	#last: Pending | Bundle | undefined; // of those that are not settled
 	#flying = false;
 	#scheduled = false;
-	#tail: Promise<unknown> = Promise.resolve();
 
 	constructor(link: Link) {
 		this.#link = link;
 	}
 
 	/** Resolves with the answer; rejects with Refusal, or with what kept the batch from arriving. */
-	add(operation: Operation): Promise<Result> {
-		return this.#follow(new Promise<Result>((settle, refuse) => {
-			this.#pending.push({ ...operation, settle, refuse });
-			this.#schedule();
-		}));
+	add({ json, kind, unclaimed }: Operation): Promise<Result> {
+		return new Promise<Result>((settle, refuse) => this.#push({ json, kind, unclaimed, settle, refuse, repeated: false }));
 	}
 
 	/** All or none of them. Rejects with the Refusal of the first that was refused. */
 	addAtomic(bundle: readonly string[]): Promise<Result[]> {
-		return this.#follow(new Promise<Result[]>((settle, refuse) => {
-			this.#pending.push({ bundle, settle, refuse });
-			this.#schedule();
-		}));
+		return new Promise<Result[]>((settle, refuse) => this.#push({ bundle, settle, refuse }));
 	}
 
 	/** Resolves when all that was added before has been answered: for reads that must see it. */
 	settled(): Promise<unknown> {
-		return this.#pending.length || this.#flying ? this.#tail : Promise.resolve();
+		const last = this.#last;
+		return last ? new Promise<void>((resolve) => (last.followers ??= []).push(resolve)) : Promise.resolve();
 	}
 
-	#follow<T>(promise: Promise<T>): Promise<T> {
-		this.#tail = promise.catch(() => undefined);
-		return promise;
+	#push(item: Pending | Bundle): void {
+		this.#last = item;
+		this.#pending.push(item);
+		this.#schedule();
 	}
 
 	#schedule(): void {
-		if (this.#scheduled || this.#flying || !this.#pending.length)
+		if (this.#scheduled || this.#flying)
 			return;
 		this.#scheduled = true;
 		nextTurn(() => {
 			this.#scheduled = false;
-			void this.#fly();
+			this.#depart();
 		});
 	}
 
-	async #fly(): Promise<void> {
+	/** The next request leaves, unless there is nothing to say. */
+	#depart(): void {
+		if (this.#flying || !this.#pending.length)
+			return;
 		this.#flying = true;
-		try {
-			await this.#link.ready();
-		} catch (error) {
-			for (const item of this.#pending.splice(0))
-				item.refuse(error as Error);
-		}
-		const first = this.#pending[0];
-		if (first && 'bundle' in first) {
+		if (this.#link.isReady)
+			this.#load();
+		else
+			this.#link.ready().then(() => this.#load(), (error: Error) => {
+				this.#flying = false;
+				for (const item of this.#pending.splice(0))
+					this.#refuse(item, error);
+			});
+	}
+
+	#load(): void {
+		const first = this.#pending[0]!;
+		if ('bundle' in first) {
 			this.#pending.shift();
-			await this.#carryBundle(first);
-		} else if (first) {
-			await this.#carry(this.#next());
+			void this.#carryBundle(first);
+		} else {
+			void this.#carry(this.#next());
 		}
+	}
+
+	/** The outcome of the request under way is known: the next one leaves, before this one's callers are told and make further ones. */
+	#arrived(): void {
 		this.#flying = false;
-		this.#schedule();
+		this.#depart();
+	}
+
+	#refuse(item: Pending | Bundle, error: Error): void {
+		item.refuse(error);
+		this.#over(item);
+	}
+
+	#over(item: Pending | Bundle): void {
+		if (this.#last === item)
+			this.#last = undefined;
+		for (const follow of item.followers ?? [])
+			follow();
 	}
 
 	/** As many as one request takes, in order; those that need a key and those that can have none do not go together. */
@@ -134,68 +160,98 @@ export class Coalescer {
 		return `{${now}${atomic ? '"atomic":true,' : ''}"ops":[${ops.join(',')}]}`;
 	}
 
-	async #carryBundle({ bundle, settle, refuse }: Bundle): Promise<void> {
+	async #carryBundle(item: Bundle): Promise<void> {
+		let results: Result[];
 		try {
-			const body = this.#body(bundle, true);
-			const { results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', { body, idempotencyKey: randomUUID() });
-			settle(results);
+			const body = this.#body(item.bundle, true);
+			({ results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', { body, idempotencyKey: randomUUID() }));
 		} catch (error) {
-			refuse(error as Error);
+			this.#arrived();
+			this.#refuse(item, error as Error);
+			return;
 		}
+		this.#arrived();
+		item.settle(results);
+		this.#over(item);
 	}
 
 	/** Sends, and tells everybody the outcome. Never rejects. */
 	async #carry(ops: Pending[]): Promise<void> {
-		if (!ops.length)
-			return;
-		const claims = ops.some((op) => op.kind === 'claims');
-		let results: Result[];
-		try {
-			const body = this.#body(ops.map((op) => op.json));
-			const idle = ops.every((op) => op.kind === 'claims' && !op.unclaimed);
-			const options = claims ? { body, once: true, ...(idle ? { patienceMs: CLAIM_MS } : {}) } : { body, idempotencyKey: randomUUID() };
-			({ results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', options));
-		} catch (error) {
-			if (error instanceof Lost)
-				await this.#carry(unclaimed(ops));
-			else
-				await this.#divide(ops, error as Error);
-			return;
-		}
-		ops.forEach((op, i) => {
-			const result = results[i] ?? {};
-			if (result.problem)
-				op.refuse(new Refusal(result.problem, op.repeated ?? false));
-			else
-				op.settle(result);
-		});
+		let left = ops;
+		while (left.length)
+			try {
+				const results = await this.#send(left);
+				this.#arrived();
+				this.#tell(left, results);
+				return;
+			} catch (error) {
+				left = error instanceof Lost ? this.#unclaimed(left) : this.#divide(left, error as Error);
+			}
+		this.#arrived();
 	}
 
-	/** One bad operation makes the daemon refuse the whole body: nobody else shall suffer from it. */
-	async #divide(ops: Pending[], error: Error): Promise<void> {
+	async #send(ops: readonly Pending[]): Promise<Result[]> {
+		const body = this.#body(ops.map((op) => op.json));
+		const claims = ops.some((op) => op.kind === 'claims');
+		const idle = claims && ops.every((op) => op.kind === 'claims' && op.unclaimed === undefined);
+		const options = claims ? { body, once: true, ...(idle ? { patienceMs: CLAIM_MS } : {}) } : { body, idempotencyKey: randomUUID() };
+		return (await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', options)).results;
+	}
+
+	/**
+	 * Who is told goes on at once, and most say something next. If nothing is on its way, half of many are told two turns later: what the first half says
+	 * next has left by then, and the daemon and this process work at the same time from there on.
+	 */
+	#tell(ops: readonly Pending[], results: readonly Result[]): void {
+		const half = ops.length >= SPLIT_MIN && !this.#flying ? ops.length >> 1 : ops.length;
+		this.#tellSome(ops, results, 0, half);
+		if (half < ops.length)
+			nextTurn(() => nextTurn(() => this.#tellSome(ops, results, half, ops.length)));
+	}
+
+	#tellSome(ops: readonly Pending[], results: readonly Result[], from: number, to: number): void {
+		for (let i = from; i < to; i++) {
+			const op = ops[i]!, result = results[i] ?? {};
+			if (result.problem) {
+				this.#refuse(op, new Refusal(result.problem, op.repeated));
+			} else {
+				op.settle(result);
+				this.#over(op);
+			}
+		}
+	}
+
+	/** One bad operation makes the daemon refuse the whole body: nobody else shall suffer from it. Answers those that are to be sent again. */
+	#divide(ops: Pending[], error: Error): Pending[] {
 		const field = (error as { field?: string }).field ?? /'(ops\[\d+\][^']*)'/.exec(error.message)?.[1] ?? '';
 		const at = Number(/^ops\[(\d+)\]/.exec(field)?.[1] ?? NaN);
-		if (!(at < ops.length)) {
-			for (const op of ops)
-				op.refuse(error);
-			return;
+		if (at < ops.length) {
+			this.#refuse(ops[at]!, withoutPlace(error));
+			return ops.filter((_, i) => i !== at);
 		}
-		ops[at]!.refuse(withoutPlace(error));
-		await this.#carry(ops.filter((_, i) => i !== at));
+		for (const op of ops)
+			this.#refuse(op, error);
+		return [];
 	}
-}
 
-/** What is left to do when the answer of a batch with claims is lost: leases of jobs that nobody heard of run out by themselves. */
-function unclaimed(ops: Pending[]): Pending[] {
-	const left: Pending[] = [];
-	for (const op of ops)
-		if (op.kind !== 'claims')
-			left.push({ ...op, repeated: true });
-		else if (op.unclaimed)
-			left.push({ ...op, json: op.unclaimed, kind: 'safe', repeated: true });
-		else
-			op.settle({ jobs: [], reason: 'lost', next_due_ms: null });
-	return left;
+	/** What is left to say when the answer of a batch with claims is lost: leases of jobs that nobody heard of run out by themselves. */
+	#unclaimed(ops: Pending[]): Pending[] {
+		const left: Pending[] = [];
+		for (const op of ops) {
+			if (op.kind === 'claims' && op.unclaimed === undefined) {
+				op.settle({ jobs: [], reason: 'lost', next_due_ms: null });
+				this.#over(op);
+				continue;
+			}
+			if (op.kind === 'claims') {
+				op.json = op.unclaimed!;
+				op.kind = 'safe';
+			}
+			op.repeated = true;
+			left.push(op);
+		}
+		return left;
+	}
 }
 
 /** As if the operation had been sent alone: `payload`, not `ops[3].payload`. */

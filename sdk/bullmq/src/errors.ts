@@ -77,7 +77,7 @@ export interface Saying {
 export function problemError(problem: Problem, saying?: Saying): Error {
 	const code = problem.code === 'job_not_found' ? saying?.missing ?? CODES[problem.code] : CODES[problem.code];
 	if (saying && code !== undefined)
-		return codedError(code, saying);
+		return finishedError(code, saying);
 	const field = problem.field ?? '';
 	if (problem.code === 'not_found')
 		return new TooOldError(`this daemon lacks an address that ${saying?.command ?? 'the adapter'} needs (${problem.detail ?? problem.code})`);
@@ -86,8 +86,13 @@ export function problemError(problem: Problem, saying?: Saying): Error {
 	return new RucheError(problem);
 }
 
+/** In BullMQ's words, if it has a code for this one of the daemon's. */
+export function codedError(code: string, saying: Saying): Error | undefined {
+	return CODES[code] === undefined ? undefined : finishedError(CODES[code], saying);
+}
+
 /** As BullMQ's `finishedErrors`, which it does not export. */
-export function codedError(code: ErrorCode, { command, jobId, parentKey, state }: Saying): Error {
+function finishedError(code: ErrorCode, { command, jobId, parentKey, state }: Saying): Error {
 	const texts: Readonly<Record<number, string>> = {
 		[ErrorCode.JobNotExist]: `Missing key for job ${jobId}. ${command}`,
 		[ErrorCode.JobLockNotExist]: `Missing lock for job ${jobId}. ${command}`,

@@ -5,7 +5,6 @@ import { queryText, type Link } from './link.js';
 import type { Place } from './place.js';
 import { entriesOf, placeOf, type Entry } from './stream-entries.js';
 import { pause } from './timers.js';
-import { Broken } from './transport.js';
 import type { WireEvent } from './wire.js';
 
 const ANSWER_MS = 10_000;
@@ -40,7 +39,7 @@ export class EventReader {
 			const entries = await this.#read(id, Math.min(waitMs > 0 ? Math.ceil(waitMs) : WAIT_MAX_MS, WAIT_MAX_MS));
 			return entries.length ? [[stream, entries]] : null;
 		} catch (error) {
-			if (this.#gone.signal.aborted || error instanceof Broken)
+			if (this.#gone.signal.aborted)
 				return null;
 			throw error;
 		}

@@ -2,7 +2,7 @@
 import type { JobJson, JobsOptions } from 'bullmq';
 import type { WireError, WireGrant } from './wire.js';
 
-const KNOWN_MAX = 10_000;
+const KNOWN_MAX = 10_000; // in two generations: a Map that is also a queue gets slow in V8
 
 interface Known {
 	readonly uid: string;
@@ -14,7 +14,8 @@ interface Known {
 }
 
 export class Held {
-	readonly #known = new Map<string, Known>();
+	#known = new Map<string, Known>();
+	#older = new Map<string, Known>();
 
 	learn(id: string, uid: string): void {
 		this.#put(id, { uid });
@@ -28,14 +29,19 @@ export class Held {
 
 	forget(id: string): void {
 		this.#known.delete(String(id));
+		this.#older.delete(String(id));
 	}
 
 	uid(id: string): string | undefined {
-		return this.#known.get(String(id))?.uid;
+		return this.#get(id)?.uid;
 	}
 
 	fence(id: string): number | undefined {
-		return this.#known.get(String(id))?.fence;
+		return this.#get(id)?.fence;
+	}
+
+	#get(id: string): Known | undefined {
+		return this.#known.get(String(id)) ?? this.#older.get(String(id));
 	}
 
 	/** The name of a job that runs, if it stands in its metadata. */
@@ -47,7 +53,7 @@ export class Held {
 	error(id: string, fields: Record<string, unknown>): WireError {
 		const message = String(fields['failedReason'] ?? '');
 		const stacks = stacksOf(fields['stacktrace']);
-		const known = this.#known.get(String(id));
+		const known = this.#get(id);
 		const before = known?.stacks ?? 0;
 		const full = known?.stackLimit !== undefined && stacks.length >= known.stackLimit;
 		const own = stacks.length > before || full ? stacks.at(-1) : undefined;
@@ -56,16 +62,17 @@ export class Held {
 
 	/** The oldest are forgotten: they are then named by queue and id. */
 	#put(id: string, known: Known): void {
-		this.#known.delete(id);
 		this.#known.set(id, known);
-		if (this.#known.size > KNOWN_MAX)
-			this.#known.delete(this.#known.keys().next().value!);
+		if (this.#known.size >= KNOWN_MAX / 2) {
+			this.#older = this.#known;
+			this.#known = new Map();
+		}
 	}
 }
 
 function stacksOf(text: unknown): string[] {
 	try {
-		const stacks: unknown = typeof text === 'string' ? JSON.parse(text) : [];
+		const stacks: unknown = typeof text === 'string' && text !== '[]' ? JSON.parse(text) : [];
 		return Array.isArray(stacks) ? stacks as string[] : [];
 	} catch {
 		return [];

@@ -1,5 +1,6 @@
 // Jobs as BullMQ's classes want them, made of the daemon's, and the other way round.
 import type { JobJson, JobsOptions, KeepJobs } from 'bullmq';
+import { parentOf } from './children.js';
 import type { WireError, WireGrant, WireJob, WireParent } from './wire.js';
 
 const NAME_BYTES = 255;
@@ -9,40 +10,46 @@ const CLOCK_SLACK_MS = 1_000;
 /** A job that a worker was given. */
 export function grantedJob(grant: WireGrant, worker: string | undefined): JobJson {
 	const { started_at } = grant, errors = thrown(grant.errors);
-	return withoutHoles({
-		...common(grant),
-		delay: 0, // it is over
-		attemptsStarted: grant.attempts_started ?? grant.attempt,
-		processedOn: instant(started_at) ?? Date.now(),
-		failedReason: errors.at(-1)?.message ?? undefined,
-		stacktrace: stackTexts(errors, grant.metadata?.opts as JobsOptions | undefined),
-		returnvalue: undefined,
-		processedBy: worker,
-	});
+	const job = common(grant);
+	job.delay = 0; // it is over
+	job.attemptsStarted = grant.attempts_started ?? grant.attempt;
+	job.processedOn = instant(started_at) ?? Date.now();
+	job.stacktrace = stackTexts(errors, job.opts);
+	const reason = errors.at(-1)?.message;
+	if (reason)
+		job.failedReason = reason;
+	if (worker !== undefined)
+		job.processedBy = worker;
+	return job;
 }
 
 /** A job that was looked at. */
 export function readJob(job: WireJob): JobJson {
-	const { metadata } = job, errors = thrown(job.errors);
-	const ended = STATES[job.state] === 'completed' || STATES[job.state] === 'failed';
-	return withoutHoles({
-		...common(job),
-		delay: remainingDelay(job),
-		attemptsStarted: job.attempts_started,
-		processedOn: job.redone ? undefined : instant(job.started_at),
-		finishedOn: ended ? instant(job.finished_at) : undefined,
-		failedReason: job.redone || !errors.length ? undefined : errors.at(-1)!.message ?? undefined,
-		stacktrace: stackTexts(errors, metadata?.opts as JobsOptions | undefined),
-		returnvalue: job.state === 'completed' ? JSON.stringify(job.result ?? null) : undefined,
-		processedBy: job.worker ?? undefined,
-	});
+	const errors = thrown(job.errors);
+	const read = common(job);
+	const state = STATES[job.state], processedOn = job.redone ? undefined : instant(job.started_at);
+	const reason = job.redone ? undefined : errors.at(-1)?.message;
+	read.delay = remainingDelay(job);
+	read.attemptsStarted = job.attempts_started;
+	read.stacktrace = stackTexts(errors, read.opts);
+	if (processedOn !== undefined)
+		read.processedOn = processedOn;
+	if ((state === 'completed' || state === 'failed') && job.finished_at)
+		read.finishedOn = instant(job.finished_at)!;
+	if (reason != null)
+		read.failedReason = reason;
+	if (job.state === 'completed')
+		read.returnvalue = JSON.stringify(job.result ?? null);
+	if (job.worker)
+		read.processedBy = job.worker;
+	return read;
 }
 
-function common(job: WireJob | WireGrant) {
+/** What both have. Members that are not there are left out, never undefined: and not by `delete`, which makes slow objects of them. */
+function common(job: WireJob | WireGrant): JobJson {
 	const { metadata, parents, progress, deferred } = job;
 	const opts = optsOf(job);
-	const parent = parents?.[0];
-	return {
+	const made: JobJson = {
 		id: job.id,
 		name: metadata?.name ?? job.name ?? '',
 		data: JSON.stringify(job.payload ?? null),
@@ -52,11 +59,22 @@ function common(job: WireJob | WireGrant) {
 		timestamp: metadata?.timestamp ?? 0,
 		attemptsMade: job.attempts_made,
 		stalledCounter: job.stalls,
-		repeatJobKey: metadata?.repeatJobKey,
-		deduplicationId: opts.deduplication?.id,
-		deferredFailure: deferred ?? undefined,
-		...(parent ? { parent: parentKeys(parent), parentKey: `${parent.namespace}:${parent.queue}:${parent.id}` } : {}),
-	};
+		delay: 0,
+		attemptsStarted: 0,
+		stacktrace: '[]',
+	} as unknown as JobJson;
+	if (metadata?.repeatJobKey !== undefined)
+		made.repeatJobKey = metadata.repeatJobKey;
+	if (opts.deduplication)
+		made.deduplicationId = opts.deduplication.id;
+	if (deferred != null)
+		made.deferredFailure = deferred;
+	const parent = parents?.[0];
+	if (parent) {
+		made.parent = parentKeys(parent);
+		made.parentKey = `${parent.namespace}:${parent.queue}:${parent.id}`;
+	}
+	return made;
 }
 
 /** A scheduler's job has the id and the delay that its time came to. */
@@ -96,6 +114,8 @@ function thrown(errors: readonly WireError[] = []): readonly WireError[] {
 
 /** What the attempts threw, newest last. */
 function stackTexts(errors: readonly WireError[], opts: JobsOptions | undefined): string {
+	if (!errors.length)
+		return '[]';
 	const limit = opts?.stackTraceLimit;
 	const stacks = errors.map((error) => error.stack).filter((stack): stack is string => Boolean(stack));
 	return JSON.stringify(limit === undefined ? stacks : limit === 0 ? [] : stacks.slice(-limit));
@@ -103,13 +123,6 @@ function stackTexts(errors: readonly WireError[], opts: JobsOptions | undefined)
 
 function instant(text: string | null | undefined): number | undefined {
 	return text ? Date.parse(text) : undefined;
-}
-
-function withoutHoles(job: { [K in keyof JobJson]?: JobJson[K] | undefined }): JobJson {
-	for (const name of Object.keys(job) as (keyof JobJson)[])
-		if (job[name] === undefined)
-			delete job[name];
-	return job as JobJson;
 }
 
 /** BullMQ's word for a state; a cancelled or expired job is a failed one to it. */
@@ -125,24 +138,53 @@ export function stateOf(job: WireJob | null): string {
 	return job.state === 'waiting' && job.priority > 0 ? 'prioritized' : STATES[job.state] ?? 'unknown';
 }
 
-/** An enqueue, as JSON: the data stays the text that it is. */
-export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, parents: readonly WireParent[]): string {
+/** An enqueue, as JSON: the data stays the text that it is, and names are quoted once. `waits`: for children, which are enqueued with it or while it waits. */
+export function enqueueText(namespace: string, queue: string, job: JobJson, id: string | undefined, waits = false): string {
 	const { opts, timestamp, repeatJobKey } = job;
+	const parent = parentOf(job.parent);
 	const plain = nameFits(job.name);
 	const delay = Math.max(0, Math.trunc(opts.delay ?? 0));
-	const op = {
-		op: 'enqueue', compat: 'bullmq', namespace, queue,
-		...(id === undefined || id === '' ? {} : { id: String(id) }),
-		...(plain ? { name: job.name } : {}),
-		metadata: { opts: storedOpts(opts), timestamp, repeatJobKey, ...(plain ? {} : { name: String(job.name ?? '') }) },
-		...(delay ? dueIn(delay, timestamp) : {}),
-		...(opts.priority ? { priority: opts.priority } : {}),
-		...(opts.lifo ? { lifo: true } : {}),
-		max_attempts: attemptsOf(opts),
-		...(opts.deduplication ? { dedup: dedupOf(opts.deduplication) } : {}),
-		...(parents.length ? { parents } : {}),
-	};
-	return `${JSON.stringify(op).slice(0, -1)},"payload":${job.data ?? '{}'}}`;
+	const metadata = JSON.stringify(plain ? { opts: storedOpts(opts), timestamp, repeatJobKey }
+		: { opts: storedOpts(opts), timestamp, repeatJobKey, name: String(job.name ?? '') });
+	const attempts = attemptsOf(opts);
+	let text = `{"op":"enqueue","compat":"bullmq","namespace":${quoted(namespace)},"queue":${quoted(queue)},"metadata":${metadata},"max_attempts":${attempts}`;
+	if (plain)
+		text += `,"name":${quoted(job.name)}`;
+	if (id !== undefined && id !== '')
+		text += `,"id":${JSON.stringify(String(id))}`;
+	if (delay)
+		text += `,${inner(dueIn(delay, timestamp))}`;
+	if (opts.priority)
+		text += `,"priority":${JSON.stringify(opts.priority)}`;
+	if (opts.lifo)
+		text += ',"lifo":true';
+	if (opts.deduplication)
+		text += `,"dedup":${JSON.stringify(dedupOf(opts.deduplication))}`;
+	if (waits)
+		text += ',"waits":true';
+	if (parent)
+		text += `,"parents":${JSON.stringify([parent])}`;
+	return `${text},"payload":${job.data ?? '{}'}}`;
+}
+
+const QUOTED_MAX = 1_000;
+const quotedTexts = new Map<string, string>();
+
+/** As JSON; for names, which come again and again. */
+function quoted(name: string): string {
+	let text = quotedTexts.get(name);
+	if (text === undefined) {
+		text = JSON.stringify(name);
+		if (quotedTexts.size >= QUOTED_MAX)
+			quotedTexts.clear();
+		quotedTexts.set(name, text);
+	}
+	return text;
+}
+
+/** An object's JSON without its braces. */
+function inner(object: object): string {
+	return JSON.stringify(object).slice(1, -1);
 }
 
 /** From the job's own timestamp on, as BullMQ counts, which need not be now. */
@@ -155,12 +197,14 @@ export function attemptsOf({ attempts }: JobsOptions): number {
 }
 
 export function storedOpts(opts: JobsOptions): object {
+	if (opts.telemetry === undefined)
+		return opts;
 	const { telemetry, ...rest } = opts;
 	return telemetry && (telemetry.metadata !== undefined || telemetry.omitContext !== undefined) ? { ...rest, telemetry } : rest;
 }
 
 export function nameFits(name: string | undefined): boolean {
-	return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= NAME_BYTES && !/[\u0000-\u001f\u007f]/.test(name);
+	return typeof name === 'string' && name !== '' && (name.length <= NAME_BYTES / 3 || Buffer.byteLength(name) <= NAME_BYTES) && !/[\u0000-\u001f\u007f]/.test(name);
 }
 
 function dedupOf({ id, ttl, extend, replace, keepLastIfActive, ...rest }: NonNullable<JobsOptions['deduplication']> & { reschedule?: boolean }): object {

@@ -6,7 +6,7 @@ import { nextTurn } from './timers.js';
 import type { WireJob } from './wire.js';
 
 const JOBS_MAX = 1_000; // of one request
-const WHOLE = ['payload', 'result', 'progress', 'errors'];
+const WHOLE = ['payload', 'result', 'progress', 'errors', 'parents'];
 
 interface Look {
 	readonly id: string;

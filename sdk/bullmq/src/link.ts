@@ -2,8 +2,9 @@
 import { EventEmitter } from 'node:events';
 import { problemError, TooOldError, UnreachableError, type Problem } from './errors.js';
 import type { Target } from './options.js';
+import { Broken, type Answer, type Request } from './sender.js';
 import { clock, pause } from './timers.js';
-import { Broken, Transport, type Answer, type Request } from './transport.js';
+import { Transport } from './transport.js';
 
 export const VERSION = '0.1.0';
 const API = 1; // the version of the HTTP API that is spoken here
@@ -33,6 +34,7 @@ export class Link extends EventEmitter {
 	readonly #transport: Transport;
 	readonly #gone = new AbortController(); // disconnect, or the end of a close
 	#ready: Promise<void> | undefined;
+	#isReady = false;
 	#closing = false;
 	#hurriedAt: number | undefined;
 	#troubled = false;
@@ -57,6 +59,10 @@ export class Link extends EventEmitter {
 
 	get address(): string {
 		return this.#target.address.text;
+	}
+
+	get isReady(): boolean {
+		return this.#isReady;
 	}
 
 	/** Resolves once the daemon has said who it is; goes on asking until then. */
@@ -87,6 +93,7 @@ export class Link extends EventEmitter {
 			throw error;
 		}
 		this.features = new Set(hello.features ?? []);
+		this.#isReady = true;
 		this.emit('ready');
 	}
 
@@ -134,7 +141,7 @@ export class Link extends EventEmitter {
 					throw new Lost(error.message);
 				mayWait = answer.retryAfterMs ?? 0;
 			} catch (cause) {
-				if (!(cause instanceof Broken) || cause.how === 'left')
+				if (!(cause instanceof Broken)) // the caller went away
 					throw cause;
 				lost ||= cause.how !== 'refused';
 				error = new UnreachableError(this.address, cause.message, lost);
@@ -147,8 +154,7 @@ export class Link extends EventEmitter {
 				throw this.#hurriedAt !== undefined && this.#patient ? this.#gaveUp() : error;
 			await pause(Math.max(pauseMs, Math.min(mayWait, 10_000)), request.signal);
 			pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
-			if (request.signal?.aborted)
-				throw new Broken('left', 'nobody waits for the answer any more');
+			request.signal?.throwIfAborted();
 		}
 	}
 

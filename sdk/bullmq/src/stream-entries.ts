@@ -77,7 +77,7 @@ function tell(event: WireEvent): Fields[] {
 	const jobId = String(event['job_id'] ?? event.uid ?? '');
 	switch (event.type) {
 	case 'enqueued': return arrived(event, jobId);
-	case 'waiting': return [{ event: 'waiting', jobId, prev: stateBefore(event, 'delayed') }];
+	case 'waiting': return [event['due_at'] ? putBack(event, jobId) : { event: 'waiting', jobId, prev: stateBefore(event, 'delayed') }];
 	case 'promoted': return [{ event: 'waiting', jobId, prev: 'delayed' }];
 	case 'released': return [{ event: 'waiting', jobId, prev: 'active' }];
 	case 'retried': return [{ event: 'waiting', jobId, prev: stateBefore(event, 'failed') }];
@@ -93,7 +93,7 @@ function tell(event: WireEvent): Fields[] {
 	case 'deduplicated':
 		return [{ event: 'deduplicated', jobId, deduplicationId: String(event['key'] ?? ''), deduplicatedJobId: String(event['ignored'] ?? '') }];
 	case 'drained': return [{ event: 'drained' }];
-	case 'waiting_children': return [{ event: 'waiting-children', jobId }];
+	case 'waiting_children': return [{ event: 'waiting-children', jobId, prev: 'active' }];
 	case 'queue_paused': return [{ event: 'paused' }];
 	case 'queue_resumed': return [{ event: 'resumed' }];
 	case 'custom': return custom(event);

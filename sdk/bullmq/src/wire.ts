@@ -16,10 +16,27 @@ export interface WireError {
 }
 
 export interface WireParent {
+	readonly uid: string;
 	readonly namespace: string;
 	readonly queue: string;
 	readonly id: string;
 	readonly on_failure: string;
+	readonly state: string;
+}
+
+export interface WireChild {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string | null;
+	readonly namespace: string | null;
+	readonly state: 'pending' | 'done' | 'ignored' | 'failed';
+	readonly value: unknown;
+}
+
+export interface WireChildren {
+	readonly counts: Readonly<Record<WireChild['state'], number>>;
+	readonly children: readonly WireChild[];
+	readonly next_cursor: string | null;
 }
 
 /** What grants and whole jobs have in common. */

@@ -1,7 +1,6 @@
 // What wakes a worker: one parked claim that takes nothing. Looking and parking are one step in the daemon, so no job is missed in between.
 import type { Link } from './link.js';
 import type { Place } from './place.js';
-import { Broken } from './transport.js';
 
 const ANSWER_MS = 10_000; // for the answer itself, beyond the wait
 const WAIT_MAX_MS = 300_000;
@@ -34,7 +33,7 @@ export class WorkWait {
 			});
 			return ready > 0 ? { member: '0', score: 0 } : null;
 		} catch (error) {
-			if (error instanceof Broken || this.#stopped)
+			if (waiting.signal.aborted || this.#stopped)
 				return null;
 			throw error;
 		} finally {

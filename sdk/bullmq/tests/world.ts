@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { deepEqual } from 'node:assert/strict';
-import { Queue, QueueEvents, QueueEventsProducer, Worker, type Job, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
+import { FlowProducer, Queue, QueueEvents, QueueEventsProducer, Worker, type Job, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
 import { createRucheBackend } from '@ruche/bullmq';
 
 export const WITH_REDIS = process.env['REDIS'] === '1';
@@ -146,6 +146,13 @@ export class World {
 		return producer;
 	}
 
+	flows(): FlowProducer {
+		const producer = new FlowProducer(this.#base, this.#factory);
+		producer.on('error', () => undefined);
+		this.#closers.push(() => producer.close());
+		return producer;
+	}
+
 	async close(): Promise<void> {
 		for (const close of this.#closers.splice(0))
 			await close();
@@ -221,8 +228,8 @@ export function ids(jobs: readonly Job[]): (string | undefined)[] {
 }
 
 /** Takes one job by hand, without a worker's loop. */
-export async function takeOne(world: World, token = 'mine', opts: Partial<WorkerOptions> = {}): Promise<Job> {
-	const worker = world.worker(null, { autorun: false, ...opts });
+export async function takeOne(world: World, token = 'mine', opts: Partial<WorkerOptions> = {}, name = 'q'): Promise<Job> {
+	const worker = world.worker(null, { autorun: false, ...opts }, name);
 	const job = await worker.getNextJob(token, { block: false }) as Job | undefined;
 	if (!job)
 		throw new Error('there is no job');

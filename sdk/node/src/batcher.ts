@@ -4,8 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { ProblemError, problemError, UnreachableError, type Problem } from './errors.js';
 import { sendPatiently, type Patience } from './patience.js';
 import type { Sender } from './sender.js';
+import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
+const SPLIT_MIN = 16; // answers that are told in two halves
 const BYTES_MAX = 1_000_000; // of UTF-16 units: a daemon takes bodies of 4 MiB unless told otherwise
 
 interface Pending {
@@ -54,6 +56,7 @@ export class Batcher {
 	readonly #options: BatcherOptions;
 	#pending: Pending[] = [];
 	#flying = 0;
+	#telling = 0;
 	#scheduled = false;
 	#idle: (() => void)[] = [];
 
@@ -61,9 +64,9 @@ export class Batcher {
 		this.#options = options;
 	}
 
-	/** True while operations wait or are on their way. */
+	/** True while operations wait, are on their way, or have callers that are not told. */
 	get busy(): boolean {
-		return this.#pending.length > 0 || this.#flying > 0;
+		return this.#pending.length > 0 || this.#flying > 0 || this.#telling > 0;
 	}
 
 	/** Adds an operation. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
@@ -83,11 +86,29 @@ export class Batcher {
 		if (this.#scheduled || !this.#pending.length || this.#flying >= this.#options.flights)
 			return;
 		this.#scheduled = true;
-		setImmediate(() => {
+		nextTurn(() => {
 			this.#scheduled = false;
-			while (this.#pending.length && this.#flying < this.#options.flights)
-				void this.#fly(this.#next());
+			this.#depart();
 		});
+	}
+
+	#depart(): void {
+		while (this.#pending.length && this.#flying < this.#options.flights) {
+			this.#flying++;
+			void this.#carry(this.#next(), this.#options.rider?.take());
+		}
+	}
+
+	/** The outcome of a request is known: the next one leaves, before this one's callers are told and say something next. */
+	#arrived(): void {
+		this.#flying--;
+		this.#depart();
+	}
+
+	#told(): void {
+		if (!this.busy)
+			for (const resolve of this.#idle.splice(0))
+				resolve();
 	}
 
 	/** As many of the pending operations as one request takes. */
@@ -101,44 +122,69 @@ export class Batcher {
 		return this.#pending.splice(0, count);
 	}
 
-	async #fly(ops: Pending[]): Promise<void> {
-		this.#flying++;
-		await this.#carry(ops, this.#options.rider?.take());
-		this.#flying--;
-		this.#schedule();
-		if (!this.busy)
-			for (const resolve of this.#idle.splice(0))
-				resolve();
-	}
-
 	/** Sends, and tells everybody the outcome. Never rejects. */
 	async #carry(ops: Pending[], claim?: RidingClaim): Promise<void> {
-		let results: OpResult[];
-		try {
-			results = claim ? await this.#sendWithClaim(ops, claim) : await this.#send(ops);
-		} catch (error) {
-			await this.#divide(ops, error as Error);
-			return;
+		const { rider } = this.#options;
+		const batches = [ops];
+		let riding = claim;
+		for (let batch = batches.shift(); batch; batch = batches.shift()) {
+			let results: OpResult[], own: OpResult | undefined;
+			try {
+				[results, own] = riding ? await this.#sendWithClaim(batch, riding) : [await this.#send(batch), undefined];
+			} catch (error) {
+				riding = undefined;
+				batches.unshift(...this.#divide(batch, error as Error));
+				continue;
+			}
+			if (!batches.length)
+				this.#arrived();
+			if (own)
+				this.#landed(rider!, riding!, own);
+			riding = undefined;
+			this.#tell(batch, results);
+			if (!batches.length) {
+				this.#told();
+				return;
+			}
 		}
-		ops.forEach((op, i) => {
-			const result = results[i] ?? {};
-			const problem = result['problem'] as Problem | undefined;
-			if (!problem)
-				op.settle(result);
-			else
-				op.refuse(Object.assign(problemError(problem), op.repeated ? { [REPEATED]: true } : {}));
-		});
+		this.#arrived();
+		this.#told();
+	}
+
+	#landed(rider: Rider, claim: RidingClaim, answer: OpResult): void {
+		const problem = answer['problem'] as Problem | undefined;
+		if (problem)
+			rider.missed(claim, problemError(problem));
+		else
+			rider.brought(claim, answer);
+	}
+
+	/**
+	 * Who is told goes on at once, and most say something next. If nothing is on its way, half of many are told two turns later: what the first half says
+	 * next has left by then, and the daemon and this process work at the same time from there on.
+	 */
+	#tell(ops: readonly Pending[], results: readonly OpResult[]): void {
+		const half = ops.length >= SPLIT_MIN && !this.busy ? ops.length >> 1 : ops.length;
+		tellSome(ops, results, 0, half);
+		if (half < ops.length) {
+			this.#telling++;
+			nextTurn(() => nextTurn(() => {
+				this.#telling--;
+				tellSome(ops, results, half, ops.length);
+				this.#told();
+			}));
+		}
 	}
 
 	/** A claim must not be repeated unseen, so a batch with one has no key and is tried once; then the rest goes by itself. */
-	async #sendWithClaim(ops: Pending[], claim: RidingClaim): Promise<OpResult[]> {
+	async #sendWithClaim(ops: Pending[], claim: RidingClaim): Promise<[OpResult[], OpResult | undefined]> {
 		const { rider, sender, address, timeoutMs, signal } = this.#options;
 		const body = batchBody([...ops.map((op) => op.json), JSON.stringify(claim)]);
-		let results: OpResult[];
 		try {
 			const request = { method: 'POST' as const, path: '/v1/batch', body, claims: claim.token, timeoutMs, signal };
 			const answer = await sendPatiently(sender, request, address, { ms: 0, pauseMs: 0 });
-			results = (JSON.parse(answer.text) as { results: OpResult[] }).results;
+			const { results } = JSON.parse(answer.text) as { results: OpResult[] };
+			return [results, results.pop() ?? {}];
 		} catch (error) {
 			rider!.missed(claim, error);
 			if (error instanceof ProblemError && error.status < 500)
@@ -146,15 +192,8 @@ export class Batcher {
 			if (!(error instanceof UnreachableError && !error.mayHaveArrived))
 				for (const op of ops)
 					op.repeated = true;
-			return this.#send(ops);
+			return [await this.#send(ops), undefined];
 		}
-		const own = results.pop() ?? {};
-		const problem = own['problem'] as Problem | undefined;
-		if (problem)
-			rider!.missed(claim, problemError(problem));
-		else
-			rider!.brought(claim, own);
-		return results;
 	}
 
 	async #send(ops: Pending[]): Promise<OpResult[]> {
@@ -166,27 +205,34 @@ export class Batcher {
 		return (JSON.parse(answer.text) as { results: OpResult[] }).results;
 	}
 
-	/** One bad operation makes the daemon refuse the whole body: nobody else shall suffer from it. */
-	async #divide(ops: Pending[], error: Error): Promise<void> {
+	/** One bad operation makes the daemon refuse the whole body: nobody else shall suffer from it. Answers what is to be sent again, in order. */
+	#divide(ops: Pending[], error: Error): Pending[][] {
 		const ours = error instanceof ProblemError && error.status < 500 && error.status !== 401 && error.status !== 429;
 		if (!ours || (ops.length === 1 && !/^ops\[1\]/.test(error.field ?? ''))) {
 			for (const op of ops)
 				op.refuse(ours ? withoutPlace(error) : error);
-			return;
+			return [];
 		}
 		const at = Number(/^ops\[(\d+)\]/.exec(error.field ?? '')?.[1] ?? NaN);
 		if (at < ops.length) {
 			ops[at]!.refuse(withoutPlace(error));
-			await this.#carry(ops.filter((_, i) => i !== at));
-			return;
+			return [ops.filter((_, i) => i !== at)];
 		}
-		if (at === ops.length) { // it was the claim that rode along
-			await this.#carry(ops);
-			return;
-		}
+		if (at === ops.length) // it was the claim that rode along
+			return [ops];
 		const half = ops.length >> 1;
-		await this.#carry(ops.slice(0, half));
-		await this.#carry(ops.slice(half));
+		return [ops.slice(0, half), ops.slice(half)];
+	}
+}
+
+function tellSome(ops: readonly Pending[], results: readonly OpResult[], from: number, to: number): void {
+	for (let i = from; i < to; i++) {
+		const op = ops[i]!, result = results[i] ?? {};
+		const problem = result['problem'] as Problem | undefined;
+		if (problem)
+			op.refuse(Object.assign(problemError(problem), op.repeated ? { [REPEATED]: true } : {}));
+		else
+			op.settle(result);
 	}
 }
 

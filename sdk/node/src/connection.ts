@@ -5,7 +5,8 @@ import { Batcher } from './batcher.js';
 import { UnreachableError } from './errors.js';
 import { refusal, sendPatiently, type Patience } from './patience.js';
 import { Broken, type Request } from './sender.js';
-import { Transport, type Stream } from './transport.js';
+import { Streams, type Stream } from './http-stream.js';
+import { Transport } from './transport.js';
 import type { Trace } from './trace.js';
 import { Wire } from './wire.js';
 import { fromWire } from './wording.js';
@@ -40,6 +41,7 @@ export class Connection {
 	/** Operations of one tick leave together. */
 	readonly batcher: Batcher;
 	readonly transport: Transport;
+	readonly #streams: Streams;
 	readonly #headers: Record<string, string>;
 	readonly #heartbeatMs: number;
 	#wire: Wire | undefined;
@@ -56,6 +58,7 @@ export class Connection {
 		this.#heartbeatMs = options.heartbeatMs ?? 2_000;
 		this.#headers = { 'user-agent': `ruche-node/${VERSION}`, ...(token ? { authorization: `Bearer ${token}` } : {}) };
 		this.transport = new Transport(this.address, this.#headers);
+		this.#streams = new Streams(this.address, this.#headers);
 		this.batcher = new Batcher({
 			sender: this.transport, address: this.address.text, timeoutMs: this.timeoutMs, patience: this.patience, flights: 4,
 		});
@@ -82,7 +85,7 @@ export class Connection {
 		this.check();
 		let stream: Stream;
 		try {
-			stream = await this.transport.stream({ method: 'GET', path, timeoutMs: headersTimeoutMs, waits: true, signal });
+			stream = await this.#streams.open(path, headersTimeoutMs, signal);
 		} catch (error) {
 			throw error instanceof Broken ? new UnreachableError(this.address.text, error.what, false, error) : error;
 		}
@@ -130,6 +133,7 @@ export class Connection {
 		await this.batcher.idle();
 		this.#closed = true;
 		this.transport.close();
+		this.#streams.close();
 	}
 }
 

@@ -1,21 +1,4 @@
-// Waiting, and spans of waiting that grow.
-
-/** Resolves after `ms`, or at once when `signal` fires (never rejects: look at the signal). @internal */
-export function delay(ms: number, signal?: AbortSignal): Promise<void> {
-	return new Promise((resolve) => {
-		if (signal?.aborted) {
-			resolve();
-			return;
-		}
-		const end = (): void => {
-			clearTimeout(timer);
-			signal?.removeEventListener('abort', end);
-			resolve();
-		};
-		const timer = setTimeout(end, ms);
-		signal?.addEventListener('abort', end, { once: true });
-	});
-}
+// Spans of waiting that grow, and waits that end early.
 
 /** Doubling waits from `firstMs` to `lastMs`, each less up to a quarter, so that many clients do not come back in step. @internal */
 export class Backoff {

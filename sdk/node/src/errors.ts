@@ -93,7 +93,7 @@ const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	parent_not_found: NotFoundError,
 	stale_lease: StaleLeaseError, no_lease: StaleLeaseError,
 	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError, compat_mismatch: ConflictError,
-	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError, id_taken: ConflictError, slots_busy: ConflictError,
+	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError, id_taken: ConflictError, slots_busy: ConflictError, parent_taken: ConflictError,
 	too_many_requests: BusyError, backlog_full: BusyError, store_full: BusyError, outcome_unknown: BusyError, unavailable: BusyError,
 	out_of_memory: BusyError, store_failed: BusyError,
 };

@@ -1,9 +1,10 @@
 // What happens, as it happens: the daemon's server-sent events as an async iterator that survives lost connections without losing or repeating events.
 import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
-import { Backoff, delay } from './delay.js';
+import { Backoff } from './delay.js';
 import { ProblemError } from './errors.js';
 import { SseParser } from './sse-parser.js';
+import { pause } from './timers.js';
 import { fromWire } from './wording.js';
 
 export type EventType = 'enqueued' | 'duplicate' | 'active' | 'completed' | 'failed' | 'retrying' | 'stalled' | 'released' | 'snoozed' | 'cancel_requested'
@@ -93,7 +94,7 @@ export class EventStream implements AsyncIterable<RucheEvent> {
 					else if (error instanceof ProblemError && error.status < 500 && error.status !== 429)
 						throw error;
 				}
-				await delay(pauseMs ?? backoff.next(), this.#stop.signal);
+				await pause(pauseMs ?? backoff.next(), this.#stop.signal);
 			}
 		} finally {
 			this.close();

@@ -3,7 +3,10 @@ export { Ruche, type Stats } from './ruche.js';
 export type { RucheOptions } from './connection.js';
 export { Queue, type CallOptions, type QueueOptions } from './queue.js';
 export { EnqueuedJob, JobHandle, type JobChanged, type WaitOptions } from './job-handle.js';
-export type { Attempt, EnqueueOptions, Explanation, Job, JobFailure, JobFilter, JobState, JobView, NewJob } from './job.js';
+export type {
+	Attempt, Child, ChildState, EnqueueOptions, Explanation, Job, JobFailure, JobFilter, JobState, JobView, NewJob, OnFailure, Parent, ParentView,
+} from './job.js';
+export type { EnqueuedTree, NewTree } from './tree.js';
 export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
 export { Chains, type ChainJob, type ChainSchedule, type ChainView, type NewChain } from './chain.js';
 export { Group, type GroupSettings, type GroupView } from './group.js';

@@ -2,7 +2,7 @@
 import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
 import { JobEndedError, TimedOutError } from './errors.js';
-import type { Attempt, Explanation, JobState, JobView } from './job.js';
+import type { Attempt, Child, ChildState, Explanation, JobState, JobView } from './job.js';
 import { fromWire } from './wording.js';
 
 const WAIT_MS = 60_000; // of one request that waits
@@ -14,6 +14,8 @@ export type JobName = { readonly uid: string } | { readonly queue: string; reado
 export interface JobChanged {
 	readonly uid: string;
 	readonly state: JobState;
+	/** With `tree`, `deleteChildren` and `detach`: how many. */
+	readonly count?: number;
 }
 
 /** How long to wait, and what ends the wait early. */
@@ -81,15 +83,25 @@ export class JobHandle<Payload = unknown, Result = unknown> {
 		yield* this.#connection.pages(`/v1/jobs/${await this.#uid()}/logs`, {}, 'logs');
 	}
 
-	/** Cancels it; a running one is asked to stop. Throws ConflictError when it has ended. */
-	cancel(reason?: string): Promise<JobChanged> {
-		return this.#change({ op: 'cancel', ...(reason === undefined ? {} : { reason }) });
+	/** Its children, what became of them, and their results. */
+	async* children<ChildResult = unknown>(options: { state?: ChildState | ChildState[] } = {}): AsyncGenerator<Child<ChildResult>, void, void> {
+		yield* this.#connection.pages<Child<ChildResult>>(`/v1/jobs/${await this.#uid()}/children`, { ...options, limit: 500 }, 'children');
 	}
 
-	/** Runs a job that has ended again, its attempts counted from zero; with another payload if one is given. */
-	retry(options: { payload?: Payload; delayMs?: number } = {}): Promise<JobChanged> {
-		const { payload, delayMs } = options;
-		return this.#change({ op: 'retry', ...(payload === undefined ? {} : { payload }), ...(delayMs === undefined ? {} : { delay_ms: delayMs }) });
+	/** Cancels it; a running one is asked to stop. Throws ConflictError when it has ended. With `tree`, it and all below it that have not ended. */
+	cancel(reason?: string, options: { tree?: boolean } = {}): Promise<JobChanged> {
+		return this.#change({ op: 'cancel', ...(reason === undefined ? {} : { reason }), ...options });
+	}
+
+	/**
+	 * Runs a job that has ended again, its attempts counted from zero; with another payload if one is given. With `tree`, all below it that have ended without
+	 * completing run again too, and those above wait for them.
+	 */
+	retry(options: { payload?: Payload; delayMs?: number; tree?: boolean } = {}): Promise<JobChanged> {
+		const { payload, delayMs, tree } = options;
+		return this.#change({
+			op: 'retry', ...(payload === undefined ? {} : { payload }), ...(delayMs === undefined ? {} : { delay_ms: delayMs }), ...(tree ? { tree } : {}),
+		});
 	}
 
 	/** A delayed job runs now. */
@@ -109,9 +121,19 @@ export class JobHandle<Payload = unknown, Result = unknown> {
 		return this.#connection.operate({ op: 'move', uid: await this.#uid(), queue, namespace, ...delay });
 	}
 
-	/** Deletes it with all that is kept of it. Throws ConflictError while it runs. */
-	async delete(): Promise<void> {
-		await this.#change({ op: 'delete' });
+	/** Deletes it with all that is kept of it, and with all below it if told so. Throws ConflictError while one of them runs. */
+	async delete(options: { children?: 'keep' | 'delete' } = {}): Promise<void> {
+		await this.#change({ op: 'delete', ...options });
+	}
+
+	/** Deletes the children that it waits for and that have not begun, with theirs. Answers how many went. */
+	async deleteChildren(): Promise<number> {
+		return (await this.#change({ op: 'children_delete' })).count ?? 0;
+	}
+
+	/** That parent does not wait for it any more. Answers whether it did. */
+	async detach(parent: { readonly uid: string }): Promise<boolean> {
+		return Boolean((await this.#change({ op: 'detach', parent: parent.uid })).count);
 	}
 
 	#change(op: object): Promise<JobChanged> {

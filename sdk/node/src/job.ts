@@ -33,6 +33,45 @@ export interface EnqueueOptions {
 	trace?: Trace | null;
 	/** Its own HTTP target; only in a queue whose target is http. */
 	http?: HttpTarget;
+	/** Whose child it is: they wait for it, or run. See `Ruche.enqueueTree` for whole trees. */
+	parents?: Parent[];
+	/** It waits until its children have ended: those that are enqueued with it, or while it waits. */
+	waits?: boolean;
+}
+
+/**
+ * What a child's failure, cancellation or expiry means to its parent: it fails too (`fail`), runs now (`continue`), waits for the others and goes on without
+ * its result (`ignore`) or as if it had never been (`forget`), or waits until the child is retried, detached or deleted (`hold`).
+ */
+export type OnFailure = 'fail' | 'continue' | 'ignore' | 'forget' | 'hold';
+
+/** A job's parent: by its uid, or by its id within a queue. */
+export type Parent = ({ readonly uid: string } | { readonly queue: string; readonly namespace?: string; readonly id: string }) & { readonly onFailure?: OnFailure };
+
+/** What became of a child, as its parent sees it. */
+export type ChildState = 'pending' | 'done' | 'ignored' | 'failed';
+
+/** A child as its parent sees it. */
+export interface Child<Result = unknown> {
+	readonly uid: string;
+	readonly id: string;
+	/** null: that queue was deleted. */
+	readonly queue: string | null;
+	readonly namespace: string | null;
+	readonly state: ChildState;
+	readonly onFailure: OnFailure;
+	/** `done`: its result. `ignored`, `failed`: its error. */
+	readonly value: Result;
+}
+
+/** A parent as its child sees it. */
+export interface ParentView {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string | null;
+	readonly namespace: string | null;
+	readonly onFailure: OnFailure;
+	readonly state: ChildState;
 }
 
 /** A job for `enqueueMany`: its options and its payload. */
@@ -90,6 +129,7 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly payload?: Payload;
 	readonly originalPayload?: Payload;
 	readonly result?: Result;
+	readonly parents?: readonly ParentView[];
 }
 
 /** What a handler gets: the job under its lease. Spans are in milliseconds. */

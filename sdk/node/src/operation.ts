@@ -1,8 +1,8 @@
 // Bulk work: something done with every job that matches, by the daemon, in slices.
 import type { Connection } from './connection.js';
-import { delay } from './delay.js';
 import type { WaitOptions } from './job-handle.js';
 import { TimedOutError } from './errors.js';
+import { pause } from './timers.js';
 import { fromWire } from './wording.js';
 
 export type Action = 'cancel' | 'retry' | 'promote' | 'reprioritise' | 'move' | 'delete';
@@ -56,7 +56,7 @@ export class Operation {
 				return view;
 			if (performance.now() >= until)
 				throw new TimedOutError(`operation ${this.uid} has not ended within ${options.timeoutMs} ms: it is ${view.state}`);
-			await delay(Math.min(pauseMs, until - performance.now()), options.signal);
+			await pause(Math.min(pauseMs, until - performance.now()), options.signal);
 			options.signal?.throwIfAborted();
 		}
 	}

@@ -1,8 +1,9 @@
 // Repeating: what is safe to repeat is sent again for a while when the connection breaks or the daemon is busy. All that this package sends is safe:
 // it reads, or says the same twice (PUT, DELETE), or carries an Idempotency-Key, or is bound to a lease.
-import { Backoff, delay } from './delay.js';
+import { Backoff } from './delay.js';
 import { problemError, RucheError, TimedOutError, UnreachableError, type Problem } from './errors.js';
 import { Broken, type Answer, type Request, type Sender } from './sender.js';
+import { pause } from './timers.js';
 
 const CONNECT_MS = 1_800;
 const REPEAT: ReadonlySet<number> = new Set([429, 502, 503, 504, 507]);
@@ -44,11 +45,11 @@ export async function sendPatiently(sender: Sender, request: Request, address: s
 			error = new UnreachableError(address, cause.what, lost, cause.cause ?? cause);
 			since ||= cause.how === 'refused' ? begun : performance.now();
 		}
-		const pause = Math.max(backoff.next(), mayWait === Infinity ? 0 : Math.min(mayWait, 60_000));
-		if (performance.now() - since + pause >= patience.ms)
+		const pauseMs = Math.max(backoff.next(), mayWait === Infinity ? 0 : Math.min(mayWait, 60_000));
+		if (performance.now() - since + pauseMs >= patience.ms)
 			throw error;
 		patience.onTrouble?.(error);
-		await delay(pause, request.signal);
+		await pause(pauseMs, request.signal);
 		request.signal?.throwIfAborted();
 	}
 }

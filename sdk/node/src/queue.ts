@@ -169,6 +169,8 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		wire['queue'] = this.name;
 		if (this.namespace !== 'default')
 			wire['namespace'] = this.namespace;
+		if (this.namespace !== 'default' && options.parents)
+			wire['parents'] = options.parents.map((parent) => toWire({ ...('queue' in parent ? { namespace: this.namespace } : {}), ...parent }));
 		if (payload !== undefined)
 			wire['payload'] = payload;
 		if (trace)

@@ -8,6 +8,7 @@ import { Operation, type Action, type ActionArguments } from './operation.js';
 import { Queue, type QueueOptions } from './queue.js';
 import type { Schema } from './schema.js';
 import type { QueueStats } from './settings.js';
+import { enqueueTree, type EnqueuedTree, type NewTree } from './tree.js';
 import { Worker, type BatchWorkerOptions, type Handlers, type WorkerOptions } from './worker.js';
 import { fromWire, toWire } from './wording.js';
 
@@ -58,6 +59,14 @@ export class Ruche {
 		this.#workers.add(worker);
 		worker.once('closed', () => this.#workers.delete(worker));
 		return worker;
+	}
+
+	/**
+	 * Adds a job with its children, and theirs, of any queues of a namespace: all or nothing. Each job waits for its children, and reads their results when it
+	 * runs (`context.children()`). With ids, a tree that is sent twice is there once.
+	 */
+	enqueueTree(tree: NewTree, options: { idempotencyKey?: string } = {}): Promise<EnqueuedTree> {
+		return enqueueTree(this.#connection, tree, options.idempotencyKey);
 	}
 
 	/** A job by its uid. (By its id: `queue.job(id)`.) */

@@ -2,7 +2,8 @@
 import { JobCancelled, JobTimedOut, LeaseLost, type JobAbort } from './abort.js';
 import type { Batcher, OpResult } from './batcher.js';
 import { RucheError } from './errors.js';
-import type { Job, JobFailure } from './job.js';
+import type { Child, Job, JobFailure } from './job.js';
+import type { JobHandle } from './job-handle.js';
 import { NonRetryableError, RetryAfterError, SnoozeError } from './verdict.js';
 import type { Wire } from './wire.js';
 
@@ -20,6 +21,13 @@ export interface JobContext {
 	log(line: string): void;
 	/** Keeps how far the job is: any JSON up to 16 KiB, the last one counts. Returns at once. Throws RangeError when it is larger. */
 	progress(value: unknown): void;
+	/**
+	 * Gives the job back until its children have ended: those that this handler has enqueued with the job among their `parents`. True: return now, whatever you
+	 * return is dropped, and the job is handed out again when they have; it costs no attempt. False: there is nobody to wait for, go on.
+	 */
+	awaitChildren(): Promise<boolean>;
+	/** The job's children, what became of them, and their results. */
+	children<Result = unknown>(): Promise<Child<Result>[]>;
 	/** There was nothing to do: if the handler returns, the job is completed with the outcome `filtered` instead of `success`. */
 	filtered(): void;
 }
@@ -30,25 +38,31 @@ export type Outcome = 'completed' | 'failed' | 'snoozed' | 'released';
 /** @internal */
 export class RunningJob<Payload> implements JobContext {
 	readonly job: Job<Payload>;
-	readonly #controller = new AbortController();
+	#controller: AbortController | undefined; // made when somebody asks for the signal: most handlers do not
+	#reason: JobAbort | undefined;
 	readonly #token: string;
 	readonly #outbox: Batcher;
 	readonly #wire: Wire;
 	readonly #timer: NodeJS.Timeout | undefined;
+	readonly #handle: JobHandle;
 	readonly #onNote: (error: Error) => void;
 	readonly #begun = performance.now();
 	#ended = false;
 	#filtered = false;
+	#handedBack = false;
 
-	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, onNote: (error: Error) => void) {
+	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, handle: JobHandle, onNote: (error: Error) => void) {
 		this.job = job;
 		this.#token = token;
 		this.#outbox = outbox;
 		this.#wire = wire;
+		this.#handle = handle;
 		this.#onNote = onNote;
 		this.log = this.log.bind(this);
 		this.progress = this.progress.bind(this);
 		this.filtered = this.filtered.bind(this);
+		this.awaitChildren = this.awaitChildren.bind(this);
+		this.children = this.children.bind(this);
 		wire.listen(job.uid, job.fence, {
 			cancelled: () => this.abort(new JobCancelled()),
 			lost: (detail) => this.abort(this.#late() ? new JobTimedOut(job.timeoutMs) : new LeaseLost(detail)),
@@ -58,17 +72,24 @@ export class RunningJob<Payload> implements JobContext {
 	}
 
 	get signal(): AbortSignal {
+		if (!this.#controller) {
+			this.#controller = new AbortController();
+			if (this.#reason)
+				this.#controller.abort(this.#reason);
+		}
 		return this.#controller.signal;
 	}
 
 	/** Why the signal fired, if it did. */
 	get aborted(): JobAbort | undefined {
-		return this.signal.reason as JobAbort | undefined;
+		return this.#reason;
 	}
 
 	abort(reason: JobAbort): void {
-		if (!this.#ended)
-			this.#controller.abort(reason);
+		if (this.#ended || this.#reason)
+			return;
+		this.#reason = reason;
+		this.#controller?.abort(reason);
 	}
 
 	/** The handler is through, or nobody listens to it any more: the signal stays as it is, notes are dropped. */
@@ -93,6 +114,28 @@ export class RunningJob<Payload> implements JobContext {
 
 	filtered(): void {
 		this.#filtered = true;
+	}
+
+	async awaitChildren(): Promise<boolean> {
+		if (this.#handedBack)
+			return true;
+		const { state } = await this.#say({ op: 'await_children' });
+		this.#handedBack = state !== 'active';
+		if (this.#handedBack)
+			this.drop();
+		return this.#handedBack;
+	}
+
+	/** It waits for its children: there is nothing more to be said of this attempt. */
+	get handedBack(): boolean {
+		return this.#handedBack;
+	}
+
+	async children<Result>(): Promise<Child<Result>[]> {
+		const all: Child<Result>[] = [];
+		for await (const child of this.#handle.children<Result>())
+			all.push(child);
+		return all;
 	}
 
 	/** Tells the daemon what the handler returned. Rejects with its refusal. */

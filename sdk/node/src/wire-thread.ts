@@ -1,16 +1,12 @@
 // What runs in the worker thread. The function below is handed to the thread as text, so that no bundler can lose it: it must not name anything
 // outside itself.
-import type * as Http from 'node:http';
-import type * as Https from 'node:https';
+import type * as Net from 'node:net';
+import type * as Tls from 'node:tls';
 import type * as Threads from 'node:worker_threads';
+import type { httpLines, LineOutcome, LineTarget } from './http-lines.js';
 
 /** Where and as whom: given to the thread when it starts. @internal */
-export interface WireData {
-	readonly secure: boolean;
-	/** `hostname` and `port`, or `socketPath`. */
-	readonly where: Record<string, string | number>;
-	readonly prefix: string;
-	readonly headers: Record<string, string>;
+export interface WireData extends LineTarget {
 	/** Longest span between heartbeats, in milliseconds; leases shorter than three times this are renewed more often. */
 	readonly heartbeatMs: number;
 }
@@ -20,7 +16,7 @@ export type WireOrder =
 	| { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
 		readonly token?: string | undefined; readonly timeoutMs: number; readonly connectMs: number }
 	| { readonly kind: 'abort'; readonly number: number }
-	| { readonly kind: 'drop'; readonly uid: string; readonly fence: number };
+	| { readonly kind: 'drop'; readonly leases: readonly { readonly uid: string; readonly fence: number }[] };
 
 /** From the thread. @internal */
 export type WireReport =
@@ -31,16 +27,15 @@ export type WireReport =
 	| { readonly kind: 'lost'; readonly uid: string; readonly fence: number; readonly detail: string };
 
 /** Carries a worker's requests and keeps the leases that their answers bring, whatever the main thread does. @internal */
-export function wireThread(threads: typeof Threads, http: typeof Http, https: typeof Https): void {
+export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof Tls, lines: typeof httpLines): void {
 	type Lease = { uid: string; token: string; fence: number; leaseMs: number; told: boolean };
 	type Claimed = { uid: string; fence: number; lease_ms: number };
 	type Claim = { token?: string; jobs?: Claimed[] };
 	type Beat = { uid: string; cancel_requested?: boolean; problem?: { code: string; detail?: string } };
 	const port = threads.parentPort!;
 	const data = threads.workerData as WireData;
-	const web = data.secure ? https : http;
-	const agent = new web.Agent({ keepAlive: true });
-	const flying = new Map<number, Http.ClientRequest>();
+	const way = lines(net, tls, { set: setTimeout, clear: clearTimeout, clock: () => performance.now() }, data);
+	const flying = new Map<number, () => void>();
 	const held = new Map<string, Lease>();
 	const CHUNK = 2_000; // leases of one heartbeat request
 	let timer: NodeJS.Timeout | undefined;
@@ -49,56 +44,9 @@ export function wireThread(threads: typeof Threads, http: typeof Http, https: ty
 
 	const report = (message: WireReport): void => port.postMessage(message);
 
-	type Outcome = { status: number; retryAfterMs?: number | undefined; text: string } | { how: 'refused' | 'lost' | 'late'; code?: string | undefined; message: string };
-	function post(path: string, body: string, key: string | undefined, timeoutMs: number, connectMs: number, done: (outcome: Outcome) => void): Http.ClientRequest {
-		let over = false, connected = false;
-		const finish = (outcome: Outcome): void => {
-			if (over)
-				return;
-			over = true;
-			clearTimeout(late);
-			clearTimeout(connecting);
-			done(outcome);
-		};
-		const headers: Record<string, string | number> = { ...data.headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-		if (key)
-			headers['idempotency-key'] = key;
-		const request = web.request({ ...data.where, method: 'POST', path: data.prefix + path, headers, agent });
-		const late = setTimeout(() => {
-			finish({ how: 'late', message: `no answer within ${timeoutMs} ms` });
-			request.destroy();
-		}, timeoutMs);
-		let connecting: NodeJS.Timeout | undefined;
-		request.on('socket', (socket) => {
-			connected = !socket.connecting;
-			if (connected)
-				return;
-			connecting = setTimeout(() => {
-				finish({ how: 'refused', message: `no connection within ${Math.round(connectMs)} ms` });
-				request.destroy();
-			}, connectMs);
-			socket.once('connect', () => {
-				connected = true;
-				clearTimeout(connecting);
-			});
-		});
-		let answered: Http.IncomingMessage | undefined;
-		request.on('response', (incoming) => {
-			answered = incoming;
-			const chunks: Buffer[] = [];
-			const seconds = Number(incoming.headers['retry-after'] ?? NaN);
-			incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-			incoming.on('end', () => finish({
-				status: incoming.statusCode ?? 0,
-				retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined,
-				text: Buffer.concat(chunks).toString('utf8'),
-			}));
-			incoming.on('error', () => undefined); // 'close' follows
-		});
-		request.on('error', (error: NodeJS.ErrnoException) => finish({ how: connected ? 'lost' : 'refused', code: error.code, message: error.message }));
-		request.on('close', () => answered?.complete || finish({ how: 'lost', code: 'ECONNRESET', message: 'the connection was cut' }));
-		request.end(body);
-		return request;
+	/** Sends a POST on a connection of its own choice: one that waits keeps no other from leaving. */
+	function post(path: string, body: string, key: string | undefined, timeoutMs: number, connectMs: number, done: (outcome: LineOutcome) => void): () => void {
+		return way.send({ method: 'POST', path, body, idempotencyKey: key, timeoutMs, connectMs, waits: true }, done);
 	}
 
 	/** What is no JSON says nothing: the main thread complains of it. */
@@ -178,10 +126,16 @@ export function wireThread(threads: typeof Threads, http: typeof Http, https: ty
 
 	port.on('message', (order: WireOrder) => {
 		if (order.kind === 'drop') {
-			if (held.get(order.uid)?.fence === order.fence)
-				held.delete(order.uid);
+			for (const { uid, fence } of order.leases)
+				if (held.get(uid)?.fence === fence)
+					held.delete(uid);
 		} else if (order.kind === 'abort') {
-			flying.get(order.number)?.destroy();
+			const giveUp = flying.get(order.number);
+			if (!giveUp)
+				return; // its outcome is told already
+			giveUp();
+			flying.delete(order.number);
+			report({ kind: 'broken', number: order.number, how: 'lost', message: 'nobody waits for the answer any more' });
 		} else {
 			const { number, path, body, key, token, timeoutMs, connectMs } = order;
 			flying.set(number, post(path, body, key, timeoutMs, connectMs, (outcome) => {

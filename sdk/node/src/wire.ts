@@ -2,7 +2,9 @@
 // and tells of cancelled jobs and lost leases.
 import { Worker as Thread } from 'node:worker_threads';
 import type { Address } from './address.js';
+import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
+import { nextTurn } from './timers.js';
 import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
 /** What a worker wants to hear of its leases. @internal */
@@ -22,15 +24,15 @@ export class Wire implements Sender {
 	readonly #thread: Thread;
 	readonly #waiting = new Map<number, Waiting>();
 	readonly #leases = new Map<string, LeaseListener>();
+	readonly #dropped: { uid: string; fence: number }[] = [];
 	#numbers = 0;
 	#closed = false;
 
 	constructor(address: Address, headers: Record<string, string>, heartbeatMs: number) {
 		const { secure, hostname, port, socketPath, prefix } = address;
-		const where = socketPath ? { socketPath } : { hostname: hostname!, port: port! };
-		const workerData: WireData = { secure, where, prefix, headers, heartbeatMs };
+		const workerData: WireData = { secure, hostname, port, socketPath, prefix, headers, heartbeatMs };
 		// `__name`: some bundlers wrap functions in it
-		const source = `const __name = (f) => f; (${wireThread.toString()})(require('node:worker_threads'), require('node:http'), require('node:https'));`;
+		const source = `const __name = (f) => f; (${wireThread.toString()})(require('node:worker_threads'), require('node:net'), require('node:tls'), ${httpLines.toString()});`;
 		this.#thread = new Thread(source, { eval: true, workerData, name: 'ruche-wire', execArgv: [], stdin: false });
 		this.#thread.on('message', (report: WireReport) => this.#heard(report));
 		this.#thread.on('error', (error) => this.#ended(error));
@@ -69,7 +71,8 @@ export class Wire implements Sender {
 	/** The lease is done with: no more heartbeats. */
 	drop(uid: string, fence: number): void {
 		this.#leases.delete(leaseKey(uid, fence));
-		this.#order({ kind: 'drop', uid, fence });
+		if (this.#dropped.push({ uid, fence }) === 1)
+			nextTurn(() => this.#order({ kind: 'drop', leases: this.#dropped.splice(0) })); // those of one turn together: each word to the thread costs
 	}
 
 	async close(): Promise<void> {

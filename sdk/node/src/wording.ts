@@ -1,7 +1,7 @@
 // The daemon writes snake_case, JavaScript camelCase. What belongs to the caller (payloads, results, headers, tags, …) is never touched.
 
 /** Fields whose content is the caller's: kept as it is. */
-const VERBATIM: ReadonlySet<string> = new Set(['payload', 'originalPayload', 'original_payload', 'result', 'progress', 'metadata', 'headers',
+const VERBATIM: ReadonlySet<string> = new Set(['payload', 'originalPayload', 'original_payload', 'result', 'value', 'progress', 'metadata', 'headers',
 	'requestHeaders', 'request_headers', 'responseHeaders', 'response_headers', 'trace']);
 
 /** Names that were converted before: there are some hundred. */
@@ -26,7 +26,8 @@ function convert(value: unknown, known: Map<string, string>, rename: (name: stri
 	if (typeof value !== 'object' || value === null)
 		return value;
 	const out: Record<string, unknown> = {};
-	for (const [name, member] of Object.entries(value)) {
+	for (const name of Object.keys(value)) {
+		const member = (value as Record<string, unknown>)[name];
 		if (member === undefined)
 			continue;
 		let renamed = known.get(name);

@@ -8,21 +8,26 @@ import { ShuttingDown, type JobAbort } from './abort.js';
 import { batchClaim, checkBatch, runBatch, type BatchEnd, type BatchHandler, type BatchOptions } from './batch.js';
 import { Batcher, REPEATED, type OpResult } from './batcher.js';
 import { workerName, type Connection } from './connection.js';
-import { Backoff, delay } from './delay.js';
-import { InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
+import { Backoff } from './delay.js';
+import { ConflictError, InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
 import type { Job, JobView } from './job.js';
+import { JobHandle } from './job-handle.js';
 import { sendPatiently } from './patience.js';
 import { RunningJob, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
 import { closeNoMore, closeOnSignals } from './signals.js';
+import { nextTurn, pause } from './timers.js';
 import { consuming } from './trace.js';
 import { NonRetryableError } from './verdict.js';
 import type { Wire } from './wire.js';
 import { fromWire } from './wording.js';
 
+/** Why a result is refused that came before the children's: the attempt has failed. */
+const CHILDREN: ReadonlySet<string> = new Set(['children_pending', 'children_failed']);
 const WAIT_MS = 25_000; // of one long poll
 const SOON_MS = 1_000; // nothing came, and nobody was made to wait for it
 const CLAIM_MAX = 1_000;
+const SPLIT_MIN = 16; // granted jobs that start in two halves
 const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed;
 const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
 const TELL_MS = 10_000; // the same trouble is told once in so long
@@ -196,12 +201,12 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			if (this.#closing)
 				return;
 			this.#tell(error as Error);
-			await delay(backoff.next(), this.#polling.signal);
+			await pause(backoff.next(), this.#polling.signal);
 			return;
 		}
 		this.#granted(claim, granted);
 		if (performance.now() - begun < SOON_MS && !(granted['jobs'] as unknown[] | undefined)?.length)
-			await delay(backoff.next(), this.#polling.signal); // it shuts down and lets nobody wait
+			await pause(backoff.next(), this.#polling.signal); // it shuts down and lets nobody wait
 		else
 			backoff.reset();
 	}
@@ -219,10 +224,29 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		return this.#closing || this.#free <= 0 ? undefined : { op: 'claim', ...this.#claim() };
 	}
 
+	/**
+	 * Starts what a claim brought. Half of many jobs start two turns later: what short handlers of the first half result in has left by then, and the daemon
+	 * and this process work at the same time from there on.
+	 */
 	#granted(claim: Claim, answer: OpResult): void {
-		this.#reserved -= slotsOf(claim);
 		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
-			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, (error) => this.#noteRefused(error)));
+			{
+			const one = fromWire<Job<Payload>>(job);
+			return new RunningJob<Payload>(one, claim.token, this.#outbox, this.#wire, new JobHandle(this.#connection, { uid: one.uid }),
+				(error) => this.#noteRefused(error));
+		});
+		const now = this.#batch || jobs.length < SPLIT_MIN || this.#outbox.busy ? jobs : jobs.splice(0, jobs.length >> 1);
+		const later = now === jobs ? [] : jobs;
+		this.#reserved -= slotsOf(claim) - later.length;
+		this.#start(now);
+		if (later.length)
+			nextTurn(() => nextTurn(() => {
+				this.#reserved -= later.length;
+				this.#start(later);
+			}));
+	}
+
+	#start(jobs: readonly RunningJob<Payload>[]): void {
 		for (const running of jobs)
 			if (this.#closing)
 				void this.#settle(running, { say: () => running.release() });
@@ -264,7 +288,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	/** As `#recover`, but not for long: who is out of reach keeps what was claimed until the leases run out. */
 	async #recoverSoon(): Promise<void> {
 		const over = new AbortController();
-		await Promise.race([this.#recover().catch(() => undefined), delay(LAST_WORDS_MS, over.signal)]);
+		await Promise.race([this.#recover().catch(() => undefined), pause(LAST_WORDS_MS, over.signal)]);
 		over.abort();
 	}
 
@@ -281,6 +305,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		}
 		if (!this.#running.delete(key))
 			return; // handed back meanwhile
+		if (running.handedBack)
+			end = { say: () => Promise.resolve('released') }; // it waits for its children
 		await this.#settle(running, endOf(running, end));
 	}
 
@@ -343,6 +369,10 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		} catch (error) {
 			if (error instanceof StaleLeaseError && REPEATED in error && await this.#hadWorked(running))
 				return end.error === undefined ? 'completed' : 'failed';
+			if (error instanceof ConflictError && CHILDREN.has(error.code) && end.error === undefined) {
+				end.error = error; // so it does not wait until its lease has run out
+				return running.fail(error);
+			}
 			const ours = error instanceof ProblemError ? error instanceof InvalidFieldError : !(error instanceof RucheError) && !this.#dead.signal.aborted;
 			if (!ours || end.error !== undefined)
 				throw error;
@@ -398,7 +428,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		let expired = signal?.aborted ?? false;
 		const expire = (): void => over.abort();
 		signal?.addEventListener('abort', expire, { once: true });
-		const clock = delay(ms, over.signal).then(() => {
+		const clock = pause(ms, over.signal).then(() => {
 			expired = true;
 			this.#wake();
 		});

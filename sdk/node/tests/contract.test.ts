@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Attempt, ChainJob, ChainSchedule, ChainView, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView, OperationView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
+import type { Attempt, Child, ChainJob, ChainSchedule, ChainView, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView, OperationView, ParentView, QueueSettings, QueueStats, Rate, RetryPolicy } from 'ruche';
 import { startRuche } from 'ruche/test';
 
 // The compiler checks that every field of the type is named; the test, that the daemon knows it.
@@ -9,7 +9,7 @@ type Fields<T> = Record<keyof Required<T>, true>;
 const objects: Record<string, Record<string, true>> = {
 	Enqueue: {
 		id: true, name: true, group: true, priority: true, delayMs: true, runAt: true, lifo: true, maxAttempts: true, retry: true, timeoutMs: true, ttlMs: true,
-		tags: true, trace: true, http: true,
+		tags: true, trace: true, http: true, parents: true, waits: true,
 	} satisfies Fields<EnqueueOptions>,
 	RetryPolicy: {
 		kind: true, maxAttempts: true, delayMs: true, factor: true, listMs: true, maxDelayMs: true, jitter: true, jitterRatio: true,
@@ -25,8 +25,10 @@ const objects: Record<string, Record<string, true>> = {
 		uid: true, id: true, queue: true, namespace: true, name: true, group: true, state: true, outcome: true, cancelRequested: true, priority: true, lifo: true,
 		attemptsStarted: true, attemptsMade: true, maxAttempts: true, stalls: true, fence: true, timeoutMs: true, ttlMs: true, createdAt: true, dueAt: true,
 		startedAt: true, finishedAt: true, worker: true, chain: true, tags: true, trace: true, http: true, progress: true, error: true, payloadBytes: true,
-		payloadEdited: true, resultBytes: true, payload: true, originalPayload: true, result: true,
+		payloadEdited: true, resultBytes: true, payload: true, originalPayload: true, result: true, parents: true,
 	} satisfies Fields<JobView>,
+	Child: { uid: true, id: true, queue: true, namespace: true, state: true, onFailure: true, value: true } satisfies Fields<Child>,
+	JobParent: { uid: true, id: true, queue: true, namespace: true, onFailure: true, state: true } satisfies Fields<ParentView>,
 	Grant: {
 		uid: true, id: true, queue: true, namespace: true, name: true, group: true, payload: true, tags: true, trace: true, createdAt: true, attempt: true,
 		attemptsMade: true, maxAttempts: true, stalls: true, priority: true, fence: true, leaseMs: true, timeoutMs: true,

@@ -138,9 +138,42 @@ static enum err view_fill(const struct mem_disk *disk, struct arena *arena, cons
 	return E_OK;
 }
 
+static int parent_cmp(const void *a, const void *b)
+{
+	const struct parent_view *x = a, *y = b;
+	return x->edge.parent == y->edge.parent ? 0 : x->edge.parent < y->edge.parent ? -1 : 1;
+}
+
+static enum err view_parents(const struct mem_disk *disk, struct arena *arena, struct job_view *out)
+{
+	out->parents = ARENA_ARRAY(arena, struct parent_view, LIMIT_PARENTS);
+	if (!out->parents)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < disk->tables[MEM_EDGES].count && out->parent_count < LIMIT_PARENTS; i++) {
+		const struct edge_row *row = disk_row(disk, MEM_EDGES, i);
+		const struct mem_job *parent = row->child == out->row.uid ? disk_job(disk, row->parent) : NULL;
+		const struct queue_row *queue = parent ? find_queue_number(disk, parent->definition->queue) : NULL;
+		if (!parent)
+			continue;
+		struct parent_view *view = &out->parents[out->parent_count++];
+		*view = (struct parent_view){ .edge = { .parent = row->parent, .child = row->child, .state = row->state, .on_failure = row->on_failure },
+			                      .id = parent->definition->id };
+		if (queue) {
+			view->queue_name = queue->name;
+			view->namespace_name = queue->namespace_name;
+		}
+		if (copy_str(arena, &view->id) || copy_str(arena, &view->queue_name) || copy_str(arena, &view->namespace_name))
+			return E_NOMEM;
+	}
+	if (out->parent_count)
+		qsort(out->parents, out->parent_count, sizeof(*out->parents), parent_cmp);
+	return E_OK;
+}
+
 enum err mem_view(const struct mem_disk *disk, struct arena *arena, const struct mem_job *job, const struct query *query, struct job_view *out)
 {
-	return view_fill(disk, arena, job, (query->with_payload ? VIEW_PAYLOAD : 0u) | (query->with_result ? VIEW_RESULT : 0u), out);
+	enum err err = view_fill(disk, arena, job, (query->with_payload ? VIEW_PAYLOAD : 0u) | (query->with_result ? VIEW_RESULT : 0u), out);
+	return err || !query->with_parents || !(out->row.flags & ROW_CHILD) ? err : view_parents(disk, arena, out);
 }
 
 /* ---- which jobs ---- */
@@ -295,6 +328,8 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 		if (!query->with_history)
 			whole.progress = STR("");
 		else if (job && mem_errors(disk, arena, &whole))
+			return E_NOMEM;
+		if (job && query->with_parents && whole.row.flags & ROW_CHILD && view_parents(disk, arena, &whole))
 			return E_NOMEM;
 		out->jobs[out->job_count] = whole;
 	}

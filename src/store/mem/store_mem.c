@@ -147,17 +147,26 @@ static enum err load_rows(struct mem_disk *disk, struct load *load, struct arena
 	return E_OK;
 }
 
+static bool load_names_edge(const struct load *load, uint32_t place, const struct edge_row *row)
+{
+	return place < load->child_count ? row->child == load->children[place] : row->parent == load->parents[place - load->child_count];
+}
+
 static enum err load_edges(struct mem_disk *disk, struct load *load, struct arena *arena)
 {
 	const struct mem_rows *rows = &disk->tables[MEM_EDGES];
+	uint32_t total = 0, wanted = load->child_count + load->parent_count;
+	for (uint32_t i = 0; i < wanted; i++)
+		for (uint32_t k = 0; k < rows->count; k++)
+			total += load_names_edge(load, i, disk_row(disk, MEM_EDGES, k));
 	load->edge_count = 0;
-	load->edges = ARENA_ARRAY(arena, struct edge_row, rows->count + 1);
+	load->edges = ARENA_ARRAY(arena, struct edge_row, total + 1);
 	if (!load->edges)
 		return E_NOMEM;
-	for (uint32_t i = 0; i < load->child_count; i++)
+	for (uint32_t i = 0; i < wanted; i++)
 		for (uint32_t k = 0; k < rows->count; k++) {
 			const struct edge_row *row = disk_row(disk, MEM_EDGES, k);
-			if (row->child == load->children[i])
+			if (load_names_edge(load, i, row))
 				load->edges[load->edge_count++] = (struct edge_row){ .parent = row->parent, .child = row->child, .state = row->state,
 					                                             .on_failure = row->on_failure };
 		}
@@ -169,7 +178,7 @@ static enum err mem_load(struct store *store, struct load *load, struct arena *a
 	struct store_mem *mem = of(store);
 	CHECK(pthread_mutex_lock(&mem->disk->lock) == 0);
 	enum err err = load_rows(mem->disk, load, arena);
-	if (!err && load->child_count)
+	if (!err && load->child_count + load->parent_count)
 		err = load_edges(mem->disk, load, arena);
 	CHECK(pthread_mutex_unlock(&mem->disk->lock) == 0);
 	return err;

@@ -137,15 +137,15 @@ static enum err load_edges(struct loader *loader, struct load *load, struct aren
 	enum err err = E_OK;
 	uint32_t capacity = 0;
 	load->edge_count = 0;
-	for (uint32_t i = 0; i < load->child_count && !err; i++) {
-		bool found = false;
-		sqlite3_stmt *stmt = statement(loader, LOAD_EDGES, &err);
+	for (uint32_t i = 0; i < load->child_count + load->parent_count && !err; i++) {
+		bool found = false, above = i < load->child_count;
+		sqlite3_stmt *stmt = statement(loader, above ? LOAD_ABOVE : LOAD_BELOW, &err);
 		if (err)
 			return err;
-		sql_bind_u64(stmt, 1, load->children[i]);
+		sql_bind_u64(stmt, 1, above ? load->children[i] : load->parents[i - load->child_count]);
 		while (!err && !(err = sql_step(stmt, &found)) && found) {
-			struct edge_row row = { .parent = sql_u64(stmt, 0), .child = load->children[i], .state = (enum edge_state)sql_i64(stmt, 1),
-				                .on_failure = (enum on_failure)sql_i64(stmt, 2) };
+			struct edge_row row = { .parent = sql_u64(stmt, 0), .child = sql_u64(stmt, 1), .state = (enum edge_state)sql_i64(stmt, 2),
+				                .on_failure = (enum on_failure)sql_i64(stmt, 3) };
 			err = load_edge_add(load, &capacity, arena, &row);
 			if (err)
 				sqlite3_reset(stmt);
@@ -170,7 +170,7 @@ enum err loader_load(struct loader *loader, struct load *load, struct arena *are
 		err = load_keys(loader, load);
 	if (!err)
 		err = load_records(loader, load, arena);
-	if (!err && load->child_count)
+	if (!err && load->child_count + load->parent_count)
 		err = load_edges(loader, load, arena);
 	return loader_end(loader, err);
 }

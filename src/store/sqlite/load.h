@@ -12,7 +12,8 @@
 	        " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                                  \
 	X(KEY, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                                   \
 	X(IDEMPOTENCY, "SELECT key, request_hash, at_us, answer FROM idempotency WHERE key = ?")                                   \
-	X(EDGES, "SELECT parent, state, on_failure FROM edge WHERE child = ? ORDER BY parent")                                     \
+	X(ABOVE, "SELECT parent, child, state, on_failure FROM edge WHERE child = ? ORDER BY parent")                              \
+	X(BELOW, "SELECT parent, child, state, on_failure FROM edge WHERE parent = ? ORDER BY child")                              \
 	/* By the index live_far, whose last column is the uid, unnamed: first those due at the same instant, then the later ones. */               \
 	X(FAR_SAME, "SELECT uid" ROW_COLUMNS(COLUMN_NAME) " FROM live"                                                             \
 	            " WHERE flags & 128 AND queue = ?1 AND (flags & 1) = ?2 AND due_us = ?3 AND uid > ?4 ORDER BY uid LIMIT ?5")    \

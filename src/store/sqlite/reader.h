@@ -75,6 +75,8 @@
 	            " FROM edge e LEFT JOIN queue q ON q.number = e.queue"                                                          \
 	            " LEFT JOIN done d ON d.uid = e.child AND e.state = 1 AND e.value IS NULL"                                       \
 	            " WHERE e.parent = ?1 AND e.child > ?2 AND ?4 >> e.state & 1 ORDER BY e.child LIMIT ?3")                         \
+	X(PARENTS, "SELECT e.parent, e.state, e.on_failure, j.id, q.namespace, q.name FROM edge e JOIN job j ON j.uid = e.parent"           \
+	           " LEFT JOIN queue q ON q.number = j.queue WHERE e.child = ? ORDER BY e.parent LIMIT ?")                          \
 	X(CHILDREN_COUNT, "SELECT state, count(*) FROM edge WHERE parent = ? GROUP BY state")                                        \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \

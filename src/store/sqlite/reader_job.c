@@ -1,4 +1,5 @@
 /* src/store/sqlite/reader_job.c: one job, or jobs by uid. */
+#include "base/limits.h"
 #include "base/uid.h"
 #include "store/sqlite/reader.h"
 
@@ -188,6 +189,40 @@ static enum err view_errors(struct sqlite_reader *reader, uint64_t uid, struct a
 	return err;
 }
 
+static enum err parent_read(sqlite3_stmt *stmt, uint64_t child, struct arena *arena, struct parent_view *out)
+{
+	*out = (struct parent_view){
+		.edge = { .parent = sql_u64(stmt, 0), .child = child, .state = (enum edge_state)sql_i64(stmt, 1),
+		          .on_failure = (enum on_failure)sql_i64(stmt, 2) },
+		.id = sql_copy(stmt, 3, arena), .namespace_name = sql_copy(stmt, 4, arena), .queue_name = sql_copy(stmt, 5, arena),
+	};
+	return out->id.ptr && out->namespace_name.ptr && out->queue_name.ptr ? E_OK : E_NOMEM;
+}
+
+static enum err view_parents(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena, struct job_view *out)
+{
+	enum err err;
+	bool found;
+	if (!query->with_parents || !(out->row.flags & ROW_CHILD))
+		return E_OK;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_PARENTS, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, uid);
+	sql_bind_i64(stmt, 2, LIMIT_PARENTS);
+	out->parents = ARENA_ARRAY(arena, struct parent_view, LIMIT_PARENTS);
+	if (!out->parents)
+		return E_NOMEM;
+	while (!(err = sql_step(stmt, &found)) && found) {
+		err = parent_read(stmt, uid, arena, &out->parents[out->parent_count++]);
+		if (err) {
+			sqlite3_reset(stmt);
+			return err;
+		}
+	}
+	return err;
+}
+
 enum err reader_view_asked(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena, struct job_view *view,
                            bool *found)
 {
@@ -204,7 +239,9 @@ enum err reader_view_asked(struct sqlite_reader *reader, const struct query *que
 		view->result.result = STR("");
 	else if (!err && view->result.result_body)
 		err = reader_body(reader, view->result.result_body, arena, &view->result.result);
-	return err || !query->with_history ? err : view_errors(reader, uid, arena, view);
+	if (!err && query->with_history)
+		err = view_errors(reader, uid, arena, view);
+	return err ? err : view_parents(reader, query, uid, arena, view);
 }
 
 enum err reader_job(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
@@ -330,6 +367,8 @@ enum err reader_definitions(struct sqlite_reader *reader, const struct query *qu
 			err = view_progress(reader, view->row.uid, arena, &view->progress);
 		if (!err && view->row.uid && query->with_history)
 			err = view_errors(reader, view->row.uid, arena, view);
+		if (!err && view->row.uid)
+			err = view_parents(reader, query, view->row.uid, arena, view);
 		if (!err && view->row.uid)
 			err = definition_name_queue(reader, arena, out->job_count ? view - 1 : NULL, view);
 	}
