@@ -118,7 +118,8 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string parents?:JobParent[]",
+		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string "
+		   "parents?:JobParent[]",
 	  "A job and the right to run it for lease_ms. chain: the one that made it, where one did. metadata where it has some; in compat "
 	  "mode also when it was started, what happened before, and "
 	  "whose child it is. deferred: it has failed with this reason: do not run it, fail it." },
