@@ -22,7 +22,8 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		printf("seed %llu: hash %016llx, %llu answers, %llu commits (%llu refused, %llu unknown), %llu crashes, "
 		       "%llu take-overs, %llu clock jumps, %llu sleeps, %u jobs; memory compared with disk %llu times, %llu heartbeats, "
 		       "%llu stalls, %llu jobs retained away, %llu replays, %llu duplicates, %llu looks at a job that was due, %llu commits with jobs under "
-		       "limits, %llu with permits, %llu starts in proportion, %llu in a batch, %llu among jobs that rise, %llu failures that a claim told, %llu trees changed by hand\n",
+		       "limits, %llu with permits, %llu starts in proportion, %llu in a batch, %llu among jobs that rise, "
+		       "%llu failures that a claim told, %llu trees changed by hand\n",
 		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers,
 		       (unsigned long long)world.commits, (unsigned long long)world.refused,
 		       (unsigned long long)world.unknown, (unsigned long long)world.crashes,

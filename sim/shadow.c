@@ -97,6 +97,10 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->group_rate = settings.group_rate;
 	queue->rate.max = settings.rate.max;
 	queue->rate.per_us = settings.rate.per_ms * 1000;
+	if (settings.compat) { /* of two windows that touch, all starts may be within one span */
+		queue->rate.max = 2 * SIM_RATE_MAX;
+		queue->rate.per_us = SIM_RATE_MS * 1000;
+	}
 	queue->keep_completed = settings.keep_completed;
 	queue->keep_failed = settings.keep_failed;
 	queue->limits = budgets_named(shadow, &settings.limits);

@@ -21,6 +21,8 @@ struct engine;
 
 #define SIM_COMPAT_QUEUE "bull" /* keeps BullMQ's rules */
 #define SIM_KEEP         20     /* what each end there says is to be kept */
+#define SIM_RATE_MAX     4      /* what all workers there know of its rate: so many start in a window */
+#define SIM_RATE_MS      200
 #define SIM_STALLS       1      /* beyond so many a job is to fail, as each sweep there says */
 
 struct shadow_job {

@@ -109,6 +109,7 @@ static void claim_op(struct world *world, struct request *request, struct op *op
 		claim->queues[0].queue.name = STR(SIM_COMPAT_QUEUE);
 		claim->queue_count = 1;
 		claim->compat = COMPAT_BULLMQ;
+		claim->limiter = (struct rate){ .max = SIM_RATE_MAX, .per_ms = SIM_RATE_MS };
 		return;
 	}
 	uint64_t first = world_below(world, count);

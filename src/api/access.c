@@ -91,7 +91,7 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 	case OP_PROMOTE: case OP_REPRIORITISE: case OP_EDIT: case OP_RESCHEDULE: case OP_WAIT: case OP_EXPLAIN:
 		return op->job.uid || access_queue(call, index, op->job.queue);
 	case OP_QUEUE_PUT: case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_GET:
-	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS: case OP_SWEEP:
+	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME: case OP_GROUPS: case OP_SWEEP: case OP_QUEUE_RESET:
 		return access_queue(call, index, op->queue.queue);
 	case OP_BACK_OFF:
 		if (op->back_off.queue.name.len)

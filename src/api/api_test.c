@@ -417,6 +417,43 @@ static void grants_with_history(void **state)
 	scene_close(&scene);
 }
 
+/* Sweeps, failures that a claim tells, rates that workers bring. */
+static void answers_in_compat_mode(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, true, 1 << 20);
+	scene_send(&scene, "POST", "/v1/batch", NULL, STR("{\"now_ms\":1767225600000,\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\",\"interval_ms\":1},{\"op\":\"queue_reset\",\"queue\":\"q\"},"
+							  "{\"op\":\"release\",\"uid\":\"" UID_1 "\",\"token\":\"t\"},"
+							  "{\"op\":\"claim\",\"queues\":[\"q\"],\"compat\":\"bullmq\",\"limiter\":{\"max\":1,\"per_ms\":9}}]}"));
+	struct request *request = scene_request(&scene);
+	assert_int_equal(request->asked_us, INT64_C(1767225600000000));
+	request->ops[0].result.id = STR("[\"1\",\"x\"]");
+	request->ops[1].result.more = true;
+	request->ops[2].result = (struct op_result){ .uid = 77, .state = JOB_WAITING, .rate_ttl_ms = 5 };
+	struct claim_result *claim = grants(request, 3, 77, 0);
+	claim->nothing = "queue_rate";
+	claim->next_due_ms = -1;
+	claim->rate_ttl_ms = 9;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 200);
+	assert_true(says(&scene, "{\"results\":[{\"ids\":[\"1\",\"x\"]},{\"name\":\"q\",\"namespace\":\"default\",\"more\":true},"));
+	assert_true(says(&scene, "\"state\":\"waiting\",\"rate_ttl_ms\":5}"));
+	assert_true(says(&scene, "\"reason\":\"queue_rate\",\"next_due_ms\":null,\"rate_ttl_ms\":9}"));
+	scene_send(&scene, "POST", "/v1/claims", NULL, STR("{\"queues\":[\"q\"],\"compat\":\"bullmq\"}"));
+	request = scene_request(&scene);
+	struct grant *grant = grants(request, 0, 77, 1)->grants;
+	grant->with_history = true;
+	grant->deferred = STR("it is no use");
+	scene_reply(&scene, request);
+	struct question *question = scene_question(&scene);
+	struct job_view view = { .row.uid = 77, .definition = { .uid = 77, .payload = STR("7") } };
+	question->answer = (struct answer){ .jobs = &view, .job_count = 1 };
+	scene_answer(&scene, question);
+	assert_true(says(&scene, "\"errors\":[],\"deferred\":\"it is no use\"}"));
+	scene_close(&scene);
+}
+
 /* ---- batches ---- */
 
 static void batches(void **state)
@@ -895,7 +932,7 @@ int main(void)
 		cmocka_unit_test(enqueued), cmocka_unit_test(enqueued_many), cmocka_unit_test(nothing_to_claim), cmocka_unit_test(claims_from_memory),
 		cmocka_unit_test(memory_moves_on), cmocka_unit_test(a_deleted_job_is_left_out), cmocka_unit_test(who_left_gives_back),
 		cmocka_unit_test(who_waits_is_told_to_go), cmocka_unit_test(finished_and_claimed), cmocka_unit_test(finished_and_claimed_in_a_batch),
-		cmocka_unit_test(grants_with_history), cmocka_unit_test(batches), cmocka_unit_test(looking_at_a_job),
+		cmocka_unit_test(grants_with_history), cmocka_unit_test(answers_in_compat_mode), cmocka_unit_test(batches), cmocka_unit_test(looking_at_a_job),
 		cmocka_unit_test(what_happened_to_it), cmocka_unit_test(ranges), cmocka_unit_test(read_many),
 		cmocka_unit_test(many_jobs_of_a_token_with_queues), cmocka_unit_test(metrics), cmocka_unit_test(workers_come_and_go),
 		cmocka_unit_test(events_by_hand), cmocka_unit_test(queues_and_groups), cmocka_unit_test(bulk_work), cmocka_unit_test(health),

@@ -2,6 +2,8 @@
 #include "api/body.h"
 #include "api/routes.h"
 
+#define NOW_MS_MAX INT64_C(253402300799999) /* the last instant of year 9999 */
+
 /* "Finish, and claim the next": the claim follows its operation, and its answer stands within that one's. */
 static struct op *batch_add_rider(struct call *call, const struct op_rider *rider)
 {
@@ -35,7 +37,18 @@ static bool read_ops(struct json *json, void *out, void *context)
 	return call->request.op_count ? true : json_refuse(json, E_INVALID, "At least one is needed.");
 }
 
+static bool read_now(struct json *json, void *out, void *context)
+{
+	int64_t now_ms;
+	(void)context;
+	if (!json_read_i64(json, 1, NOW_MS_MAX, &now_ms))
+		return false;
+	*(int64_t *)out = now_ms * 1000;
+	return true;
+}
+
 static const struct json_field batch_fields[] = {
+	{ "now_ms", JSON_F_CUSTOM, offsetof(struct request, asked_us), .read = read_now },
 	{ "ops", JSON_F_CUSTOM, 0, .flags = JSON_F_REQUIRED, .read = read_ops },
 	{ "atomic", JSON_F_BOOL, offsetof(struct request, atomic) },
 };

@@ -257,6 +257,8 @@ static void claim_write_nothing(struct buf *out, const struct claim_result *clai
 		json_put_field_null(out, "next_due_ms");
 	else
 		json_put_field_i64(out, "next_due_ms", claim->next_due_ms);
+	if (claim->rate_ttl_ms)
+		json_put_field_i64(out, "rate_ttl_ms", claim->rate_ttl_ms);
 	if (asked_for_none)
 		json_put_field_u64(out, "ready", claim->ready);
 }

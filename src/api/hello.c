@@ -6,7 +6,7 @@
 #define API_NEWEST 1
 
 /* What came after the first version, by name: a client that needs it looks for it here. */
-static const char *const features[] = { "ranges", "metrics", "events_trim", "workers", "sweep", "past" };
+static const char *const features[] = { "ranges", "metrics", "events_trim", "workers", "sweep", "past", "limiter", "queue_reset", "clock" };
 
 void hello_get(struct call *call)
 {

@@ -475,6 +475,19 @@ static bool read_claim_namespace(struct json *json, void *out, void *context)
 	return read_a_name(json, true, &reader->namespace_name);
 }
 
+#define AT(member) offsetof(struct rate, member)
+static const struct json_field limiter_fields[] = {
+	{ "max", JSON_F_U32, AT(max), 1, UINT32_MAX, JSON_F_REQUIRED, NULL, "So many start in a window, unless the queue is set otherwise." },
+	{ "per_ms", JSON_F_I64, AT(per_ms), 1, LIMIT_DURATION_MS, JSON_F_REQUIRED, NULL, "A window's span." },
+};
+#undef AT
+
+static bool read_limiter(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return json_read_fields(json, limiter_fields, ARRAY_COUNT(limiter_fields), out, NULL, NULL);
+}
+
 static bool claim_check_batch(struct json *json, const struct op_claim *claim)
 {
 	if (!claim->group_max && claim->group_min)
@@ -493,6 +506,8 @@ static bool claim_check_batch(struct json *json, const struct op_claim *claim)
 static bool claim_finish(struct json *json, struct op_reader *reader)
 {
 	struct op_claim *claim = &reader->op->claim;
+	if (claim->limiter.max && !claim->compat)
+		return json_refuse_field(json, E_INVALID, "limiter", "Only with compat: elsewhere the rate is a setting of the queue.");
 	if (!claim_check_batch(json, claim))
 		return false;
 	for (uint32_t i = 0; i < claim->queue_count; i++)
@@ -1057,6 +1072,7 @@ static const struct json_field claim_fields[] = {
 	{ "worker", JSON_F_CUSTOM, AT(claim.worker), .read = read_name, .doc = "Who works, for people." },
 	{ "token", JSON_F_CUSTOM, AT(claim.token), .read = read_lease_token, .doc = "The caller's lease token; left out: one is made." },
 	F_COMPAT(claim.compat),
+	{ "limiter", JSON_F_CUSTOM, AT(claim.limiter), .read = read_limiter, .doc = "With compat: what the worker knows of the queue's rate." },
 };
 static const struct json_field heartbeat_fields[] = {
 	F_OP, F_HELD, F_TOKEN, F_FENCE,
@@ -1155,6 +1171,8 @@ static const struct json_field queue_get_fields[] = {
 	F_OP, F_QUEUE,
 	{ "priorities", JSON_F_CUSTOM, AT(queue), .read = read_priorities,
 	  .doc = "Counts of these priorities, in this order; left out: of all that have jobs, the first 1,000." },
+	{ "rate_max", JSON_F_U32, AT(queue.rate_max), 0, UINT32_MAX,
+	  .doc = "In compat mode: rate_ttl_ms as if so many might start in a window; left out: as the queue is set." },
 };
 static const struct json_field queues_fields[] = { F_OP, F_LIMIT, F_CURSOR };
 static const struct json_field group_put_fields[] = {
@@ -1375,6 +1393,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_EVENT] = FORM(event_fields, 3, 0, NULL),
 	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
 	[OP_SWEEP] = FORM(sweep_fields, 3, 0, NULL),
+	[OP_QUEUE_RESET] = FORM(queue_fields, 3, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
@@ -1499,7 +1518,7 @@ const char *op_field_type(const struct json_field *field)
 		{ read_group_settings, "GroupSettings" }, { read_limit_settings, "LimitSettings" }, { read_back_off, "BackOffBy" },
 		{ read_filter, "JobFilter" }, { read_cursor, "string" },
 		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
-		{ read_metadata, "object" }, { read_compat, "Compat" },
+		{ read_metadata, "object" }, { read_compat, "Compat" }, { read_limiter, "Limiter" },
 		{ read_only_state, "State" }, { read_keep_attempts, "boolean" }, { read_keep_lines, "count" }, { read_keep, "Keep" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)

@@ -108,6 +108,8 @@ static void dump_claim(struct buf *out, const struct op_claim *op)
 	dump_str(out, "token", op->token);
 	dump_i64(out, "compat", op->compat);
 	dump_i64(out, "rides", op->rides);
+	if (op->limiter.max)
+		buf_addf(out, " limiter=%u/%lld", op->limiter.max, (long long)op->limiter.per_ms);
 }
 
 static void dump_job_name(struct buf *out, const char *name, const struct job_name *job)
@@ -172,6 +174,9 @@ static void dump_queue_op(struct buf *out, const struct op_queue *op)
 	dump_i64(out, "replace", op->replace);
 	dump_i64(out, "limit", op->limit);
 	dump_str(out, "after", op->after);
+	dump_i64(out, "rate_max", op->rate_max);
+	dump_i64(out, "interval", op->interval_ms);
+	dump_i64(out, "stalls", op->max_stalls);
 }
 
 static void op_dump(struct buf *out, const struct op *op)
@@ -329,6 +334,11 @@ static const struct {
 	{ "POST", "/v1/operations/" UID "/cancel", NULL, "operation_cancel " UID },
 
 	/* batches: every kind */
+	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"sweep\",\"queue\":\"q\",\"interval_ms\":30000,\"max_stalls\":1},{\"op\":\"sweep\",\"queue\":\"q\",\"namespace\":\"n\","
+	  "\"interval_ms\":5},{\"op\":\"queue_reset\",\"queue\":\"q\"},{\"op\":\"queue_get\",\"queue\":\"q\",\"rate_max\":7},"
+	  "{\"op\":\"claim\",\"queues\":[\"q\"],\"compat\":\"bullmq\",\"limiter\":{\"max\":5,\"per_ms\":1000}}]}",
+	  "sweep queue=q interval=30000 stalls=1\nsweep queue=n/q interval=5 stalls=4294967295\nqueue_reset queue=q\nqueue_get queue=q rate_max=7\n"
+	  "claim queue=q max=1 compat=1 limiter=5/1000" },
 	{ "POST", "/v1/batch", "{\"ops\":[{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":{\"count\":5,\"age_ms\":9,\"limit\":3},"
 	  "\"claim\":{\"queues\":[\"q\"],\"token\":\"u\",\"compat\":\"bullmq\"}},{\"op\":\"fail\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":\"none\"},"
 	  "{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":{\"count\":0}},{\"op\":\"complete\",\"uid\":\"" UID "\",\"token\":\"t\",\"keep\":\"all\"}]}",

@@ -232,6 +232,8 @@ void queue_info_write(struct buf *out, const struct queue_info *info, bool whole
 	put_percentiles(out, "run_ms", info->run_p50_us, info->run_p95_us, info->run_p99_us);
 	if (whole)
 		put_priorities(out, info);
+	if (info->has_rate_ttl)
+		json_put_field_i64(out, "rate_ttl_ms", info->rate_ttl_ms);
 	json_put_field_raw(out, "settings", info->settings.len ? info->settings : STR("{}"));
 	json_put_field_u64(out, "version", info->version);
 	json_put_field_instant(out, "created_at", info->created_us);
@@ -258,6 +260,8 @@ static void queue_answer_write(struct buf *out, const struct op *op)
 	json_put_field_str(out, "namespace", namespace_of(op->queue.queue.namespace_name));
 	if (op->kind == OP_QUEUE_DELETE)
 		json_put_field_bool(out, "deleted", true);
+	else if (op->kind == OP_QUEUE_RESET)
+		json_put_field_bool(out, "more", op->result.more);
 	else if (op->kind != OP_QUEUE_PUT) /* of which a replayed answer knows no more */
 		json_put_field_bool(out, "paused", op->kind == OP_QUEUE_PAUSE);
 	buf_add_byte(out, '}');
@@ -401,6 +405,8 @@ static void job_answer_write(struct buf *out, const struct op *op, uint64_t uid)
 	buf_add_byte(out, '"');
 	if (op->kind == OP_HEARTBEAT || op->kind == OP_PROGRESS || op->kind == OP_CANCEL)
 		json_put_field_bool(out, "cancel_requested", op->result.cancel_requested);
+	if (op->kind == OP_RELEASE && op->result.rate_ttl_ms)
+		json_put_field_i64(out, "rate_ttl_ms", op->result.rate_ttl_ms);
 	if (op->kind == OP_DETACH || op->kind == OP_CHILDREN_DELETE || ((op->kind == OP_CANCEL || op->kind == OP_RETRY) && op->job.tree))
 		json_put_field_u64(out, "count", op->result.count);
 	buf_add_byte(out, '}');
@@ -452,7 +458,7 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 	case OP_GROUPS:
 		groups_write(out, call, op);
 		return;
-	case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE:
+	case OP_QUEUE_PAUSE: case OP_QUEUE_RESUME: case OP_QUEUE_DELETE: case OP_QUEUE_RESET:
 		queue_answer_write(out, op);
 		return;
 	case OP_GROUP_PUT: case OP_GROUP_DELETE: case OP_GROUP_PAUSE: case OP_GROUP_RESUME:

@@ -118,13 +118,16 @@ const struct schema schemas[] = {
 	/* work */
 	{ "Grant", "uid:Uid id:string name:string|null group:string|null payload:any tags:Tag[] trace:Trace|null created_at:instant|null queue:string "
 		   "namespace:string attempt:count attempts_made:count max_attempts:count stalls:count priority:integer fence:count lease_ms:count "
-		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string parents?:JobParent[]",
+		   "timeout_ms:count chain?:string metadata?:object started_at?:instant|null progress?:any errors?:object[] deferred?:string "
+		   "parents?:JobParent[]",
 	  "A job and the right to run it for lease_ms. chain: the one that made it, where one did. metadata where it has some; in compat "
 	  "mode also when it was started, what happened before, and "
 	  "whose child it is. deferred: it has failed with this reason: do not run it, fail it." },
-	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null ready?:count",
-	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least." },
-	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean claim?:ClaimResult", NULL },
+	{ "ClaimAnswer", "token:string jobs:Grant[] reason:string|null next_due_ms:integer|null rate_ttl_ms?:count ready?:count",
+	  "reason and next_due_ms: why nothing came, and when something is due. ready: with max 0, how many could be claimed, at least. "
+	  "rate_ttl_ms: in compat mode, for so long a rate lets nothing start." },
+	{ "Limiter", "max:integer per_ms:integer", NULL },
+	{ "LeaseAnswer", "uid:Uid state:State cancel_requested?:boolean rate_ttl_ms?:count claim?:ClaimResult", NULL },
 	{ "LeaseResult", "{'anyOf':[" REF("LeaseAnswer") "," REF("ProblemResult") "]}", NULL },
 	{ "ClaimResult", "{'anyOf':[" REF("ClaimAnswer") "," REF("ProblemResult") "]}", NULL },
 	{ "LeaseResults", "results:LeaseResult[] claim?:ClaimResult", NULL },
@@ -136,10 +139,11 @@ const struct schema schemas[] = {
 	{ "Percentiles", "p50:number|null p95:number|null p99:number|null", "Milliseconds, over the last minutes." },
 	{ "Queue", "name:string namespace:string paused:boolean states:StateCounts prioritised:count oldest_waiting_at:instant|null next_due_at:instant|null "
 		   "groups:count groups_ready:count waiters:count " FLOW
-		   " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] settings:QueueSettings "
+		   " wait_ms:Percentiles run_ms:Percentiles priorities?:PriorityCounts[] rate_ttl_ms?:integer settings:QueueSettings "
 		   "version:count created_at:instant|null", NULL },
 	{ "QueueList", "queues:Queue[] next_cursor:string|null", NULL },
-	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean", NULL },
+	{ "QueueChanged", "name:string namespace:string paused?:boolean deleted?:boolean more?:boolean",
+	  "more: of a queue that was reset, there are events left." },
 	{ "Group", "key:string paused:boolean waiting:count active:count delayed:count code:ExplainCode settings:GroupSettings", NULL },
 	{ "GroupList", "groups:Group[] next_cursor:string|null", NULL },
 	{ "GroupChanged", "queue:string namespace:string key:string paused?:boolean deleted?:boolean settings?:GroupSettings", NULL },
@@ -168,7 +172,8 @@ const struct schema schemas[] = {
 			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("Swept")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
-	{ "Batch", "ops:BatchOp[] atomic?:boolean", "atomic: all or nothing." },
+	{ "Batch", "ops:BatchOp[] atomic?:boolean now_ms?:integer",
+	  "atomic: all or nothing. now_ms: the caller's clock, milliseconds since 1970: in compat mode a clock that is far from ours counts." },
 	{ "EnqueueMany", "jobs:Enqueue[] atomic?:boolean", "atomic: all or nothing." },
 	{ "EnqueueBody", "{'anyOf':[" REF("Enqueue") "," REF("EnqueueMany") "]}", NULL },
 	{ "CompleteList", "token?:LeaseToken leases:CompleteItem[] claim?:ClaimInside", "token: for those that bring none." },

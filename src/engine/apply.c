@@ -45,6 +45,7 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_EVENT] = op_event_apply,
 	[OP_EVENTS_TRIM] = op_event_apply,
 	[OP_SWEEP] = op_sweep_apply,
+	[OP_QUEUE_RESET] = op_reset_apply,
 	[OP_OPERATION_START] = op_operation_apply,
 	[OP_OPERATION_PAUSE] = op_operation_apply,
 	[OP_OPERATION_RESUME] = op_operation_apply,

@@ -45,7 +45,7 @@ void batch_answer(struct batch *batch, struct request *request)
 /* The lists of a change-set that handlers append to, hence those a mark remembers. */
 #define MARKED_LISTS(X)                                                                                               \
 	X(attempts) X(chunks) X(staged) X(unstaged) X(dropped_bodies) X(logs) X(log_trims) X(progress) X(queues) X(dropped_queues) X(groups) \
-	X(budgets) X(permits) X(policies) X(dedups) X(edges) X(chains) X(tokens) X(operations) X(idempotency) X(event_trims) \
+	X(budgets) X(permits) X(policies) X(dedups) X(edges) X(chains) X(tokens) X(operations) X(idempotency) X(event_trims) X(metrics) \
 	X(nameds) X(messages) X(entities) X(message_ranges) X(entity_ranges)
 
 struct mark batch_mark(const struct batch *batch)
@@ -238,7 +238,7 @@ static struct queue_counts counts_minus(const struct queue_counts *a, const stru
 /* What ended, by the minute (of engine time, as ends are). The first row of a minute takes those along that are too old. */
 static enum err batch_close_metrics(struct batch *batch, const struct index *index, struct queue *queue, const struct queue_counts *delta)
 {
-	int64_t minute = index->now_us / 60000000, minutes = queue->settings->metric_minutes;
+	int64_t minute = (queue->skew_us ? index->wall_us + queue->skew_us : index->now_us) / 60000000, minutes = queue->settings->metric_minutes;
 	if (!minutes || !(delta->ended[JOB_COMPLETED] + delta->ended[JOB_FAILED]))
 		return E_OK;
 	struct metric_add *add = change_add(&batch->cs, metrics);

@@ -107,7 +107,7 @@ struct mark {
 	uint32_t journal, dirty, events, effects;
 	uint32_t attempts, chunks, staged, unstaged, dropped_bodies, logs, log_trims, progress, queues, dropped_queues, groups, budgets,
 		permits, policies, dedups, edges, chains, tokens, operations, idempotency, event_trims, nameds, messages, entities, message_ranges,
-		entity_ranges;
+		entity_ranges, metrics;
 	size_t bytes;
 };
 

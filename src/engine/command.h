@@ -45,6 +45,7 @@
 	X(EVENT, "event", ENQUEUE)                            \
 	X(EVENTS_TRIM, "events_trim", OPERATE)                \
 	X(SWEEP, "sweep", WORK)                               \
+	X(QUEUE_RESET, "queue_reset", OPERATE)                \
 	X(OPERATION_START, "operation_start", OPERATE)        \
 	X(OPERATION_PAUSE, "operation_pause", OPERATE)        \
 	X(OPERATION_RESUME, "operation_resume", OPERATE)      \
@@ -197,6 +198,7 @@ struct op_claim {
 	struct str worker;
 	struct str token;       /* the client's lease token, or empty: ours */
 	enum compat compat;     /* of all these queues */
+	struct rate limiter;    /* in compat mode: what the worker knows of their rate (limiter.c); max 0: nothing */
 	bool rides;             /* done only if the operation before it was */
 };
 struct grant {
@@ -220,6 +222,7 @@ struct claim_result {
 	const char *nothing;    /* count 0: why, as a code (see EXPLAIN_CODES), e.g. "empty", "queue_paused", "rate", "concurrency" */
 	int64_t next_due_ms;    /* count 0: something is due in so long; -1: nothing known */
 	uint32_t ready;         /* max 0: jobs that could be claimed now, at least */
+	int64_t rate_ttl_ms;    /* count 0, in compat mode: a rate lets nothing start for so long; 0: it does */
 };
 
 /* HEARTBEAT, COMPLETE, FAIL, RELEASE, SNOOZE, PROGRESS, LOG, AWAIT_CHILDREN: by the holder of a lease. */
@@ -346,6 +349,7 @@ struct op_queue {             /* QUEUE_*, GROUP_*, SWEEP */
 	const int32_t *priorities; /* QUEUE_GET: the counts of these, in this order; none: of all that have jobs */
 	uint32_t priority_count;
 	int64_t interval_ms;      /* SWEEP: not again before so long has passed */
+	uint32_t rate_max;        /* QUEUE_GET: rate_ttl_ms if so many may start in a window; 0: as the queue is set */
 	uint32_t max_stalls;      /* SWEEP: beyond so many a job is to fail; UINT32_MAX: as the queue is set */
 };
 struct priority_count {
@@ -370,6 +374,8 @@ struct queue_info {
 	double enqueued_per_s, started_per_s, completed_per_s, failed_per_s; /* over the last minute */
 	int64_t wait_p50_us, wait_p95_us, wait_p99_us; /* of starts, over the last 5 to 10 minutes; -1: none */
 	int64_t run_p50_us, run_p95_us, run_p99_us;
+	bool has_rate_ttl;        /* in compat mode */
+	int64_t rate_ttl_ms;      /* limiter_ttl_ms */
 };
 struct group_info {
 	struct str key;
@@ -534,10 +540,13 @@ struct op_result {
 		bool granted;       /* LIMIT_ACQUIRE */
 	};
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
-	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made. SWEEP: ids of those that it took back, a
-	                           * JSON array */
+	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made. SWEEP:
+	                           * of those that it took back, a JSON array */
 	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
-	int64_t until_us;         /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
+	union {
+		int64_t until_us;   /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
+		int64_t rate_ttl_ms; /* RELEASE in compat mode: nothing of the queue starts for so long, if its worker knows a rate */
+	};
 	bool cancel_requested;    /* HEARTBEAT, PROGRESS */
 	union {
 		struct claim_result *claim;
@@ -550,7 +559,7 @@ struct op_result {
 		struct named_info *nameds;      /* NAMED_PUT, NAMED_STATE, NAMED_GET: one; NAMEDS: count */
 	};
 	uint32_t count;           /* EVENTS_TRIM: events that went; MESSAGE: endpoints that want it, as far as it is known */
-	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM: there is more to trim. MESSAGE: deliveries
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM, QUEUE_RESET: there is more to trim. MESSAGE: deliveries
 	                           * are still being made */
 };
 
@@ -583,6 +592,7 @@ struct request {
 	struct op *ops;
 	uint32_t op_count;
 	bool atomic;
+	int64_t asked_us;         /* wall time by the asker's own clock; 0: not said. Compat queues look at it (skew.c) */
 	uint64_t dice;            /* 64 random bits, stamped */
 	struct str idempotency_key; /* with the caller's token number in front; empty: none. Not with CLAIM or reads */
 	uint64_t request_hash;

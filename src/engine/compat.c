@@ -29,18 +29,11 @@ static enum err compat_refuse_other(struct request *request, struct op *op, cons
 		      "another queue.", STR_ARG(str_cut(queue->name, 60)), rules, rules);
 }
 
-static enum err compat_make(struct engine *engine, uint32_t slot, enum compat wanted)
+enum err compat_make(struct engine *engine, uint32_t slot, enum compat wanted)
 {
-	char settings[64];
-	size_t len = 0;
-	const char *const parts[] = { "{\"compat\":\"", compat_name(wanted), "\"}" };
-	for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-		size_t bytes = strlen(parts[i]);
-		memcpy(settings + len, parts[i], bytes);
-		len += bytes;
-	}
+	struct str settings = wanted == COMPAT_BULLMQ ? STR("{\"compat\":\"bullmq\"}") : STR("{}");
 	enum err err = queue_touch(engine->open, &engine->index, slot);
-	err = err ? err : queue_set_settings(&engine->index, slot, (struct str){ settings, len }, false, NULL);
+	err = err ? err : queue_set_settings(&engine->index, slot, settings, true, NULL);
 	return err ? err : queue_write(engine, slot);
 }
 
@@ -52,6 +45,7 @@ enum err compat_begin(struct engine *engine, struct request *request, struct op 
 		err = compat_make(engine, *out_slot, wanted);
 	if (err)
 		return err;
+	skew_hear(engine, request, *out_slot);
 	const struct queue *queue = queue_at(&engine->index, *out_slot);
 	if (queue->settings->compat == wanted || (!wanted && op->kind != OP_CLAIM && op->kind != OP_CHAIN_PUT))
 		return E_OK;

@@ -467,6 +467,15 @@ enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted)
 	return err ? err : dedup_end(engine, slot);
 }
 
+enum err dedup_free_all(struct engine *engine, uint32_t queue)
+{
+	enum err err = E_OK;
+	for (uint32_t slot = 0; slot < engine->index.dedups.used && !err; slot++)
+		if (dedup_at(&engine->index, slot)->live && !dedup_at(&engine->index, slot)->gone && dedup_at(&engine->index, slot)->queue == queue)
+			err = dedup_end(engine, slot);
+	return err;
+}
+
 enum err dedup_due(struct engine *engine, uint32_t slot)
 {
 	return dedup_end(engine, slot);

@@ -107,6 +107,7 @@ enum applied apply_refuse(struct engine *engine, struct request *request, enum e
 typedef enum err op_handler(struct engine *engine, struct request *request, struct op *op, bool *park);
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
 	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
+	op_reset_apply,
 	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
@@ -134,6 +135,7 @@ struct failure {
 	uint32_t dice;
 	const struct keep *keep;
 };
+void life_set_due(struct index *index, struct job *job, int64_t due_us); /* engine time; between its job_touch and job_place */
 MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure);
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls); /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
@@ -154,6 +156,7 @@ MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queu
 MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue,
 			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
+MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all keys of a queue without jobs */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
 /* ---- family.c: children, and those who wait for them ---- */
@@ -238,6 +241,7 @@ bool job_is_compat(const struct index *index, const struct job *job);
 /* Finds or makes the queue, and looks whether it keeps the rules that the asker keeps. */
 MUST_USE enum err compat_begin(struct engine *engine, struct request *request, struct op *op, struct queue_name name, enum compat wanted,
 			       uint32_t *out_slot);
+MUST_USE enum err compat_make(struct engine *engine, uint32_t queue, enum compat wanted); /* with the settings of a new one of these rules */
 MUST_USE enum err compat_may_change(struct request *request, struct op *op, const struct queue *queue, enum compat before);
 MUST_USE enum err compat_check_lease(struct engine *engine, struct request *request, struct op *op, const struct job *job);
 bool compat_head(const struct queue *queue, int32_t priority, bool head);     /* may it go first in line? */
@@ -259,6 +263,15 @@ MUST_USE enum err past_place(struct engine *engine, const struct op_enqueue *enq
 MUST_USE enum err past_tell(struct engine *engine, const struct op_enqueue *enqueue, const struct job *job); /* rows beside the job's */
 MUST_USE enum err past_children(struct engine *engine, struct request *request, struct op *op, const struct job *job);
 MUST_USE enum err past_count_ids(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue);
+
+/* ---- skew.c: the clock of a compat queue's programs ---- */
+void skew_hear(struct engine *engine, const struct request *request, uint32_t queue);
+int64_t skew_wall_us(const struct index *index, const struct queue *queue); /* now, as they see it */
+int64_t skew_now_us(const struct index *index, const struct queue *queue);  /* of starts and ends: the same, or engine time */
+/* A due instant of engine time, which becomes one of theirs when they have a clock of their own. */
+void skew_due(const struct index *index, const struct queue *queue, int64_t *due_us, bool *wall);
+int64_t skew_wait_ms(const struct engine *engine, const struct op_claim *claim); /* how long it may wait */
+MUST_USE enum err skew_promote(struct engine *engine, uint32_t queue); /* before a claim: what is due by their clock begins to wait */
 
 /* ---- deferred.c: failures that are told later, by those who claim the job next ---- */
 /* It fails with this reason when it is claimed next. Who waits for children or for his time waits to be claimed from now on, first in line;

@@ -39,7 +39,10 @@ int64_t far_limit_us(const struct index *index, bool wall)
 
 bool job_is_far(const struct index *index, const struct job *job)
 {
-	const struct queue_far *far = &queue_at(index, job->queue)->far[far_clock_of(job->flags)];
+	const struct queue *queue = queue_at(index, job->queue);
+	const struct queue_far *far = &queue->far[far_clock_of(job->flags)];
+	if (queue->skew_us)
+		return false; /* claims find those that are due by another clock, in memory */
 	return job->state == JOB_DELAYED && !(job->flags & (JOB_ASIDE | ROW_PARENT)) && job->due_us > far_limit_us(index, job->flags & ROW_DUE_WALL) &&
 	       (job->due_us > far->read_us || (job->due_us == far->read_us && job->uid > far->read_uid));
 }

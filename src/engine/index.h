@@ -332,6 +332,7 @@ struct queue {
 	uint32_t lane;            /* the first of its lanes: of groups without limits of their own */
 	uint32_t turn;            /* number given last */
 	int64_t blocked_us;       /* a penalty; engine time */
+	int64_t skew_us;          /* in compat mode: the clock of its programs is ahead of ours; 0: it is ours (skew.c) */
 	struct heap delayed, delayed_wall;
 	struct heap leases;       /* jobs by the deadline of their lease, where time does not end it */
 	uint64_t swept_us;        /* engine time of the last sweep; 0: none since the start */
@@ -341,6 +342,7 @@ struct queue {
 	uint32_t active;
 	struct rate_window window;
 	uint32_t window_shape;
+	struct rate limiter;      /* in compat mode: what the claim that is looked at knows of its rate */
 	int64_t rank_head, rank_tail; /* last used; the next ones are one further */
 	uint32_t oldest, newest;  /* waiting jobs by age */
 	uint32_t groups, dedups, chains; /* slots in use */
@@ -577,6 +579,16 @@ void permit_destroy(struct index *index, uint32_t slot); /* without units */
 int64_t window_next_us(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *shape, uint32_t units);
 MUST_USE enum err window_start(struct index *index, const struct rate *rate, struct rate_window *window, uint32_t *shape, uint32_t units);
 bool window_fits(const struct rate *rate, uint32_t shape);
+
+/* ---- rates of queues that keep BullMQ's rules (limiter.c) ---- */
+#define LIMITER_NONE (-2) /* no window, no penalty */
+void limiter_hear(struct queue *queue, const struct rate *said); /* by whoever claims now; of other queues nothing is heard */
+struct rate limiter_rate(const struct queue *queue);             /* max 0: nobody knows one */
+enum explain_code limiter_blocker(const struct index *index, struct queue *queue, int64_t *until_us);
+void limiter_start(const struct index *index, struct queue *queue);
+void limiter_open(struct queue *queue); /* what has started is forgotten */
+/* So long nothing starts if `max` may in a window; 0: something may. max 0: so long its window lasts, or a penalty; or LIMITER_NONE. */
+int64_t limiter_ttl_ms(const struct index *index, const struct queue *queue, uint32_t max);
 
 const struct retry_policy *job_policy(const struct index *index, const struct job *job);
 uint32_t job_max_attempts(const struct index *index, const struct job *job);

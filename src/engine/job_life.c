@@ -47,7 +47,9 @@ static enum err life_keep_lease(struct engine *engine, const struct job *job, st
 	struct str worker = name_text(&engine->index, lease->worker);
 	dirty->started_us = lease->started_us;
 	dirty->worker = worker.len ? arena_str(&engine->open->cs.arena, worker) : worker;
-	flow_run(&queue_at(&engine->index, job->queue)->flow, engine->index.now_us, engine->index.now_us - lease->started_us);
+	struct queue *queue = queue_at(&engine->index, job->queue);
+	int64_t run_us = skew_now_us(&engine->index, queue) - lease->started_us; /* their clock may have gone back */
+	flow_run(&queue->flow, engine->index.now_us, run_us > 0 ? run_us : 0);
 	return worker.len && !dirty->worker.ptr ? E_NOMEM : E_OK;
 }
 
@@ -85,9 +87,10 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	job->expire_us = 0;
 	job->flags &= (uint16_t)~(ROW_CANCEL | (compat ? 0 : ROW_LOST_CHILD)); /* there it goes when the child is retried */
 	dirty->outcome = ending->outcome;
-	dirty->finished_us = index->now_us; /* as starts are: the wall clock may jump, and retention goes by the order of ends */
-	if (!engine->open->earliest_finish_us)
-		engine->open->earliest_finish_us = index->now_us;
+	/* As starts are: the wall clock may jump, and retention goes by the order of ends. */
+	dirty->finished_us = skew_now_us(index, queue_at(index, job->queue));
+	if (!engine->open->earliest_finish_us || dirty->finished_us < engine->open->earliest_finish_us)
+		engine->open->earliest_finish_us = dirty->finished_us;
 	dirty->result = NULL;
 	if (ending->result.len || ending->result_body || ending->error.len || job->table == TABLE_DONE) { /* there: an earlier run's goes */
 		dirty->result = ARENA_NEW(&engine->open->cs.arena, struct job_result);
@@ -138,11 +141,20 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
 	if (err)
 		return err;
+	skew_due(index, queue_at(index, job->queue), &due_us, &wall);
 	job_move(index, job, JOB_DELAYED);
 	job->due_us = due_us;
 	job->flags = (uint16_t)((job->flags & ~(ROW_DUE_WALL | ROW_SNOOZED)) | (wall ? ROW_DUE_WALL : 0) | (event == EVENT_SNOOZED ? ROW_SNOOZED : 0));
 	err = job_place(index, slot);
 	return err ? err : job_event(engine, job, event, details);
+}
+
+void life_set_due(struct index *index, struct job *job, int64_t due_us)
+{
+	bool wall = false;
+	skew_due(index, queue_at(index, job->queue), &due_us, &wall);
+	job->due_us = due_us;
+	job->flags = (uint16_t)(wall ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
 }
 
 static struct str life_woken_details(struct engine *engine, int64_t due_us) /* wall time */
@@ -169,12 +181,12 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 		return err;
 	struct queue *queue = queue_at(index, job->queue);
 	bool wall = job->flags & ROW_DUE_WALL;
-	int64_t delay_us = wall ? job->due_us - index->wall_us : job->due_us;
+	int64_t delay_us = wall ? job->due_us - skew_wall_us(index, queue) : job->due_us;
 	job_move(index, job, delay_us > 0 ? JOB_DELAYED : JOB_WAITING);
 	if (job->expire_us)
 		job->expire_us += index->now_us + (delay_us > 0 ? delay_us : 0);
 	if (delay_us > 0 && !wall)
-		job->due_us = index->now_us + delay_us;
+		life_set_due(index, job, index->now_us + delay_us);
 	else if (delay_us <= 0)
 		job->rank = life_rank(queue, parent ? compat_head(queue, job->priority, true) : job->flags & ROW_LIFO);
 	err = job_place(index, slot);
@@ -182,7 +194,7 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 		return err ? err : compat_enqueued(engine, (struct str){ 0 }, job);
 	struct str details = STR("{\"from\":\"waiting_children\"}");
 	if (delay_us > 0)
-		details = life_woken_details(engine, index->wall_us + delay_us);
+		details = life_woken_details(engine, skew_wall_us(index, queue) + delay_us);
 	return details.ptr ? job_event(engine, job, EVENT_WAITING, details) : E_NOMEM;
 }
 
@@ -208,12 +220,13 @@ enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, st
 {
 	const struct job *job = job_at(&engine->index, slot);
 	const struct lease *lease = job->lease == SLOT_NONE ? NULL : lease_at(&engine->index, job->lease);
+	int64_t now_us = skew_now_us(&engine->index, queue_at(&engine->index, job->queue));
 	struct attempt_row *row = change_add(&engine->open->cs, attempts);
 	if (!row)
 		return E_NOMEM;
 	*row = (struct attempt_row){
-		.uid = job->uid, .number = job->attempts_started, .fence = job->fence, .finished_us = engine->index.now_us, .next = next,
-		.started_us = lease ? lease->started_us : engine->index.now_us, .retry_us = retry_us, .error = error, .exchange = exchange,
+		.uid = job->uid, .number = job->attempts_started, .fence = job->fence, .finished_us = now_us, .next = next,
+		.started_us = lease ? lease->started_us : now_us, .retry_us = retry_us, .error = error, .exchange = exchange,
 	};
 	if (lease) {
 		struct str worker = name_text(&engine->index, lease->worker);
@@ -283,7 +296,7 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 	else if (failure->verdict == VERDICT_POLICY)
 		wait_us = failure->costs_nothing ? 1000000 : retry_wait_us(job_policy(index, job), job->attempts_made, failure->dice);
 	int64_t due_us = wait_us > 0 ? index->now_us + wait_us : 0;
-	struct str details = life_details(engine, job, failure->error, wait_us > 0 ? index->wall_us + wait_us : 0);
+	struct str details = life_details(engine, job, failure->error, wait_us > 0 ? skew_wall_us(index, queue_at(index, job->queue)) + wait_us : 0);
 	err = life_attempt(engine, slot, failure->error, failure->exchange, due_us ? JOB_DELAYED : JOB_WAITING, due_us);
 	if (err)
 		return err;

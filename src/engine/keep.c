@@ -73,7 +73,7 @@ static bool keep_nth(struct engine *engine, const struct queue *queue, enum job_
 static bool keep_by_age(struct engine *engine, const struct queue *queue, enum job_state state, const struct keep *keep, uint64_t committed,
 			struct place *out)
 {
-	int64_t cutoff_us = engine->index.now_us - keep->age_ms * 1000;
+	int64_t cutoff_us = skew_now_us(&engine->index, queue) - keep->age_ms * 1000;
 	uint64_t most = keep->limit && keep->limit < LIMIT_SLICE_JOBS ? keep->limit : LIMIT_SLICE_JOBS;
 	struct place last;
 	if (!keep->age_ms || !keep_nth(engine, queue, state, committed ? 1 : 0, out) || out->at_us >= cutoff_us)

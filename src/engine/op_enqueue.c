@@ -91,10 +91,11 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 }
 
 /* Until it is due, from now on; a key's job is not put off for ever. */
-static int64_t enqueue_delay_us(const struct engine *engine, const struct op_enqueue *enqueue, const struct dedup_meeting *meeting, bool *wall)
+static int64_t enqueue_delay_us(const struct engine *engine, const struct op_enqueue *enqueue, const struct queue *queue,
+				 const struct dedup_meeting *meeting, bool *wall)
 {
 	const struct index *index = &engine->index;
-	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - index->wall_us : enqueue->delay_ms * 1000;
+	int64_t delay_us = enqueue->run_at_us ? enqueue->run_at_us - skew_wall_us(index, queue) : enqueue->delay_ms * 1000;
 	*wall = enqueue->run_at_us != 0;
 	if (!enqueue->dedup || !enqueue->dedup->max_wait_ms)
 		return delay_us;
@@ -123,7 +124,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	if (err)
 		return err;
 	bool wall;
-	int64_t delay_us = enqueue_delay_us(engine, enqueue, meeting, &wall);
+	int64_t delay_us = enqueue_delay_us(engine, enqueue, queue, meeting, &wall);
 	int64_t ttl_ms = past_has_started(enqueue) ? 0 : enqueue->ttl_ms ? enqueue->ttl_ms : queue->settings->ttl_ms;
 	job->queue = queue_slot;
 	job->group = group;
@@ -144,6 +145,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	} else if (delay_us > 0) {
 		job->state = JOB_DELAYED;
 		job->due_us = wall ? enqueue->run_at_us : index->now_us + delay_us;
+		skew_due(index, queue, &job->due_us, &wall);
 		job->flags |= wall ? ROW_DUE_WALL : 0;
 	} else {
 		job->state = JOB_WAITING;

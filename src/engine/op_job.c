@@ -118,7 +118,7 @@ enum err job_retry(struct engine *engine, struct request *request, struct op *op
 	if (waits)
 		job->due_us = op->job.delay_ms * 1000; /* begins when they have ended */
 	else if (op->job.delay_ms)
-		job->due_us = index->now_us + op->job.delay_ms * 1000;
+		life_set_due(index, job, index->now_us + op->job.delay_ms * 1000);
 	else
 		job->rank = job_rank(index, job, op->job.lifo);
 	err = job_place(index, slot);
@@ -169,12 +169,15 @@ static enum err job_reschedule(struct engine *engine, struct request *request, s
 	int64_t wall_us = op->job.run_at_us;
 	if (job->state != JOB_DELAYED)
 		return job_refuse_state(request, op, job, "only a delayed job has a time to be changed.");
-	struct str details = job_due_details(engine, wall_us ? wall_us : index->wall_us + op->job.delay_ms * 1000);
+	struct str details = job_due_details(engine, wall_us ? wall_us : skew_wall_us(index, queue_at(index, job->queue)) + op->job.delay_ms * 1000);
 	enum err err = details.ptr ? job_touch(engine->open, index, slot) : E_NOMEM;
 	if (err)
 		return err;
-	job->flags = (uint16_t)(wall_us ? job->flags | ROW_DUE_WALL : job->flags & ~ROW_DUE_WALL);
-	job->due_us = wall_us ? wall_us : index->now_us + op->job.delay_ms * 1000;
+	life_set_due(index, job, index->now_us + op->job.delay_ms * 1000);
+	if (wall_us) {
+		job->flags |= ROW_DUE_WALL;
+		job->due_us = wall_us;
+	}
 	err = job_place(index, slot);
 	return err ? err : job_event(engine, job, EVENT_RESCHEDULED, details);
 }
@@ -276,6 +279,7 @@ enum err op_job_apply(struct engine *engine, struct request *request, struct op 
 		return E_JOB_NOT_FOUND;
 	op->result.uid = uid;
 	op->result.state = job_state_of(job_at(&engine->index, slot));
+	skew_hear(engine, request, job_at(&engine->index, slot)->queue);
 	if (op->job.only_in_state && op->job.only_state != op->result.state)
 		return job_refuse_state(request, op, job_at(&engine->index, slot), "this was asked only of one in another state.");
 	bool takes_away = op->kind == OP_CANCEL || op->kind == OP_MOVE || op->kind == OP_DELETE;

@@ -17,6 +17,7 @@ enum err op_claim_apply(struct engine *engine, struct request *request, struct o
 	enum err err = serve_claim(engine, request, op);
 	if (err || op->result.claim->count || op->result.claim->ready || !claim->wait_ms || engine->quiesced)
 		return err;
+	claim->wait_ms = skew_wait_ms(engine, claim);
 	err = park_claim(engine, request, op);
 	*park = err == E_OK;
 	return err;
@@ -33,6 +34,7 @@ static enum err lease_find(struct engine *engine, struct request *request, struc
 	const struct job *job = job_at(&engine->index, slot);
 	op->result.state = job_state_of(job);
 	*out_slot = slot;
+	skew_hear(engine, request, job->queue);
 	if (job_is_compat(&engine->index, job))
 		return compat_check_lease(engine, request, op, job);
 	if (!want->token.len)
@@ -170,6 +172,13 @@ static enum err lease_release(struct engine *engine, struct op *op, uint32_t slo
 	return life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
 }
 
+static int64_t lease_rate_ttl_ms(const struct index *index, uint32_t slot) /* 0: none, or none that is told here */
+{
+	const struct queue *queue = queue_at(index, job_at(index, slot)->queue);
+	int64_t ttl_ms = queue->settings->compat ? limiter_ttl_ms(index, queue, 0) : 0;
+	return ttl_ms > 0 ? ttl_ms : 0;
+}
+
 enum err op_lease_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	uint32_t slot = SLOT_NONE;
@@ -191,6 +200,8 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	default: err = lease_log(engine, request, op, job); break;
 	}
 	err = err ? err : back_off_after(engine, request, op, slot);
+	if (!err && op->kind == OP_RELEASE)
+		op->result.rate_ttl_ms = lease_rate_ttl_ms(&engine->index, slot);
 	op->result.state = job_state_of(job_at(&engine->index, slot));
 	return err;
 }

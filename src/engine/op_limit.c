@@ -314,7 +314,13 @@ static enum err back_off_queue(struct engine *engine, uint32_t slot, int64_t del
 {
 	struct queue *queue = queue_at(&engine->index, slot);
 	struct penalty penalty = { .scope = STR("queue"), .delay_us = delay_us };
-	if (!penalty_changes(&engine->index, &penalty, queue->blocked_us))
+	bool changes = penalty_changes(&engine->index, &penalty, queue->blocked_us);
+	if (queue->settings->compat) { /* the last word counts, and the window begins anew after it */
+		changes = penalty.until_us != queue->blocked_us;
+		limiter_open(queue);
+		queue_flag(&engine->index, slot);
+	}
+	if (!changes)
 		return E_OK;
 	enum err err = queue_touch(engine->open, &engine->index, slot);
 	if (err)

@@ -364,6 +364,9 @@ static enum err read_queue(struct engine *engine, struct request *request, uint3
 	if (wall_us != INT64_MAX && (delayed_us == INT64_MAX || wall_us < out->next_due_us))
 		out->next_due_us = wall_us;
 	flow_report(&queue->flow, index->now_us, out);
+	out->has_rate_ttl = asked && queue->settings->compat;
+	if (out->has_rate_ttl)
+		out->rate_ttl_ms = limiter_ttl_ms(index, queue, asked->rate_max ? asked->rate_max : queue->settings->rate.max);
 	if (!asked)
 		return E_OK;
 	return asked->priority_count ? read_asked_priorities(engine, request, slot, asked, out) : read_priorities(engine, request, queue, out);

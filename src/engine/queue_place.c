@@ -482,6 +482,10 @@ enum err group_start(struct index *index, uint32_t slot)
 enum err queue_start(struct index *index, uint32_t slot)
 {
 	struct queue *queue = queue_at(index, slot);
+	if (queue->settings->compat) {
+		limiter_start(index, queue);
+		return E_OK;
+	}
 	return window_start(index, &queue->settings->rate, &queue->window, &queue->window_shape, 1);
 }
 
@@ -570,9 +574,10 @@ static void queue_refresh_due(struct heap *heap, const struct heap *delayed, uin
 
 void queue_refresh(struct index *index, uint32_t slot)
 {
+	static const struct heap nothing;
 	struct queue *queue = queue_at(index, slot);
 	queue_refresh_due(&index->due, &queue->delayed, queue->due_position, slot);
-	queue_refresh_due(&index->due_wall, &queue->delayed_wall, queue->due_wall_position, slot);
+	queue_refresh_due(&index->due_wall, queue->skew_us ? &nothing : &queue->delayed_wall, queue->due_wall_position, slot);
 }
 
 void queue_flag(struct index *index, uint32_t slot)
@@ -603,6 +608,8 @@ enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *unt
 		return EXPLAIN_QUEUE_PAUSED;
 	if (queue->settings->concurrency && queue->active >= queue->settings->concurrency)
 		return EXPLAIN_QUEUE_CONCURRENCY;
+	if (queue->settings->compat)
+		return limiter_blocker(index, queue, until_us);
 	if (queue->blocked_us > index->now_us) {
 		*until_us = queue->blocked_us;
 		return EXPLAIN_BACKED_OFF;

@@ -37,7 +37,7 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 	}
 	int64_t lease_ms = terms->delivery ? timeout_ms + DELIVERY_LEASE_MARGIN_MS : terms->lease_ms ? terms->lease_ms : queue->settings->lease_ms;
 	*lease_at(index, slot) = (struct lease){
-		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = index->now_us,
+		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = skew_now_us(index, queue),
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
 		.worker = name, .delivery = terms->delivery, .stays = queue->settings->compat && !terms->delivery,
 		.limit_count = (uint8_t)lane->limit_count,
@@ -238,8 +238,8 @@ static void serve_explain(struct engine *engine, const struct op_claim *claim, s
 		int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
 		if (delayed_us != INT64_MAX && delayed_us - index->now_us < due_us)
 			due_us = delayed_us - index->now_us;
-		if (wall_us != INT64_MAX && wall_us - index->wall_us < due_us)
-			due_us = wall_us - index->wall_us;
+		if (wall_us != INT64_MAX && wall_us - skew_wall_us(index, queue) < due_us)
+			due_us = wall_us - skew_wall_us(index, queue);
 	}
 	result->nothing = explain_code_name(why);
 	result->next_due_ms = due_us == INT64_MAX ? -1 : due_us < 0 ? 0 : (due_us + 999) / 1000;
@@ -262,6 +262,29 @@ static uint32_t serve_first_queue(const struct op_claim *claim, uint64_t dice)
 	return 0;
 }
 
+static enum err serve_hear(struct engine *engine, const struct op_claim *claim)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < claim->queue_count && !err; i++) {
+		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
+		if (slot == SLOT_NONE)
+			continue;
+		limiter_hear(queue_at(&engine->index, slot), &claim->limiter);
+		err = skew_promote(engine, slot);
+	}
+	return err;
+}
+
+static void serve_tell_rate(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
+{
+	for (uint32_t i = 0; i < claim->queue_count && !result->rate_ttl_ms && claim->compat; i++) {
+		uint32_t slot = queue_find(&engine->index, claim->queues[i].queue);
+		const struct queue *queue = slot == SLOT_NONE ? NULL : queue_at(&engine->index, slot);
+		uint32_t max = queue ? limiter_rate(queue).max : 0;
+		result->rate_ttl_ms = max ? limiter_ttl_ms(&engine->index, queue, max) : 0;
+	}
+}
+
 static enum err serve_ready(struct engine *engine, const struct op_claim *claim, struct claim_result *result)
 {
 	for (uint32_t i = 0; i < claim->queue_count; i++) {
@@ -271,8 +294,10 @@ static enum err serve_ready(struct engine *engine, const struct op_claim *claim,
 		if (slot != SLOT_NONE && queue_may_start(&engine->index, slot, &why, &until_us))
 			result->ready += lanes_ready(&engine->index, queue_at(&engine->index, slot), true);
 	}
-	if (!result->ready)
+	if (!result->ready) {
 		serve_explain(engine, claim, result);
+		serve_tell_rate(engine, claim, result);
+	}
 	return E_OK;
 }
 
@@ -295,6 +320,9 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 		return E_NOMEM;
 	op->result.claim = result;
 	result->next_due_ms = -1;
+	enum err heard = serve_hear(engine, claim);
+	if (heard)
+		return heard;
 	if (claim->max == 0)
 		return serve_ready(engine, claim, result);
 	result->token = serve_token(request, claim);
@@ -319,12 +347,27 @@ enum err serve_claim(struct engine *engine, struct request *request, struct op *
 			result->count++;
 		}
 	}
-	if (!result->count)
+	if (!result->count) {
 		serve_explain(engine, claim, result);
+		serve_tell_rate(engine, claim, result);
+	}
 	return E_OK;
 }
 
 /* ---- waiters ---- */
+
+static const struct op_claim *serve_claim_of(const struct engine *engine, const struct parked_link *link)
+{
+	return &((const struct parked *)pool_at(&engine->parked, link->parked))->request->ops[0].claim;
+}
+
+/* May a job start, by what this one who waits knows of the rate? When time ends that it may not, *until_us. */
+static bool serve_may_start(struct engine *engine, uint32_t slot, const struct parked_link *link, int64_t *until_us)
+{
+	enum explain_code why;
+	limiter_hear(queue_at(&engine->index, slot), &serve_claim_of(engine, link)->limiter);
+	return queue_may_start(&engine->index, slot, &why, until_us);
+}
 
 static bool serve_waiter(struct engine *engine, uint32_t parked_slot)
 {
@@ -347,12 +390,11 @@ static bool serve_waiter(struct engine *engine, uint32_t parked_slot)
 static bool serve_waiters(struct engine *engine, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	enum explain_code why;
 	int64_t until_us;
 	const struct op_claim *left = NULL; /* a batch that this queue has not got yet: others may take what there is */
 	const struct parked_link *link = queue->first_waiter;
-	while (link && queue_may_start(&engine->index, slot, &why, &until_us)) {
-		const struct op_claim *claim = &((const struct parked *)pool_at(&engine->parked, link->parked))->request->ops[0].claim;
+	while (link && serve_may_start(engine, slot, link, &until_us)) {
+		const struct op_claim *claim = serve_claim_of(engine, link);
 		if (batch_is_large(engine->open))
 			return true;
 		bool served = !batch_wants_no_less(claim, left) && serve_waiter(engine, link->parked);
@@ -361,7 +403,7 @@ static bool serve_waiters(struct engine *engine, uint32_t slot)
 		left = served || batch_wants_no_less(claim, left) ? left : claim;
 		link = served ? queue->first_waiter : link->after;
 	}
-	if (queue->first_waiter && !queue_may_start(&engine->index, slot, &why, &until_us) && until_us)
+	if (queue->first_waiter && !serve_may_start(engine, slot, queue->first_waiter, &until_us) && until_us)
 		queue_open_at(&engine->index, slot, until_us);
 	return false;
 }

@@ -223,7 +223,8 @@ static void a_chain_goes_on_whatever_stalls(void **state)
 	uint64_t uid = enqueued("repeat:daily:1800000000000"), alone = enqueued("repeat:weekly:1800000000000");
 	struct request *request = request_new(&world, 1);
 	request->ops[0].kind = OP_CHAIN_PUT;
-	request->ops[0].chain = (struct op_chain){ .queue = { .name = STR("q") }, .key = STR("daily"), .schedule = STR("{\"every_ms\":86400000}") };
+	request->ops[0].chain = (struct op_chain){ .queue = { .name = STR("q") }, .key = STR("daily"), .schedule = STR("{\"every_ms\":86400000}"),
+		                                   .compat = COMPAT_BULLMQ };
 	assert_int_equal(world_err(&world, request), E_OK);
 	stall(uid, 0);
 	assert_int_equal(claimed(1000), uid);

@@ -8,6 +8,7 @@ import { EventReader } from './event-reader.js';
 import { Held } from './held.js';
 import { enqueueText, grantedJob, keepOf, readJob, stateOf } from './job-json.js';
 import { JobReader } from './job-reader.js';
+import { limiterOf } from './limiter.js';
 import { Link } from './link.js';
 import { readConnection } from './options.js';
 import { QueueMeta } from './queue-meta.js';
@@ -48,6 +49,7 @@ export interface Role {
 
 const TOKEN = '\u0000'; // where a claim's token goes: no name holds it
 const NEVER = new Promise<never>(() => undefined);
+const STALLS_MAX = 65_535;
 const BULK_OPS = 20_000, BULK_CHARS = 2_000_000; // one atomic request
 const CLOSED = 'Connection is closed.'; // BullMQ's own words for it
 
@@ -95,7 +97,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		this.#sweeps = new Sweeps(this.#coalescer, this.#ranges, this.#schedulers, place);
 		this.#meta = new QueueMeta(this.#coalescer, place);
 		this.#events = new EventReader(this.#link, this.#coalescer, place);
-		this.#work = new WorkWait(this.#link, place);
+		this.#work = new WorkWait(this.#link, place, limiterOf(opts));
 		this.#registry = new Registry(this.#link, place);
 		this.#children = new Children(this.#link, this.#coalescer, place);
 		this.#nodes = owner ? owner.#nodes : new NodeKeys();
@@ -271,13 +273,13 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	// ---- work ----
 
 	#claim(token: string | undefined, name: string | undefined): object {
-		const { lockDuration, limiter } = this.#opts;
+		const { lockDuration } = this.#opts;
 		return {
 			queues: [this.#place], max: 1, compat: 'bullmq',
 			...(token ? { token } : {}),
 			...(name ? { worker: name } : {}),
 			...(lockDuration ? { lease_ms: lockDuration } : {}),
-			...(limiter ? { limiter: { max: limiter.max, per_ms: limiter.duration } } : {}),
+			...limiterOf(this.#opts),
 		};
 	}
 
@@ -394,7 +396,10 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	async moveStalledJobsToWait(): Promise<string[]> {
 		const { stalledInterval, maxStalledCount } = this.#opts;
-		const op = { op: 'sweep', ...this.#place, interval_ms: stalledInterval, max_stalls: maxStalledCount };
+		const op = {
+			op: 'sweep', ...this.#place, interval_ms: Math.trunc(stalledInterval ?? 30_000),
+			...(maxStalledCount === undefined ? {} : { max_stalls: Math.min(Math.trunc(maxStalledCount), STALLS_MAX) }),
+		};
 		const result = await this.#safe(op, { command: 'moveStalledJobsToWait' });
 		return result['ids'] as string[];
 	}
@@ -619,7 +624,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async getRateLimitTtl(maxJobs?: number): Promise<number> {
-		const queue = await this.#queue(maxJobs === undefined ? {} : { rate_max: maxJobs });
+		const queue = await this.#queue(maxJobs ? { rate_max: Math.trunc(maxJobs) } : {});
 		if (queue && queue.rate_ttl_ms === undefined)
 			throw new TooOldError('this daemon does not tell how long a rate limit lasts (rate_ttl_ms)');
 		return queue?.rate_ttl_ms ?? -2;
@@ -663,7 +668,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	}
 
 	async setRateLimit(expireTimeMs: number): Promise<void> {
-		await this.#safe({ op: 'back_off', ...this.#place, delay_ms: Math.trunc(expireTimeMs) }, { command: 'setRateLimit' });
+		await this.#guard(() => this.#meta.backOff(Math.max(0, Math.trunc(expireTimeMs))));
 	}
 
 	async removeRateLimitKey(): Promise<number> {

@@ -9,7 +9,7 @@ const CLOCK_SLACK_MS = 1_000;
 
 /** A job that a worker was given. */
 export function grantedJob(grant: WireGrant, worker: string | undefined): JobJson {
-	const { errors = [], started_at } = grant;
+	const { started_at } = grant, errors = thrown(grant.errors);
 	const job = common(grant);
 	job.delay = 0; // it is over
 	job.attemptsStarted = grant.attempts_started ?? grant.attempt;
@@ -25,7 +25,7 @@ export function grantedJob(grant: WireGrant, worker: string | undefined): JobJso
 
 /** A job that was looked at. */
 export function readJob(job: WireJob): JobJson {
-	const { errors = [] } = job;
+	const errors = thrown(job.errors);
 	const read = common(job);
 	const state = STATES[job.state], processedOn = job.redone ? undefined : instant(job.started_at);
 	const reason = job.redone ? undefined : errors.at(-1)?.message;
@@ -107,7 +107,12 @@ function remainingDelay(job: WireJob): number {
 	return asked && Math.abs(since + asked - due) < CLOCK_SLACK_MS ? asked : Math.max(0, due - Date.now());
 }
 
-/** What the attempts threw, newest last; a lost lease threw nothing. */
+/** A lost lease threw nothing. */
+function thrown(errors: readonly WireError[] = []): readonly WireError[] {
+	return errors.filter((error) => error.type !== 'stalled');
+}
+
+/** What the attempts threw, newest last. */
 function stackTexts(errors: readonly WireError[], opts: JobsOptions | undefined): string {
 	if (!errors.length)
 		return '[]';

@@ -29,6 +29,15 @@ export class QueueMeta {
 		await this.#do(op);
 	}
 
+	/** Nothing starts before so long has passed; 0: open again. */
+	async backOff(ms: number): Promise<void> {
+		const op = { op: 'back_off', ...this.#place, delay_ms: ms };
+		if (await this.#orNone(op) || !ms)
+			return;
+		await this.#put({}); // nobody made it yet
+		await this.#do(op);
+	}
+
 	async all(): Promise<Record<string, string>> {
 		const queue = await this.get();
 		if (!queue)

@@ -1,5 +1,5 @@
 // What goes over many jobs: pages of names, then operations that each look at the state again, so that nothing is done to a job that went on meanwhile.
-import { Refusal, type Coalescer, type Operation } from './coalescer.js';
+import { Refusal, type Coalescer, type Operation, type Result } from './coalescer.js';
 import { problemError, type Problem } from './errors.js';
 import type { Place } from './place.js';
 import type { JobName, Range, Ranges } from './ranges.js';
@@ -90,14 +90,15 @@ export class Sweeps {
 	/** Up to `count` jobs of any state; 1 while there may be more, 0 when the queue is empty and forgotten. */
 	async obliterate(count: number): Promise<number> {
 		let left = Math.max(1, count);
+		await this.#schedulers.removeAll(); // first: their jobs are theirs until then
 		for (const state of ALL) {
 			const gone = await this.#all({ state }, left, () => ({ op: 'delete', force: true }));
 			left -= gone.length;
 			if (left <= 0)
 				return 1;
 		}
-		await this.#schedulers.removeAll();
-		await this.#do({ op: 'queue_delete', ...this.#place });
+		while ((await this.#do({ op: 'queue_reset', ...this.#place }))['more'])
+			; // events are forgotten in pages
 		return 0;
 	}
 
@@ -116,9 +117,9 @@ export class Sweeps {
 		await this.#do({ op: 'event', ...this.#place, name, details });
 	}
 
-	async #do(op: object): Promise<void> {
+	async #do(op: object): Promise<Result> {
 		try {
-			await this.#coalescer.add({ json: JSON.stringify(op), kind: 'once' });
+			return await this.#coalescer.add({ json: JSON.stringify(op), kind: 'once' });
 		} catch (error) {
 			throw error instanceof Refusal ? problemError(error.problem) : error;
 		}

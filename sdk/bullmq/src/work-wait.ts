@@ -8,12 +8,15 @@ const WAIT_MAX_MS = 300_000;
 export class WorkWait {
 	readonly #link: Link;
 	readonly #place: Place;
+	readonly #terms: object;
 	#waiting: AbortController | undefined;
 	#stopped = false;
 
-	constructor(link: Link, place: Place) {
+	/** `terms`: what else its claims say. */
+	constructor(link: Link, place: Place, terms: object) {
 		this.#link = link;
 		this.#place = place;
+		this.#terms = terms;
 	}
 
 	/** Resolves with a marker when a job may start, with null when the time is over or `stop` was called. */
@@ -23,7 +26,7 @@ export class WorkWait {
 			return null;
 		const waiting = this.#waiting = new AbortController();
 		const waitMs = Math.min(Math.max(1, Math.ceil(ms)), WAIT_MAX_MS);
-		const body = JSON.stringify({ queues: [this.#place], max: 0, wait_ms: waitMs, compat: 'bullmq' });
+		const body = JSON.stringify({ queues: [this.#place], max: 0, wait_ms: waitMs, compat: 'bullmq', ...this.#terms });
 		try {
 			const { ready = 0 } = await this.#link.call<{ ready?: number }>('POST', '/v1/claims', {
 				body, waits: true, timeoutMs: waitMs + ANSWER_MS, signal: waiting.signal,

@@ -125,7 +125,7 @@ export class World {
 		return queue;
 	}
 
-	worker(processor: Processor | null, opts: Partial<WorkerOptions> = {}, name = 'q'): Worker {
+	worker(processor: Processor | string | URL | null, opts: Partial<WorkerOptions> = {}, name = 'q'): Worker {
 		const worker = new Worker(name, processor as Processor, { ...this.#base, drainDelay: 1, ...opts }, this.#factory);
 		worker.on('error', () => undefined);
 		this.#closers.unshift(() => worker.close());
