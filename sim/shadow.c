@@ -320,13 +320,13 @@ static void shadow_judge(struct shadow *shadow, const struct shadow_job *job, co
 		CHECK(write->after == TABLE_NONE || job->retried_seq == shadow->seq || shadow_is_edit(&job->row, row));
 }
 
-/* Where sweeps take back: who stalled too often is to fail, and that is not forgotten before it has ended. */
+/* Where sweeps take back: who stalled too often is to fail, but for the jobs of a chain, and that is not forgotten before it has ended. */
 static void shadow_deferred(struct shadow *shadow, struct shadow_job *job, const struct job_write *write)
 {
 	const struct job_row *row = &write->row;
 	bool deferred = row->deferred.len > 0, final = job_state_is_final(row->state), compat = shadow_queue(shadow, row->queue)->compat;
 	CHECK(!deferred || (compat && !final));
-	CHECK(!compat || final || row->stalls <= SIM_STALLS || deferred);
+	CHECK(!compat || final || row->stalls <= SIM_STALLS || deferred || job->of_chain);
 	CHECK(!deferred || job->deferred || row->stalls > SIM_STALLS || row->flags & ROW_LOST_CHILD);
 	CHECK(!job->deferred || deferred || final || job->retried_seq == shadow->seq);
 	shadow->deferrals += deferred && !job->deferred;
@@ -349,6 +349,7 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		CHECK(write->definition);
 		job->home = write->definition->queue;
 		snprintf(job->id, sizeof(job->id), STR_FMT, STR_ARG(write->definition->id));
+		job->of_chain = write->definition->chain.len > 0;
 		if (shadow_queue(shadow, row->queue)->compat)
 			history_past(job, row, shadow->seq);
 	}

@@ -32,6 +32,7 @@ struct shadow_job {
 	uint32_t home;            /* the queue that it was enqueued into: its id is unique there */
 	bool exists, deleted;
 	bool deferred;            /* it has failed, and the next claim tells so */
+	bool of_chain;            /* a chain made it */
 	/* history, as events tell it */
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */

@@ -94,21 +94,26 @@ enum err chain_tell_taken(struct engine *engine, uint32_t queue, struct str id, 
 
 /* ---- whose ---- */
 
-bool chain_owns(const struct index *index, const struct job *job)
+const struct chain *chain_of_compat(const struct index *index, const struct job *job, int64_t *slot_ms)
 {
 	char room[LABEL_ROOM];
-	if (!job_is_compat(index, job))
-		return aside_of(index, job)->chain != SLOT_NONE;
 	struct str id = label_of(index, job, room);
-	if (job_state_is_final(job_state_of(job)) || !str_starts(id, ITERATION_PREFIX))
-		return false;
 	size_t key_from = ITERATION_PREFIX.len, key_to = id.len;
+	if (!str_starts(id, ITERATION_PREFIX))
+		return NULL;
 	while (key_to > key_from && id.ptr[key_to - 1] != ':')
 		key_to--;
-	if (key_to <= key_from + 1)
-		return false;
+	if (key_to <= key_from + 1 || !str_i64(str_from(id, key_to), slot_ms))
+		return NULL;
 	uint32_t slot = chain_find(index, job->queue, (struct str){ id.ptr + key_from, key_to - 1 - key_from });
-	const struct chain *chain = slot == SLOT_NONE ? NULL : pool_at(&index->chains, slot);
+	return slot == SLOT_NONE ? NULL : pool_at(&index->chains, slot);
+}
+
+bool chain_owns(const struct index *index, const struct job *job)
+{
 	int64_t slot_ms;
-	return chain && str_i64(str_from(id, key_to), &slot_ms) && chain->last.slot_ms == slot_ms;
+	if (!job_is_compat(index, job))
+		return aside_of(index, job)->chain != SLOT_NONE;
+	const struct chain *chain = job_state_is_final(job_state_of(job)) ? NULL : chain_of_compat(index, job, &slot_ms);
+	return chain && chain->last.slot_ms == slot_ms;
 }

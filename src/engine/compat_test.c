@@ -133,6 +133,18 @@ static void a_counted_id_names_its_job(void **state)
 	request_drop(request);
 }
 
+static void an_attempt_that_time_does_not_end_is_explained_without_an_end(void **state)
+{
+	(void)state;
+	uint64_t uid = enqueued(compat_enqueue("q", ""));
+	assert_int_equal(claimed("q", "t"), uid);
+	struct request *request = job_request(&world, OP_EXPLAIN, uid);
+	assert_ptr_equal(world_ask(&world, request), request);
+	assert_int_equal(request->ops[0].result.explanation->code, EXPLAIN_RUNNING);
+	assert_true(request->ops[0].result.explanation->until_us == 0);
+	request_drop(request);
+}
+
 static void a_refused_commit_takes_the_number_back(void **state)
 {
 	(void)state;
@@ -714,6 +726,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(ids_are_counted_by_the_queue),
 		TEST(a_counted_id_names_its_job),
+		TEST(an_attempt_that_time_does_not_end_is_explained_without_an_end),
 		TEST(a_refused_commit_takes_the_number_back),
 		TEST(a_replayed_enqueue_says_the_same_number),
 		TEST(labels_are_there_after_a_restart),

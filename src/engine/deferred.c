@@ -54,24 +54,10 @@ enum err deferred_fail(struct engine *engine, uint32_t slot, struct str reason)
 	return life_wait(engine, slot, head, EVENT_WAITING, compat_from(job));
 }
 
-/* Of a chain that still goes on, as its id says: "repeat:<key>:<time>". */
-static bool deferred_is_of_chain(const struct index *index, const struct job *job)
-{
-	char room[LABEL_ROOM];
-	struct str id = label_of(index, job, room), prefix = STR("repeat:");
-	size_t end = id.len;
-	if (!str_starts(id, prefix))
-		return false;
-	while (end > prefix.len && id.ptr[end - 1] != ':')
-		end--;
-	if (end <= prefix.len)
-		return false;
-	return chain_find(index, job->queue, (struct str){ id.ptr + prefix.len, end - 1 - prefix.len }) != SLOT_NONE;
-}
-
 enum err deferred_stall(struct engine *engine, uint32_t slot)
 {
-	if (deferred_is_of_chain(&engine->index, job_at(&engine->index, slot)))
+	int64_t slot_ms;
+	if (chain_of_compat(&engine->index, job_at(&engine->index, slot), &slot_ms)) /* a chain that goes on is not stopped by one of its jobs */
 		return E_OK;
 	return deferred_set(engine, slot, STALLED_TOO_OFTEN);
 }

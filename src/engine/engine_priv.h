@@ -227,6 +227,8 @@ MUST_USE enum err chain_id_taken(struct engine *engine, uint32_t queue, struct s
 MUST_USE enum err chain_tell_taken(struct engine *engine, uint32_t queue, struct str id, uint64_t uid); /* nothing was made: that job is there */
 /* It is the newest job of a chain, and has not ended. */
 bool chain_owns(const struct index *index, const struct job *job);
+/* In compat queues: the chain that goes on and whose job this is by its id, "repeat:<key>:<slot>"; NULL: of none. */
+const struct chain *chain_of_compat(const struct index *index, const struct job *job, int64_t *slot_ms);
 /* ---- op_queue.c, op_limit.c: rows, and what other operations and timers do to queues, groups and limits ---- */
 MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
 MUST_USE enum err group_write(struct engine *engine, const struct group *group);

@@ -41,9 +41,9 @@ enum err op_wait_apply(struct engine *engine, struct request *request, struct op
 
 /* ---- explain ---- */
 
-static int64_t read_wall_us(const struct index *index, int64_t engine_us) /* engine time as a person's */
+static int64_t read_wall_us(const struct index *index, int64_t engine_us) /* engine time as a person's; 0: never */
 {
-	return engine_us ? index->wall_us + (engine_us - index->now_us) : 0;
+	return engine_us && engine_us != INT64_MAX ? index->wall_us + (engine_us - index->now_us) : 0;
 }
 
 static uint64_t read_ahead(const struct group *group, const struct job *job)
