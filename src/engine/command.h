@@ -559,8 +559,8 @@ struct op_result {
 		struct named_info *nameds;      /* NAMED_PUT, NAMED_STATE, NAMED_GET: one; NAMEDS: count */
 	};
 	uint32_t count;           /* EVENTS_TRIM: events that went; MESSAGE: endpoints that want it, as far as it is known */
-	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM, QUEUE_RESET: there is more to trim. MESSAGE: deliveries
-	                           * are still being made */
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM, QUEUE_RESET: there is more
+	                           * to trim. MESSAGE: deliveries are still being made */
 };
 
 struct op {
