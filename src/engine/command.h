@@ -540,8 +540,8 @@ struct op_result {
 		bool granted;       /* LIMIT_ACQUIRE */
 	};
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
-	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made. SWEEP:
-	                           * of those that it took back, a JSON array */
+	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made.
+	                           * SWEEP: ids of those that it took back, a JSON array */
 	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
 	union {
 		int64_t until_us;   /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
@@ -559,7 +559,8 @@ struct op_result {
 		struct named_info *nameds;      /* NAMED_PUT, NAMED_STATE, NAMED_GET: one; NAMEDS: count */
 	};
 	uint32_t count;           /* EVENTS_TRIM: events that went; MESSAGE: endpoints that want it, as far as it is known */
-	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM, QUEUE_RESET: there is more to trim.
+	bool more;                /* QUEUES, GROUPS, LIMITS, CHAINS, NAMEDS: another page exists. EVENTS_TRIM, QUEUE_RESET: there is more
+	                           * to trim.
 	                           * MESSAGE: deliveries are still being made */
 };
 

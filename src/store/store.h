@@ -40,7 +40,8 @@ struct load_delivery { /* of a message to an endpoint */
 	uint64_t message;
 	struct str endpoint;      /* its name, that of the group; namespace: the message's */
 };
-/* Asks for jobs by uid and by (queue, id), for idempotency records, for edges above children and below parents, for messages by key and by uid,
+/* Asks for jobs by uid and by (queue, id), for idempotency records, for edges above children and below parents, for messages by key and by
+ * uid,
  * and for deliveries; answers stand in arrays of the same length. */
 struct load {
 	const uint64_t *uids;         uint32_t uid_count;

@@ -771,8 +771,6 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		return this.#guard(() => this.#schedulers.count());
 	}
 
-	// ---- flows: not yet ----
-
 	// ---- children ----
 
 	async getDependencyCounts(jobId: string, types: string[]): Promise<number[]> {
@@ -824,7 +822,6 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 const NEXT = { processed: 'nextProcessedCursor', unprocessed: 'nextUnprocessedCursor', ignored: 'nextIgnoredCursor', failed: 'nextFailedCursor' } as const;
 const KNOWN_STATES: ReadonlySet<string> = new Set(['waiting', 'wait', 'active', 'prioritized', 'completed', 'failed', 'delayed', 'waiting-children']);
-
 
 function countOf(queue: WireQueue, type: string): number {
 	const { states, prioritised } = queue;

@@ -94,8 +94,8 @@ const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	source_not_found: NotFoundError, secret_not_found: NotFoundError,
 	stale_lease: StaleLeaseError, no_lease: StaleLeaseError,
 	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError, compat_mismatch: ConflictError,
-	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError, id_taken: ConflictError, slots_busy: ConflictError, parent_taken: ConflictError,
-	secret_sealed: ConflictError, endpoint_owned: ConflictError,
+	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError, id_taken: ConflictError, slots_busy: ConflictError,
+	parent_taken: ConflictError, secret_sealed: ConflictError, endpoint_owned: ConflictError,
 	too_many_requests: BusyError, backlog_full: BusyError, store_full: BusyError, outcome_unknown: BusyError, unavailable: BusyError,
 	out_of_memory: BusyError, store_failed: BusyError,
 };

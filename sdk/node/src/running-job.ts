@@ -3,7 +3,8 @@ import { JobCancelled, JobTimedOut, LeaseLost, type JobAbort } from './abort.js'
 import type { Batcher, OpResult } from './batcher.js';
 import { RucheError } from './errors.js';
 import type { Child, Job, JobFailure } from './job.js';
-import type { JobHandle } from './job-handle.js';
+import type { Connection } from './connection.js';
+import { JobHandle } from './job-handle.js';
 import { NonRetryableError, RetryAfterError, SnoozeError } from './verdict.js';
 import type { Wire } from './wire.js';
 
@@ -44,19 +45,19 @@ export class RunningJob<Payload> implements JobContext {
 	readonly #outbox: Batcher;
 	readonly #wire: Wire;
 	readonly #timer: NodeJS.Timeout | undefined;
-	readonly #handle: JobHandle;
+	readonly #connection: Connection;
 	readonly #onNote: (error: Error) => void;
 	readonly #begun = performance.now();
 	#ended = false;
 	#filtered = false;
 	#handedBack = false;
 
-	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, handle: JobHandle, onNote: (error: Error) => void) {
+	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, connection: Connection, onNote: (error: Error) => void) {
 		this.job = job;
 		this.#token = token;
 		this.#outbox = outbox;
 		this.#wire = wire;
-		this.#handle = handle;
+		this.#connection = connection;
 		this.#onNote = onNote;
 		this.log = this.log.bind(this);
 		this.progress = this.progress.bind(this);
@@ -133,7 +134,7 @@ export class RunningJob<Payload> implements JobContext {
 
 	async children<Result>(): Promise<Child<Result>[]> {
 		const all: Child<Result>[] = [];
-		for await (const child of this.#handle.children<Result>())
+		for await (const child of new JobHandle(this.#connection, { uid: this.job.uid }).children<Result>())
 			all.push(child);
 		return all;
 	}

@@ -11,7 +11,6 @@ import { workerName, type Connection } from './connection.js';
 import { Backoff } from './delay.js';
 import { ConflictError, InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
 import type { Job, JobView } from './job.js';
-import { JobHandle } from './job-handle.js';
 import { sendPatiently } from './patience.js';
 import { RunningJob, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
@@ -230,11 +229,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	 */
 	#granted(claim: Claim, answer: OpResult): void {
 		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
-			{
-			const one = fromWire<Job<Payload>>(job);
-			return new RunningJob<Payload>(one, claim.token, this.#outbox, this.#wire, new JobHandle(this.#connection, { uid: one.uid }),
-				(error) => this.#noteRefused(error));
-		});
+			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
 		const now = this.#batch || jobs.length < SPLIT_MIN || this.#outbox.busy ? jobs : jobs.splice(0, jobs.length >> 1);
 		const later = now === jobs ? [] : jobs;
 		this.#reserved -= slotsOf(claim) - later.length;
@@ -305,8 +300,6 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		}
 		if (!this.#running.delete(key))
 			return; // handed back meanwhile
-		if (running.handedBack)
-			end = { say: () => Promise.resolve('released') }; // it waits for its children
 		await this.#settle(running, endOf(running, end));
 	}
 
@@ -491,6 +484,8 @@ interface End<Result> {
 }
 
 function endOf<Payload, Result>(running: RunningJob<Payload>, end: BatchEnd<Result>): End<Result> {
+	if (running.handedBack)
+		return { say: () => Promise.resolve('released') }; // it waits for its children
 	if (!('error' in end))
 		return { say: () => running.complete(end.result), result: end.result };
 	return running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(end.error), error: end.error };
