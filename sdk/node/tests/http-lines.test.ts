@@ -13,7 +13,7 @@ import * as tls from 'node:tls';
 /** What the package keeps to itself, as far as it is tried here. */
 interface LineRequest { method: string; path: string; body?: string | undefined; idempotencyKey?: string; timeoutMs: number; waits?: boolean }
 type LineOutcome = { status: number; retryAfterMs: number | undefined; text: string } | { how: 'refused' | 'lost' | 'late'; code?: string; message: string };
-interface Lines { send(request: LineRequest, done: (outcome: LineOutcome) => void): () => void; close(): void }
+interface Lines { send(request: LineRequest, done: (outcome: LineOutcome) => void): (gently?: boolean) => void; close(): void }
 const { httpLines } = createRequire(import.meta.url)('../dist/cjs/http-lines.js') as { httpLines: (...parts: unknown[]) => Lines };
 const timers = { set: setTimeout, clear: clearTimeout, clock: () => performance.now() };
 
@@ -164,6 +164,25 @@ test('given up: nobody is told, and its connection is cut; closed: all are told'
 	assert.deepEqual(await ask(lines), { how: 'refused', message: 'the client is closed' });
 	assert.equal(told, false);
 	assert.equal(server.connections(), 2);
+});
+
+test('given up gently: an answer that was under way is told, and so is that there is none', async (t) => {
+	let says = '';
+	const server = net.createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => undefined).on('data', () => undefined).on('end', () => socket.end(says)));
+	server.listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	t.after(() => server.close());
+	const lines = linesTo(t, (server.address() as net.AddressInfo).port);
+	const parted = async (answer: string): Promise<LineOutcome> => {
+		says = answer;
+		const connected = once(server, 'connection');
+		return new Promise((resolve) => {
+			const giveUp = lines.send({ method: 'POST', path: '/v1/claims', body: '{}', timeoutMs: 10_000, waits: true }, resolve);
+			void connected.then(() => giveUp(true));
+		});
+	};
+	assert.equal((await parted('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}') as { text: string }).text, '{}');
+	assert.deepEqual(await parted(''), { how: 'lost', code: undefined, message: 'the connection was cut' });
 });
 
 test('an answer that comes too late, and a name without an address', async (t) => {
