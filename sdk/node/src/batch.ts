@@ -57,11 +57,11 @@ export async function runBatch<Payload, Result>(
 	const ends = new Map<RunningJob<Payload>, BatchEnd<Result>>();
 	const jobs: BatchJob<Payload>[] = [], inHand: RunningJob<Payload>[] = [];
 	for (const running of runnings) {
-		const { job, signal, log, progress, filtered } = running;
+		const { job, signal, log, progress, filtered, awaitChildren, children } = running;
 		const fail = (error: unknown): void => void ends.set(running, { error });
 		try {
 			const payload = schema ? await validated(schema, job.payload, job.queue) : job.payload;
-			jobs.push({ ...job, payload, signal, log, progress, filtered, fail });
+			jobs.push({ ...job, payload, signal, log, progress, filtered, awaitChildren, children, fail });
 			inHand.push(running);
 		} catch (error) {
 			fail(error); // it does not fit: the others do not suffer

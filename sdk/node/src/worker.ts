@@ -288,8 +288,6 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		}
 		if (!this.#running.delete(key))
 			return; // handed back meanwhile
-		if (running.handedBack)
-			end = { say: () => Promise.resolve('released') }; // it waits for its children
 		await this.#settle(running, endOf(running, end));
 	}
 
@@ -474,6 +472,8 @@ interface End<Result> {
 }
 
 function endOf<Payload, Result>(running: RunningJob<Payload>, end: BatchEnd<Result>): End<Result> {
+	if (running.handedBack) // it waits for its children
+		return { say: () => Promise.resolve('released') };
 	if (!('error' in end))
 		return { say: () => running.complete(end.result), result: end.result };
 	return running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(end.error), error: end.error };
