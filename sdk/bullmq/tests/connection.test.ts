@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, mock, test, type TestContext } from 'node:test';
-import { FlowProducer, Queue, Worker, type ConnectionOptions, type Job, type WorkerOptions } from 'bullmq';
+import { Queue, Worker, type ConnectionOptions, type Job, type WorkerOptions } from 'bullmq';
 import { createRucheBackend, type RucheConnection } from '@ruche/bullmq';
 import { Proxy } from './proxy.js';
 import { heard, startRuche, until, type Server } from './world.js';
@@ -264,15 +264,4 @@ test('faked timers do not stop it', async (t) => {
 	} finally {
 		mock.timers.reset();
 	}
-});
-
-test('what it cannot do yet it says, and does nothing', async (t) => {
-	const queue = queueAt(t, url());
-	const cannot = { code: 'not_supported' };
-	await assert.rejects(queue.add('a', 1, { parent: { id: '1', queue: queue.qualifiedName } }), cannot);
-	const flows = new FlowProducer({ connection: as(url()) }, factory);
-	flows.on('error', () => undefined);
-	await assert.rejects(flows.add({ name: 'p', queueName: queue.name, children: [{ name: 'c', queueName: queue.name }] }), cannot);
-	await flows.close();
-	assert.equal(await queue.count(), 0);
 });
