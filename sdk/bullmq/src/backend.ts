@@ -307,8 +307,9 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 	async moveToActive(token: string, name?: string): Promise<unknown[]> {
 		const json = `{"op":"claim",${this.#claimText(token, name).slice(1)}`;
 		try {
-			const claim = await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' });
-			return this.#taken(claim as unknown as WireClaim, name);
+			const claim = this.#work.isArmed ? await this.#guard(() => this.#work.claim(this.#claim(token, name)))
+				: await this.#do({ json, kind: 'claims' }, { command: 'moveToActive' }) as unknown as WireClaim;
+			return claim ? this.#taken(claim, name) : [null, null, 0, 0];
 		} catch (error) {
 			if (error instanceof UnreachableError || (error as { code?: unknown }).code === 'unreachable') // the 'error' event told it; the wait for a job lasts until the daemon is back, and can be withdrawn
 				return [null, null, 0, 0];

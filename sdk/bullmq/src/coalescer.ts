@@ -7,7 +7,6 @@ import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
 const CLAIM_MS = 1_000; // how long a batch of claims alone is tried
-const SPLIT_MIN = 16; // answers that are told in two halves
 const CHARS_MAX = 1_000_000; // a daemon takes bodies of 4 MiB unless told otherwise
 
 /** One operation's answer, as it comes over the wire. */
@@ -198,19 +197,8 @@ export class Coalescer {
 		return (await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', options)).results;
 	}
 
-	/**
-	 * Who is told goes on at once, and most say something next. If nothing is on its way, half of many are told two turns later: what the first half says
-	 * next has left by then, and the daemon and this process work at the same time from there on.
-	 */
 	#tell(ops: readonly Pending[], results: readonly Result[]): void {
-		const half = ops.length >= SPLIT_MIN && !this.#flying ? ops.length >> 1 : ops.length;
-		this.#tellSome(ops, results, 0, half);
-		if (half < ops.length)
-			nextTurn(() => nextTurn(() => this.#tellSome(ops, results, half, ops.length)));
-	}
-
-	#tellSome(ops: readonly Pending[], results: readonly Result[], from: number, to: number): void {
-		for (let i = from; i < to; i++) {
+		for (let i = 0; i < ops.length; i++) {
 			const op = ops[i]!, result = results[i] ?? {};
 			if (result.problem) {
 				this.#refuse(op, new Refusal(result.problem, op.repeated));

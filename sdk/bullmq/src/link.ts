@@ -19,6 +19,8 @@ export interface CallOptions {
 	readonly waits?: boolean;
 	readonly timeoutMs?: number;
 	readonly signal?: AbortSignal;
+	/** When the signal fires, what the daemon had answered already still counts. */
+	readonly gently?: boolean;
 	/** Do not repeat what may have been done: reject with Lost. */
 	readonly once?: boolean;
 	/** How long trouble is waited out, if not as long as usual. */

@@ -62,6 +62,20 @@ test('a worker waits in one request, whatever its concurrency', async (t) => {
 	assert.ok(proxy.of('/v1/batch').length < 30);
 });
 
+test('what wakes a worker brings the job', async (t) => {
+	const proxy = await Proxy.before(url(), t);
+	const queue = queueAt(t, url());
+	await queue.waitUntilReady();
+	const worker = workerAt(t, proxy.url, queue.name, async (job) => job.data as number);
+	await until(() => proxy.of('/v1/claims').length === 1);
+	const before = proxy.of('/v1/batch').length;
+	const done = heard(worker, 'completed');
+	await queue.add('a', 1);
+	await done;
+	const { body } = proxy.of('/v1/batch')[before]!;
+	assert.match(body, /^\{("now_ms":\d+,)?"ops":\[\{"op":"complete"/);
+});
+
 test('by address, by URL object, by host and port, by Unix socket', async (t) => {
 	const { hostname, port } = new URL(url());
 	const socket = await startRuche(true);

@@ -7,7 +7,6 @@ import type { Sender } from './sender.js';
 import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
-const SPLIT_MIN = 16; // answers that are told in two halves
 const BYTES_MAX = 1_000_000; // of UTF-16 units: a daemon takes bodies of 4 MiB unless told otherwise
 
 interface Pending {
@@ -56,7 +55,6 @@ export class Batcher {
 	readonly #options: BatcherOptions;
 	#pending: Pending[] = [];
 	#flying = 0;
-	#telling = 0;
 	#scheduled = false;
 	#idle: (() => void)[] = [];
 
@@ -64,9 +62,9 @@ export class Batcher {
 		this.#options = options;
 	}
 
-	/** True while operations wait, are on their way, or have callers that are not told. */
+	/** True while operations wait or are on their way. */
 	get busy(): boolean {
-		return this.#pending.length > 0 || this.#flying > 0 || this.#telling > 0;
+		return this.#pending.length > 0 || this.#flying > 0;
 	}
 
 	/** Adds an operation. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
@@ -141,7 +139,7 @@ export class Batcher {
 			if (own)
 				this.#landed(rider!, riding!, own);
 			riding = undefined;
-			this.#tell(batch, results);
+			tell(batch, results);
 			if (!batches.length) {
 				this.#told();
 				return;
@@ -157,23 +155,6 @@ export class Batcher {
 			rider.missed(claim, problemError(problem));
 		else
 			rider.brought(claim, answer);
-	}
-
-	/**
-	 * Who is told goes on at once, and most say something next. If nothing is on its way, half of many are told two turns later: what the first half says
-	 * next has left by then, and the daemon and this process work at the same time from there on.
-	 */
-	#tell(ops: readonly Pending[], results: readonly OpResult[]): void {
-		const half = ops.length >= SPLIT_MIN && !this.busy ? ops.length >> 1 : ops.length;
-		tellSome(ops, results, 0, half);
-		if (half < ops.length) {
-			this.#telling++;
-			nextTurn(() => nextTurn(() => {
-				this.#telling--;
-				tellSome(ops, results, half, ops.length);
-				this.#told();
-			}));
-		}
 	}
 
 	/** A claim must not be repeated unseen, so a batch with one has no key and is tried once; then the rest goes by itself. */
@@ -225,15 +206,15 @@ export class Batcher {
 	}
 }
 
-function tellSome(ops: readonly Pending[], results: readonly OpResult[], from: number, to: number): void {
-	for (let i = from; i < to; i++) {
-		const op = ops[i]!, result = results[i] ?? {};
+function tell(ops: readonly Pending[], results: readonly OpResult[]): void {
+	ops.forEach((op, i) => {
+		const result = results[i] ?? {};
 		const problem = result['problem'] as Problem | undefined;
 		if (problem)
 			op.refuse(Object.assign(problemError(problem), op.repeated ? { [REPEATED]: true } : {}));
 		else
 			op.settle(result);
-	}
+	});
 }
 
 function batchBody(ops: string[]): string {

@@ -37,8 +37,11 @@ export type LineOutcome =
 
 /** @internal */
 export interface Lines {
-	/** Sends it once and tells the outcome once. Answers how to give it up: then nothing is told, and the connection is cut if it was sent. */
-	send(request: LineRequest, done: (outcome: LineOutcome) => void): () => void;
+	/**
+	 * Sends it once and tells the outcome once. Answers how to give it up: then nothing is told, and the connection is cut if it was sent. `gently`: the
+	 * daemon hears that nobody waits any more, and what it answers nevertheless, or had answered already, is told.
+	 */
+	send(request: LineRequest, done: (outcome: LineOutcome) => void): (gently?: boolean) => void;
 	/** Closes idle connections and cuts those in use. */
 	close(): void;
 }
@@ -56,6 +59,7 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 	const LINES = 32; // of requests that are answered at once
 	const IDLE_MS = 30_000; // the daemon closes after 75 s
 	const CONNECT_MS = 1_800;
+	const PART_MS = 1_000; // for the last words of a daemon that was told that nobody waits
 	const HEAD_MAX = 65_536;
 	const READ_BYTES = 65_536;
 	const NO_PATH = /[^\x21-\x7e]/, NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/; // with them a text could end its line and begin another
@@ -193,6 +197,7 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 		private readonly socket: Net.Socket;
 		private readonly reader = new Reader();
 		private connected = false;
+		private parted = false;
 		private connecting: ReturnType<typeof setTimeout> | undefined;
 		private failure: { code?: string | undefined; message: string } | undefined;
 		call: Call | undefined;
@@ -239,10 +244,16 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 			this.socket.destroy();
 		}
 
+		/** Says goodbye: nothing more is sent. */
+		part(): void {
+			this.parted = true;
+			this.socket.end();
+		}
+
 		/** Its call is over, whatever it was: the connection is free for the next, or of no use any more. */
 		rest(): void {
 			this.call = undefined;
-			if (!this.reader.keeps || closed || this.socket.destroyed) {
+			if (!this.reader.keeps || this.parted || closed || this.socket.destroyed) {
 				this.leave();
 				this.socket.destroy();
 				return;
@@ -346,6 +357,20 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 				one.cut();
 	}
 
+	function part(call: Call): void {
+		for (const one of all)
+			if (one.call === call) {
+				timers.clear(call.late);
+				call.late = timers.set(() => one.cut(), PART_MS);
+				one.part();
+				return;
+			}
+		if (queued.includes(call)) {
+			queued.splice(queued.indexOf(call), 1);
+			tell(call, { how: 'refused', message: 'nobody waits for it any more' });
+		}
+	}
+
 	return {
 		send(request, done) {
 			const call: Call = { request, done };
@@ -363,7 +388,7 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 				start(call);
 			else
 				queued.push(call);
-			return () => drop(call);
+			return (gently) => (gently ? part(call) : drop(call));
 		},
 		close() {
 			closed = true;

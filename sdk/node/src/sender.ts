@@ -17,6 +17,8 @@ export interface Request {
 	/** The lease token of the claims in it: their leases are kept from the answer on. */
 	readonly claims?: string | undefined;
 	readonly signal?: AbortSignal | undefined;
+	/** When the signal fires the daemon hears of it, and what it says nevertheless still counts; else it is not listened to any more. */
+	readonly gently?: boolean;
 }
 
 /** What came back, whatever its status. @internal */

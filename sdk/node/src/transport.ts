@@ -23,7 +23,9 @@ export class Transport implements Sender {
 				return;
 			}
 			const left = (): void => {
-				giveUp();
+				giveUp(request.gently);
+				if (request.gently)
+					return;
 				reject(signal!.reason as Error);
 			};
 			const giveUp = this.#lines.send(request, (outcome) => {

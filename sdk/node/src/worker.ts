@@ -15,7 +15,7 @@ import { sendPatiently } from './patience.js';
 import { RunningJob, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
 import { closeNoMore, closeOnSignals } from './signals.js';
-import { nextTurn, pause } from './timers.js';
+import { pause } from './timers.js';
 import { consuming } from './trace.js';
 import { NonRetryableError } from './verdict.js';
 import type { Wire } from './wire.js';
@@ -26,7 +26,6 @@ const CHILDREN: ReadonlySet<string> = new Set(['children_pending', 'children_fai
 const WAIT_MS = 25_000; // of one long poll
 const SOON_MS = 1_000; // nothing came, and nobody was made to wait for it
 const CLAIM_MAX = 1_000;
-const SPLIT_MIN = 16; // granted jobs that start in two halves
 const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed;
 const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
 const TELL_MS = 10_000; // the same trouble is told once in so long
@@ -223,25 +222,9 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		return this.#closing || this.#free <= 0 ? undefined : { op: 'claim', ...this.#claim() };
 	}
 
-	/**
-	 * Starts what a claim brought. Half of many jobs start two turns later: what short handlers of the first half result in has left by then, and the daemon
-	 * and this process work at the same time from there on.
-	 */
 	#granted(claim: Claim, answer: OpResult): void {
-		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
-			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
-		const now = this.#batch || jobs.length < SPLIT_MIN || this.#outbox.busy ? jobs : jobs.splice(0, jobs.length >> 1);
-		const later = now === jobs ? [] : jobs;
-		this.#reserved -= slotsOf(claim) - later.length;
-		this.#start(now);
-		if (later.length)
-			nextTurn(() => nextTurn(() => {
-				this.#reserved -= later.length;
-				this.#start(later);
-			}));
-	}
-
-	#start(jobs: readonly RunningJob<Payload>[]): void {
+		this.#reserved -= slotsOf(claim);
+		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) => new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
 		for (const running of jobs)
 			if (this.#closing)
 				void this.#settle(running, { say: () => running.release() });
@@ -486,6 +469,8 @@ interface End<Result> {
 function endOf<Payload, Result>(running: RunningJob<Payload>, end: BatchEnd<Result>): End<Result> {
 	if (running.handedBack)
 		return { say: () => Promise.resolve('released') }; // it waits for its children
+	if (running.handedBack) // it waits for its children
+		return { say: () => Promise.resolve('released') };
 	if (!('error' in end))
 		return { say: () => running.complete(end.result), result: end.result };
 	return running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(end.error), error: end.error };
