@@ -6,7 +6,7 @@ import { freePort, Program, scratch, startRedis, startRuche } from './processes'
 
 export const WITH_REDIS = process.env['REDIS'] === '1';
 export const PASSWORD = 'correct horse';
-const READY = /successfully started/;
+const READY = / at http:/; // Nest calls itself started before it listens
 
 /** Ruche; and with REDIS=1 the same application on Redis, with today's bullmq and with the one from before version 6. */
 export const BACKENDS = WITH_REDIS ? ['ruche', 'redis', 'redis with bullmq 5.56'] as const : ['ruche'] as const;
