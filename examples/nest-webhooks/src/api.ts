@@ -1,7 +1,7 @@
 // The back end: saves sheets and announces them. It adds jobs and works on none.
 import './instrument';
 import { BullModule } from '@nestjs/bullmq';
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { SentryModule } from '@sentry/nestjs/setup';
@@ -29,6 +29,7 @@ async function main(): Promise<void> {
 	app.enableShutdownHooks();
 	app.useBodyParser('json', { limit: '10mb' });
 	await app.listen(settings.apiPort, '127.0.0.1');
+	Logger.log(`sheets are saved at ${await app.getUrl()}/sheets`, 'Api');
 }
 
 void main();

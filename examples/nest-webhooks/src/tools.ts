@@ -1,7 +1,7 @@
 // The tools: workers, clocks and the board.
 import './instrument';
 import { BullModule } from '@nestjs/bullmq';
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ScheduleModule } from '@nestjs/schedule';
 import { SentryModule } from '@sentry/nestjs/setup';
@@ -33,6 +33,7 @@ async function main(): Promise<void> {
 	const app = await NestFactory.create(ToolsModule);
 	app.enableShutdownHooks();
 	await app.listen(settings.toolsPort, '127.0.0.1');
+	Logger.log(`the board is at ${await app.getUrl()}/queues`, 'Tools');
 }
 
 void main();

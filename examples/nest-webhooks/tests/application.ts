@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SentryFake, ThirdPartiesFake } from './fakes';
-import { freePort, Program, scratch, startRedis, startRuche } from './processes';
+import { freePort, Program, scratch, startRedis, startRuche, type Backend } from './processes';
 
 export const WITH_REDIS = process.env['REDIS'] === '1';
 export const PASSWORD = 'correct horse';
-const READY = /successfully started/;
+const READY = / at http:/; // Nest calls itself started before it listens
 
 /** Ruche; and with REDIS=1 the same application on Redis, with today's bullmq and with the one from before version 6. */
 export const BACKENDS = WITH_REDIS ? ['ruche', 'redis', 'redis with bullmq 5.56'] as const : ['ruche'] as const;
@@ -22,8 +22,9 @@ export class Application {
 	private constructor(readonly daemon: Program, readonly queueUrl: string, readonly api: Program, readonly tools: Program, readonly parties: ThirdPartiesFake,
 		readonly sentry: SentryFake, private readonly partiesFile: string, private readonly apiUrl: string, readonly boardUrl: string) {}
 
-	static async start(on: BackendName, env: Readonly<Record<string, string>> = {}): Promise<Application> {
-		const { program: daemon, url } = await (on === 'ruche' ? startRuche() : startRedis());
+	/** `backend`: one that runs already; it ends with the application all the same. */
+	static async start(on: BackendName, env: Readonly<Record<string, string>> = {}, backend?: Backend): Promise<Application> {
+		const { program: daemon, url } = backend ?? await (on === 'ruche' ? startRuche() : startRedis());
 		const [apiPort, toolsPort] = [await freePort(), await freePort()];
 		const parties = await new ThirdPartiesFake().start(), sentry = await new SentryFake().start();
 		const partiesFile = join(scratch(), 'third-parties.json');

@@ -94,14 +94,20 @@ export class Program {
 	}
 }
 
-export async function startRuche(): Promise<{ program: Program; url: string }> {
+/** Where jobs live, and its address. */
+export interface Backend {
+	readonly program: Program;
+	readonly url: string;
+}
+
+export async function startRuche(): Promise<Backend> {
 	const port = await freePort();
 	const args = ['dev', '--listen', `127.0.0.1:${port}`, '--store', join(scratch(), 'ruche.db')];
 	const program = new Program({ file: process.env['RUCHE_BIN'] ?? 'ruche', args, says: /^ruche \S+: (.*), store /m });
 	return { program: await program.start(), url: `http://127.0.0.1:${port}` };
 }
 
-export async function startRedis(): Promise<{ program: Program; url: string }> {
+export async function startRedis(): Promise<Backend> {
 	const port = await freePort();
 	const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', '--dir', scratch()];
 	const program = new Program({ file: 'redis-server', args, says: /eady to accept connections/ });
