@@ -224,7 +224,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 
 	#granted(claim: Claim, answer: OpResult): void {
 		this.#reserved -= slotsOf(claim);
-		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) => new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
+		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
+			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
 		for (const running of jobs)
 			if (this.#closing)
 				void this.#settle(running, { say: () => running.release() });
@@ -469,8 +470,6 @@ interface End<Result> {
 function endOf<Payload, Result>(running: RunningJob<Payload>, end: BatchEnd<Result>): End<Result> {
 	if (running.handedBack)
 		return { say: () => Promise.resolve('released') }; // it waits for its children
-	if (running.handedBack) // it waits for its children
-		return { say: () => Promise.resolve('released') };
 	if (!('error' in end))
 		return { say: () => running.complete(end.result), result: end.result };
 	return running.aborted?.kind === 'shutdown' ? { say: () => running.release() } : { say: () => running.fail(end.error), error: end.error };
