@@ -35,7 +35,7 @@ const TOUR: readonly (readonly [string, string, object?])[] = [
 	['PUT', `/queues/${CRON}/mine/clean`],
 	['PUT', `/queues/${CRON}/empty`],
 	['GET', `${LIST}=latest`],
-	['POST', `/queues/${CRON}/add`, { ...job, options: { delay: 3_600_000 } }],
+	['POST', `/queues/${CRON}/add`, { ...job, options: { delay: 3_600_000, jobId: 'late' } }], // a custom id takes a number there, and none here
 	['PUT', `/queues/${CRON}/obliterate`, {}],
 	['GET', `${LIST}=latest`],
 	['PUT', '/queues/pause'],
@@ -56,12 +56,12 @@ async function tour(on: BackendName): Promise<unknown[]> {
 	}
 }
 
-/** Without instants, which differ. */
-function timeless(answers: unknown[]): unknown {
-	return JSON.parse(JSON.stringify(answers, (key, value: unknown) => (/^(timestamp|prevTS)$/.test(key) ? undefined : value)));
+/** Without instants, which differ, and without `delay`, which jobs that were all promoted keep on Redis (the adapter's list of differences). */
+function comparable(answers: unknown[]): unknown {
+	return JSON.parse(JSON.stringify(answers, (key, value: unknown) => (/^(timestamp|prevTS|delay)$/.test(key) ? undefined : value)));
 }
 
 test('the board does the same to a queue on Ruche and on Redis', { timeout: 120_000, skip: !WITH_REDIS && 'REDIS is not 1' }, async () => {
-	const [ruche, redis] = [timeless(await tour('ruche')), timeless(await tour('redis'))];
-	assert.deepEqual(ruche, redis);
+	const ruche = await tour('ruche');
+	assert.deepEqual(comparable(ruche), comparable(await tour('redis')));
 });

@@ -146,6 +146,17 @@ cases('administration', {
 			return [states, await job.getState()];
 		},
 	},
+	'the delay of jobs that were promoted, one and all': {
+		is: [0, 0],
+		onRedis: { is: [0, 60_000], because: 'it waits no more' },
+		async run(world) {
+			const queue = world.queue();
+			const jobs = await queue.addBulk([1, 2].map((n) => ({ name: 'a', data: n, opts: { delay: 60_000 } })));
+			await jobs[0]!.promote();
+			await queue.promoteJobs();
+			return Promise.all(jobs.map(async ({ id }) => (await queue.getJob(id!))!.delay));
+		},
+	},
 	'the priority of a running job': {
 		is: { message: 'Job 1 is not in the waiting or delayed state. changePriority', code: -3 },
 		onRedis: { is: null, because: 'it would change nothing' },
