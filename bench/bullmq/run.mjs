@@ -141,6 +141,9 @@ function read() {
 	}
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'])
+	process.once(signal, () => process.exit(1)); // servers and their files go with us
+
 const { values: options, positionals: names } = read();
 if (options.help) {
 	process.stdout.write(HELP);

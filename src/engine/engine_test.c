@@ -212,6 +212,29 @@ static void a_waiting_claim_gets_the_next_job(void **state)
 	world_close(&world);
 }
 
+/* It promises nothing: who then claims is given what is on disk by then. */
+static void who_only_looks_is_answered_before_the_commit(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	struct request *looks = claim_request(&world, "q", 0, 10000);
+	assert_null(world_ask(&world, looks));
+	world_manual(&world, true);
+	struct request *enqueue = enqueue_request(&world, "q", "", "");
+	world_push(&world, enqueue);
+	assert_true(world_answered(&world, looks));
+	assert_int_equal(looks->err, E_OK);
+	assert_int_equal(looks->ops[0].result.claim->ready, 1);
+	assert_false(world_answered(&world, enqueue));
+	world_settle(&world, SETTLE_APPLY);
+	assert_true(world_answered(&world, enqueue));
+	request_drop(looks);
+	request_drop(enqueue);
+	world_manual(&world, false);
+	world_close(&world);
+}
+
 static void groups_take_turns_within_their_limits(void **state)
 {
 	struct world world;
@@ -995,6 +1018,7 @@ int main(void)
 		cmocka_unit_test(a_verdict_says_head_or_tail),
 		cmocka_unit_test(a_resumed_queue_serves_who_waits),
 		cmocka_unit_test(a_waiting_claim_gets_the_next_job),
+		cmocka_unit_test(who_only_looks_is_answered_before_the_commit),
 		cmocka_unit_test(groups_take_turns_within_their_limits),
 		cmocka_unit_test(a_place_in_the_queue_goes_to_another_group),
 		cmocka_unit_test(rates_are_exact),
