@@ -265,9 +265,9 @@ enum err chain_restore(struct index *index, uint32_t queue, const struct chain_r
 
 /* ---- iterations ---- */
 
-static int64_t chain_now_ms(const struct engine *engine)
+static int64_t chain_now_ms(const struct engine *engine, uint32_t queue) /* by the clock of the queue's clients */
 {
-	return engine->index.wall_us / 1000;
+	return skew_wall_us(&engine->index, queue_at(&engine->index, queue)) / 1000;
 }
 
 uint64_t engine_uid(struct engine *engine)
@@ -364,10 +364,10 @@ static enum err chain_refuse(enum repeat_verdict verdict, struct problem *proble
 	return problem_set(problem, E_INVALID, "schedule.end_at", "No time of the schedule comes before it: nothing would ever run.");
 }
 
-static enum err chain_first(struct engine *engine, const struct chain *before, const struct chain_terms *terms, const struct chain_told *told,
-			    struct problem *problem, struct repeat_iteration *out)
+static enum err chain_first(struct engine *engine, uint32_t queue, const struct chain *before, const struct chain_terms *terms,
+			    const struct chain_told *told, struct problem *problem, struct repeat_iteration *out)
 {
-	int64_t now_ms = chain_now_ms(engine);
+	int64_t now_ms = chain_now_ms(engine, queue);
 	enum repeat_verdict verdict;
 	if (!terms->zone) {
 		verdict = chain_told_next(before, terms, before && chain_waiting(engine, before) != SLOT_NONE, told->next_ms, now_ms, out);
@@ -393,7 +393,7 @@ enum err chain_put(struct engine *engine, uint32_t queue, struct chain_terms *te
 	const struct chain *before = slot == SLOT_NONE ? NULL : chain_at(index, slot);
 	if (before && terms->zone && chain_terms_are(before->terms, terms))
 		return E_OK;
-	enum err err = chain_first(engine, before, terms, told, problem, &next);
+	enum err err = chain_first(engine, queue, before, terms, told, problem, &next);
 	err = err ? err : chain_open(engine, queue, terms, out_slot);
 	if (err)
 		return err;
@@ -417,7 +417,7 @@ enum err chain_next(struct engine *engine, uint32_t slot, struct str producer, c
 	struct repeat_iteration next = { .slot_ms = told->next_ms, .count = chain->last.count + 1 };
 	uint64_t other = 0;
 	*made = false;
-	if (terms->repeat.every_ms && repeat_following(&terms->repeat, NULL, &chain->last, chain_now_ms(engine), &next) != REPEAT_NEXT)
+	if (terms->repeat.every_ms && repeat_following(&terms->repeat, NULL, &chain->last, chain_now_ms(engine, chain->queue), &next) != REPEAT_NEXT)
 		return E_OK;
 	struct str newest = chain_iteration_id(arena, terms, chain->last.slot_ms), id = chain_iteration_id(arena, terms, next.slot_ms);
 	if (!newest.ptr || !id.ptr)
@@ -474,7 +474,7 @@ enum err chain_follow(struct engine *engine, uint32_t slot)
 	if (err)
 		return err;
 	chain->pending = 0;
-	if (repeat_following(&chain->terms->repeat, chain->terms->zone, &chain->last, chain_now_ms(engine), &chain->last) == REPEAT_NEXT)
+	if (repeat_following(&chain->terms->repeat, chain->terms->zone, &chain->last, chain_now_ms(engine, chain->queue), &chain->last) == REPEAT_NEXT)
 		err = chain_make(engine, slot, (struct str){ 0 }, (struct str){ 0 });
 	err = err ? err : chain_write(engine, chain);
 	return err || chain->pending ? err : chain_tell(engine, chain);

@@ -499,7 +499,7 @@ static struct request *undone_request(struct world *world)
 
 static void starts_that_are_undone_leave_turns_as_they_were(void **state)
 {
-	char expected[64];
+	char expected[256];
 	(void)state;
 	for (int how = 0; how < 3; how++) {
 		struct world world;

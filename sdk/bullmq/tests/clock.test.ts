@@ -61,6 +61,19 @@ cases('clocks', {
 			return [await queue.getJobState('1')];
 		}),
 	},
+	'schedulers go by it': {
+		is: ['repeat:s:1483781040000', 'repeat:s:1483784640000', 1_483_784_640_000],
+		run: (world) => underAClock(Date.UTC(2017, 0, 7, 9, 24), async (move) => {
+			const queue = world.queue();
+			const first = await queue.upsertJobScheduler('s', { every: HOUR_MS }, { name: 'a' });
+			move(10);
+			const taken = await takeOne(world);
+			const [following] = await queue.getDelayed();
+			const [scheduler] = await queue.getJobSchedulers();
+			await taken.moveToCompleted('r', 'mine', false);
+			return [first!.id, following?.id, scheduler?.next];
+		}),
+	},
 	'cleaning goes by it': {
 		is: [[], ['1']],
 		run: (world) => underAClock(Date.UTC(2017, 1, 7), async (move) => {

@@ -2,3 +2,4 @@
 import { register } from 'node:module';
 
 register('./oldest-hooks.js', import.meta.url);
+process.env['BULLMQ_OLDEST'] = '1';

@@ -11,6 +11,7 @@ import { deepEqual } from 'node:assert/strict';
 import { FlowProducer, Queue, QueueEvents, QueueEventsProducer, Worker, type Job, type Processor, type QueueOptions, type WorkerOptions } from 'bullmq';
 import { createRucheBackend } from '@ruche/bullmq';
 
+const OLDEST = process.env['BULLMQ_OLDEST'] === '1';
 export const WITH_REDIS = process.env['REDIS'] === '1';
 const START_MS = 30_000, CASE_MS = 20_000;
 
@@ -164,6 +165,8 @@ export interface Case {
 	readonly is: unknown;
 	/** Chosen differences: what it comes to on Redis, and why ours is another. */
 	readonly onRedis?: { is: unknown; because: string };
+	/** What it came to on Redis in the oldest release; later ones mended it. */
+	readonly onOldRedis?: { is: unknown; because: string };
 	readonly run: (world: World) => Promise<unknown>;
 }
 
@@ -176,11 +179,12 @@ export function cases(area: string, all: Readonly<Record<string, Case>>): void {
 				server = await (on === 'ruche' ? startRuche() : startRedis());
 			});
 			after(() => server?.stop());
-			for (const [name, { is, onRedis, run }] of Object.entries(all))
+			for (const [name, { is, onRedis, onOldRedis, run }] of Object.entries(all))
 				test(name, { timeout: CASE_MS }, async () => {
 					const world = new World(on, server.connection);
 					try {
-						const expected = on === 'redis' && onRedis ? onRedis.is : is;
+						const other = on === 'redis' ? OLDEST && onOldRedis || onRedis : undefined;
+						const expected = other ? other.is : is;
 						deepEqual(plain(await run(world)), plain(expected));
 					} finally {
 						await world.close();
