@@ -159,8 +159,8 @@ const struct schema schemas[] = {
 
 	/* endpoints, messages */
 	{ "MessageType", "{'type':'string','minLength':1,'maxLength':255,'pattern':'^[A-Za-z0-9_.-]+$'}", NULL },
-	{ "EndpointAuth", "kind?:=none,basic,bearer,oauth2 secret?:string|null user?:string|null token_url?:string|null client_id?:string|null scope?:string|null "
-			  "audience?:string|null style?:=basic,body", "How ruche shows who it is; secrets are named, never said." },
+	{ "EndpointAuth", "kind?:=none,basic,bearer,oauth2 secret?:string|null user?:string|null token_url?:string|null client_id?:string|null "
+			  "scope?:string|null audience?:string|null style?:=basic,body", "How ruche shows who it is; secrets are named, never said." },
 	{ "EndpointTls", "ca?:string|null certificate?:string|null key?:string|null", "Names of secrets that hold PEM." },
 	{ "EndpointSign", "kind?:=none,v1,v1a,both secret?:string|null secret_v1a?:string|null prefix?:=webhook,svix", "Standard Webhooks signatures." },
 	{ "EndpointPolicy", "success?:Statuses retry?:Statuses final?:Statuses", NULL },
@@ -171,8 +171,8 @@ const struct schema schemas[] = {
 			     "'required':['secret'],'properties':{'secret':{'type':'string'}}}]}}", NULL },
 	{ "EndpointSettings", "kind?:=push,poll url?:string|null method?:string update_url?:string|null update_method?:string|null types?:string[] "
 			      "channels?:string[] filter?:object|null format?:string content_type?:string|null headers?:EndpointHeaders auth?:EndpointAuth "
-			      "tls?:EndpointTls sign?:EndpointSign timeout_ms?:count policy?:EndpointPolicy retry?:RetryPolicy concurrency?:count rate?:Rate|null "
-			      "limits?:Name[] retry_after?:Name order?:=none,latest,fifo fifo_on_failure?:=go_on,hold external_id?:string|null "
+			      "tls?:EndpointTls sign?:EndpointSign timeout_ms?:count policy?:EndpointPolicy retry?:RetryPolicy concurrency?:count "
+			      "rate?:Rate|null limits?:Name[] retry_after?:Name order?:=none,latest,fifo fifo_on_failure?:=go_on,hold external_id?:string|null "
 			      "retract?:EndpointRetract|null batch?:EndpointBatch|null hold_max?:count breaker?:EndpointBreaker disable_after_ms?:count "
 			      "tags?:Tag[] metadata?:object|null",
 	  "A third party that wants to be told, and how. Read again at every attempt." },
@@ -192,7 +192,8 @@ const struct schema schemas[] = {
 	{ "NewMessages", "messages:NewMessage[] atomic?:boolean", "atomic: all or nothing (yes)." },
 	{ "MessageBody", "{'anyOf':[" REF("NewMessage") "," REF("NewMessages") "]}", NULL },
 	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean deliveries:count "
-		     "expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any", "metadata and payload only where asked for." },
+		     "expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
+	  "metadata and payload only where asked for." },
 	{ "MessageList", "messages:Message[] next_cursor:string|null", NULL },
 	{ "JobDelivery", "message:string endpoint:string type:string entity?:string|null", "entity: comes with the payload." },
 

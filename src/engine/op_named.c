@@ -284,8 +284,8 @@ static enum err endpoint_check_names(struct engine *engine, struct request *requ
 	struct queue_settings limits = { .limits = settings->limits, .retry_after = settings->retry_after };
 	struct problem problem = { 0 };
 	if (!format_is_there(index, space, settings->format))
-		return refuse(request, op, E_INVALID, "format", "There is no format '" STR_FMT "': one of default, raw, cloudevents, cloudevents-binary, form, or "
-			      "one that was stored before.", STR_ARG(str_cut(settings->format, 60)));
+		return refuse(request, op, E_INVALID, "format", "There is no format '" STR_FMT "': one of default, raw, cloudevents, cloudevents-binary, form, "
+			      "or one that was stored before.", STR_ARG(str_cut(settings->format, 60)));
 	if (settings->batch.wrap.len && !format_is_there(index, space, settings->batch.wrap))
 		return refuse(request, op, E_INVALID, "batch.wrap", "There is no format '" STR_FMT "'.", STR_ARG(str_cut(settings->batch.wrap, 60)));
 	enum err err = limits_check(index, space, &limits, &problem);
@@ -378,7 +378,8 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 	if (slot == SLOT_NONE && !op->named.replace)
 		return named_missing(op->named.kind);
 	if (slot == SLOT_NONE && engine->index.nameds.live >= LIMIT_NAMEDS)
-		return refuse(request, op, E_TOO_LARGE, "", "There are %d endpoints, formats, sources and secrets already, as many as there may be.", LIMIT_NAMEDS);
+		return refuse(request, op, E_TOO_LARGE, "", "There are %d endpoints, formats, sources and secrets already, as many as there may be.",
+			      LIMIT_NAMEDS);
 	if (op->named.kind == NAMED_ENDPOINT)
 		return endpoint_put(engine, request, op, slot);
 	if (op->named.text.len > LIMIT_NAMED_BYTES)
