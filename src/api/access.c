@@ -105,6 +105,10 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_queue(call, index, op->dedup_key.queue);
 	case OP_CHAIN_PUT: case OP_CHAIN_NEXT: case OP_CHAIN_DELETE: case OP_CHAIN_GET: case OP_CHAINS:
 		return access_queue(call, index, op->chain.queue);
+	case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMED_DELETE: case OP_NAMED_GET: case OP_NAMEDS:
+		return access_queue(call, index, (struct queue_name){ op->named.named.namespace_name, STR("webhooks") });
+	case OP_MESSAGE:
+		return access_queue(call, index, (struct queue_name){ op->message.namespace_name, STR("webhooks") });
 	case OP_OPERATION_START:
 		return access_operation(call, index, &op->operation);
 	case OP_OPERATION_PAUSE: case OP_OPERATION_RESUME: case OP_OPERATION_CANCEL:

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 struct api;
+struct sockaddr;
 
 struct api_ports {
 	void *context;
@@ -19,6 +20,8 @@ struct api_ports {
 	void (*metrics)(void *context, struct buf *out);           /* OpenMetrics text of the daemon's own gauges, appended to /metrics */
 	void (*random)(void *context, void *out, size_t bytes);    /* for dice, tokens */
 	void (*now)(void *context, int64_t *wall_us);
+	/* May third parties have this address? Otherwise why not, in a sentence. As at the call itself (deliver/guard.h). */
+	bool (*judge)(void *context, const struct sockaddr *address, char *why, size_t why_bytes);
 };
 struct api_config {
 	uv_loop_t *loop;            /* the server's: for timers, and for its thread pool, where large bodies are decoded */

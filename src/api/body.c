@@ -22,6 +22,22 @@ struct queue_name body_queue(const struct call *call)
 	return (struct queue_name){ call_param(call, "namespace")->text, call->pieces[0] };
 }
 
+bool body_is_list(struct call *call, struct str list)
+{
+	struct json json;
+	struct str key;
+	struct problem unused = { 0 };
+	body_json(call, &json);
+	json.problem = &unused;
+	return json_enter_object(&json) && json_next_key(&json, &key) && (str_eq(key, list) || str_eq(key, STR("atomic")));
+}
+
+static bool body_endpoint_name(struct call *call, struct str name)
+{
+	const char *why = name_refusal(name, false);
+	return !why || problem_set(&call->problem, E_INVALID, "endpoint", "%s", why) == E_OK;
+}
+
 static bool body_limit_name(struct call *call, struct str name)
 {
 	const char *why = name_refusal(name, false);
@@ -39,6 +55,10 @@ bool body_identify(struct call *call, struct op *op)
 	case OP_LIMIT_PUT: case OP_LIMIT_DELETE: case OP_LIMIT_ACQUIRE: case OP_LIMIT_RELEASE: case OP_LIMIT_GET:
 		op->limit.limit = body_queue(call);
 		return body_limit_name(call, op->limit.limit.name);
+	case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMED_DELETE: case OP_NAMED_GET:
+		op->named.kind = NAMED_ENDPOINT;
+		op->named.named = body_queue(call);
+		return body_endpoint_name(call, op->named.named.name);
 	case OP_BACK_OFF:
 		op->back_off.queue = body_queue(call);
 		op->back_off.group = call->pieces[1];

@@ -11,6 +11,8 @@ struct queue_name body_queue(const struct call *call); /* {queue} and ?namespace
 /* Whom the path names goes into the operation. */
 MUST_USE bool body_identify(struct call *call, struct op *op);
 
+bool body_is_list(struct call *call, struct str list); /* is it {"jobs":[…]}, and not one of them? The first member says */
+
 /* ---- decoders ---- */
 bool decode_alone(struct call *call); /* one operation of the route's kind: identity from the path, the rest from the body */
 bool decode_path(struct call *call);  /* the same without a body */

@@ -158,6 +158,8 @@ static void call_stamp(struct call *call)
 		struct op *op = &request->ops[i];
 		if (op->kind == OP_ENQUEUE)
 			op->enqueue.uid = uid_next(&api->maker, now_us);
+		else if (op->kind == OP_MESSAGE)
+			op->message.uid = uid_next(&api->maker, now_us);
 		else if (op->kind == OP_OPERATION_START)
 			op->operation.number = uid_next(&api->maker, now_us);
 	}

@@ -22,17 +22,6 @@ static const struct json_field bulk_fields[] = {
 	{ "atomic", JSON_F_BOOL, offsetof(struct request, atomic), .doc = NULL },
 };
 
-/* Is it {"jobs":[…]}? The first member says. */
-static bool jobs_is_bulk(struct call *call)
-{
-	struct json json;
-	struct str key;
-	struct problem unused = { 0 };
-	body_json(call, &json);
-	json.problem = &unused;
-	return json_enter_object(&json) && json_next_key(&json, &key) && (str_eq(key, STR("jobs")) || str_eq(key, STR("atomic")));
-}
-
 static bool trace_is_fine(struct str parent, struct str state)
 {
 	bool fine = parent.len == TRACEPARENT_BYTES && state.len <= LIMIT_TRACE_BYTES / 2;
@@ -78,7 +67,7 @@ bool jobs_decode_delete(struct call *call)
 bool jobs_decode(struct call *call)
 {
 	struct json json;
-	call->single = !jobs_is_bulk(call);
+	call->single = !body_is_list(call, STR("jobs"));
 	if (call->single)
 		return decode_alone(call);
 	body_json(call, &json);
@@ -273,7 +262,7 @@ static void jobs_body_answered(struct call *call)
 	if (result)
 		buf_add(out, view->result.result.len ? view->result.result : STR("null"));
 	else if (call_param(call, "original")->number)
-		buf_add(out, view->definition.payload.len ? view->definition.payload : STR("null"));
+		buf_add(out, job_first_payload(view));
 	else
 		buf_add(out, job_payload(view));
 	if (buf_ok(out))

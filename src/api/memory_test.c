@@ -35,6 +35,7 @@ struct request_case {
 	"\"payload\":{\"n\":[1,2,{\"deep\":true}]}}"
 #define LEASES "{\"token\":\"t\",\"leases\":[{\"uid\":\"" UID_1 "\"},{\"uid\":\"" UID_2 "\"}]"
 #define CLAIM_NEXT ",\"claim\":{\"queues\":[\"q\"],\"max\":2}}"
+#define ENDPOINT "{\"url\":\"https://x.example/{entity}\",\"types\":[\"a.*\"],\"headers\":{\"x-a\":\"b\"},\"filter\":{\"a\":1},\"metadata\":{\"m\":1}}"
 #define ERROR_FIELD "\"error\":{\"type\":\"E\",\"message\":\"m\",\"stack\":\"s\"}"
 
 static char large_job[300 * 1024]; /* decoded on the thread pool */
@@ -132,6 +133,24 @@ static const struct request_case cases[] = {
 	{ "acquireLimit", "/v1/limits/crm/acquire", NULL, "{\"token\":\"t\",\"units\":2,\"lease_ms\":5}", 200 },
 	{ "releaseLimit", "/v1/limits/crm/release", NULL, "{\"token\":\"t\"}", 200 },
 	{ "backOffLimit", "/v1/limits/crm/back_off", NULL, "{\"delay_ms\":0}", 200 },
+	{ "sendMessage", "/v1/messages", ONCE, "{\"type\":\"a.b\",\"entity\":\"e\\u00e9\",\"channels\":[\"c\"],\"metadata\":{\"a\":1},\"payload\":[1],\"deleted\":true}",
+	  201, .varies = true },
+	{ "sendMessage", "/v1/messages", NULL, "{\"messages\":[{\"type\":\"a\",\"key\":\"k\"},{\"type\":\"b\",\"require_match\":true}]}", 200, .varies = true },
+	{ "sendMessage", "/v1/messages", NULL, "{\"type\":\"a\"}", 403, .limited = true },
+	{ "listMessages", "/v1/messages?type=a.*&entity=e&since=2026-01-01T00:00:00Z&limit=1", NULL, NULL, 200 },
+	{ "getMessage", "/v1/messages/msg_" UID_1 "?payload", NULL, NULL, 200 },
+	{ "getMessage", "/v1/messages/" UID_1, NULL, NULL, 404, .limited = true },
+	{ "listEndpoints", "/v1/endpoints?limit=1&cursor=YQ", NULL, NULL, 200 },
+	{ "makeEndpoint", "/v1/endpoints", NULL, ENDPOINT, 201, .varies = true },
+	{ "getEndpoint", "/v1/endpoints/crm?namespace=n", NULL, NULL, 200 },
+	{ "putEndpoint", "/v1/endpoints/crm", NULL, ENDPOINT, 200 },
+	{ "putEndpoint", "/v1/endpoints/crm", NULL, "{\"url\":\"http://10.0.0.1/\"}", 422 },
+	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"timeout_ms\":5,\"retract\":{\"url\":\"https://[2001:db8::1]/{external_id}\"}}", 200 },
+	{ "deleteEndpoint", "/v1/endpoints/crm", NULL, NULL, 204 },
+	{ "pauseEndpoint", "/v1/endpoints/crm/pause", NULL, NULL, 200 },
+	{ "resumeEndpoint", "/v1/endpoints/crm/resume", NULL, "{}", 200 },
+	{ "disableEndpoint", "/v1/endpoints/crm/disable", NULL, NULL, 200 },
+	{ "enableEndpoint", "/v1/endpoints/crm/enable", NULL, NULL, 403, .limited = true },
 	{ "startOperation", "/v1/operations", ONCE, "{\"action\":\"move\",\"filter\":{\"queue\":\"q\",\"state\":\"failed\"},\"arguments\":{\"queue\":\"r\"}}", 201 },
 	{ "listOperations", "/v1/operations", NULL, NULL, 200, .limited = true },
 	{ "getOperation", "/v1/operations/" UID_1, NULL, NULL, 200, .limited = true },
@@ -200,6 +219,11 @@ static struct chain_info chain = { .queue = { STR_INIT("default"), STR_INIT("q")
 				   .job = STR_INIT("{}"), .payload = STR_INIT("[1]"), .metadata = STR_INIT("{\"a\":1}"), .next_id = STR_INIT("repeat:k:5"), .next_us = CREATED_US,
 				   .pending = 77, .count = 3 };
 
+static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"), STR_INIT("crm") }, .text = STR_INIT("{\"url\":\"https://x.example/\"}"),
+				      .state = NAMED_PAUSED, .reason = STR_INIT("by_hand"), .created_us = CREATED_US, .waiting = 4 };
+static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT("default"), .type = STR_INIT("a.b"), .entity = STR_INIT("e"),
+					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
+
 struct tally { /* of one run */
 	uint32_t granted, released;
 };
@@ -240,6 +264,11 @@ static void play_op(struct op *op, struct tally *tally)
 		op->result.limits = &limit;
 		op->result.count = 1;
 		op->result.more = op->kind == OP_LIMITS;
+		break;
+	case OP_NAMED_GET: case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMEDS:
+		op->result.nameds = &endpoint;
+		op->result.count = 1;
+		op->result.more = op->kind == OP_NAMEDS;
 		break;
 	case OP_EXPLAIN:
 		op->result.explanation = &explanation;
@@ -305,6 +334,11 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->children = &child;
 		answer->child_count = 1;
 		answer->edge_counts[EDGE_DONE] = 1;
+		break;
+	case QUERY_MESSAGE: case QUERY_MESSAGES:
+		answer->messages = &message_row;
+		answer->message_count = 1;
+		answer->next_cursor = question->query.kind == QUERY_MESSAGES ? STR("5") : STR("");
 		break;
 	case QUERY_TOKENS:
 		answer->tokens = scene->tokens;

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/suggest.h"
 #include "rules/chain.h"
+#include "rules/endpoint.h"
 #include <stdio.h>
 
 #define CLAIM_WEIGHT_MAX   1000000
@@ -921,6 +922,48 @@ static bool read_filter(struct json *json, void *out, void *context)
 	return kept.ptr ? true : json_refuse(json, E_NOMEM, "There was no memory for it.");
 }
 
+static bool read_message_type(struct json *json, void *out, void *context)
+{
+	struct str *type = out;
+	(void)context;
+	if (!json_read_str(json, MESSAGE_TYPE_BYTES, type))
+		return false;
+	const char *why = message_type_refusal(*type);
+	if (!why && message_type_is_ours(*type))
+		why = "Messages of this type are sent by ruche itself: choose another.";
+	return why ? json_refuse(json, E_INVALID, "%s", why) : true;
+}
+
+static bool read_channels(struct json *json, void *out, void *context)
+{
+	struct str channel;
+	uint32_t index;
+	(void)context;
+	json_peek(json);
+	const char *begin = json->next;
+	if (!json_enter_array(json))
+		return false;
+	while (json_next_item(json, &index)) {
+		if (index == MESSAGE_CHANNELS)
+			return json_refuse(json, E_INVALID, "At most %d channels.", MESSAGE_CHANNELS);
+		if (!json_read_str(json, MESSAGE_TYPE_BYTES, &channel))
+			return false;
+		if (!channel.len)
+			return json_refuse(json, E_INVALID, "A channel has a name.");
+	}
+	return read_verbatim(json, begin, SIZE_MAX, out);
+}
+
+static bool read_deleted(struct json *json, void *out, void *context)
+{
+	bool deleted;
+	(void)context;
+	if (!json_read_bool(json, &deleted))
+		return false;
+	*(uint32_t *)out |= deleted ? MESSAGE_DELETED : 0;
+	return true;
+}
+
 static bool read_cursor(struct json *json, void *out, void *context)
 {
 	struct str text;
@@ -1263,6 +1306,20 @@ static const struct json_field chains_fields[] = {
 	{ "from", JSON_F_I64, AT(chain.from), 0, INT64_MAX, .doc = "With order: the place of the first one." },
 	{ "to", JSON_F_I64, AT(chain.to), -1, INT64_MAX, .doc = "With order: the place of the last one; -1: to the end." },
 };
+static const struct json_field message_fields[] = {
+	F_OP,
+	{ "type", JSON_F_CUSTOM, AT(message.type), 0, 0, JSON_F_REQUIRED, read_message_type, "What happened: letters, digits, '_', '.' and '-'." },
+	{ "payload", JSON_F_RAW, AT(message.payload), .doc = "Any JSON value, kept byte for byte. Left out: null." },
+	{ "namespace", JSON_F_CUSTOM, AT(message.namespace_name), .read = read_namespace, .doc = "Of the endpoints (default)." },
+	{ "entity", JSON_F_STR, AT(message.entity), 1, LIMIT_ID_BYTES, .doc = "What it is about: order, external ids and retracting go by it." },
+	{ "key", JSON_F_STR, AT(message.key), 1, LIMIT_ID_BYTES, .doc = "The sender's id, unique within the namespace: a repeat answers the first message." },
+	{ "channels", JSON_F_CUSTOM, AT(message.channels), .read = read_channels,
+	  .doc = "At most 5: only endpoints with one of them, or with none, get it. Left out: all." },
+	{ "metadata", JSON_F_CUSTOM, AT(message.metadata), .read = read_metadata, .doc = "An object that formats see, kept byte for byte." },
+	{ "deleted", JSON_F_CUSTOM, AT(message.flags), .read = read_deleted, .doc = "The entity is gone: it is retracted where that is asked for." },
+	{ "endpoint", JSON_F_CUSTOM, AT(message.only), .read = read_name, .doc = "Only for this endpoint, whatever that wants. Left out: for all." },
+	{ "require_match", JSON_F_BOOL, AT(message.require_match), .doc = "Refused (no_endpoint), and nothing stored, when nobody wants it." },
+};
 static const struct json_field operation_start_fields[] = {
 	F_OP,
 	{ "action", JSON_F_CUSTOM, 0, 0, 0, JSON_F_REQUIRED, read_action, "What to do with each job." },
@@ -1394,6 +1451,7 @@ static const struct op_form op_forms[OP_KIND_COUNT] = {
 	[OP_EVENTS_TRIM] = FORM(events_trim_fields, 3, 0, NULL),
 	[OP_SWEEP] = FORM(sweep_fields, 3, 0, NULL),
 	[OP_QUEUE_RESET] = FORM(queue_fields, 3, 0, NULL),
+	[OP_MESSAGE] = FORM(message_fields, 1, 0, NULL),
 	[OP_OPERATION_START] = FORM(operation_start_fields, 1, 0, operation_finish),
 	[OP_OPERATION_PAUSE] = FORM(operation_fields, 2, 0, NULL),
 	[OP_OPERATION_RESUME] = FORM(operation_fields, 2, 0, NULL),
@@ -1519,6 +1577,7 @@ const char *op_field_type(const struct json_field *field)
 		{ read_filter, "JobFilter" }, { read_cursor, "string" },
 		{ read_priorities, "integer[]" }, { read_details, "object" }, { read_action, "Action" }, { read_arguments, "object" },
 		{ read_metadata, "object" }, { read_compat, "Compat" }, { read_limiter, "Limiter" },
+		{ read_message_type, "MessageType" }, { read_channels, "string[]" }, { read_deleted, "boolean" },
 		{ read_only_state, "State" }, { read_keep_attempts, "boolean" }, { read_keep_lines, "count" }, { read_keep, "Keep" },
 	};
 	for (size_t i = 0; field->type == JSON_F_CUSTOM && i < ARRAY_COUNT(types); i++)

@@ -45,6 +45,7 @@ void op_refusal_write(struct buf *out, const struct op *op, bool atomic);
 void queue_info_write(struct buf *out, const struct queue_info *info, bool whole);
 void group_info_write(struct buf *out, const struct group_info *info);
 void limit_result_write(struct buf *out, struct call *call, const struct op *op); /* BACK_OFF, LIMIT_*, LIMITS (limits.c) */
+void message_result_write(struct buf *out, const struct op *op); /* messages.c */
 void explanation_write(struct buf *out, const struct explanation *explanation);
 void operation_write(struct buf *out, const struct operation_row *row);
 void put_uid(struct buf *out, const char *key, uint64_t uid);

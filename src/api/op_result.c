@@ -445,6 +445,9 @@ void op_result_write(struct buf *out, struct call *call, const struct op *op)
 	case OP_ENQUEUE:
 		enqueue_result_write(out, op, call->single);
 		return;
+	case OP_MESSAGE:
+		message_result_write(out, op);
+		return;
 	case OP_QUEUE_GET:
 	case OP_QUEUE_PUT:
 		if (op->result.queues)

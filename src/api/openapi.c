@@ -115,7 +115,7 @@ static void put_schemas(struct buf *out)
 		{ "Reprioritise", OP_REPRIORITISE, OP_ALONE }, { "Move", OP_MOVE, OP_ALONE }, { "Edit", OP_EDIT, OP_ALONE },
 		{ "Reschedule", OP_RESCHEDULE, OP_ALONE }, { "OperationStart", OP_OPERATION_START, OP_ALONE },
 		{ "AwaitChildren", OP_AWAIT_CHILDREN, OP_ALONE }, { "Detach", OP_DETACH, OP_ALONE },
-		{ "ChainPut", OP_CHAIN_PUT, OP_ALONE },
+		{ "ChainPut", OP_CHAIN_PUT, OP_ALONE }, { "NewMessage", OP_MESSAGE, OP_ALONE },
 		{ "BackOff", OP_BACK_OFF, OP_ALONE }, { "LimitAcquire", OP_LIMIT_ACQUIRE, OP_ALONE }, { "LimitRelease", OP_LIMIT_RELEASE, OP_ALONE },
 	};
 	for (size_t i = 0; i < schema_count; i++) {
@@ -255,11 +255,16 @@ static bool route_takes(const struct route *route, const char *name)
 static bool route_may_refuse(const struct route *route, enum err err)
 {
 	bool open = route->flags & ROUTE_OPEN, body = route->flags & (ROUTE_BODY | ROUTE_MAY_BODY), changes = route->method != HTTP_M_GET;
+	bool endpoint = strstr(route->pattern, "{endpoint}"), message = route->kind == OP_MESSAGE;
 	bool job = strstr(route->pattern, "{uid}") || strstr(route->pattern, "{id}"), queue = strstr(route->pattern, "{queue}") != NULL;
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
-	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}");
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint;
+	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
+	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
+	case E_NO_ENDPOINT: return message || route->list;
+	case E_ENDPOINT_OWNED: return changes && (strstr(route->pattern, "{group}") || route->list);
 	case E_UNAUTHORIZED: case E_FORBIDDEN: case E_UNAVAILABLE: return !open;
 	case E_NOT_FOUND: case E_JOB_NOT_FOUND: return job || route->list;
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
@@ -355,7 +360,7 @@ static void put_responses(struct buf *out, const struct route *route)
 		put_events_response(out, route);
 	else
 		put_response(out, route, route->status, "Done.");
-	if (route->begin == jobs_enqueue)
+	if (route->begin == jobs_enqueue || route->decode == messages_decode)
 		put_response(out, route, 200, "A duplicate, or the results of many.");
 	if (route->begin == health_ready)
 		put_not_ready(out, route);
@@ -451,7 +456,7 @@ void openapi_write(struct buf *out, const char *version)
 	json_put_field_str(out, "version", str_of(version));
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
-			 "{\"name\":\"limits\"},"
+			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"messages\"},"
 			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
 	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");

@@ -70,6 +70,15 @@ static const struct param event_params[] = {
 	{ "limit", PARAM_NUMBER, 1, 1000, NULL, "Of a JSON answer (100)." },
 	{ 0 },
 };
+static const struct param message_list_params[] = {
+	P_NAMESPACE,
+	{ "type", PARAM_TEXT, 1, 256, NULL, "Only this type, or all that begin so when it ends in *." },
+	{ "entity", PARAM_TEXT, 1, 512, NULL, "Only about this entity." },
+	{ "since", PARAM_INSTANT, 0, 0, NULL, "Only those that came at this instant or later." },
+	{ "until", PARAM_INSTANT, 0, 0, NULL, "Only those that came before this instant." },
+	P_LIMIT, P_CURSOR, { 0 },
+};
+static const struct param message_params[] = { { "payload", PARAM_FLAG, 0, 0, NULL, "With its payload and metadata (no)." }, { 0 } };
 static const struct param ready_params[] = { { "verbose", PARAM_FLAG, 0, 0, NULL, "Each check by name." }, { 0 } };
 
 /* ---- routes ---- */
@@ -282,6 +291,42 @@ const struct route routes[] = {
 	{ DELETE("/v1/queues/{queue}/chains/{key}", "deleteChain"), .status = 200, .scope = SCOPE_OPERATE, .params = namespace_params,
 	  PATH(OP_CHAIN_DELETE), .tag = "queues", .gives = "ChainDeleted",
 	  .doc = "Delete a chain and its next job. Jobs that were claimed go on." },
+
+	{ POST("/v1/messages", "sendMessage"), .status = 201, .scope = SCOPE_ENQUEUE, .flags = ROUTE_BODY | ROUTE_ONCE, .kind = OP_MESSAGE,
+	  .list = "messages", .decode = messages_decode, .begin = call_run, .encode = messages_encode_sent, .tag = "messages", .takes = "MessageBody",
+	  .gives = "MessageAnswer",
+	  .doc = "Send a message to all endpoints that want it, or many. One: 201, or 200 when its key was there already. Many: {\"messages\":[…]}, 200 with "
+		 "a result for each, in order; all or none of them unless atomic is false." },
+	{ GET("/v1/messages", "listMessages"), .status = 200, .scope = SCOPE_READ, .params = message_list_params, .begin = messages_list,
+	  .encode = messages_encode_list, .tag = "messages", .gives = "MessageList", .doc = "Messages that were sent, newest first." },
+	{ GET("/v1/messages/{message}", "getMessage"), .status = 200, .scope = SCOPE_READ, .params = message_params, .begin = messages_get,
+	  .encode = messages_encode_one, .tag = "messages", .gives = "Message", .doc = "Look at a message, by its id or its uid." },
+	{ GET("/v1/endpoints", "listEndpoints"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_NAMEDS,
+	  .decode = endpoints_decode_list, .begin = call_run, .encode = endpoints_encode, .tag = "endpoints", .gives = "EndpointList",
+	  .doc = "Endpoints of a namespace, by name." },
+	{ POST("/v1/endpoints", "makeEndpoint"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = endpoints_decode_new, .begin = endpoints_make, .encode = endpoints_encode, .tag = "endpoints",
+	  .takes = "EndpointSettings", .gives = "Endpoint", .doc = "Make an endpoint, with a name of ruche's." },
+	{ GET("/v1/endpoints/{endpoint}", "getEndpoint"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, .kind = OP_NAMED_GET,
+	  .decode = decode_path, .begin = call_run, .encode = endpoints_encode, .tag = "endpoints", .gives = "Endpoint",
+	  .doc = "Look at an endpoint: settings, state, health, what waits for it." },
+	{ PUT("/v1/endpoints/{endpoint}", "putEndpoint"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = endpoints_decode_put, .begin = endpoints_put, .encode = endpoints_encode, .tag = "endpoints",
+	  .takes = "EndpointSettings", .gives = "Endpoint", .doc = "Make an endpoint, or set all of its settings: what is left out gets its default." },
+	{ PATCH("/v1/endpoints/{endpoint}", "patchEndpoint"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = endpoints_decode_put, .begin = endpoints_put, .encode = endpoints_encode, .tag = "endpoints",
+	  .takes = "EndpointSettings", .gives = "Endpoint", .doc = "Change some settings of an endpoint. Deliveries that wait are sent by the new ones." },
+	{ DELETE("/v1/endpoints/{endpoint}", "deleteEndpoint"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  .kind = OP_NAMED_DELETE, .decode = decode_path, .begin = call_run, .encode = endpoints_encode, .tag = "endpoints",
+	  .doc = "Delete an endpoint. Deliveries that are left fail without a call." },
+#define ENDPOINT_STATE(verb, name_text, words)                                                                                              \
+	{ POST("/v1/endpoints/{endpoint}/" verb, name_text), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,               \
+	  .params = namespace_params, .kind = OP_NAMED_STATE, .decode = endpoints_decode_state, .begin = call_run, .encode = endpoints_encode, \
+	  .tag = "endpoints", .takes = "Nothing", .gives = "Endpoint", .doc = words }
+	ENDPOINT_STATE("pause", "pauseEndpoint", "Call an endpoint no more: its deliveries are made and held."),
+	ENDPOINT_STATE("resume", "resumeEndpoint", "Go on with what was held."),
+	ENDPOINT_STATE("disable", "disableEndpoint", "The same as a pause, for an endpoint that is given up for now."),
+	ENDPOINT_STATE("enable", "enableEndpoint", "Go on with what was held."),
 
 	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
 	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",

@@ -51,6 +51,20 @@ void groups_encode_one(struct call *call, struct buf *out);
 /* limits.c */
 bool limits_decode_put(struct call *call);
 bool limits_decode_list(struct call *call);
+/* endpoints.c, messages.c */
+bool endpoints_decode_put(struct call *call);
+bool endpoints_decode_new(struct call *call);
+bool endpoints_decode_state(struct call *call);
+bool endpoints_decode_list(struct call *call);
+void endpoints_put(struct call *call);
+void endpoints_make(struct call *call);
+void endpoints_encode(struct call *call, struct buf *out);
+bool messages_decode(struct call *call);
+void messages_list(struct call *call);
+void messages_get(struct call *call);
+void messages_encode_sent(struct call *call, struct buf *out);
+void messages_encode_list(struct call *call, struct buf *out);
+void messages_encode_one(struct call *call, struct buf *out);
 /* operations.c */
 void operations_list(struct call *call);
 void operations_get(struct call *call);

@@ -87,6 +87,18 @@ void scene_turn(struct scene *scene)
 	}
 }
 
+/* What begins with 10 is private here. */
+static bool scene_on_judge(void *context, const struct sockaddr *address, char *why, size_t why_bytes)
+{
+	unsigned char bytes[4];
+	(void)context;
+	if (address->sa_family != AF_INET)
+		return true;
+	memcpy(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, sizeof(bytes));
+	snprintf(why, why_bytes, "A private address.");
+	return bytes[0] != 10;
+}
+
 void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 {
 	struct http_limits limits;
@@ -99,7 +111,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	CHECK(buf_reserve(&scene->client.in, 1 << 20) && buf_reserve(&scene->answer, 1 << 20)); /* the client's memory never fails */
 	CHECK(uv_loop_init(&scene->loop) == 0);
 	struct api_config config = { .loop = &scene->loop, .open = open, .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
-	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now };
+	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge };
 	scene->api = api_new(&config, &ports);
 	CHECK(scene->api != NULL);
 	http_limits_default(&limits);

@@ -81,10 +81,10 @@ const struct schema schemas[] = {
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
-		 "deferred?:string payload?:any original_payload?:any result?:any errors?:object[] parents?:JobParent[]",
+		 "delivery?:JobDelivery deferred?:string payload?:any original_payload?:any result?:any errors?:object[] parents?:JobParent[]",
 	  "A job. metadata comes with the payload; that, original_payload, result, errors (of its attempts, the newest last, at most 100) and parents "
 	  "(who wait for it, or did) only where asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
-	  "deferred: it fails with this reason when it is claimed next." },
+	  "deferred: it fails with this reason when it is claimed next. delivery: it takes this message to this endpoint, and its payload is the message's." },
 	{ "JobParent", "uid:Uid id:string queue:string|null namespace:string|null on_failure:OnFailure state:=pending,done,ignored,failed",
 	  "state: what has become of this child, as the parent sees it. queue is null when that queue was deleted." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
@@ -157,6 +157,46 @@ const struct schema schemas[] = {
 	{ "LimitReleased", "released:count", "0: the lease was over, or it was given back before." },
 	{ "BackedOff", "namespace:string queue?:string group?:string limit?:string delay_ms:count", NULL },
 
+	/* endpoints, messages */
+	{ "MessageType", "{'type':'string','minLength':1,'maxLength':255,'pattern':'^[A-Za-z0-9_.-]+$'}", NULL },
+	{ "EndpointAuth", "kind?:=none,basic,bearer,oauth2 secret?:string|null user?:string|null token_url?:string|null client_id?:string|null "
+			  "scope?:string|null audience?:string|null style?:=basic,body", "How ruche shows who it is; secrets are named, never said." },
+	{ "EndpointTls", "ca?:string|null certificate?:string|null key?:string|null", "Names of secrets that hold PEM." },
+	{ "EndpointSign", "kind?:=none,v1,v1a,both secret?:string|null secret_v1a?:string|null prefix?:=webhook,svix", "Standard Webhooks signatures." },
+	{ "EndpointPolicy", "success?:Statuses retry?:Statuses final?:Statuses", NULL },
+	{ "EndpointRetract", "method?:=GET,POST,PUT,PATCH,DELETE url:string body?:=none,format", NULL },
+	{ "EndpointBatch", "max:count wait_ms?:count wrap?:string|null results?:string|null", NULL },
+	{ "EndpointBreaker", "failures?:count open_ms?:count open_ms_max?:count", NULL },
+	{ "EndpointHeaders", "{'type':['object','null'],'additionalProperties':{'anyOf':[{'type':'string'},{'type':'object','additionalProperties':false,"
+			     "'required':['secret'],'properties':{'secret':{'type':'string'}}}]}}", NULL },
+	{ "EndpointSettings", "kind?:=push,poll url?:string|null method?:string update_url?:string|null update_method?:string|null types?:string[] "
+			      "channels?:string[] filter?:object|null format?:string content_type?:string|null headers?:EndpointHeaders auth?:EndpointAuth "
+			      "tls?:EndpointTls sign?:EndpointSign timeout_ms?:count policy?:EndpointPolicy retry?:RetryPolicy concurrency?:count "
+			      "rate?:Rate|null limits?:Name[] retry_after?:Name order?:=none,latest,fifo fifo_on_failure?:=go_on,hold external_id?:string|null "
+			      "retract?:EndpointRetract|null batch?:EndpointBatch|null hold_max?:count breaker?:EndpointBreaker disable_after_ms?:count "
+			      "tags?:Tag[] metadata?:object|null",
+	  "A third party that wants to be told, and how. Read again at every attempt." },
+	{ "EndpointHealth", "state:=ok,failing,open,probing failing_since_at:instant|null failures:count open_until_at:instant|null disable_at:instant|null "
+			    "unsent:count", "unsent: deliveries that were not made because hold_max were held." },
+	{ "Endpoint", "name:string namespace:string number:count state:=enabled,paused,disabled reason:string|null retry_words:string|null "
+		      "health:EndpointHealth held:count waiting:count active:count delayed:count settings:EndpointSettings created_at:instant|null "
+		      "changed_at:instant|null version:count",
+	  "held: deliveries that wait for it to be resumed. retry_words: how often, and over what time, a delivery is tried." },
+	{ "EndpointList", "endpoints:Endpoint[] next_cursor:string|null", NULL },
+	{ "MessageSent", "id:string uid:Uid matched:integer|null deliveries:integer|null expanding:boolean|null nothing?:string duplicate:boolean",
+	  "id: the same at every attempt of every delivery, as webhook-id. matched: endpoints that want it; deliveries: made by now; expanding: more are being "
+	  "made, and matched counts by type and channels only. nothing: why there are none. Of a duplicate these are null." },
+	{ "MessageResult", "{'anyOf':[" REF("MessageSent") "," REF("ProblemResult") "]}", NULL },
+	{ "MessageResults", "results:MessageResult[]", NULL },
+	{ "MessageAnswer", "{'anyOf':[" REF("MessageSent") "," REF("MessageResults") "]}", NULL },
+	{ "NewMessages", "messages:NewMessage[] atomic?:boolean", "atomic: all or nothing (yes)." },
+	{ "MessageBody", "{'anyOf':[" REF("NewMessage") "," REF("NewMessages") "]}", NULL },
+	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean deliveries:count "
+		     "expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
+	  "metadata and payload only where asked for." },
+	{ "MessageList", "messages:Message[] next_cursor:string|null", NULL },
+	{ "JobDelivery", "message:string endpoint:string type:string entity?:string|null", "entity: comes with the payload." },
+
 	/* bulk work, batches */
 	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
@@ -169,7 +209,7 @@ const struct schema schemas[] = {
 			 "," REF("QueueChanged") "," REF("Group") "," REF("GroupList") "," REF("GroupChanged") "," REF("Limit")
 			 "," REF("LimitList") "," REF("LimitGone") "," REF("LimitGrant") "," REF("LimitReleased") "," REF("BackedOff")
 			 "," REF("Operation") "," REF("Explanation") "," REF("DedupKey") "," REF("Chain") "," REF("ChainDeleted") "," REF("ChainNext")
-			 "," REF("ChainList") "," REF("EventTold") "," REF("EventsTrimmed") "," REF("Swept")
+			 "," REF("ChainList") "," REF("EventTold") "," REF("MessageSent") "," REF("EventsTrimmed") "," REF("Swept")
 			 "," REF("ProblemResult") "]}", NULL },
 	{ "BatchAnswer", "results:BatchResult[]", "A result for each operation, in order." },
 	{ "Batch", "ops:BatchOp[] atomic?:boolean now_ms?:integer",

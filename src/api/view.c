@@ -15,9 +15,16 @@ static void put_json(struct buf *out, const char *key, struct str json, struct s
 	json_put_field_raw(out, key, json.len ? json : otherwise);
 }
 
+/* A delivery's is its message's. */
+struct str job_first_payload(const struct job_view *view)
+{
+	struct str payload = view->definition.message ? view->message.payload : view->definition.payload;
+	return payload.len ? payload : STR("null");
+}
+
 struct str job_payload(const struct job_view *view)
 {
-	struct str payload = view->row.flags & ROW_EDITED && view->edited_payload.len ? view->edited_payload : view->definition.payload;
+	struct str payload = view->row.flags & ROW_EDITED && view->edited_payload.len ? view->edited_payload : job_first_payload(view);
 	return payload.len ? payload : STR("null");
 }
 
@@ -98,6 +105,20 @@ void parents_write(struct buf *out, const struct job_view *view)
 	buf_add_byte(out, ']');
 }
 
+static void put_delivery(struct buf *out, const struct job_view *view, bool with_entity)
+{
+	char message[4 + UID_TEXT_BYTES] = "msg_";
+	uid_text(view->definition.message, message + 4);
+	json_put_key(out, "delivery");
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "message", str_of(message));
+	json_put_field_str(out, "endpoint", view->definition.group);
+	json_put_field_str(out, "type", view->definition.name);
+	if (with_entity)
+		put_text(out, "entity", view->message.entity);
+	buf_add_byte(out, '}');
+}
+
 void job_view_write(struct buf *out, const struct job_view *view, struct view_parts parts)
 {
 	const struct job_definition *definition = &view->definition;
@@ -110,6 +131,8 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	put_text(out, "name", definition->name);
 	put_text(out, "group", view->row.group.len ? view->row.group : definition->group);
 	put_progress_of(out, view);
+	if (definition->message)
+		put_delivery(out, view, parts.payload);
 	put_text(out, "chain", definition->chain);
 	put_json(out, "tags", definition->tags, STR("[]"));
 	put_json(out, "trace", definition->trace, STR("null"));
@@ -123,7 +146,7 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 		put_json(out, "metadata", definition->metadata, STR("null"));
 		json_put_field_raw(out, "payload", job_payload(view));
 		if (edited)
-			put_json(out, "original_payload", definition->payload, STR("null"));
+			json_put_field_raw(out, "original_payload", job_first_payload(view));
 	}
 	if (parts.result)
 		put_json(out, "result", view->result.result, STR("null"));

@@ -24,3 +24,4 @@ void child_counts_write(struct buf *out, const uint64_t counts[EDGE_STATE_COUNT]
 void log_line_write(struct buf *out, const struct log_row *row);
 /* The payload in force, and the one that it was enqueued with. Empty reads as null. */
 struct str job_payload(const struct job_view *view);
+struct str job_first_payload(const struct job_view *view);

@@ -13,6 +13,7 @@
 #include "daemon/telling.h"
 #include "daemon/vitals.h"
 #include "deliver/deliver.h"
+#include "deliver/guard.h"
 #include "net/mailbox.h"
 #include <ifaddrs.h>
 #include <semaphore.h>
@@ -30,6 +31,8 @@ enum asker { ASKER_API, ASKER_BULK, ASKER_DELIVER, ASKER_START };
 
 struct wire {
 	struct wire_config config;
+	struct cidr allow[WIRE_RANGES_MAX]; /* `deliver.allow` as it is now */
+	uint32_t allow_count;
 	struct http_server *server;
 	struct api *api;
 	struct bulk *bulk;
@@ -383,11 +386,22 @@ static uint32_t wire_own(const struct config_list *listen, struct cidr *out)
 	return count;
 }
 
+/* What the guard will say when it is called. */
+static bool wire_judge(void *context, const struct sockaddr *address, char *why, size_t why_bytes)
+{
+	const struct wire *wire = context;
+	struct cidr own[WIRE_RANGES_MAX];
+	struct guard guard = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
+			       .own_count = wire_own(&wire->config.config->listen, own) };
+	return guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes);
+}
+
 static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
-	struct cidr allow[WIRE_RANGES_MAX], own[WIRE_RANGES_MAX];
-	struct deliver_config wanted = { .allow = allow, .allow_count = wire_ranges(&config->deliver_allow, allow), .own = own,
+	struct cidr own[WIRE_RANGES_MAX];
+	wire->allow_count = wire_ranges(&config->deliver_allow, wire->allow);
+	struct deliver_config wanted = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
 					 .own_count = wire_own(&config->listen, own), .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
 	const struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number };
@@ -469,7 +483,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	const struct api_config wanted = { .loop = wire->config.loop, .open = wire->config.open, .body_bytes = (size_t)config->http_body_bytes,
 					   .last_uid = wire->token_number, .definition_cache_bytes = (size_t)config->api_cache_bytes,
 					   .version = RUCHE_VERSION };
-	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now };
+	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now, wire_judge };
 	const struct bulk_ports bulk_ports = { wire, wire_bulk_submit, wire_ask };
 	struct http_limits limits;
 	http_limits_default(&limits);
@@ -564,8 +578,8 @@ void wire_view(struct wire *wire, struct engine_view *out)
 
 void wire_allow(struct wire *wire, const struct config_list *ranges)
 {
-	struct cidr allow[WIRE_RANGES_MAX];
-	if (deliver_allow(wire->deliver, allow, wire_ranges(ranges, allow)))
+	wire->allow_count = wire_ranges(ranges, wire->allow);
+	if (deliver_allow(wire->deliver, wire->allow, wire->allow_count))
 		log_event(LOG_WARN, "reload.failed", "key", "deliver.allow", "detail", err_sentence(E_NOMEM), NULL);
 }
 

@@ -66,6 +66,12 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_QUEUES] = op_queues_apply,
 	[OP_GROUPS] = op_groups_apply,
 	[OP_WITHDRAW] = op_withdraw_apply,
+	[OP_MESSAGE] = op_message_apply,
+	[OP_NAMED_PUT] = op_named_apply,
+	[OP_NAMED_STATE] = op_named_apply,
+	[OP_NAMED_DELETE] = op_named_apply,
+	[OP_NAMED_GET] = op_named_apply,
+	[OP_NAMEDS] = op_nameds_apply,
 };
 
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...)
@@ -100,7 +106,7 @@ static void apply_refused(struct op *op, enum err err)
 	op->result.state = state;
 }
 
-/* Webhooks' operations are refused until there is somebody to apply them. */
+/* Some of webhooks' operations have nobody yet who applies them: no route asks for those. */
 static enum err apply_op(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	return handlers[op->kind] ? handlers[op->kind](engine, request, op, park) : E_UNAVAILABLE;
@@ -188,6 +194,7 @@ enum applied apply_request(struct engine *engine, struct request *request)
 	if (known == IDEMPOTENCY_MISMATCH)
 		return apply_refuse(engine, request, E_IDEMPOTENCY);
 	engine->applying = request;
+	engine->room = (struct expand_room){ .deliveries = EXPAND_INLINE, .endpoints = EXPAND_ENDPOINTS, .bytes = EXPAND_INLINE_BYTES };
 	if (known == IDEMPOTENCY_REPLAYED)
 		apply_looks(engine, request);
 	bool parked = known == IDEMPOTENCY_NEW && apply_ops(engine, request, start);

@@ -360,6 +360,10 @@ void batch_settle(struct batch *batch, struct index *index)
 			edge_settle(index, undo->slot);
 		else if (undo->kind == UNDO_CHAIN || undo->kind == UNDO_CHAIN_NEW)
 			chain_settle(index, undo->slot);
+		else if (undo->kind == UNDO_NAMED || undo->kind == UNDO_NAMED_NEW)
+			named_settle(index, undo->slot);
+		else if (undo->kind == UNDO_EXPANSION || undo->kind == UNDO_EXPANSION_NEW)
+			expansion_settle(index, undo->slot);
 		else if (undo->kind == UNDO_QUEUE && queue_at(index, undo->slot)->deleted && !undo->queue.deleted)
 			queue_destroy(index, undo->slot);
 	}

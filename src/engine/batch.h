@@ -22,7 +22,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
 	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT,
-	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW, UNDO_TURN
+	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW, UNDO_TURN, UNDO_NAMED, UNDO_NAMED_NEW, UNDO_EXPANSION, UNDO_EXPANSION_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -43,7 +43,7 @@ struct undo {
 			struct group_settings settings;
 			bool paused, has_row;
 			int64_t blocked_us;
-			uint32_t lane;
+			uint32_t lane, endpoint;
 		} group;
 		struct {
 			struct limit_settings settings;
@@ -68,6 +68,11 @@ struct undo {
 			uint64_t version;
 		} edge;
 		struct chain chain; /* holds its terms */
+		struct named named; /* holds its text and endpoint */
+		struct {
+			uint32_t next_endpoint, deliveries;
+			uint64_t version;
+		} expansion;
 		struct {
 			struct turn turn;
 			struct heap_entry entry;
@@ -153,6 +158,11 @@ MUST_USE enum err aside_change(struct batch *batch, struct index *index, uint32_
 /* A new pending edge; one that is there becomes something else: enum edge_state, or EDGE_GONE. Their rows are the caller's to write. */
 MUST_USE enum err edge_begin(struct batch *batch, struct index *index, uint64_t parent, uint64_t child, enum on_failure on_failure);
 MUST_USE enum err edge_become(struct batch *batch, struct index *index, uint32_t slot, uint32_t state, enum on_failure on_failure);
+/* Finds or makes it, and journals it; a new one has neither text nor endpoint yet. */
+MUST_USE enum err named_begin(struct batch *batch, struct index *index, enum named_kind kind, struct queue_name name, uint32_t *out_slot);
+MUST_USE enum err named_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err expansion_begin(struct batch *batch, struct index *index, const struct message_row *row);
+MUST_USE enum err expansion_touch(struct batch *batch, struct index *index, uint32_t slot);
 /* Journals a number that is about to change, in an object that stays where it is as long as the batch lives. */
 MUST_USE enum err batch_value(struct batch *batch, uint64_t *place);
 /* A job of this group is about to start, before its job_touch: the first one of the lane; one more of the same batch; one that has waited so long

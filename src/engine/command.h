@@ -71,7 +71,7 @@
 	X(LIMIT_GET, "limit_get", READ)                       \
 	X(LIMITS, "limits", READ)                             \
 	X(WITHDRAW, NULL, READ)      /* the asker of a waiting request went away */ \
-	X(MESSAGE, NULL, ENQUEUE)                             \
+	X(MESSAGE, "message", ENQUEUE)                        \
 	X(MESSAGE_EXPUNGE, NULL, OPERATE)                     \
 	X(RESEND, NULL, OPERATE)                              \
 	X(NAMED_PUT, NULL, OPERATE)                           \
@@ -655,6 +655,8 @@ struct effect {
 	uint32_t rider_count;
 	struct effect_named named; /* NAMED */
 };
+/* Makes it EFFECT_NAMED: copies the names, holds the text (NULL: gone). */
+MUST_USE enum err effect_set_named(struct effect *effect, enum named_kind kind, uint32_t number, struct queue_name name, struct shared_text *text);
 void effect_free(struct effect *effect);
 /* The lease token of the daemon's own deliveries. */
 #define DELIVERY_TOKEN STR("ruche-delivery")

@@ -184,7 +184,8 @@ static bool request_grows(const struct request *request) /* needs room on the di
 {
 	for (uint32_t i = 0; i < request->op_count; i++)
 		if (request->ops[i].kind == OP_ENQUEUE || request->ops[i].kind == OP_QUEUE_PUT || request->ops[i].kind == OP_OPERATION_START ||
-		    request->ops[i].kind == OP_EVENT || request->ops[i].kind == OP_CHAIN_PUT)
+		    request->ops[i].kind == OP_EVENT || request->ops[i].kind == OP_CHAIN_PUT || request->ops[i].kind == OP_MESSAGE ||
+		    request->ops[i].kind == OP_NAMED_PUT)
 			return true;
 	return false;
 }
@@ -596,6 +597,7 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	bool more = far_round(engine);
 	more |= timers_fire(engine);
 	stage_round(engine);
+	more |= expand_round(engine);
 	engine_apply_pending(engine);
 	more |= serve_flagged(engine);
 	stage_drop_lost(engine);

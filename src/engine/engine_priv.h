@@ -29,6 +29,16 @@ struct request_list {
 	uint64_t count, bytes;
 };
 
+/* How much more may be done for messages: by one request, or in one slice. */
+#define EXPAND_INLINE       256      /* deliveries that a request makes at once */
+#define EXPAND_INLINE_BYTES 262144   /* of payloads that its filters look at */
+#define EXPAND_SLICE        500      /* deliveries */
+#define EXPAND_ENDPOINTS    20000    /* looked at */
+struct expand_room {
+	uint32_t deliveries, endpoints;
+	size_t bytes;
+};
+
 struct loaded {
 	uint32_t slot;
 	const struct job_row *row; /* in the scratch arena */
@@ -52,6 +62,8 @@ struct engine {
 	uint64_t *lost_bodies;      /* staged, and not wanted any more: dropped by a next batch */
 	uint32_t lost_count, lost_capacity;
 	const struct request *applying; /* parents that it makes are woken at its end */
+	struct expand_room room;    /* what it may still do for its messages at once */
+	int64_t expand_pause_us;    /* engine time before which no slice is tried: one failed */
 	struct end *first_end, *last_end; /* children that ended, while it is worked off what that means */
 	bool ending;
 	const struct edge_row *above; /* of children that are to be retried, as plan found them; of this step */
@@ -108,7 +120,7 @@ typedef enum err op_handler(struct engine *engine, struct request *request, stru
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
 	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
 	op_reset_apply,
-	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply;
+	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply, op_named_apply, op_nameds_apply, op_message_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -237,6 +249,34 @@ MUST_USE enum err back_off_after(struct engine *engine, struct request *request,
 MUST_USE enum err group_end_penalty(struct engine *engine, uint32_t slot); /* it is over: its row goes if nothing else needs it */
 MUST_USE enum err permit_end(struct engine *engine, uint32_t slot);
 uint64_t queue_job_count(const struct queue *queue);
+
+/* Whole settings, with the names of limits in them, become the group's: into the lane of those, or of its queue. */
+MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const struct group_settings *settings, struct problem *problem);
+
+/* ---- op_named.c ---- */
+MUST_USE enum err named_write(struct engine *engine, const struct named *named);
+MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
+bool queue_has_endpoints(const struct index *index, uint32_t queue);
+
+/* ---- delivery.c, message.c, expand.c ---- */
+/* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
+MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
+MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
+struct str message_key_id(struct arena *arena, struct str namespace_name, struct str key); /* among the ids in flight; ptr NULL: no memory */
+/* Goes on with a message from the endpoint after row->next_endpoint: deliveries, and the row's cursor. What there is no room for is left; then
+ * row->next_endpoint is not MESSAGE_EXPANDED. `payload` is read when a filter asks for it. */
+struct expand_payload { /* for filters: one parse for all of them */
+	const struct message_row *row;
+	bool whole;                /* its payload is there; otherwise it is loaded */
+	bool read;
+	struct json_node *value;   /* NULL: there is none */
+};
+MUST_USE enum err expand_message(struct engine *engine, struct message_row *row, struct expand_payload *payload, struct expand_room *room,
+			     uint32_t *matched); /* grows by those that want it */
+/* Endpoints from there on that want it, filters aside, as far as there is room to look. */
+uint32_t expand_count(struct engine *engine, const struct message_row *row, struct expand_room *room);
+bool expand_round(struct engine *engine); /* true: there is more that may be done now */
+bool expand_is_due(const struct engine *engine);
 
 /* ---- compat.c: queues that keep another queue's rules ---- */
 bool job_is_compat(const struct index *index, const struct job *job);

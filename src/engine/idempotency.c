@@ -5,6 +5,7 @@
 #define KEPT_DUPLICATE        1u
 #define KEPT_DEDUPLICATED     2u
 #define KEPT_CANCEL_REQUESTED 4u
+#define KEPT_MORE             8u
 struct kept { /* in the store, in this machine's byte order: a record lives a day */
 	uint64_t uid, fence, next;
 	int64_t until_us;
@@ -16,7 +17,7 @@ _Static_assert(sizeof(struct kept) == 56, "stored");
 static uint32_t idempotency_count(const struct op *op) /* of other operations it counts what is not kept */
 {
 	return op->kind == OP_DEDUP_GET || op->kind == OP_DEDUP_RELEASE || op->kind == OP_DETACH || op->kind == OP_CHILDREN_DELETE ||
-	                       op->kind == OP_CANCEL || op->kind == OP_RETRY || op->kind == OP_DELETE ? op->result.count : 0;
+	                       op->kind == OP_CANCEL || op->kind == OP_RETRY || op->kind == OP_DELETE || op->kind == OP_MESSAGE ? op->result.count : 0;
 }
 
 static void idempotency_read(const struct kept *kept, struct op_result *out)
@@ -25,7 +26,7 @@ static void idempotency_read(const struct kept *kept, struct op_result *out)
 		.err = kept->err < ERR_COUNT ? (enum err)kept->err : E_INTERNAL, .uid = kept->uid, .fence = kept->fence, .next = kept->next,
 		.until_us = kept->until_us, .state = kept->state <= JOB_STATE_COUNT ? (enum job_state)kept->state : JOB_WAITING, .count = kept->count,
 		.duplicate = kept->flags & KEPT_DUPLICATE, .deduplicated = kept->flags & KEPT_DEDUPLICATED,
-		.cancel_requested = kept->flags & KEPT_CANCEL_REQUESTED,
+		.cancel_requested = kept->flags & KEPT_CANCEL_REQUESTED, .more = kept->flags & KEPT_MORE,
 	};
 }
 
@@ -91,7 +92,8 @@ enum err idempotency_record(struct engine *engine, struct request *request)
 		struct kept kept = { .uid = result->uid, .fence = result->fence, .next = result->next, .until_us = result->until_us,
 			             .err = (uint32_t)result->err, .state = (uint32_t)result->state, .count = idempotency_count(&request->ops[i]),
 			             .flags = (result->duplicate ? KEPT_DUPLICATE : 0) | (result->deduplicated ? KEPT_DEDUPLICATED : 0) |
-			                      (result->cancel_requested ? KEPT_CANCEL_REQUESTED : 0), .id_bytes = result->id.len };
+			                      (result->cancel_requested ? KEPT_CANCEL_REQUESTED : 0) |
+			                      (request->ops[i].kind == OP_MESSAGE && result->more ? KEPT_MORE : 0), .id_bytes = result->id.len };
 		memcpy(answer + i * sizeof(kept), &kept, sizeof(kept));
 		if (result->id.len)
 			memcpy(ids, result->id.ptr, result->id.len);

@@ -44,6 +44,8 @@ HASH_OF(index_hash_limit, limit_at(index, item)->hash)
 HASH_OF(index_hash_limit_number, map_mix(limit_at(index, item)->number))
 HASH_OF(index_hash_permit, permit_at(index, item)->token + permit_at(index, item)->limit)
 HASH_OF(index_hash_label, map_mix(((struct label *)pool_at(&index->labels, item))->uid))
+HASH_OF(index_hash_named, named_at(index, item)->hash)
+HASH_OF(index_hash_named_number, map_mix(named_at(index, item)->number))
 HASH_OF(index_hash_key, ((struct key *)pool_at(&index->keys, item))->hash)
 #undef HASH_OF
 
@@ -56,7 +58,8 @@ static uint64_t index_hash_priority(void *context, uint32_t item)
 
 void index_init(struct index *index)
 {
-	*index = (struct index){ .next_queue_number = 1, .next_limit_number = 1, .first_idle = SLOT_NONE };
+	*index = (struct index){ .next_queue_number = 1, .next_limit_number = 1, .next_named_number = 1, .first_idle = SLOT_NONE,
+		                  .first_expansion = SLOT_NONE, .last_expansion = SLOT_NONE };
 	for (int line = 0; line < LINE_COUNT; line++)
 		index->lines[line].first = index->lines[line].last = SLOT_NONE;
 	pool_init(&index->operations, sizeof(struct running));
@@ -74,6 +77,10 @@ void index_init(struct index *index)
 	map_init(&index->limits_by_name, index_hash_limit, index);
 	map_init(&index->limits_by_number, index_hash_limit_number, index);
 	map_init(&index->permits_by_token, index_hash_permit, index);
+	pool_init(&index->nameds, sizeof(struct named));
+	map_init(&index->nameds_by_name, index_hash_named, index);
+	map_init(&index->nameds_by_number, index_hash_named_number, index);
+	pool_init(&index->expansions, sizeof(struct expansion));
 	pool_init(&index->dedups, sizeof(struct dedup));
 	pool_init(&index->edges, sizeof(struct edge));
 	pool_init(&index->kins, sizeof(struct kin));
@@ -127,16 +134,18 @@ void index_fini(struct index *index)
 	for (uint32_t slot = 0; slot < index->chains.used; slot++)
 		if (((struct chain *)pool_at(&index->chains, slot))->live)
 			chain_terms_drop(((struct chain *)pool_at(&index->chains, slot))->terms);
+	nameds_fini(index);
 	struct pool *pools[] = { &index->operations, &index->jobs,       &index->leases, &index->groups,
 				 &index->queues,     &index->priorities, &index->names,  &index->keys,   &index->asides, &index->dedups,
-				 &index->labels,     &index->lanes,      &index->limits, &index->permits, &index->edges,  &index->kins, &index->chains };
+				 &index->labels,     &index->lanes,      &index->limits, &index->permits, &index->edges,  &index->kins, &index->chains,
+				 &index->nameds,     &index->expansions };
 	for (size_t i = 0; i < ARRAY_COUNT(pools); i++)
 		pool_fini(pools[i]);
 	struct map *maps[] = { &index->jobs_by_uid, &index->groups_by_key, &index->queues_by_name, &index->queues_by_number,
 		               &index->dedups_by_key, &index->dedups_by_owner, &index->dedups_by_next, &index->asides_by_uid, &index->labels_by_uid,
 		               &index->priorities_by_key, &index->names_by_text, &index->policies_by_value, &index->keys_by_id,
 		               &index->limits_by_name, &index->limits_by_number, &index->permits_by_token, &index->kins_by_uid,
-		               &index->chains_by_key };
+		               &index->chains_by_key, &index->nameds_by_name, &index->nameds_by_number };
 	for (size_t i = 0; i < ARRAY_COUNT(maps); i++)
 		map_fini(maps[i]);
 	struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring, &index->due, &index->due_wall, &index->blocked_groups,

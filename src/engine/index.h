@@ -253,7 +253,7 @@ struct health {
 };
 /* An endpoint, format, source or sealed secret. */
 struct named {
-	uint32_t number;          /* 0: the pool's while the slot is free */
+	uint32_t number;          /* the pool's while the slot is free */
 	uint8_t kind, state;      /* enum named_kind, enum named_state */
 	uint8_t reason;           /* place among named_reasons (engine/named.c) */
 	bool live, gone;          /* gone: deleted, kept until the commit that says so */
@@ -268,9 +268,13 @@ struct named {
 };
 /* A message that is still being taken to endpoints. */
 struct expansion {
-	uint64_t uid, seq;
+	uint32_t reserved;        /* the pool's while the slot is free */
+	bool live;
+	uint32_t before, after;   /* in the order in which they came */
 	uint32_t namespace_name, type, entity, channels; /* slots of names, held; SLOT_NONE: empty */
 	uint32_t next_endpoint, deliveries, only, flags; /* as in its row */
+	uint64_t uid, seq;
+	uint64_t version;         /* seq of the change-set that changed it last */
 };
 
 struct priority_entry {
@@ -387,6 +391,11 @@ struct index {
 	struct map chains_by_key, dedups_by_key, dedups_by_owner, dedups_by_next, asides_by_uid, labels_by_uid, kins_by_uid;
 	struct map jobs_by_uid, groups_by_key, queues_by_name, queues_by_number, priorities_by_key, names_by_text, policies_by_value, keys_by_id;
 	struct map limits_by_name, limits_by_number, permits_by_token;
+	struct pool nameds, expansions;
+	struct map nameds_by_name, nameds_by_number;
+	struct { uint32_t *slots; uint32_t count, capacity; } endpoints; /* of all namespaces, by number, gone ones too */
+	uint32_t first_expansion, last_expansion;
+	uint32_t next_named_number;
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS], dedups_by_until;
@@ -573,6 +582,38 @@ uint32_t permit_find(const struct index *index, uint32_t limit, uint64_t token);
 MUST_USE enum err permit_create(struct index *index, uint32_t limit, uint64_t token, uint32_t *out_slot); /* without units */
 void permit_set(struct index *index, uint32_t slot, uint32_t units, int64_t deadline_us); /* and counts them */
 void permit_destroy(struct index *index, uint32_t slot); /* without units */
+
+/* ---- endpoints, formats, sources, secrets (named.c) ---- */
+static inline struct named *named_at(const struct index *index, uint32_t slot) { return pool_at(&index->nameds, slot); }
+#define ENDPOINT_QUEUE STR("webhooks") /* of each namespace: deliveries are its jobs */
+enum named_reason { NAMED_NO_REASON, NAMED_BY_HAND, NAMED_GONE, NAMED_FAILING, NAMED_UNREADABLE, NAMED_REASON_COUNT };
+struct str named_reason_text(const struct named *named);
+struct str named_namespace(struct str namespace_name); /* empty: "default" */
+uint32_t named_find(const struct index *index, enum named_kind kind, struct queue_name name); /* slot, or SLOT_NONE */
+uint32_t named_find_number(const struct index *index, uint32_t number);
+/* Whose deliveries the jobs of the group are; NULL: nobody's. */
+static inline const struct named *group_endpoint(const struct index *index, const struct group *group)
+{
+	return group->endpoint == SLOT_NONE ? NULL : named_at(index, group->endpoint);
+}
+/* Its settings, if they could be read; NULL: none. */
+static inline const struct endpoint_settings *group_endpoint_settings(const struct index *index, const struct group *group)
+{
+	const struct named *named = group_endpoint(index, group);
+	return named && named->endpoint ? &named->endpoint->value : NULL;
+}
+MUST_USE enum err endpoint_new(struct str text, struct endpoint **out, struct problem *problem); /* one holder */
+void endpoint_drop(struct endpoint *endpoint); /* NULL is fine */
+MUST_USE enum err named_restore(struct index *index, const struct named_row *row, uint32_t *out_slot);
+void named_use(struct named *named, struct shared_text *text, struct endpoint *endpoint); /* takes the holds */
+void named_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
+void nameds_fini(struct index *index);
+uint32_t endpoints_from(const struct index *index, uint32_t number); /* place of the first with this number or a higher one */
+
+/* ---- messages on their way to endpoints (expansion.c) ---- */
+static inline struct expansion *expansion_at(const struct index *index, uint32_t slot) { return pool_at(&index->expansions, slot); }
+MUST_USE enum err expansion_create(struct index *index, const struct message_row *row, uint32_t *out_slot); /* the last one */
+void expansion_settle(struct index *index, uint32_t slot); /* leaves memory, if it is done for good */
 
 /* ---- windows of rates (window.c) ---- */
 /* When may so many start: now_us when at once. INT64_MAX: never. */

@@ -248,6 +248,7 @@ enum err group_touch(struct batch *batch, struct index *index, uint32_t slot)
 	undo->group.has_row = group->has_row;
 	undo->group.blocked_us = group->blocked_us;
 	undo->group.lane = group->lane;
+	undo->group.endpoint = group->endpoint;
 	group->touched = index->open_seq;
 	return E_OK;
 }
@@ -259,6 +260,7 @@ static void undo_group(struct index *index, const struct undo *undo)
 	group->paused = undo->group.paused;
 	group->has_row = undo->group.has_row;
 	group->blocked_us = undo->group.blocked_us;
+	group->endpoint = undo->group.endpoint;
 	group_back_to_lane(index, undo->slot, undo->group.lane);
 	group_refresh(index, undo->slot);
 }
@@ -458,6 +460,10 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_LIMIT_NEW: limit_destroy(index, undo->slot); break;
 		case UNDO_PERMIT: undo_permit(index, undo); break;
 		case UNDO_PERMIT_NEW: undo_permit_new(index, undo->slot); break;
+		case UNDO_NAMED:
+		case UNDO_NAMED_NEW: named_undo(index, undo); break;
+		case UNDO_EXPANSION:
+		case UNDO_EXPANSION_NEW: expansion_undo(index, undo); break;
 		}
 	}
 }
@@ -478,5 +484,9 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 			dedup_forget(index, undo);
 		if (undo->kind == UNDO_CHAIN)
 			chain_terms_drop(undo->chain.terms);
+		if (undo->kind == UNDO_NAMED) {
+			shared_text_drop(undo->named.text);
+			endpoint_drop(undo->named.endpoint);
+		}
 	}
 }

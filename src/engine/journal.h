@@ -10,6 +10,8 @@ void dedup_undo(struct index *index, const struct undo *undo); /* UNDO_DEDUP, UN
 void dedup_forget(struct index *index, const struct undo *undo); /* UNDO_DEDUP */
 void edge_undo(struct index *index, const struct undo *undo); /* UNDO_EDGE, UNDO_EDGE_NEW */
 void chain_undo(struct index *index, const struct undo *undo); /* UNDO_CHAIN, UNDO_CHAIN_NEW */
+void named_undo(struct index *index, const struct undo *undo); /* UNDO_NAMED, UNDO_NAMED_NEW */
+void expansion_undo(struct index *index, const struct undo *undo); /* UNDO_EXPANSION, UNDO_EXPANSION_NEW */
 void turn_undo(struct index *index, const struct undo *undo); /* UNDO_TURN */
 /* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */
 void journal_undo(struct batch *batch, struct index *index, uint32_t count);

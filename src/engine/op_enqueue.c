@@ -80,7 +80,7 @@ static const struct job_definition *enqueue_definition(struct engine *engine, co
 	*definition = (struct job_definition){
 		.uid = enqueue->uid, .queue = queue->number, .id = id, .name = enqueue->name,
 		.group = enqueue_group(engine, enqueue, queue, arena), .tags = enqueue->tags, .trace = enqueue->trace, .target = enqueue->target,
-		.chain = enqueue->chain,
+		.chain = enqueue->chain, .message = enqueue->message,
 		.created_us = uid_time_us(enqueue->uid), .priority = enqueue->priority, .max_attempts = enqueue->max_attempts, .policy = policy,
 		.timeout_ms = enqueue->timeout_ms, .ttl_ms = enqueue->ttl_ms, .metadata = enqueue->metadata, .payload_body = enqueue->payload_body,
 		.payload_bytes = enqueue->payload.len,

@@ -83,6 +83,8 @@ static enum err lease_complete(struct engine *engine, struct op *op, uint32_t sl
 	enum err err = compat_result_details(engine, job, lease->body, &ending.details);
 	if (!err && lease->exchange.len)
 		err = life_attempt(engine, slot, (struct str){ 0 }, lease->exchange, JOB_COMPLETED, 0);
+	if (!err && lease->hook)
+		err = delivery_ended(engine, lease->hook);
 	return err ? err : life_finish(engine, slot, JOB_COMPLETED, &ending);
 }
 

@@ -150,6 +150,18 @@ static bool limit_is_used_by(const struct index *index, uint32_t queue, uint32_t
 	       (str_eq(q->settings->retry_after, limit->name) && str_eq(q->namespace_name, limit->namespace_name));
 }
 
+/* The endpoint whose 429 holds it back, or NULL. */
+static const struct named *limit_endpoint(const struct index *index, const struct limit *limit)
+{
+	for (uint32_t i = 0; i < index->endpoints.count; i++) {
+		const struct named *named = named_at(index, index->endpoints.slots[i]);
+		if (!named->gone && named->endpoint && str_eq(named->endpoint->value.retry_after, limit->name) &&
+		    str_eq(named->namespace_name, limit->namespace_name))
+			return named;
+	}
+	return NULL;
+}
+
 static enum err limit_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct index *index = &engine->index;
@@ -158,6 +170,10 @@ static enum err limit_delete(struct engine *engine, struct request *request, str
 			return refuse(request, op, E_CONFLICT, "",
 			              "Queue '" STR_FMT "' or a group of it takes from this limit: take it out of their settings first.",
 			              STR_ARG(str_cut(queue_at(index, queue)->name, 60)));
+	const struct named *endpoint = limit_endpoint(index, limit_at(index, slot));
+	if (endpoint)
+		return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' holds it back with retry_after: change that first.",
+		              STR_ARG(str_cut(endpoint->name, 60)));
 	enum err err = limit_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -410,7 +426,9 @@ enum err back_off_after(struct engine *engine, struct request *request, struct o
 	const struct op_lease *lease = &op->lease;
 	const struct job *job = job_at(&engine->index, job_slot);
 	const struct queue *queue = queue_at(&engine->index, job->queue);
-	struct str scope = lease->back_off ? lease->back_off->scope : lease->busy ? queue->settings->retry_after : (struct str){ 0 };
+	const struct endpoint_settings *endpoint = group_endpoint_settings(&engine->index, group_at(&engine->index, job->group));
+	struct str said = endpoint ? endpoint->retry_after : queue->settings->retry_after;
+	struct str scope = lease->back_off ? lease->back_off->scope : lease->busy ? said : (struct str){ 0 };
 	if (!scope.len || str_eq(scope, STR("job")))
 		return E_OK;
 	int64_t delay_us = lease->back_off ? lease->back_off->delay_ms * 1000 : busy_delay_us(engine, request, lease, job);

@@ -28,7 +28,11 @@ static enum err queue_put(struct engine *engine, struct request *request, struct
 	if (err == E_NOMEM)
 		return err;
 	queue_at(&engine->index, slot)->untrimmed = UINT32_MAX; /* fewer events may be wanted now */
-	return err ? refuse(request, op, err, problem.field, "%s", problem.detail) : compat_may_change(request, op, queue, before);
+	if (err)
+		return refuse(request, op, err, problem.field, "%s", problem.detail);
+	if ((queue->settings->target != TARGET_HTTP || queue->settings->compat) && queue_has_endpoints(&engine->index, slot))
+		return refuse(request, op, E_INVALID, "target", "The queue is that of endpoints, whose deliveries are HTTP calls: delete the endpoints first.");
+	return compat_may_change(request, op, queue, before);
 }
 
 /* Settings are kept as texts in one order: the same words say the same. */
@@ -54,6 +58,8 @@ static enum err queue_remove(struct engine *engine, struct request *request, str
 		              (unsigned long long)jobs);
 	if (queue->chains)
 		return refuse(request, op, E_CONFLICT, "", "The queue still has %u chains: delete them first.", queue->chains);
+	if (queue_has_endpoints(&engine->index, slot))
+		return refuse(request, op, E_CONFLICT, "", "The queue is that of endpoints: delete them first.");
 	if (queue->waiters)
 		return refuse(request, op, E_CONFLICT, "", "%u claims wait for jobs of this queue: stop its workers first.", queue->waiters);
 	uint32_t *dropped = change_add(&engine->open->cs, dropped_queues);
@@ -107,10 +113,22 @@ static enum err group_choose_lane(struct engine *engine, uint32_t slot, const st
 	return group_use_lane(index, slot, lane);
 }
 
+enum err group_use_settings(struct engine *engine, uint32_t slot, const struct group_settings *settings, struct problem *problem)
+{
+	struct group *group = group_at(&engine->index, slot);
+	enum err err = group_choose_lane(engine, slot, settings, problem);
+	if (err)
+		return err;
+	group->settings = *settings;
+	group->settings.limits = NULL;
+	group->has_row = true;
+	return E_OK;
+}
+
 static enum err group_settings_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct problem problem = { 0 };
-	struct group *group = group_at(&engine->index, slot);
+	const struct group *group = group_at(&engine->index, slot);
 	struct group_settings settings = op->queue.replace ? (struct group_settings){ 0 } : group->settings;
 	struct limit_names names;
 	lane_names(&engine->index, group, &settings, &names);
@@ -118,13 +136,8 @@ static enum err group_settings_change(struct engine *engine, struct request *req
 	json_init(&json, op->queue.settings.len ? op->queue.settings : STR("{}"), &request->arena, &problem);
 	if (!group_settings_read(&json, &settings) || !json_finish(&json))
 		return refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
-	enum err err = group_choose_lane(engine, slot, &settings, &problem);
-	if (err)
-		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
-	group->settings = settings;
-	group->settings.limits = NULL;
-	group->has_row = true;
-	return E_OK;
+	enum err err = group_use_settings(engine, slot, &settings, &problem);
+	return !err || err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 }
 
 enum err group_write(struct engine *engine, const struct group *group)
@@ -166,6 +179,8 @@ static enum err group_change(struct engine *engine, struct request *request, str
 	uint32_t slot;
 	enum event_type event = EVENT_QUEUE_CHANGED;
 	enum err err = group_open(index, queue, op->queue.group, &slot);
+	if (!err && group_at(index, slot)->endpoint != SLOT_NONE)
+		return E_ENDPOINT_OWNED;
 	err = err ? err : group_touch(engine->open, index, slot);
 	if (err)
 		return err;

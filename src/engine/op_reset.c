@@ -94,6 +94,8 @@ enum err op_reset_apply(struct engine *engine, struct request *request, struct o
 	if (err)
 		return err;
 	uint64_t jobs = queue_job_count(queue_at(index, slot));
+	if (queue_has_endpoints(index, slot))
+		return refuse(request, op, E_CONFLICT, "", "The queue is that of endpoints: delete them first.");
 	if (jobs)
 		return refuse(request, op, E_CONFLICT, "", "The queue still has %llu jobs: delete them first ('ruche jobs delete --all --queue …').",
 			      (unsigned long long)jobs);

@@ -10,6 +10,9 @@ struct plan { /* in the scratch arena */
 	struct load_key *keys;
 	uint64_t **key_targets; /* where the uid behind keys[n] goes */
 	uint32_t key_capacity;
+	struct load_message_key *message_keys;
+	uint64_t **message_targets; /* likewise */
+	uint32_t message_capacity;
 	struct str *idempotency;
 	struct request **idempotency_targets;
 	uint32_t idempotency_capacity;
@@ -86,6 +89,25 @@ static void plan_idempotency(struct engine *engine, struct plan *plan, struct re
 	targets[plan->load.idempotency_count++] = request;
 }
 
+/* A message that may have come before. Those in flight are looked for when it is applied. */
+static void plan_message(struct engine *engine, struct plan *plan, struct op *op)
+{
+	uint32_t capacity = plan->message_capacity;
+	op->result.uid = 0;
+	if (!op->message.key.len)
+		return;
+	struct load_message_key *keys = plan_grow(engine, plan->message_keys, plan->load.message_key_count, &capacity, sizeof(*keys));
+	uint64_t **targets = plan_grow(engine, plan->message_targets, plan->load.message_key_count, &plan->message_capacity, sizeof(*targets));
+	if (!keys || !targets) {
+		plan->failed = true;
+		return;
+	}
+	plan->message_keys = keys;
+	plan->message_targets = targets;
+	keys[plan->load.message_key_count] = (struct load_message_key){ named_namespace(op->message.namespace_name), op->message.key };
+	targets[plan->load.message_key_count++] = &op->result.uid;
+}
+
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
@@ -108,6 +130,8 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 		plan_key(engine, plan, op->enqueue.queue, op->enqueue.id, &op->result.uid);
 		for (uint32_t i = 0; i < op->enqueue.parent_count; i++)
 			plan_key(engine, plan, op->enqueue.parents[i].queue, op->enqueue.parents[i].id, &op->enqueue.parents[i].found);
+	} else if (op->kind == OP_MESSAGE) {
+		plan_message(engine, plan, op);
 	} else if (op_holds_lease(op->kind)) {
 		if (!op->lease.uid)
 			plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
@@ -369,14 +393,17 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 	}
 	if (plan.failed)
 		return E_NOMEM;
-	if (plan.load.key_count || plan.load.idempotency_count) {
+	if (plan.load.key_count || plan.load.idempotency_count || plan.load.message_key_count) {
 		plan.load.keys = plan.keys;
+		plan.load.message_keys = plan.message_keys;
 		plan.load.idempotency = plan.idempotency;
 		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
 		if (err)
 			return err;
 		for (uint32_t i = 0; i < plan.load.key_count; i++)
 			*plan.key_targets[i] = plan.load.key_uids[i];
+		for (uint32_t i = 0; i < plan.load.message_key_count; i++)
+			*plan.message_targets[i] = plan.load.message_key_uids[i];
 		for (uint32_t i = 0; i < plan.load.idempotency_count; i++)
 			if (plan.load.records[i].key.len)
 				idempotency_found(plan.idempotency_targets[i], &plan.load.records[i]);

@@ -343,7 +343,7 @@ static void group_unlink_idle(struct index *index, struct group *group)
 
 bool group_is_needed(const struct group *group)
 {
-	return group->jobs || group->has_row || group->paused || group->blocked_us || group->place != GROUP_NOWHERE;
+	return group->jobs || group->has_row || group->paused || group->blocked_us || group->place != GROUP_NOWHERE || group->endpoint != SLOT_NONE;
 }
 
 static void group_refresh_idle(struct index *index, uint32_t slot)
@@ -489,6 +489,14 @@ enum err queue_start(struct index *index, uint32_t slot)
 	return window_start(index, &queue->settings->rate, &queue->window, &queue->window_shape, 1);
 }
 
+static enum explain_code group_pause_code(const struct index *index, const struct group *group)
+{
+	const struct named *endpoint = group_endpoint(index, group);
+	if (!endpoint)
+		return EXPLAIN_GROUP_PAUSED;
+	return endpoint->state == NAMED_DISABLED ? EXPLAIN_ENDPOINT_DISABLED : EXPLAIN_ENDPOINT_PAUSED;
+}
+
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us)
 {
 	const struct queue *queue = queue_at(index, group->queue);
@@ -496,7 +504,7 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 	uint32_t limit = group_limit(queue, group);
 	struct rate rate = group_rate(queue, group);
 	if (group->paused)
-		return EXPLAIN_GROUP_PAUSED;
+		return group_pause_code(index, group);
 	if (limit && group->active >= limit)
 		return EXPLAIN_GROUP_CONCURRENCY;
 	if (group->blocked_us > index->now_us) {
@@ -637,7 +645,10 @@ bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why,
 
 const struct retry_policy *job_policy(const struct index *index, const struct job *job)
 {
-	return job->policy ? &index->policies[job->policy - 1].value : &queue_at(index, job->queue)->settings->retry;
+	if (job->policy)
+		return &index->policies[job->policy - 1].value;
+	const struct endpoint_settings *endpoint = group_endpoint_settings(index, group_at(index, job->group));
+	return endpoint ? &endpoint->retry : &queue_at(index, job->queue)->settings->retry;
 }
 
 uint32_t job_max_attempts(const struct index *index, const struct job *job)

@@ -97,6 +97,32 @@ static enum err recover_group(void *context, const struct group_row *row)
 	return err;
 }
 
+/* Behind its queue and group. What other threads must know of the others leaves with recover_resume. */
+static enum err recover_named(void *context, const struct named_row *row)
+{
+	struct index *index = &((struct engine *)context)->index;
+	uint32_t slot, group, queue = queue_find(index, (struct queue_name){ row->namespace_name, ENDPOINT_QUEUE });
+	enum err err = named_restore(index, row, &slot);
+	struct named *named = err ? NULL : named_at(index, slot);
+	bool pushed = named && row->kind == NAMED_ENDPOINT && (!named->endpoint || named->endpoint->value.kind == ENDPOINT_PUSH);
+	if (err || !pushed || queue == SLOT_NONE)
+		return err;
+	err = group_open(index, queue, named->name, &group);
+	if (err)
+		return err;
+	group_at(index, group)->endpoint = slot;
+	group_at(index, group)->paused = named->state != NAMED_ENABLED;
+	named->group = group;
+	group_refresh(index, group);
+	return E_OK;
+}
+
+static enum err recover_expansion(void *context, const struct message_row *row)
+{
+	uint32_t slot;
+	return expansion_create(&((struct engine *)context)->index, row, &slot);
+}
+
 static enum err recover_policy(void *context, const struct policy_row *row)
 {
 	struct engine *engine = context;
@@ -262,7 +288,8 @@ static enum err recover_operations(struct engine *engine)
 enum err recover_resume(struct engine *engine)
 {
 	struct mark mark = batch_mark(engine->open);
-	enum err err = recover_deliveries(engine);
+	enum err err = named_effects(engine);
+	err = err ? err : recover_deliveries(engine);
 	err = err ? err : recover_operations(engine);
 	if (err)
 		batch_undo(engine->open, &engine->index, mark);
@@ -277,6 +304,7 @@ static const struct scan_visitor *recover_visitor(struct engine *engine, struct 
 		.context = engine, .budget = recover_budget, .permit = recover_permit, .queue = recover_queue, .group = recover_group,
 		.policy = recover_policy, .counts = recover_counts, .token = recover_token, .operation = recover_operation, .job = recover_job,
 		.far = recover_far, .dedup = recover_dedup, .edge = recover_edge, .chain = recover_chain,
+		.named = recover_named, .expansion = recover_expansion,
 	};
 	return visitor;
 }
@@ -304,6 +332,8 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->last_uid = meta.last_uid;
 	engine->next_body = meta.next_body ? meta.next_body : 1;
 	index->next_queue_number = meta.last_queue + 1;
+	index->next_named_number = meta.last_named + 1;
+	engine->expand_pause_us = 0;
 	engine->maintain_us = from_us;
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;

@@ -13,9 +13,11 @@ uint64_t lease_token_hash(struct str token)
 	return hash ? hash : 1; /* 0 is "none" in rows */
 }
 
-static int64_t serve_timeout_ms(const struct queue *queue, const struct job *job)
+static int64_t serve_timeout_ms(const struct index *index, const struct job *job)
 {
-	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
+	const struct queue *queue = queue_at(index, job->queue);
+	const struct endpoint_settings *endpoint = group_endpoint_settings(index, group_at(index, job->group));
+	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : endpoint ? endpoint->timeout_ms : queue->settings->timeout_ms;
 	if (timeout_ms || queue->settings->target != TARGET_HTTP)
 		return timeout_ms;
 	return queue->settings->http.timeout_ms ? queue->settings->http.timeout_ms : 30000;
@@ -25,7 +27,7 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 {
 	struct index *index = &engine->index;
 	const struct lane *lane = lane_at(index, group_at(index, job->group)->lane);
-	int64_t timeout_ms = serve_timeout_ms(queue, job);
+	int64_t timeout_ms = serve_timeout_ms(index, job);
 	uint32_t name, slot;
 	enum err err = name_hold(index, terms->worker, &name);
 	if (err)
@@ -186,7 +188,7 @@ static enum err serve_grant(struct engine *engine, const struct job *job, struct
 	*out = (struct grant){
 		.uid = job->uid, .fence = job->fence, .attempt = job->attempts_started, .attempts_made = job->attempts_made,
 		.max_attempts = job_max_attempts(&engine->index, job), .stalls = job->stalls, .priority = job->priority,
-		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(queue, job),
+		.lease_ms = lease_at(&engine->index, job->lease)->lease_ms, .timeout_ms = serve_timeout_ms(&engine->index, job),
 		.edited_body = job->edited_body, .queue = { queue->namespace_name, queue->name },
 		.started_us = lease_at(&engine->index, job->lease)->started_us, .with_history = queue->settings->compat != COMPAT_NONE,
 		.with_parents = queue->settings->compat && job->flags & ROW_CHILD,
@@ -424,10 +426,12 @@ static enum err serve_delivery(struct engine *engine, uint32_t slot)
 	if (err)
 		return err;
 	const struct job *job = job_at(&engine->index, job_slot);
+	const struct named *endpoint = group_endpoint(&engine->index, group_at(&engine->index, job->group));
 	*effect = (struct effect){
 		.kind = EFFECT_DELIVER, .uid = job->uid, .fence = job->fence, .edited_body = job->edited_body, .queue = queue->number,
 		.attempt = job->attempts_started, .attempts_made = job->attempts_made, .max_attempts = job_max_attempts(&engine->index, job),
-		.timeout_ms = serve_timeout_ms(queue, job), .settings = shared_text_hold(queue->kept->text),
+		.timeout_ms = serve_timeout_ms(&engine->index, job), .settings = shared_text_hold(queue->kept->text),
+		.endpoint_number = endpoint ? endpoint->number : 0, .endpoint = endpoint ? shared_text_hold(endpoint->text) : NULL,
 	};
 	return E_OK;
 }

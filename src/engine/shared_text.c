@@ -30,6 +30,20 @@ void shared_text_drop(struct shared_text *text)
 		mem_free(text);
 }
 
+enum err effect_set_named(struct effect *effect, enum named_kind kind, uint32_t number, struct queue_name name, struct shared_text *text)
+{
+	struct str space = name.namespace_name;
+	char *names = mem_alloc(space.len + name.name.len + 1);
+	if (!names)
+		return E_NOMEM;
+	memcpy(names, space.ptr, space.len);
+	memcpy(names + space.len, name.name.ptr, name.name.len);
+	effect->kind = EFFECT_NAMED;
+	effect->named = (struct effect_named){ .kind = kind, .number = number, .namespace_name = { names, space.len },
+		                               .name = { names + space.len, name.name.len }, .text = shared_text_hold(text) };
+	return E_OK;
+}
+
 void effect_free(struct effect *effect)
 {
 	if (!effect)
@@ -37,5 +51,6 @@ void effect_free(struct effect *effect)
 	shared_text_drop(effect->settings);
 	shared_text_drop(effect->endpoint);
 	shared_text_drop(effect->named.text);
+	mem_free((char *)(uintptr_t)effect->named.namespace_name.ptr); /* and the name behind it */
 	mem_free(effect);
 }

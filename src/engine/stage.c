@@ -9,6 +9,7 @@ static struct str *stage_body(struct op *op, uint64_t **out_number)
 {
 	switch (op->kind) {
 	case OP_ENQUEUE: *out_number = &op->enqueue.payload_body; return &op->enqueue.payload;
+	case OP_MESSAGE: *out_number = &op->message.payload_body; return &op->message.payload;
 	case OP_COMPLETE: *out_number = &op->lease.result_body; return &op->lease.body;
 	case OP_EDIT:
 	case OP_RETRY: *out_number = &op->job.payload_body; return &op->job.payload;

@@ -126,6 +126,8 @@ int64_t timers_next_us(const struct engine *engine)
 	int64_t far_us = far_next_look_us(engine);
 	if (far_us < next_us)
 		next_us = far_us;
+	if (expand_is_due(engine) && engine->expand_pause_us < next_us)
+		next_us = engine->expand_pause_us > index->now_us ? engine->expand_pause_us : index->now_us;
 	if (engine_is_full(engine) && next_us < engine->full_until_us)
 		next_us = engine->full_until_us;
 	return next_us;

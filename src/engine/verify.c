@@ -326,6 +326,50 @@ static void verify_chain(const struct index *index, uint32_t slot)
 	CHECK(aside_of(index, job_at(index, job))->chain == slot);
 }
 
+/* Its group knows it, and is held as long as it is; numbers of all of them stand in order. */
+static void verify_named(const struct index *index, uint32_t slot)
+{
+	const struct named *named = named_at(index, slot);
+	if (!named->live || named->gone)
+		return;
+	CHECK(named_find(index, (enum named_kind)named->kind, (struct queue_name){ named->namespace_name, named->name }) == slot);
+	CHECK(named_find_number(index, named->number) == slot);
+	CHECK(named->text);
+	CHECK(named->number < index->next_named_number);
+	if (named->group == SLOT_NONE)
+		return;
+	const struct group *group = group_at(index, named->group);
+	CHECK(named->kind == NAMED_ENDPOINT);
+	CHECK(group->endpoint == slot);
+	CHECK(str_eq(group->key, named->name));
+	CHECK(group->paused == (named->state != NAMED_ENABLED));
+}
+
+static void verify_nameds(const struct index *index)
+{
+	uint32_t endpoints = 0, last = 0, before = SLOT_NONE;
+	for (uint32_t slot = 0; slot < index->nameds.used; slot++) {
+		verify_named(index, slot);
+		endpoints += named_at(index, slot)->live && named_at(index, slot)->kind == NAMED_ENDPOINT;
+	}
+	CHECK(endpoints == index->endpoints.count);
+	for (uint32_t i = 0; i < endpoints; i++) {
+		CHECK(named_at(index, index->endpoints.slots[i])->number > last);
+		last = named_at(index, index->endpoints.slots[i])->number;
+	}
+	for (uint32_t slot = 0; slot < index->groups.used; slot++)
+		if (group_at(index, slot)->key.ptr && group_at(index, slot)->endpoint != SLOT_NONE)
+			CHECK(named_at(index, group_at(index, slot)->endpoint)->group == slot);
+	uint32_t expansions = 0;
+	for (uint32_t slot = index->first_expansion; slot != SLOT_NONE; slot = expansion_at(index, slot)->after, expansions++) {
+		CHECK(expansion_at(index, slot)->live);
+		CHECK(expansion_at(index, slot)->before == before);
+		before = slot;
+	}
+	CHECK(before == index->last_expansion);
+	CHECK(expansions == index->expansions.live);
+}
+
 static void verify_chain_job(const struct index *index, const struct job *job)
 {
 	uint32_t slot = aside_of(index, job)->chain;
@@ -375,6 +419,7 @@ void engine_verify(const struct engine *engine)
 		verify_chain(index, slot);
 	verify_heap(&index->dedups_by_until);
 	verify_family(index);
+	verify_nameds(index);
 	const struct heap *heaps[] = { &index->leases_by_deadline, &index->expiring,       &index->due,
 				       &index->due_wall,           &index->blocked_groups, &index->blocked_queues,
 				       &index->far[FAR_ENGINE],    &index->far[FAR_WALL] };
@@ -479,6 +524,25 @@ static void dump_limits(const struct index *index, struct buf *out)
 	buf_addf(out, "limits %u permits %u %llx\n", limits, permits, (unsigned long long)sum);
 }
 
+static void dump_nameds(const struct index *index, struct buf *out)
+{
+	for (uint32_t number = 1; number < index->next_named_number; number++) {
+		uint32_t slot = named_find_number(index, number);
+		if (slot == SLOT_NONE)
+			continue;
+		const struct named *named = named_at(index, slot);
+		buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu %.*s\n", number, STR_ARG(named->namespace_name),
+		         STR_ARG(named->name), named->kind, named->state, STR_ARG(named_reason_text(named)), (unsigned long long)named->health.unsent,
+		         (int)named->text->len, named->text->bytes);
+	}
+	for (uint32_t slot = index->first_expansion; slot != SLOT_NONE; slot = expansion_at(index, slot)->after) {
+		const struct expansion *expansion = expansion_at(index, slot);
+		if (expansion->next_endpoint != MESSAGE_EXPANDED)
+			buf_addf(out, "expansion %llu next=%u deliveries=%u\n", (unsigned long long)expansion->uid, expansion->next_endpoint,
+			         expansion->deliveries);
+	}
+}
+
 void engine_dump(const struct engine *engine, struct buf *out)
 {
 	const struct index *index = &engine->index;
@@ -491,6 +555,7 @@ void engine_dump(const struct engine *engine, struct buf *out)
 	}
 	dump_operations(index, out);
 	dump_limits(index, out);
+	dump_nameds(index, out);
 	dump_edges(index, out);
 	uint64_t *uids = mem_zalloc_array(index->jobs.live + 1, sizeof(*uids));
 	uint32_t count = 0;

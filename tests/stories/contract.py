@@ -92,6 +92,24 @@ def the_document_is_one(ruche):
     equal(sorted(set(document["components"]["schemas"]) - used), [], "schemas that nothing refers to")
 
 
+def webhooks(api):
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
+    api.patch("/v1/endpoints/crm", {"timeout_ms": 5000})
+    for verb in ("disable", "enable", "pause"):
+        api.post(f"/v1/endpoints/crm/{verb}")
+    api.post("/v1/endpoints", {"url": "https://other.example.org/"})
+    api.get("/v1/endpoints")
+    api.get("/v1/endpoints/crm")
+    sent = api.post("/v1/messages", {"type": "made", "entity": "e", "payload": [1]}, status=201)
+    api.post("/v1/messages", {"messages": [{"type": "made", "key": "k"}, {"type": "made", "key": "k"}]}, status=200)
+    api.post("/v1/batch", {"ops": [{"op": "message", "type": "made"}]})
+    api.get("/v1/messages")
+    api.get(f"/v1/messages/{sent['id']}?payload=true")
+    api.get("/v1/jobs?queue=webhooks")
+    api.post("/v1/endpoints/crm/resume", {})
+    api.call("DELETE", "/v1/endpoints/crm", status=204)
+
+
 @story
 def every_route_keeps_its_word(ruche):
     """A life that passes through every route: each good answer was seen, and held against its schema."""
@@ -189,6 +207,7 @@ def every_route_keeps_its_word(ruche):
     api.put("/v1/workers/one", {"queue": "w"})
     api.get("/v1/workers")
     api.call("DELETE", "/v1/workers/one", status=204)
+    webhooks(api)
     for path in ("/v1", "/livez", "/readyz", "/metrics", "/v1/openapi.json"):
         api.call("GET", path)
     good = {(method, path, status) for method, path, operation in operations(ruche.contract.document) for status in operation["responses"] if status[0] == "2"}

@@ -1,0 +1,251 @@
+/* src/api/endpoints.c: endpoints: third parties that want to be told, and how; paused, resumed, looked at. */
+#include "api/body.h"
+#include "api/cursor.h"
+#include "api/name.h"
+#include "api/routes.h"
+#include "base/json_tree.h"
+#include "rules/endpoint.h"
+#include "rules/http_url.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define PAGE_DEFAULT      100
+#define HOST_BYTES        256
+#define MADE_NAME_BYTES   (3 + UID_TEXT_BYTES) /* "ep_" and a uid */
+
+/* ---- addresses that are ours to keep ---- */
+
+/* Where the host of a template ends: its places come later. */
+static struct str url_origin(struct str url)
+{
+	size_t from = 0;
+	for (size_t i = 0; i + 2 < url.len && !from; i++)
+		if (memcmp(url.ptr + i, "://", 3) == 0)
+			from = i + 3;
+	size_t end = from;
+	while (from && end < url.len && !strchr("/?#", url.ptr[end]))
+		end++;
+	return (struct str){ url.ptr, end };
+}
+
+/* An address that stands in the URL by itself, in any of its spellings; names are looked at when they are called. */
+static bool url_address(struct str url, struct sockaddr_storage *out)
+{
+	struct http_url split;
+	char host[HOST_BYTES];
+	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+	memset(out, 0, sizeof(*out));
+	if (http_url_split(url_origin(url), &split) || split.host.len >= sizeof(host))
+		return false;
+	bool brackets = split.host.len > 2 && split.host.ptr[0] == '[';
+	struct str name = brackets ? (struct str){ split.host.ptr + 1, split.host.len - 2 } : split.host;
+	memcpy(host, name.ptr, name.len);
+	host[name.len] = '\0';
+	v4->sin_family = AF_INET;
+	if (!brackets && inet_aton(host, &v4->sin_addr))
+		return true;
+	memset(out, 0, sizeof(*out));
+	v6->sin6_family = AF_INET6;
+	return brackets && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
+}
+
+static bool endpoint_check_url(struct call *call, const struct json_node *object, const char *member, const char *field)
+{
+	const struct json_node *node = object ? json_tree_member(object, str_of(member)) : NULL;
+	const struct api_ports *ports = &call->api->ports;
+	struct sockaddr_storage address;
+	char why[256] = "";
+	if (!node || node->type != JSON_STRING || !url_address(node->text, &address))
+		return true;
+	return ports->judge(ports->context, (const struct sockaddr *)&address, why, sizeof(why)) ||
+	       problem_set(&call->problem, E_INVALID, field, "%s", why) == E_OK;
+}
+
+/* Refused here, before anything is stored; and once more at each call, whatever the name has become by then. */
+static bool endpoint_check_addresses(struct call *call)
+{
+	struct json_node *body = NULL;
+	struct str text = call->request.ops[0].named.text;
+	enum err err = json_tree_read(text, &call->request.arena, &body, &call->problem);
+	if (err)
+		return problem_set(&call->problem, err, "", "There was no memory for it.") == E_OK;
+	return endpoint_check_url(call, body, "url", "url") && endpoint_check_url(call, body, "update_url", "update_url") &&
+	       endpoint_check_url(call, json_tree_member(body, STR("retract")), "url", "retract.url") &&
+	       endpoint_check_url(call, json_tree_member(body, STR("auth")), "token_url", "auth.token_url");
+}
+
+/* ---- decoding ---- */
+
+/* The body is the settings object itself. PUT and POST say all of it, PATCH says what changes: whether that makes sense depends on the rest. */
+static bool endpoints_read_settings(struct call *call, struct op *op)
+{
+	struct endpoint_settings settings;
+	struct json json;
+	struct str body = str_trim(buf_str(&call->request.body));
+	op->named.text = body.len ? body : STR("{}");
+	op->named.replace = call->route->method != HTTP_M_PATCH;
+	endpoint_settings_default(&settings);
+	body_json(call, &json);
+	if (!op->named.replace)
+		return json_skip(&json) && json_finish(&json);
+	return endpoint_settings_read(&json, &settings) && json_finish(&json);
+}
+
+bool endpoints_decode_put(struct call *call)
+{
+	struct op *op = call_op(call, OP_NAMED_PUT);
+	return op && body_identify(call, op) && endpoints_read_settings(call, op);
+}
+
+/* Its name is made where uids are: endpoints_make. */
+bool endpoints_decode_new(struct call *call)
+{
+	struct op *op = call_op(call, OP_NAMED_PUT);
+	if (!op)
+		return false;
+	op->named.named.namespace_name = call_param(call, "namespace")->text;
+	return endpoints_read_settings(call, op);
+}
+
+bool endpoints_decode_state(struct call *call)
+{
+	struct json json;
+	struct op *op = call_op(call, OP_NAMED_STATE);
+	if (!op || !body_identify(call, op))
+		return false;
+	const char *verb = strrchr(call->route->pattern, '/');
+	op->named.state = strcmp(verb, "/pause") == 0 ? NAMED_PAUSED : strcmp(verb, "/disable") == 0 ? NAMED_DISABLED : NAMED_ENABLED;
+	body_json(call, &json);
+	return json_read_fields(&json, NULL, 0, NULL, NULL, NULL) && json_finish(&json);
+}
+
+bool endpoints_decode_list(struct call *call)
+{
+	const struct param_value *limit = call_param(call, "limit");
+	struct op *op = call_op(call, OP_NAMEDS);
+	if (!op)
+		return false;
+	op->named.kind = NAMED_ENDPOINT;
+	op->named.limit = limit->given ? (uint32_t)limit->number : PAGE_DEFAULT;
+	op->named.named.namespace_name = call_param(call, "namespace")->text;
+	return !cursor_parse(call_param(call, "cursor")->text, &call->request.arena, &op->named.after, &call->problem);
+}
+
+void endpoints_put(struct call *call)
+{
+	if (endpoint_check_addresses(call))
+		call_run(call);
+	else
+		call_refuse(call, call->problem.err);
+}
+
+void endpoints_make(struct call *call)
+{
+	struct op_named *named = &call->request.ops[0].named;
+	char uid[UID_TEXT_BYTES];
+	uid_text(uid_next(&call->api->maker, call_now_us(call)), uid);
+	char *name = arena_printf(&call->request.arena, "ep_%s", uid);
+	named->named.name = str_of(name);
+	if (name)
+		endpoints_put(call);
+	else
+		call_refuse(call, E_NOMEM);
+}
+
+/* ---- answers ---- */
+
+static const char *const state_words[NAMED_STATE_COUNT] = {
+#define X(name, text) text,
+	NAMED_STATES(X)
+#undef X
+};
+static const char *const health_words[HEALTH_STATE_COUNT] = {
+#define X(name, text) text,
+	HEALTH_STATES(X)
+#undef X
+};
+
+static void health_write(struct buf *out, const struct health_info *health)
+{
+	json_put_key(out, "health");
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "state", str_of(health_words[health->state]));
+	json_put_field_instant(out, "failing_since_at", health->failing_since_us);
+	json_put_field_u64(out, "failures", health->failures);
+	json_put_field_instant(out, "open_until_at", health->open_until_us);
+	json_put_field_instant(out, "disable_at", health->disable_us);
+	json_put_field_u64(out, "unsent", health->unsent);
+	buf_add_byte(out, '}');
+}
+
+/* "10 attempts over 31 h 35 min": from the settings, for people. */
+static void retry_words_write(struct buf *out, struct call *call, struct str settings)
+{
+	struct endpoint_settings value;
+	struct problem problem = { 0 };
+	struct json json;
+	struct buf words;
+	buf_init(&words, 256);
+	endpoint_settings_default(&value);
+	json_init(&json, settings, &call->request.arena, &problem);
+	if (endpoint_settings_read(&json, &value))
+		retry_words(&value.retry, &words);
+	out->failed |= problem.err == E_NOMEM || !buf_ok(&words);
+	if (words.len)
+		json_put_field_str(out, "retry_words", buf_str(&words));
+	else
+		json_put_field_null(out, "retry_words"); /* settings that an older program kept and this one cannot read */
+	buf_fini(&words);
+}
+
+static void endpoint_write(struct buf *out, struct call *call, const struct named_info *info)
+{
+	bool held = info->state != NAMED_ENABLED;
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "name", info->named.name);
+	json_put_field_str(out, "namespace", namespace_of(info->named.namespace_name));
+	json_put_field_u64(out, "number", info->number);
+	json_put_field_str(out, "state", str_of(state_words[info->state]));
+	if (info->reason.len)
+		json_put_field_str(out, "reason", info->reason);
+	else
+		json_put_field_null(out, "reason");
+	retry_words_write(out, call, info->text);
+	health_write(out, &info->health);
+	json_put_field_u64(out, "held", held ? info->waiting : 0);
+	json_put_field_u64(out, "waiting", held ? 0 : info->waiting);
+	json_put_field_u64(out, "active", info->active);
+	json_put_field_u64(out, "delayed", info->delayed);
+	json_put_field_raw(out, "settings", info->text);
+	json_put_field_instant(out, "created_at", info->created_us);
+	json_put_field_instant(out, "changed_at", info->changed_us);
+	json_put_field_u64(out, "version", info->version);
+	buf_add_byte(out, '}');
+}
+
+static void endpoints_write(struct buf *out, struct call *call, const struct op *op)
+{
+	const struct op_result *result = &op->result;
+	buf_add_lit(out, "{\"endpoints\":[");
+	for (uint32_t i = 0; i < result->count; i++) {
+		json_put_comma(out);
+		endpoint_write(out, call, &result->nameds[i]);
+	}
+	buf_add_lit(out, "],\"next_cursor\":");
+	if (result->more && result->count)
+		cursor_write(out, &call->request.arena, result->nameds[result->count - 1].named.name);
+	else
+		buf_add_lit(out, "null");
+	buf_add_byte(out, '}');
+}
+
+void endpoints_encode(struct call *call, struct buf *out)
+{
+	const struct op *op = &call->request.ops[0];
+	if (op->kind == OP_NAMEDS)
+		endpoints_write(out, call, op);
+	else if (op->kind != OP_NAMED_DELETE)
+		endpoint_write(out, call, op->result.nameds);
+}

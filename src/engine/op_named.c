@@ -1,0 +1,482 @@
+/* src/engine/op_named.c: endpoints, formats, sources and sealed secrets: put, paused, deleted, looked at. The deliveries of an endpoint are jobs of
+ * its namespace's queue `webhooks`, in the group of its name: what its settings say of concurrency, rate and limits are that group's. */
+#include "base/json.h"
+#include "base/uid.h"
+#include "engine/engine_priv.h"
+#include "rules/webhook_body.h"
+#include <stdlib.h>
+
+#define QUEUE_SETTINGS STR("{\"target\":\"http\",\"retry_after\":\"group\",\"http\":{\"timeout_ms\":15000}}")
+
+static const char *const state_words[NAMED_STATE_COUNT] = {
+#define X(name, text) text,
+	NAMED_STATES(X)
+#undef X
+};
+
+static enum err named_missing(enum named_kind kind)
+{
+	switch (kind) {
+	case NAMED_FORMAT: return E_FORMAT_NOT_FOUND;
+	case NAMED_SOURCE: return E_SOURCE_NOT_FOUND;
+	case NAMED_SECRET: return E_SECRET_NOT_FOUND;
+	default: return E_ENDPOINT_NOT_FOUND;
+	}
+}
+
+/* ---- rows, events, effects ---- */
+
+/* What a restart must not forget: empty while there is nothing. */
+static enum err named_put_health(struct engine *engine, const struct named *named, struct str *out)
+{
+	char uid[UID_TEXT_BYTES];
+	struct buf text;
+	if (!named->health.unsent)
+		return E_OK;
+	uid_text(named->health.unsent_uid, uid);
+	buf_init(&text, 256);
+	buf_add_byte(&text, '{');
+	json_put_field_u64(&text, "unsent", named->health.unsent);
+	json_put_field_str(&text, "unsent_uid", str_of(uid));
+	buf_add_byte(&text, '}');
+	*out = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	return out->ptr ? E_OK : E_NOMEM;
+}
+
+enum err named_write(struct engine *engine, const struct named *named)
+{
+	struct arena *arena = &engine->open->cs.arena;
+	struct named_row *row = change_add(&engine->open->cs, nameds);
+	if (!row)
+		return E_NOMEM;
+	*row = (struct named_row){
+		.kind = (enum named_kind)named->kind, .number = named->number, .namespace_name = arena_str(arena, named->namespace_name),
+		.name = arena_str(arena, named->name), .text = arena_str(arena, (struct str){ named->text->bytes, named->text->len }),
+		.state = (enum named_state)named->state, .reason = named_reason_text(named), .created_us = named->created_us,
+		.changed_us = named->changed_us, .created_seq = named->created_seq, .version = named->version, .gone = named->gone,
+	};
+	engine->open->bytes += named->text->len;
+	return row->namespace_name.ptr && row->name.ptr && row->text.ptr ? named_put_health(engine, named, &row->health) : E_NOMEM;
+}
+
+/* Formats, sources and secrets are read by other threads, which never ask for them. */
+static enum err named_publish(struct engine *engine, const struct named *named)
+{
+	struct effect *effect;
+	if (named->kind == NAMED_ENDPOINT)
+		return E_OK;
+	enum err err = batch_effect(engine->open, &effect);
+	return err ? err : effect_set_named(effect, (enum named_kind)named->kind, named->number, (struct queue_name){ named->namespace_name, named->name },
+					    named->gone ? NULL : named->text);
+}
+
+enum err named_effects(struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	struct effect *effect;
+	enum err err = index->nameds.live ? batch_effect(engine->open, &effect) : E_OK;
+	if (err || !index->nameds.live)
+		return err;
+	effect->kind = EFFECT_NAMED; /* number 0: forget what you know */
+	for (uint32_t slot = 0; slot < index->nameds.used && !err; slot++)
+		if (named_at(index, slot)->live && !named_at(index, slot)->gone)
+			err = named_publish(engine, named_at(index, slot));
+	return err;
+}
+
+/* What happened to an endpoint, in the words of its queue's events. */
+static enum err endpoint_tell(struct engine *engine, const struct named *named)
+{
+	struct queue_name name = { named->namespace_name, ENDPOINT_QUEUE };
+	uint32_t queue = queue_find(&engine->index, name);
+	struct buf text;
+	if (queue == SLOT_NONE)
+		return E_OK;
+	buf_init(&text, LIMIT_NAME_BYTES * 6 + 128);
+	buf_add_byte(&text, '{');
+	json_put_field_str(&text, "endpoint", named->name);
+	if (named->gone)
+		json_put_field_bool(&text, "deleted", true);
+	else
+		json_put_field_str(&text, "state", str_of(state_words[named->state]));
+	buf_add_byte(&text, '}');
+	struct str details = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	return details.ptr ? batch_event(engine->open, EVENT_ENDPOINT_CHANGED, queue, 0, details) : E_NOMEM;
+}
+
+/* ---- what is told ---- */
+
+static int64_t named_wall_us(const struct index *index, int64_t at_us)
+{
+	return at_us ? index->wall_us + (at_us - index->now_us) : 0;
+}
+
+static void named_tell_health(const struct engine *engine, const struct named *named, struct health_info *out)
+{
+	const struct health *health = &named->health;
+	int64_t disable_ms = named->endpoint ? named->endpoint->value.disable_after_ms : 0;
+	*out = (struct health_info){
+		.state = health->failing_since_us ? HEALTH_FAILING : HEALTH_OK, .failures = health->failures, .unsent = health->unsent,
+		.failing_since_us = named_wall_us(&engine->index, health->failing_since_us),
+	};
+	if (out->failing_since_us && disable_ms)
+		out->disable_us = out->failing_since_us + disable_ms * 1000;
+}
+
+static enum err named_tell(struct engine *engine, struct request *request, const struct named *named, struct named_info *out)
+{
+	struct arena *arena = &request->arena;
+	bool secret = named->kind == NAMED_SECRET;
+	*out = (struct named_info){
+		.kind = (enum named_kind)named->kind, .number = named->number,
+		.named = { arena_str(arena, named->namespace_name), arena_str(arena, named->name) },
+		.text = secret ? STR("") : arena_str(arena, (struct str){ named->text->bytes, named->text->len }),
+		.state = (enum named_state)named->state, .reason = named_reason_text(named), .created_us = named->created_us,
+		.changed_us = named->changed_us, .version = named->version,
+	};
+	if (!out->named.namespace_name.ptr || !out->named.name.ptr || !out->text.ptr)
+		return E_NOMEM;
+	named_tell_health(engine, named, &out->health);
+	if (named->group != SLOT_NONE) {
+		const struct group *group = group_at(&engine->index, named->group);
+		out->waiting = group->ready.count;
+		out->active = group->active;
+		out->delayed = group->delayed;
+	}
+	return E_OK;
+}
+
+static enum err named_answer(struct engine *engine, struct request *request, struct op *op, const struct named *named)
+{
+	op->result.nameds = ARENA_NEW(&request->arena, struct named_info);
+	op->result.count = 1;
+	return op->result.nameds ? named_tell(engine, request, named, op->result.nameds) : E_NOMEM;
+}
+
+static int named_compare(const void *a, const void *b)
+{
+	return str_cmp((*(const struct named *const *)a)->name, (*(const struct named *const *)b)->name);
+}
+
+enum err op_nameds_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	const struct index *index = &engine->index;
+	const struct op_named *want = &op->named;
+	struct str space = named_namespace(want->named.namespace_name);
+	uint32_t count = 0, page = want->limit ? want->limit : 100;
+	const struct named **order = ARENA_ARRAY(&engine->scratch, const struct named *, index->nameds.live + 1);
+	(void)park;
+	if (!order)
+		return E_NOMEM;
+	for (uint32_t slot = 0; slot < index->nameds.used; slot++) {
+		const struct named *named = named_at(index, slot);
+		if (named->live && !named->gone && named->kind == want->kind && str_eq(named->namespace_name, space) &&
+		    (!want->after.len || str_cmp(named->name, want->after) > 0))
+			order[count++] = named;
+	}
+	qsort(order, count, sizeof(*order), named_compare);
+	op->result.more = count > page;
+	op->result.count = count < page ? count : page;
+	op->result.nameds = ARENA_ARRAY(&request->arena, struct named_info, op->result.count + 1);
+	enum err err = op->result.nameds ? E_OK : E_NOMEM;
+	for (uint32_t i = 0; i < op->result.count && !err; i++)
+		err = named_tell(engine, request, order[i], &op->result.nameds[i]);
+	return err;
+}
+
+/* ---- the queue and the groups of endpoints ---- */
+
+bool queue_has_endpoints(const struct index *index, uint32_t queue)
+{
+	for (uint32_t i = 0; i < index->endpoints.count; i++) {
+		const struct named *named = named_at(index, index->endpoints.slots[i]);
+		if (!named->gone && named->group != SLOT_NONE && group_at(index, named->group)->queue == queue)
+			return true;
+	}
+	return false;
+}
+
+static enum err endpoint_make_queue(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct problem problem = { 0 };
+	enum err err = queue_touch(engine->open, index, slot);
+	err = err ? err : queue_set_settings(index, slot, QUEUE_SETTINGS, true, &problem);
+	if (err)
+		return err;
+	queue_at(index, slot)->version = index->open_seq;
+	err = queue_write(engine, slot);
+	return err ? err : batch_event(engine->open, EVENT_QUEUE_CHANGED, slot, 0, (struct str){ 0 });
+}
+
+static enum err endpoint_queue(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	struct queue_name name = { op->named.named.namespace_name, ENDPOINT_QUEUE };
+	bool is_new = queue_find(index, name) == SLOT_NONE;
+	enum err err = queue_begin(engine->open, index, name, out_slot);
+	if (err || is_new)
+		return err ? err : endpoint_make_queue(engine, *out_slot);
+	const struct queue_settings *settings = queue_at(index, *out_slot)->settings;
+	if (settings->target == TARGET_HTTP && !settings->compat)
+		return E_OK;
+	return refuse(request, op, E_CONFLICT, "",
+		      "Queue 'webhooks' is worked off by workers here, and endpoints need it for their deliveries: make it an http queue first "
+		      "('ruche queues set webhooks target=http').");
+}
+
+/* The group is the endpoint's from now on, with its limits; held while that is paused or disabled. */
+static enum err endpoint_take_group(struct engine *engine, uint32_t queue, uint32_t slot, struct problem *problem)
+{
+	struct index *index = &engine->index;
+	struct named *named = named_at(index, slot);
+	const struct endpoint_settings *settings = &named->endpoint->value;
+	struct group_settings limits = {
+		.has_concurrency = true, .concurrency = settings->concurrency, .has_rate = settings->rate.max > 0, .rate = settings->rate,
+		.has_limits = settings->limits.count > 0, .limits = &settings->limits,
+	};
+	uint32_t slot_of_group;
+	enum err err = group_open(index, queue, named->name, &slot_of_group);
+	err = err ? err : group_touch(engine->open, index, slot_of_group);
+	err = err ? err : group_use_settings(engine, slot_of_group, &limits, problem);
+	if (err)
+		return err;
+	struct group *group = group_at(index, slot_of_group);
+	group->endpoint = slot;
+	group->paused = named->state != NAMED_ENABLED;
+	named->group = slot_of_group;
+	group_refresh(index, slot_of_group);
+	return group_write(engine, group);
+}
+
+static enum err endpoint_leave_group(struct engine *engine, struct named *named)
+{
+	struct index *index = &engine->index;
+	uint32_t slot = named->group;
+	enum err err = slot == SLOT_NONE ? E_OK : group_touch(engine->open, index, slot);
+	if (err || slot == SLOT_NONE)
+		return err;
+	struct group *group = group_at(index, slot);
+	group->settings = (struct group_settings){ 0 };
+	group->has_row = group->paused = false;
+	group->blocked_us = 0;
+	group->endpoint = SLOT_NONE;
+	named->group = SLOT_NONE;
+	err = group_use_lane(index, slot, queue_at(index, group->queue)->lane);
+	group_refresh(index, slot);
+	return err ? err : group_write(engine, group);
+}
+
+/* ---- put ---- */
+
+static bool format_is_there(const struct index *index, struct str namespace_name, struct str format)
+{
+	enum webhook_format built_in;
+	return webhook_format_parse(format, &built_in) || named_find(index, NAMED_FORMAT, (struct queue_name){ namespace_name, format }) != SLOT_NONE;
+}
+
+static enum err endpoint_check_names(struct engine *engine, struct request *request, struct op *op, const struct endpoint_settings *settings)
+{
+	struct index *index = &engine->index;
+	struct str space = named_namespace(op->named.named.namespace_name);
+	struct queue_settings limits = { .limits = settings->limits, .retry_after = settings->retry_after };
+	struct problem problem = { 0 };
+	if (!format_is_there(index, space, settings->format))
+		return refuse(request, op, E_INVALID, "format", "There is no format '" STR_FMT "': one of default, raw, cloudevents, cloudevents-binary, form, "
+			      "or one that was stored before.", STR_ARG(str_cut(settings->format, 60)));
+	if (settings->batch.wrap.len && !format_is_there(index, space, settings->batch.wrap))
+		return refuse(request, op, E_INVALID, "batch.wrap", "There is no format '" STR_FMT "'.", STR_ARG(str_cut(settings->batch.wrap, 60)));
+	enum err err = limits_check(index, space, &limits, &problem);
+	return !err || err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
+}
+
+/* What is sent over what is there, whole, into `out`. */
+static enum err endpoint_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out)
+{
+	struct problem problem = { 0 };
+	struct endpoint_settings settings;
+	struct json json;
+	const struct endpoint *endpoint = present == SLOT_NONE ? NULL : named_at(&engine->index, present)->endpoint;
+	endpoint_settings_default(&settings);
+	if (endpoint && !op->named.replace)
+		settings = endpoint->value;
+	json_init(&json, op->named.text.len ? op->named.text : STR("{}"), &request->arena, &problem);
+	if (!endpoint_settings_read(&json, &settings) || !json_finish(&json))
+		return problem.err == E_NOMEM ? E_NOMEM : refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
+	enum err err = endpoint_check_names(engine, request, op, &settings);
+	if (err)
+		return err;
+	endpoint_settings_write(&settings, out);
+	if (buf_ok(out))
+		return E_OK;
+	return refuse(request, op, E_TOO_LARGE, "", "The settings of an endpoint have at most %d bytes together.", LIMIT_NAMED_BYTES);
+}
+
+static bool named_says(const struct named *named, struct str text)
+{
+	return str_eq((struct str){ named->text->bytes, named->text->len }, text);
+}
+
+/* It is there now, with this text. */
+static enum err named_set(struct engine *engine, struct op *op, struct str text, uint32_t *out_slot)
+{
+	struct index *index = &engine->index;
+	struct problem problem = { 0 };
+	struct endpoint *endpoint = NULL;
+	enum err err = op->named.kind == NAMED_ENDPOINT ? endpoint_new(text, &endpoint, &problem) : E_OK;
+	struct shared_text *shared = err ? NULL : shared_text_new(text, ++index->text_version);
+	if (!err && !shared)
+		err = E_NOMEM;
+	err = err ? err : named_begin(engine->open, index, op->named.kind, op->named.named, out_slot);
+	if (err) {
+		shared_text_drop(shared);
+		endpoint_drop(endpoint);
+		return err;
+	}
+	struct named *named = named_at(index, *out_slot);
+	named_use(named, shared, endpoint);
+	named->changed_us = index->wall_us;
+	if (named->reason == NAMED_UNREADABLE) {
+		named->state = NAMED_ENABLED;
+		named->reason = NAMED_NO_REASON;
+	}
+	return E_OK;
+}
+
+static enum err endpoint_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct problem problem = { 0 };
+	struct buf text;
+	uint32_t queue;
+	buf_init(&text, LIMIT_NAMED_BYTES);
+	enum err err = endpoint_merge(engine, request, op, slot, &text);
+	if (!err && slot != SLOT_NONE && named_at(index, slot)->endpoint && named_says(named_at(index, slot), buf_str(&text))) {
+		buf_fini(&text);
+		return named_answer(engine, request, op, named_at(index, slot)); /* nothing changes */
+	}
+	err = err ? err : endpoint_queue(engine, request, op, &queue);
+	err = err ? err : named_set(engine, op, buf_str(&text), &slot);
+	buf_fini(&text);
+	if (err)
+		return err;
+	struct named *named = named_at(index, slot);
+	err = named->endpoint->value.kind == ENDPOINT_PUSH ? endpoint_take_group(engine, queue, slot, &problem) : endpoint_leave_group(engine, named);
+	if (err)
+		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
+	err = named_write(engine, named);
+	err = err ? err : endpoint_tell(engine, named);
+	return err ? err : named_answer(engine, request, op, named);
+}
+
+static enum err named_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	if (engine_is_full(engine))
+		return engine->full;
+	if (slot == SLOT_NONE && !op->named.replace)
+		return named_missing(op->named.kind);
+	if (slot == SLOT_NONE && engine->index.nameds.live >= LIMIT_NAMEDS)
+		return refuse(request, op, E_TOO_LARGE, "", "There are %d endpoints, formats, sources and secrets already, as many as there may be.",
+			      LIMIT_NAMEDS);
+	if (op->named.kind == NAMED_ENDPOINT)
+		return endpoint_put(engine, request, op, slot);
+	if (op->named.text.len > LIMIT_NAMED_BYTES)
+		return refuse(request, op, E_TOO_LARGE, "", "It is larger than %d bytes.", LIMIT_NAMED_BYTES);
+	enum err err = named_set(engine, op, op->named.text, &slot);
+	err = err ? err : named_write(engine, named_at(&engine->index, slot));
+	err = err ? err : named_publish(engine, named_at(&engine->index, slot));
+	return err ? err : named_answer(engine, request, op, named_at(&engine->index, slot));
+}
+
+/* ---- held, and let go ---- */
+
+static enum err endpoint_hold(struct engine *engine, const struct named *named)
+{
+	struct index *index = &engine->index;
+	if (named->group == SLOT_NONE)
+		return E_OK;
+	enum err err = group_touch(engine->open, index, named->group);
+	if (err)
+		return err;
+	struct group *group = group_at(index, named->group);
+	group->paused = named->state != NAMED_ENABLED;
+	if (!group->paused)
+		group->blocked_us = 0;
+	group_refresh(index, named->group);
+	return group_write(engine, group);
+}
+
+static enum err named_set_state(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct named *named = named_at(&engine->index, slot);
+	if (named->state == op->named.state)
+		return named_answer(engine, request, op, named);
+	if (!named->endpoint)
+		return refuse(request, op, E_STATE, "", "The settings of this endpoint cannot be read: put them anew.");
+	enum err err = named_touch(engine->open, &engine->index, slot);
+	if (err)
+		return err;
+	named->state = (uint8_t)op->named.state;
+	named->reason = named->state == NAMED_ENABLED ? NAMED_NO_REASON : NAMED_BY_HAND;
+	named->changed_us = engine->index.wall_us;
+	if (named->state == NAMED_ENABLED)
+		named->health = (struct health){ .unsent = named->health.unsent, .unsent_uid = named->health.unsent_uid };
+	err = endpoint_hold(engine, named);
+	err = err ? err : named_write(engine, named);
+	err = err ? err : endpoint_tell(engine, named);
+	return err ? err : named_answer(engine, request, op, named);
+}
+
+/* ---- deleted ---- */
+
+static bool endpoint_names_format(const struct endpoint_settings *settings, struct str format)
+{
+	return str_eq(settings->format, format) || str_eq(settings->batch.wrap, format);
+}
+
+static enum err format_check_unused(struct engine *engine, struct request *request, struct op *op, const struct named *format)
+{
+	const struct index *index = &engine->index;
+	for (uint32_t i = 0; i < index->endpoints.count; i++) {
+		const struct named *named = named_at(index, index->endpoints.slots[i]);
+		if (!named->gone && named->endpoint && str_eq(named->namespace_name, format->namespace_name) &&
+		    endpoint_names_format(&named->endpoint->value, format->name))
+			return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' uses this format: give it another one first.",
+				      STR_ARG(str_cut(named->name, 60)));
+	}
+	return E_OK;
+}
+
+static enum err named_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct named *named = named_at(&engine->index, slot);
+	enum err err = named->kind == NAMED_FORMAT ? format_check_unused(engine, request, op, named) : E_OK;
+	err = err ? err : named_touch(engine->open, &engine->index, slot);
+	if (err)
+		return err;
+	named->gone = true;
+	err = endpoint_leave_group(engine, named);
+	err = err ? err : named_write(engine, named);
+	if (!err && named->kind == NAMED_ENDPOINT)
+		err = endpoint_tell(engine, named);
+	return err ? err : named_publish(engine, named);
+}
+
+enum err op_named_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	const struct op_named *want = &op->named;
+	(void)park;
+	uint32_t slot = op->kind == OP_NAMED_GET && want->number ? named_find_number(&engine->index, want->number)
+	                                                          : named_find(&engine->index, want->kind, want->named);
+	if (op->kind == OP_NAMED_PUT)
+		return named_put(engine, request, op, slot);
+	if (slot == SLOT_NONE)
+		return named_missing(want->kind);
+	if (op->kind == OP_NAMED_STATE)
+		return named_set_state(engine, request, op, slot);
+	if (op->kind == OP_NAMED_DELETE)
+		return named_delete(engine, request, op, slot);
+	return named_answer(engine, request, op, named_at(&engine->index, slot));
+}
