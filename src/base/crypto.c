@@ -4,6 +4,19 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+/* ---- SHA-256 ---- */
+
+enum err sha256(const struct str *parts, size_t count, unsigned char out[SHA256_BYTES])
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+	for (size_t i = 0; done && i < count; i++)
+		done = EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) == 1;
+	done = done && EVP_DigestFinal_ex(context, out, NULL) == 1;
+	EVP_MD_CTX_free(context);
+	return done ? E_OK : E_NOMEM;
+}
+
 /* ---- HMAC ---- */
 
 /* Fetched once: OpenSSL 3 looks algorithms up by name otherwise, which costs more than a short message. */
@@ -69,6 +82,47 @@ enum err ed25519_verify(const unsigned char key[ED25519_PUBLIC_BYTES], struct st
 		err = EVP_DigestVerify(context, signature, ED25519_SIGNED_BYTES, (const unsigned char *)message.ptr, message.len) == 1 ? E_OK : E_INVALID;
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(public);
+	return err;
+}
+
+/* ---- AES-256-GCM ---- */
+
+#define AEAD_BYTES_MAX (INT32_MAX / 2) /* libcrypto counts in int */
+
+enum err aead_seal(const unsigned char key[AEAD_KEY_BYTES], const unsigned char nonce[AEAD_NONCE_BYTES], struct str bound, struct str plain,
+		   unsigned char *out)
+{
+	if (bound.len > AEAD_BYTES_MAX || plain.len > AEAD_BYTES_MAX)
+		return E_TOO_LARGE;
+	int len;
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	bool done = context && EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+		    EVP_EncryptUpdate(context, NULL, &len, (const unsigned char *)bound.ptr, (int)bound.len) == 1 &&
+		    (!plain.len || EVP_EncryptUpdate(context, out, &len, (const unsigned char *)plain.ptr, (int)plain.len) == 1) &&
+		    EVP_EncryptFinal_ex(context, out + plain.len, &len) == 1 &&
+		    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, AEAD_TAG_BYTES, out + plain.len) == 1;
+	EVP_CIPHER_CTX_free(context);
+	return done ? E_OK : E_NOMEM;
+}
+
+enum err aead_open(const unsigned char key[AEAD_KEY_BYTES], const unsigned char nonce[AEAD_NONCE_BYTES], struct str bound, struct str sealed,
+		   unsigned char *out)
+{
+	if (sealed.len < AEAD_TAG_BYTES || sealed.len > AEAD_BYTES_MAX || bound.len > AEAD_BYTES_MAX)
+		return E_INVALID;
+	int len;
+	size_t plain_len = sealed.len - AEAD_TAG_BYTES;
+	unsigned char tag[AEAD_TAG_BYTES];
+	memcpy(tag, sealed.ptr + plain_len, sizeof(tag));
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	bool done = context && EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+		    EVP_DecryptUpdate(context, NULL, &len, (const unsigned char *)bound.ptr, (int)bound.len) == 1 &&
+		    (!plain_len || EVP_DecryptUpdate(context, out, &len, (const unsigned char *)sealed.ptr, (int)plain_len) == 1) &&
+		    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, AEAD_TAG_BYTES, tag) == 1;
+	enum err err = !done ? E_NOMEM : EVP_DecryptFinal_ex(context, out + plain_len, &len) == 1 ? E_OK : E_INVALID;
+	EVP_CIPHER_CTX_free(context);
+	if (err)
+		bytes_wipe(out, plain_len); /* what was opened before the tag was judged is nobody's text */
 	return err;
 }
 

@@ -45,6 +45,73 @@ static void ed25519_is_that_of_rfc_8032(void **state)
 	assert_int_equal(ed25519_verify(public, STR("\x72"), signature), E_INVALID);
 }
 
+static void sha256_is_that_of_fips_180(void **state)
+{
+	static const struct {
+		const char *text, *hex;
+	} cases[] = {
+		{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+		{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+	};
+	unsigned char hash[SHA256_BYTES];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct str whole = str_of(cases[i].text), parts[] = { { whole.ptr, whole.len / 2 }, str_from(whole, whole.len / 2) };
+		assert_int_equal(sha256(parts, 2, hash), E_OK);
+		check_bytes(hash, sizeof(hash), cases[i].hex);
+	}
+}
+
+static size_t from_hex(const char *hex, unsigned char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t len = strlen(hex) / 2;
+	for (size_t i = 0; i < len; i++)
+		out[i] = (unsigned char)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+	return len;
+}
+
+/* The cases 13, 14 and 16 of McGrew and Viega's paper, which SP 800-38D took over. */
+static void aead_is_that_of_the_gcm_paper(void **state)
+{
+	static const struct {
+		const char *key, *nonce, *bound, *plain, *sealed;
+	} cases[] = {
+		{ "0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "", "", "530f8afbc74536b9a963b4f1c4cb738b" },
+		{ "0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "", "00000000000000000000000000000000",
+		  "cea7403d4d606b6e074ec5d3baf39d18" "d0d1c8a799996bf0265b98b5d48ab919" },
+		{ "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+		  "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+		  "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+		  "76fc6ece0f4e1768cddf8853bb2d551b" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		unsigned char key[AEAD_KEY_BYTES], nonce[AEAD_NONCE_BYTES], bound[64], plain[64], sealed[80], opened[64];
+		from_hex(cases[i].key, key);
+		from_hex(cases[i].nonce, nonce);
+		struct str bound_text = { (const char *)bound, from_hex(cases[i].bound, bound) };
+		struct str plain_text = { (const char *)plain, from_hex(cases[i].plain, plain) };
+		assert_int_equal(aead_seal(key, nonce, bound_text, plain_text, sealed), E_OK);
+		check_bytes(sealed, plain_text.len + AEAD_TAG_BYTES, cases[i].sealed);
+		struct str sealed_text = { (const char *)sealed, plain_text.len + AEAD_TAG_BYTES };
+		assert_int_equal(aead_open(key, nonce, bound_text, sealed_text, opened), E_OK);
+		assert_memory_equal(opened, plain, plain_text.len);
+		for (size_t at = 0; at < sealed_text.len; at++) { /* no byte may differ, and then nothing is told */
+			sealed[at] ^= 0x10;
+			assert_int_equal(aead_open(key, nonce, bound_text, sealed_text, opened), E_INVALID);
+			for (size_t n = 0; n < plain_text.len; n++)
+				assert_int_equal(opened[n], 0);
+			sealed[at] ^= 0x10;
+		}
+		assert_int_equal(aead_open(key, nonce, STR("other"), sealed_text, opened), E_INVALID);
+		assert_int_equal(aead_open(key, nonce, bound_text, (struct str){ sealed_text.ptr, AEAD_TAG_BYTES - 1 }, opened), E_INVALID);
+		nonce[0] ^= 1;
+		assert_int_equal(aead_open(key, nonce, bound_text, sealed_text, opened), E_INVALID);
+	}
+}
+
 static void bytes_are_compared_and_wiped(void **state)
 {
 	char secret[] = "secret";
@@ -60,7 +127,8 @@ static void bytes_are_compared_and_wiped(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(hmacs_are_those_of_rfc_4231), cmocka_unit_test(ed25519_is_that_of_rfc_8032),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sha256_is_that_of_fips_180), cmocka_unit_test(aead_is_that_of_the_gcm_paper),
+		                            cmocka_unit_test(hmacs_are_those_of_rfc_4231), cmocka_unit_test(ed25519_is_that_of_rfc_8032),
 		                            cmocka_unit_test(bytes_are_compared_and_wiped) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

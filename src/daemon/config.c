@@ -467,8 +467,8 @@ static bool config_variable_is_known(struct str name)
 		if (str_eq(name, str_of(config_other_variables[i])))
 			return true;
 	}
-	if (str_starts(name, STR(WORK_VARIABLES)))
-		return true;
+	if (str_starts(name, STR(WORK_VARIABLES)) || str_starts(name, STR("RUCHE_SECRET_")))
+		return true; /* the second: named secrets, whatever their names */
 	for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
 		char known[64];
 		config_environment_name(key, known);
@@ -675,6 +675,8 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
 	if (config->ephemeral && config->origins[CONFIG_EPHEMERAL].kind != CONFIG_BY_DEFAULT && at++ == n) /* `dev` says it by itself */
 		return "ephemeral: jobs may be lost when the machine or the container stops.";
+	if (config->core_dumps && at++ == n)
+		return "core_dumps: a core dump holds what is in memory, secrets included.";
 	if (config->store_reserve_bytes == 0 && at++ == n)
 		return "store.reserve_bytes is 0: on a full disk, running jobs cannot be completed either.";
 	for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {

@@ -47,6 +47,10 @@ struct config_list {
 	  "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH")                                                            \
 	X(admin_token, ADMIN_TOKEN, "admin.token", TEXT, "", 0, 0, CONFIG_SECRET, "TOKEN",                                    \
 	  "The admin token of a store that has no token yet; without it one is made and printed once")                        \
+	X(secrets_path, SECRETS_PATH, "secrets.path", TEXT, "", 0, 0, 0, "FILE",                                              \
+	  "Where named secrets are: a JSON file, or a directory with a file each; looked at twice a second")                  \
+	X(core_dumps, CORE_DUMPS, "core_dumps", BOOL, "false", 0, 0, 0, NULL,                                                 \
+	  "Allow core dumps, and debuggers of the same user: both show secrets")                                              \
 	X(log_level, LOG_LEVEL, "log.level", CHOICE, "info", 0, 0, CONFIG_RELOADS, "debug info warn error",                   \
 	  "The least that is logged")                                                                                         \
 	X(log_format, LOG_FORMAT, "log.format", CHOICE, "auto", 0, 0, 0, "auto text json",                                    \

@@ -5,6 +5,7 @@
 #include "base/time_text.h"
 #include "base/uid.h"
 #include "cli/args.h"
+#include "daemon/keeper.h"
 #include "daemon/serve.h"
 #include "daemon/vitals.h"
 #include "http/client.h"
@@ -17,6 +18,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -181,6 +183,35 @@ static void doctor_sync(struct doctor *doctor)
 		    (long long)(spans_us[DOCTOR_SYNCS - 1] / 1000), (long long)(spans_us[DOCTOR_SYNCS - 1] % 1000));
 }
 
+/* A file that everybody may read is worth a word; a directory is as closed as its way there. */
+static bool doctor_is_open_to_all(const char *path)
+{
+	struct stat seen;
+	return stat(path, &seen) == 0 && S_ISREG(seen.st_mode) && (seen.st_mode & S_IROTH);
+}
+
+static void doctor_secrets(struct doctor *doctor)
+{
+	const char *path = doctor->config.secrets_path;
+	struct secrets *secrets;
+	struct problem problem = { 0 };
+	if (keeper_open_secrets(&doctor->config, false, &secrets, &problem)) {
+		doctor_note(doctor, "secrets", FINDING_FAIL, "Correct it: a daemon does not start like this, and one that runs keeps what it read before.",
+			    "%s: %s", problem.field, problem.detail);
+		return;
+	}
+	uint32_t in_file = secrets_count(secrets, SECRET_FILE), in_credentials = secrets_count(secrets, SECRET_CREDENTIAL);
+	uint32_t in_environment = secrets_count(secrets, SECRET_ENVIRONMENT);
+	secrets_close(secrets);
+	if (*path && doctor_is_open_to_all(path))
+		doctor_note(doctor, "secrets", FINDING_WARN, "chmod 600, for the daemon's own user.", "%s: everybody on this machine may read it", path);
+	else if (*path || in_credentials)
+		doctor_note(doctor, "secrets", FINDING_OK, "", "%u in %s, %u credentials", in_file, *path ? path : "no file", in_credentials);
+	if (in_environment)
+		doctor_note(doctor, "secrets", FINDING_WARN, "Put them into secrets.path or systemd's credentials.",
+			    "%u in the environment, where children of whoever started the daemon see them", in_environment);
+}
+
 static void doctor_clock(struct doctor *doctor)
 {
 	struct timex timex = { 0 };
@@ -312,6 +343,7 @@ int cmd_doctor(int argc, char **argv)
 		return code;
 	doctor_configuration(&doctor);
 	if (doctor.has_config) {
+		doctor_secrets(&doctor);
 		doctor_store(&doctor);
 		doctor_disk(&doctor);
 		doctor_sync(&doctor);

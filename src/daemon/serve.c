@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/args.h"
+#include "daemon/keeper.h"
 #include "daemon/notify.h"
 #include "daemon/vitals.h"
 #include "net/address.h"
@@ -22,6 +23,7 @@ struct serve {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
 	struct store *store;
+	struct keeper keeper;
 	struct wire *wire;
 	int64_t began_us, stop_by_us;
 	bool loop_open, stopping;
@@ -36,12 +38,17 @@ static void serve_log(const struct config *config)
 	log_setup(STDERR_FILENO, (enum log_level)config->log_level, text ? LOG_TEXT : LOG_JSON);
 }
 
-static void serve_process(void)
+static void serve_process(const struct config *config)
 {
 	struct rlimit files;
+	const struct rlimit no_core = { 0, 0 };
 	umask(0077);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!config->core_dumps) { /* memory holds secrets: neither a dump nor another process of this user gets it */
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		setrlimit(RLIMIT_CORE, &no_core);
+	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -107,7 +114,8 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 	int64_t began_us = clock_mono_us();
 	struct engine_view view;
 	const struct wire_config wanted = { .config = serve->config, .loop = &serve->loop, .store = serve->store, .open = serve->options->open,
-					    .show_token = serve_show_token };
+					    .show_token = serve_show_token,
+					    .secrets = serve->keeper.secrets };
 	enum err err = wire_open(&wanted, &serve->wire, problem);
 	if (err)
 		return err;
@@ -206,6 +214,7 @@ static void serve_reload(uv_signal_t *handle, int number)
 		if (!serve->options->open)
 			wire_allow(serve->wire, &fresh.deliver_allow);
 		config_fini(&fresh);
+		keeper_look(&serve->keeper);
 		log_event(LOG_INFO, "reload.done", NULL);
 	}
 	notify_ready("Ready");
@@ -239,12 +248,15 @@ static enum err serve_begin(struct serve *serve, struct problem *problem)
 	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	log_event(LOG_INFO, "daemon.start", "version", RUCHE_VERSION, "pid", pid, "config", serve->config->file ? serve->config->file : "none", NULL);
 	serve_warn(serve->config);
-	notify_status("Opening the store");
-	enum err err = serve_open_store(serve, problem);
-	if (err)
-		return err;
 	CHECK(uv_loop_init(&serve->loop) == 0);
 	serve->loop_open = true;
+	enum err err = keeper_open(&serve->keeper, serve->config, &serve->loop, problem); /* before a store is made for a daemon that cannot start */
+	if (err)
+		return err;
+	notify_status("Opening the store");
+	err = serve_open_store(serve, problem);
+	if (err)
+		return err;
 	err = serve_open_wire(serve, problem);
 	if (err)
 		return err;
@@ -268,6 +280,7 @@ static void serve_end(struct serve *serve)
 		serve_forget_signals(serve);
 		wire_close(serve->wire, left_ms > 0 ? left_ms : 0);
 	}
+	keeper_close(&serve->keeper);
 	if (serve->loop_open && serve->options->end)
 		serve->options->end(serve->options->context);
 	if (serve->loop_open)
@@ -281,7 +294,7 @@ int serve_run(const struct serve_options *options)
 	struct serve serve = { .options = options, .config = options->config, .began_us = clock_mono_us() };
 	struct problem problem = { 0 };
 	serve_log(options->config);
-	serve_process();
+	serve_process(options->config);
 	enum err err = serve_begin(&serve, &problem);
 	if (!err) {
 		log_event(LOG_INFO, "daemon.ready", "took_ms", log_i64((clock_mono_us() - serve.began_us) / 1000), NULL);

@@ -20,6 +20,7 @@ struct wire_config {
 	uv_loop_t *loop;
 	struct store *store; /* open; the wire's from now on: it is closed with it, also when wire_open fails */
 	bool open;           /* no tokens: `ruche dev` */
+	struct secrets *secrets; /* stay the caller's, open until after wire_close */
 	/* A fresh store's admin token is on disk: show it to the operator. */
 	void (*show_token)(const char *token);
 };

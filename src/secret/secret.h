@@ -1,0 +1,63 @@
+/* src/secret/secret.h: named secrets, wherever they come from. A snapshot never changes: who asks holds one while he uses its bytes, and the last
+ * one to drop it wipes it. Functions may be called on any thread unless they say otherwise. Nothing here logs, and no problem tells a value.
+ *
+ * Places, in the order in which a name is looked for:
+ *
+ *     file        secrets.path: a JSON file {name: value | [values] | {"values": [{"value", "until_at"}…]}}, or a directory with a file a secret
+ *                 (a last newline is cut; files that cannot be names are passed over). Looked at twice a second.
+ *     credential  $CREDENTIALS_DIRECTORY/secret.NAME, as systemd puts them there. Read once.
+ *     env         RUCHE_SECRET_NAME: capitals, and '_' for what is no letter or digit. Read once, then wiped from the environment.
+ *
+ * Of several values the first is the current one; others are old ones that still count, each until its own instant.
+ *
+ * Namespaces: "billing/crm" in a file (or the file crm in a directory billing) is the secret "crm" of namespace billing: it goes before a "crm" of
+ * no namespace there, and no other namespace sees it. So "x/y" is never taken from a file for a namespace that is not x. Credentials and
+ * variables have no namespaces. */
+#pragma once
+#include "base/err.h"
+
+#define SECRET_VALUES      10
+#define SECRET_BYTES_MAX   65536           /* of one value */
+#define SECRET_PLACE_BYTES (4 * 1024 * 1024) /* of a file, or of all files of a directory */
+#define SECRET_PLACE_MAX   10000           /* secrets of a place */
+
+#define SECRET_PLACES(X) X(FILE, "file") X(CREDENTIAL, "credential") X(ENVIRONMENT, "env")
+#define X(name, word) SECRET_##name,
+enum secret_place { SECRET_PLACES(X) SECRET_PLACE_COUNT };
+#undef X
+
+struct secret_value {
+	struct str bytes;
+	int64_t until_us; /* wall; 0: for ever */
+};
+struct secret {
+	struct secret_value values[SECRET_VALUES]; /* the current one first */
+	uint32_t count;
+};
+
+struct secrets_config {           /* all of it is copied */
+	const char *path;         /* NULL or "": none */
+	const char *credentials;  /* a directory; NULL or "": none */
+	char **environment;       /* NULL: none */
+	bool wipe_environment;    /* what was read from there is overwritten */
+};
+struct secrets;
+struct secret_snapshot;
+
+/* E_CONFIG with the place in problem->field, E_NOMEM. */
+MUST_USE enum err secrets_open(const struct secrets_config *config, struct secrets **out, struct problem *problem);
+void secrets_close(struct secrets *secrets); /* snapshots that are held stay until they are dropped; NULL is fine */
+uint32_t secrets_count(struct secrets *secrets, enum secret_place place);
+
+/* Has the file changed? On one thread at a time, twice a second. What cannot be read whole leaves what was read before in force; that is told
+ * once, and again only when there is something else to tell. */
+enum secrets_news { SECRETS_SAME, SECRETS_FRESH, SECRETS_REFUSED };
+enum secrets_news secrets_look(struct secrets *secrets, struct problem *problem);
+
+struct secret_snapshot *secrets_hold(struct secrets *secrets);
+void secret_snapshot_drop(struct secret_snapshot *snapshot); /* NULL is fine */
+/* "crm", or from one place: "file:crm", "credential:crm", "env:CRM". Values whose time is over are left out; false: there is none. *out points into
+ * the snapshot. */
+bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret *out);
+/* What a secret may be called: letters, digits and _-./: */
+bool secret_name_is_formed(struct str name);

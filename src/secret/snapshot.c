@@ -1,0 +1,100 @@
+#include "secret/snapshot.h"
+#include "base/mem.h"
+#include "secret/place.h"
+
+struct secret_snapshot *snapshot_with(const struct secret_snapshot *before, enum secret_place place, struct rack *rack)
+{
+	struct secret_snapshot *snapshot = mem_zalloc(sizeof(*snapshot));
+	if (!snapshot)
+		return NULL;
+	atomic_init(&snapshot->holders, 1);
+	for (enum secret_place at = 0; at < SECRET_PLACE_COUNT; at++)
+		snapshot->racks[at] = rack_hold(at == place ? rack : before ? before->racks[at] : NULL);
+	return snapshot;
+}
+
+struct secret_snapshot *snapshot_hold(struct secret_snapshot *snapshot)
+{
+	atomic_fetch_add_explicit(&snapshot->holders, 1, memory_order_relaxed);
+	return snapshot;
+}
+
+void secret_snapshot_drop(struct secret_snapshot *snapshot)
+{
+	if (!snapshot || atomic_fetch_sub_explicit(&snapshot->holders, 1, memory_order_acq_rel) > 1)
+		return;
+	for (enum secret_place place = 0; place < SECRET_PLACE_COUNT; place++)
+		rack_drop(snapshot->racks[place]);
+	mem_free(snapshot);
+}
+
+/* ---- finding ---- */
+
+struct wanted {
+	struct str namespace_name, name;
+	unsigned places; /* a bit each */
+};
+
+static const char *const place_words[] = {
+#define X(name, word) [SECRET_##name] = word,
+	SECRET_PLACES(X)
+#undef X
+};
+
+static struct wanted read_reference(struct str namespace_name, struct str reference)
+{
+	struct wanted wanted = { namespace_name.len ? namespace_name : STR("default"), reference, ~0u };
+	size_t colon = str_index(reference, ':');
+	for (enum secret_place place = 0; place < SECRET_PLACE_COUNT && colon < reference.len; place++) {
+		if (str_eq((struct str){ reference.ptr, colon }, str_of(place_words[place]))) {
+			wanted.name = str_from(reference, colon + 1);
+			wanted.places = 1u << place;
+		}
+	}
+	return wanted;
+}
+
+/* The namespace's own; a name that says the namespace itself is one of those. */
+static const struct rack_entry *find_own(const struct secret_snapshot *snapshot, enum secret_place place, const struct wanted *wanted)
+{
+	const struct str own[] = { wanted->namespace_name, STR("/"), wanted->name };
+	if (place != SECRET_FILE)
+		return NULL;
+	const struct rack_entry *entry = rack_find(snapshot->racks[place], own, ARRAY_COUNT(own));
+	bool says_it = str_starts(wanted->name, wanted->namespace_name) && str_starts(str_from(wanted->name, wanted->namespace_name.len), STR("/"));
+	return entry || !says_it ? entry : rack_find(snapshot->racks[place], &wanted->name, 1);
+}
+
+/* Of no namespace: everybody's. */
+static const struct rack_entry *find_common(const struct secret_snapshot *snapshot, enum secret_place place, const struct wanted *wanted)
+{
+	char folded[256];
+	struct str name = place == SECRET_ENVIRONMENT ? place_environment_name(wanted->name, folded) : wanted->name;
+	return str_index(name, '/') < name.len ? NULL : rack_find(snapshot->racks[place], &name, 1);
+}
+
+static const struct rack_entry *find_entry(const struct secret_snapshot *snapshot, const struct wanted *wanted)
+{
+	static const struct rack_entry *(*const steps[])(const struct secret_snapshot *, enum secret_place, const struct wanted *) = { find_own,
+																	find_common };
+	for (size_t step = 0; step < ARRAY_COUNT(steps); step++) {
+		for (enum secret_place place = 0; place < SECRET_PLACE_COUNT; place++) {
+			const struct rack_entry *entry = wanted->places & 1u << place ? steps[step](snapshot, place, wanted) : NULL;
+			if (entry)
+				return entry;
+		}
+	}
+	return NULL;
+}
+
+bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret *out)
+{
+	const struct wanted wanted = read_reference(namespace_name, reference);
+	const struct rack_entry *entry = find_entry(snapshot, &wanted);
+	*out = (struct secret){ 0 };
+	for (uint32_t i = 0; entry && i < entry->count; i++) {
+		if (!entry->values[i].until_us || entry->values[i].until_us > now_us)
+			out->values[out->count++] = entry->values[i];
+	}
+	return out->count > 0;
+}
