@@ -49,6 +49,8 @@ struct config_list {
 	  "The admin token of a store that has no token yet; without it one is made and printed once")                        \
 	X(secrets_path, SECRETS_PATH, "secrets.path", TEXT, "", 0, 0, 0, "FILE",                                              \
 	  "Where named secrets are: a JSON file, or a directory with a file each; looked at twice a second")                  \
+	X(secrets_key_file, SECRETS_KEY_FILE, "secrets.key_file", TEXT, "", 0, 0, 0, "FILE",                                  \
+	  "The keys that secrets in the store are sealed under; by default beside the store, with .key behind its name")      \
 	X(core_dumps, CORE_DUMPS, "core_dumps", BOOL, "false", 0, 0, 0, NULL,                                                 \
 	  "Allow core dumps, and debuggers of the same user: both show secrets")                                              \
 	X(log_level, LOG_LEVEL, "log.level", CHOICE, "info", 0, 0, CONFIG_RELOADS, "debug info warn error",                   \

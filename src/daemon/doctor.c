@@ -201,12 +201,16 @@ static void doctor_secrets(struct doctor *doctor)
 		return;
 	}
 	uint32_t in_file = secrets_count(secrets, SECRET_FILE), in_credentials = secrets_count(secrets, SECRET_CREDENTIAL);
-	uint32_t in_environment = secrets_count(secrets, SECRET_ENVIRONMENT);
+	uint32_t in_environment = secrets_count(secrets, SECRET_ENVIRONMENT), keys = secrets_keys(secrets);
+	char key_file[4096];
 	secrets_close(secrets);
 	if (*path && doctor_is_open_to_all(path))
 		doctor_note(doctor, "secrets", FINDING_WARN, "chmod 600, for the daemon's own user.", "%s: everybody on this machine may read it", path);
 	else if (*path || in_credentials)
 		doctor_note(doctor, "secrets", FINDING_OK, "", "%u in %s, %u credentials", in_file, *path ? path : "no file", in_credentials);
+	if (keys)
+		doctor_note(doctor, "secrets", FINDING_OK, "", "%s: %u keys, kept from others; back it up apart from the store",
+			    keeper_key_file(&doctor->config, key_file), keys);
 	if (in_environment)
 		doctor_note(doctor, "secrets", FINDING_WARN, "Put them into secrets.path or systemd's credentials.",
 			    "%u in the environment, where children of whoever started the daemon see them", in_environment);

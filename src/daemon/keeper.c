@@ -7,14 +7,24 @@
 
 extern char **environ;
 
+const char *keeper_key_file(const struct config *config, char out[4096])
+{
+	if (*config->secrets_key_file)
+		snprintf(out, 4096, "%s", config->secrets_key_file);
+	else
+		snprintf(out, 4096, "%s.key", config->store_path);
+	return out;
+}
+
 enum err keeper_open_secrets(const struct config *config, bool keeps, struct secrets **out, struct problem *problem)
 {
-	const struct secrets_config wanted = { .path = config->secrets_path, .credentials = getenv("CREDENTIALS_DIRECTORY"), .environment = environ,
-					       .wipe_environment = keeps };
+	char key_file[4096];
+	const struct secrets_config wanted = { .path = config->secrets_path, .key_file = keeper_key_file(config, key_file),
+					       .credentials = getenv("CREDENTIALS_DIRECTORY"), .environment = environ, .wipe_environment = keeps };
 	return secrets_open(&wanted, out, problem);
 }
 
-void keeper_look(struct keeper *keeper)
+static void keeper_look(struct keeper *keeper)
 {
 	struct problem problem = { 0 };
 	switch (secrets_look(keeper->secrets, &problem)) {
@@ -26,6 +36,28 @@ void keeper_look(struct keeper *keeper)
 		log_event(LOG_ERROR, "secrets.refused", "at", problem.field, "detail", problem.detail, "kept", "what was read before", NULL);
 		break;
 	}
+}
+
+void keeper_reload(struct keeper *keeper)
+{
+	struct problem problem = { 0 };
+	keeper_look(keeper);
+	if (secrets_read_keys(keeper->secrets, &problem))
+		log_event(LOG_ERROR, "secrets.refused", "at", problem.field, "detail", problem.detail, "kept", "the keys that were read before", NULL);
+}
+
+void keeper_put(struct secrets *secrets, const struct effect *effect)
+{
+	const struct effect_named *named = &effect->named;
+	if (named->number == 0) {
+		secrets_forget_stored(secrets);
+		return;
+	}
+	if (named->kind != NAMED_SECRET)
+		return;
+	struct str sealed = named->text ? (struct str){ named->text->bytes, named->text->len } : (struct str){ 0 };
+	if (secrets_put(secrets, named->namespace_name, named->name, sealed))
+		log_event(LOG_ERROR, "secrets.no_memory", "name", log_str(named->name), "kept", "its values before, until the next start", NULL);
 }
 
 static void keeper_ticked(uv_timer_t *handle)

@@ -214,7 +214,7 @@ static void serve_reload(uv_signal_t *handle, int number)
 		if (!serve->options->open)
 			wire_allow(serve->wire, &fresh.deliver_allow);
 		config_fini(&fresh);
-		keeper_look(&serve->keeper);
+		keeper_reload(&serve->keeper);
 		log_event(LOG_INFO, "reload.done", NULL);
 	}
 	notify_ready("Ready");

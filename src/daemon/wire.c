@@ -8,6 +8,7 @@
 #include "base/zones.h"
 #include "daemon/bulk.h"
 #include "daemon/first_token.h"
+#include "daemon/keeper.h"
 #include "daemon/notify.h"
 #include "daemon/reader_pool.h"
 #include "daemon/telling.h"
@@ -157,7 +158,10 @@ static void wire_effects(void *context, struct effect *first)
 		case EFFECT_DELIVER:
 		case EFFECT_ABORT: wire_deliver(wire, first); break;
 		case EFFECT_OPERATION: mailbox_post(&wire->operations, (struct letter *)first); break;
-		case EFFECT_NAMED: effect_free(first); break; /* nobody here reads formats, sources and secrets yet */
+		case EFFECT_NAMED: /* before the deliveries behind it */
+			keeper_put(wire->config.secrets, first);
+			effect_free(first);
+			break;
 		case EFFECT_EVENTS:
 			atomic_store(&wire->event_seq, first->commit_seq);
 			events = true;

@@ -2,11 +2,13 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-struct rack *rack_new(void)
+struct rack *rack_new(uint32_t count_max)
 {
 	struct rack *rack = mem_zalloc(sizeof(*rack));
-	if (rack)
-		atomic_init(&rack->holders, 1);
+	if (!rack)
+		return NULL;
+	atomic_init(&rack->holders, 1);
+	rack->count_max = count_max;
 	return rack;
 }
 
@@ -32,7 +34,7 @@ static uint64_t rack_hash(const struct rack *rack, struct str name)
 
 enum err rack_add(struct rack *rack, struct str name, const struct secret *secret)
 {
-	if (rack->count == SECRET_PLACE_MAX)
+	if (rack->count == rack->count_max)
 		return E_TOO_LARGE;
 	struct rack_entry *entry = vault_alloc(&rack->vault, sizeof(*entry));
 	struct secret_value *values = vault_alloc(&rack->vault, sizeof(*values) * secret->count);

@@ -10,17 +10,17 @@ struct rack_entry {
 	const struct secret_value *values;
 	uint32_t count;
 	uint64_t hash;
-	struct rack_entry *next;   /* all of the rack */
+	struct rack_entry *next;    /* all of the rack */
 	struct rack_entry *chained; /* of the same bucket */
 };
 struct rack {
 	atomic_uint holders;
-	uint32_t count, bucket_count;
+	uint32_t count, count_max, bucket_count;
 	struct rack_entry *first, **buckets;
 	struct vault vault;
 };
 
-struct rack *rack_new(void); /* NULL: no memory */
+struct rack *rack_new(uint32_t count_max); /* NULL: no memory */
 /* Copies both. E_NOMEM; E_TOO_LARGE: too many. */
 MUST_USE enum err rack_add(struct rack *rack, struct str name, const struct secret *secret);
 /* E_CONFLICT: *out_twice is there more than once. */

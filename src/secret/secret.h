@@ -7,21 +7,25 @@
  *                 (a last newline is cut; files that cannot be names are passed over). Looked at twice a second.
  *     credential  $CREDENTIALS_DIRECTORY/secret.NAME, as systemd puts them there. Read once.
  *     env         RUCHE_SECRET_NAME: capitals, and '_' for what is no letter or digit. Read once, then wiped from the environment.
+ *     store       sealed under the key file; the engine says which there are.
  *
  * Of several values the first is the current one; others are old ones that still count, each until its own instant.
  *
  * Namespaces: "billing/crm" in a file (or the file crm in a directory billing) is the secret "crm" of namespace billing: it goes before a "crm" of
  * no namespace there, and no other namespace sees it. So "x/y" is never taken from a file for a namespace that is not x. Credentials and
- * variables have no namespaces. */
+ * variables have no namespaces; those of the store have one each, and are its own. */
 #pragma once
+#include "base/buf.h"
 #include "base/err.h"
 
 #define SECRET_VALUES      10
 #define SECRET_BYTES_MAX   65536           /* of one value */
 #define SECRET_PLACE_BYTES (4 * 1024 * 1024) /* of a file, or of all files of a directory */
-#define SECRET_PLACE_MAX   10000           /* secrets of a place */
+#define SECRET_PLACE_MAX   10000           /* secrets of a place; those of the store are the engine's to count */
+#define SECRET_NONCE_BYTES  12
+#define SECRET_KEY_ID_BYTES 16
 
-#define SECRET_PLACES(X) X(FILE, "file") X(CREDENTIAL, "credential") X(ENVIRONMENT, "env")
+#define SECRET_PLACES(X) X(FILE, "file") X(CREDENTIAL, "credential") X(ENVIRONMENT, "env") X(STORE, "store")
 #define X(name, word) SECRET_##name,
 enum secret_place { SECRET_PLACES(X) SECRET_PLACE_COUNT };
 #undef X
@@ -37,6 +41,7 @@ struct secret {
 
 struct secrets_config {           /* all of it is copied */
 	const char *path;         /* NULL or "": none */
+	const char *key_file;     /* made when something is sealed first; NULL or "": nothing is sealed or opened */
 	const char *credentials;  /* a directory; NULL or "": none */
 	char **environment;       /* NULL: none */
 	bool wipe_environment;    /* what was read from there is overwritten */
@@ -54,10 +59,41 @@ uint32_t secrets_count(struct secrets *secrets, enum secret_place place);
 enum secrets_news { SECRETS_SAME, SECRETS_FRESH, SECRETS_REFUSED };
 enum secrets_news secrets_look(struct secrets *secrets, struct problem *problem);
 
+/* The key file anew: the store's secrets are opened with what it holds now. When it cannot be read, the keys that were read before stay. */
+MUST_USE enum err secrets_read_keys(struct secrets *secrets, struct problem *problem);
+uint32_t secrets_keys(struct secrets *secrets); /* how many there are; 0: nothing has been sealed yet */
+
+/* What the store has from now on; sealed empty: it is gone. The next hold sees it. E_NOMEM: nothing changed. */
+MUST_USE enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed);
+void secrets_forget_stored(struct secrets *secrets); /* the store is another one: those that are there follow */
+
 struct secret_snapshot *secrets_hold(struct secrets *secrets);
 void secret_snapshot_drop(struct secret_snapshot *snapshot); /* NULL is fine */
-/* "crm", or from one place: "file:crm", "credential:crm", "env:CRM". Values whose time is over are left out; false: there is none. *out points into
- * the snapshot. */
+/* "crm", or from one place: "file:crm", "credential:crm", "env:CRM", "store:crm". Values whose time is over are left out; false: there is none. *out
+ * points into the snapshot. */
 bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret *out);
+/* ---- sealing ----
+ * A sealed text is JSON {"key": the id of the key, "nonce", "sealed"}: AES-256-GCM bound to namespace and name. It says nothing else, and is what
+ * the store keeps. Each value of a secret is UTF-8. */
+
+/* Under the first key; without a key file one is made, and is on disk before this answers. nonce: random, for this text alone. E_INVALID, E_TOO_LARGE:
+ * the values; E_CONFIG, E_IO, E_STORE_FULL: the key file; E_NOMEM. Writes to out only when it answers E_OK. */
+MUST_USE enum err secret_seal(struct secrets *secrets, struct str namespace_name, struct str name, const struct secret *secret,
+			      const unsigned char nonce[SECRET_NONCE_BYTES], struct buf *out, struct problem *problem);
+struct secret_memory;
+struct secret_open {
+	struct secret secret; /* in the memory below */
+	struct secret_memory *memory;
+};
+/* E_SECRET_SEALED: its key is not in the key file; E_INVALID: damaged, or sealed for another name; E_NOMEM. */
+MUST_USE enum err secret_unseal(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed, struct secret_open *out);
+void secret_open_fini(struct secret_open *open); /* wipes; zeroed ones are fine */
+/* Re-keying: E_OK with *out_needed false when it is under the first key already; otherwise the text anew, under that. */
+MUST_USE enum err secret_reseal(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed,
+				const unsigned char nonce[SECRET_NONCE_BYTES], bool *out_needed, struct buf *out, struct problem *problem);
+bool secret_sealed_key(struct str sealed, char out[SECRET_KEY_ID_BYTES + 1]); /* false: it is no sealed text */
+/* Rotation: the value goes first; the others end at old_until_us at the latest. Those that have ended, and the oldest beyond SECRET_VALUES, go. */
+void secret_rotate(struct secret *secret, struct str value, int64_t now_us, int64_t old_until_us);
+
 /* What a secret may be called: letters, digits and _-./: */
 bool secret_name_is_formed(struct str name);

@@ -1,6 +1,9 @@
+#include "base/limits.h"
 #include "base/mem.h"
 #include "secret/place.h"
+#include "secret/seal.h"
 #include "secret/snapshot.h"
+#include "secret/stored.h"
 #include "secret/watch.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -8,34 +11,75 @@
 #define SECRETS_FIRST_LOOKS 100 /* at the start: a place that is written to all this time is no place */
 
 struct secrets {
-	pthread_mutex_t door;         /* of `now` */
+	pthread_mutex_t door;         /* of the next three */
 	struct secret_snapshot *now;
+	struct stored stored;         /* when it has changed, `now` is made anew at the next hold, once for many changes */
+	struct key_ring ring;
+	const char *key_file;         /* NULL: none */
 	struct watch watch;           /* secrets_look's */
 	struct arena arena;           /* paths */
 };
 
 /* ---- the snapshot in force ---- */
 
-/* Takes the rack. */
-static enum err secrets_place(struct secrets *secrets, enum secret_place place, struct rack *rack)
+/* Takes the rack. The door is closed. What was in force is *out_before's, to be dropped when the door is open. */
+static enum err secrets_replace(struct secrets *secrets, enum secret_place place, struct rack *rack, struct secret_snapshot **out_before)
 {
-	pthread_mutex_lock(&secrets->door);
-	struct secret_snapshot *before = secrets->now, *next = snapshot_with(before, place, rack);
-	secrets->now = next ? next : before;
-	pthread_mutex_unlock(&secrets->door);
+	struct secret_snapshot *next = snapshot_with(secrets->now, place, rack);
 	rack_drop(rack);
 	if (!next)
 		return E_NOMEM;
-	secret_snapshot_drop(before);
+	*out_before = secrets->now;
+	secrets->now = next;
 	return E_OK;
+}
+
+static enum err secrets_place(struct secrets *secrets, enum secret_place place, struct rack *rack)
+{
+	struct secret_snapshot *before = NULL;
+	pthread_mutex_lock(&secrets->door);
+	enum err err = secrets_replace(secrets, place, rack, &before);
+	pthread_mutex_unlock(&secrets->door);
+	secret_snapshot_drop(before);
+	return err;
+}
+
+/* Without memory the next hold tries again, and this one is of what was there before. */
+static void secrets_take_stored(struct secrets *secrets, struct secret_snapshot **out_before)
+{
+	struct rack *rack;
+	if (!secrets->stored.changed || stored_rack(&secrets->stored, &secrets->ring, secrets->now->racks[SECRET_STORE], &rack))
+		return;
+	if (secrets_replace(secrets, SECRET_STORE, rack, out_before)) {
+		stored_renew(&secrets->stored); /* what is in no rack is opened again */
+		secrets->stored.changed = true;
+	}
 }
 
 struct secret_snapshot *secrets_hold(struct secrets *secrets)
 {
+	struct secret_snapshot *before = NULL;
 	pthread_mutex_lock(&secrets->door);
+	secrets_take_stored(secrets, &before);
 	struct secret_snapshot *held = snapshot_hold(secrets->now);
 	pthread_mutex_unlock(&secrets->door);
+	secret_snapshot_drop(before);
 	return held;
+}
+
+enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed)
+{
+	pthread_mutex_lock(&secrets->door);
+	enum err err = stored_put(&secrets->stored, namespace_name, name, sealed);
+	pthread_mutex_unlock(&secrets->door);
+	return err;
+}
+
+void secrets_forget_stored(struct secrets *secrets)
+{
+	pthread_mutex_lock(&secrets->door);
+	stored_clear(&secrets->stored);
+	pthread_mutex_unlock(&secrets->door);
 }
 
 uint32_t secrets_count(struct secrets *secrets, enum secret_place place)
@@ -93,6 +137,140 @@ enum secrets_news secrets_look(struct secrets *secrets, struct problem *problem)
 	return watch->moved || told ? SECRETS_FRESH : SECRETS_SAME;
 }
 
+/* ---- keys and sealing ---- */
+
+static enum err secrets_keys_at(struct problem *problem, enum err err)
+{
+	return secrets_at(problem, err, "secrets.key_file");
+}
+
+enum err secrets_read_keys(struct secrets *secrets, struct problem *problem)
+{
+	struct key_ring ring, old;
+	if (!secrets->key_file)
+		return E_OK;
+	enum err err = key_ring_read(secrets->key_file, &ring, problem);
+	if (err)
+		return secrets_keys_at(problem, err);
+	pthread_mutex_lock(&secrets->door);
+	old = secrets->ring;
+	secrets->ring = ring;
+	stored_renew(&secrets->stored);
+	pthread_mutex_unlock(&secrets->door);
+	key_ring_fini(&old);
+	return E_OK;
+}
+
+uint32_t secrets_keys(struct secrets *secrets)
+{
+	pthread_mutex_lock(&secrets->door);
+	uint32_t count = secrets->ring.count;
+	pthread_mutex_unlock(&secrets->door);
+	return count;
+}
+
+/* Nothing is sealed under a key that is not on disk. */
+static enum err secrets_need_key(struct secrets *secrets, struct problem *problem)
+{
+	if (!secrets->key_file)
+		return secrets_keys_at(problem, problem_set(problem, E_CONFIG, "", "Without a key file nothing is sealed."));
+	if (secrets_keys(secrets))
+		return E_OK;
+	enum err err = key_ring_make(secrets->key_file, problem);
+	if (err && err != E_CONFLICT) /* somebody else's is as good */
+		return secrets_keys_at(problem, err);
+	return secrets_read_keys(secrets, problem);
+}
+
+static enum err secret_seal_refused(struct problem *problem, enum err err)
+{
+	if (err == E_TOO_LARGE)
+		return problem_set(problem, err, "value", "Sealed, all values together have more than %d bytes.", LIMIT_NAMED_BYTES);
+	if (err == E_INVALID)
+		return problem_set(problem, err, "value", "A value is text (UTF-8) of 1 byte to 64 KiB without NUL.");
+	return err ? secrets_no_memory(problem) : E_OK;
+}
+
+enum err secret_seal(struct secrets *secrets, struct str namespace_name, struct str name, const struct secret *secret,
+		     const unsigned char nonce[SECRET_NONCE_BYTES], struct buf *out, struct problem *problem)
+{
+	enum err err = secrets_need_key(secrets, problem);
+	if (err)
+		return err;
+	size_t before = out->len;
+	pthread_mutex_lock(&secrets->door);
+	err = secrets->ring.count ? seal_write(&secrets->ring.keys[0], namespace_name, name, secret, nonce, out) : E_CONFIG;
+	pthread_mutex_unlock(&secrets->door);
+	if (err)
+		out->len = before;
+	return err == E_CONFIG ? secrets_keys_at(problem, problem_set(problem, err, "", "The key file was taken away just now."))
+			       : secret_seal_refused(problem, err);
+}
+
+struct secret_memory {
+	struct vault vault;
+};
+
+enum err secret_unseal(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed, struct secret_open *out)
+{
+	struct secret_memory *memory = mem_zalloc(sizeof(*memory));
+	*out = (struct secret_open){ .memory = memory };
+	if (!memory)
+		return E_NOMEM;
+	pthread_mutex_lock(&secrets->door);
+	enum err err = seal_read(&secrets->ring, namespace_name, name, sealed, &memory->vault, &out->secret);
+	pthread_mutex_unlock(&secrets->door);
+	if (err)
+		secret_open_fini(out);
+	return err;
+}
+
+void secret_open_fini(struct secret_open *open)
+{
+	if (open->memory)
+		vault_fini(&open->memory->vault);
+	mem_free(open->memory);
+	*open = (struct secret_open){ 0 };
+}
+
+static bool secrets_first_key_is(struct secrets *secrets, struct str id)
+{
+	pthread_mutex_lock(&secrets->door);
+	bool is = secrets->ring.count && str_eq(str_of(secrets->ring.keys[0].id), id);
+	pthread_mutex_unlock(&secrets->door);
+	return is;
+}
+
+enum err secret_reseal(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed,
+		       const unsigned char nonce[SECRET_NONCE_BYTES], bool *out_needed, struct buf *out, struct problem *problem)
+{
+	char id[SECRET_KEY_ID_BYTES + 1];
+	struct secret_open open;
+	*out_needed = false;
+	if (secret_sealed_key(sealed, id) && secrets_first_key_is(secrets, str_of(id)))
+		return E_OK;
+	enum err err = secret_unseal(secrets, namespace_name, name, sealed, &open);
+	if (err)
+		return problem_set(problem, err, "", "%s", err == E_INVALID ? "The sealed text is damaged: PUT the secret anew." : err_sentence(err));
+	err = secret_seal(secrets, namespace_name, name, &open.secret, nonce, out, problem);
+	secret_open_fini(&open);
+	*out_needed = !err;
+	return err;
+}
+
+void secret_rotate(struct secret *secret, struct str value, int64_t now_us, int64_t old_until_us)
+{
+	struct secret rotated = { .values = { { .bytes = value } }, .count = 1 };
+	for (uint32_t i = 0; i < secret->count && rotated.count < SECRET_VALUES; i++) {
+		struct secret_value old = secret->values[i];
+		if (!old.until_us || old.until_us > old_until_us)
+			old.until_us = old_until_us;
+		if (old.until_us > now_us && !str_eq(old.bytes, value))
+			rotated.values[rotated.count++] = old;
+	}
+	*secret = rotated;
+}
+
 /* ---- opening ---- */
 
 static enum err secrets_read_file(struct secrets *secrets, const char *path, struct problem *problem)
@@ -113,7 +291,7 @@ static enum err secrets_read_file(struct secrets *secrets, const char *path, str
 
 static enum err secrets_read_rest(struct secrets *secrets, const struct secrets_config *config, enum secret_place place, struct problem *problem)
 {
-	struct rack *rack = rack_new();
+	struct rack *rack = rack_new(SECRET_PLACE_MAX);
 	enum err err = E_OK;
 	if (!rack)
 		err = secrets_no_memory(problem);
@@ -128,6 +306,14 @@ static enum err secrets_read_rest(struct secrets *secrets, const struct secrets_
 	return err ? secrets_at(problem, err, place == SECRET_CREDENTIAL ? "$CREDENTIALS_DIRECTORY" : "environment") : E_OK;
 }
 
+static enum err secrets_open_keys(struct secrets *secrets, const char *key_file, struct problem *problem)
+{
+	if (!key_file || !*key_file)
+		return E_OK;
+	secrets->key_file = arena_str(&secrets->arena, str_of(key_file)).ptr;
+	return secrets->key_file ? secrets_read_keys(secrets, problem) : secrets_keys_at(problem, secrets_no_memory(problem));
+}
+
 enum err secrets_open(const struct secrets_config *config, struct secrets **out, struct problem *problem)
 {
 	struct secrets *secrets = mem_zalloc(sizeof(*secrets));
@@ -137,8 +323,11 @@ enum err secrets_open(const struct secrets_config *config, struct secrets **out,
 		return secrets_no_memory(problem);
 	}
 	secrets->now = empty;
+	stored_init(&secrets->stored);
 	pthread_mutex_init(&secrets->door, NULL);
-	enum err err = secrets_read_file(secrets, config->path, problem);
+	enum err err = secrets_open_keys(secrets, config->key_file, problem);
+	if (!err)
+		err = secrets_read_file(secrets, config->path, problem);
 	if (!err && config->credentials && *config->credentials)
 		err = secrets_read_rest(secrets, config, SECRET_CREDENTIAL, problem);
 	if (!err && config->environment)
@@ -156,6 +345,8 @@ void secrets_close(struct secrets *secrets)
 	if (!secrets)
 		return;
 	secret_snapshot_drop(secrets->now);
+	stored_fini(&secrets->stored);
+	key_ring_fini(&secrets->ring);
 	pthread_mutex_destroy(&secrets->door);
 	arena_fini(&secrets->arena);
 	mem_free(secrets);

@@ -55,36 +55,30 @@ static struct wanted read_reference(struct str namespace_name, struct str refere
 }
 
 /* The namespace's own; a name that says the namespace itself is one of those. */
-static const struct rack_entry *find_own(const struct secret_snapshot *snapshot, enum secret_place place, const struct wanted *wanted)
+static const struct rack_entry *find_own(const struct rack *rack, const struct wanted *wanted)
 {
 	const struct str own[] = { wanted->namespace_name, STR("/"), wanted->name };
-	if (place != SECRET_FILE)
-		return NULL;
-	const struct rack_entry *entry = rack_find(snapshot->racks[place], own, ARRAY_COUNT(own));
+	const struct rack_entry *entry = rack_find(rack, own, ARRAY_COUNT(own));
 	bool says_it = str_starts(wanted->name, wanted->namespace_name) && str_starts(str_from(wanted->name, wanted->namespace_name.len), STR("/"));
-	return entry || !says_it ? entry : rack_find(snapshot->racks[place], &wanted->name, 1);
+	return entry || !says_it ? entry : rack_find(rack, &wanted->name, 1);
 }
 
-/* Of no namespace: everybody's. */
+/* Of no namespace: everybody's. The store has none of those, but its own are asked for in this turn. */
 static const struct rack_entry *find_common(const struct secret_snapshot *snapshot, enum secret_place place, const struct wanted *wanted)
 {
 	char folded[256];
 	struct str name = place == SECRET_ENVIRONMENT ? place_environment_name(wanted->name, folded) : wanted->name;
+	if (place == SECRET_STORE)
+		return find_own(snapshot->racks[place], wanted);
 	return str_index(name, '/') < name.len ? NULL : rack_find(snapshot->racks[place], &name, 1);
 }
 
 static const struct rack_entry *find_entry(const struct secret_snapshot *snapshot, const struct wanted *wanted)
 {
-	static const struct rack_entry *(*const steps[])(const struct secret_snapshot *, enum secret_place, const struct wanted *) = { find_own,
-																	find_common };
-	for (size_t step = 0; step < ARRAY_COUNT(steps); step++) {
-		for (enum secret_place place = 0; place < SECRET_PLACE_COUNT; place++) {
-			const struct rack_entry *entry = wanted->places & 1u << place ? steps[step](snapshot, place, wanted) : NULL;
-			if (entry)
-				return entry;
-		}
-	}
-	return NULL;
+	const struct rack_entry *entry = wanted->places & 1u << SECRET_FILE ? find_own(snapshot->racks[SECRET_FILE], wanted) : NULL;
+	for (enum secret_place place = 0; place < SECRET_PLACE_COUNT && !entry; place++)
+		entry = wanted->places & 1u << place ? find_common(snapshot, place, wanted) : NULL;
+	return entry;
 }
 
 bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret *out)

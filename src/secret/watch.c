@@ -11,7 +11,7 @@ enum err watch_look(struct watch *watch, struct rack **out, struct problem *prob
 	watch->again = true;
 	if (err)
 		return err;
-	struct rack *rack = rack_new();
+	struct rack *rack = rack_new(SECRET_PLACE_MAX);
 	err = rack ? place_read(watch->path, rack, problem) : problem_set(problem, E_NOMEM, "", "Not enough memory.");
 	bool steady = place_look(watch->path, &after, NULL) == E_OK && after.hash == before.hash;
 	if (steady) {
