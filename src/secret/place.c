@@ -41,7 +41,7 @@ static bool place_name_is_formed(struct str name)
 
 struct str place_environment_name(struct str name, char out[256])
 {
-	if (name.len > 255 || memchr(name.len ? name.ptr : "", '/', name.len))
+	if (name.len > 255)
 		return (struct str){ out, 0 };
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];

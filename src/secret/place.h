@@ -19,5 +19,5 @@ MUST_USE enum err place_read_credentials(const char *path, struct rack *rack, st
 /* RUCHE_SECRET_…; wipe overwrites the values there. */
 MUST_USE enum err place_read_environment(char **environment, bool wipe, struct rack *rack, struct problem *problem);
 #define PLACE_ENVIRONMENT "RUCHE_SECRET_"
-/* What a name is called in the environment, without the prefix; len 0: it cannot be there. */
+/* What a name is called in the environment, without the prefix; len 0: it is too long for one. */
 struct str place_environment_name(struct str name, char out[256]);

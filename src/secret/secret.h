@@ -12,8 +12,9 @@
  * Of several values the first is the current one; others are old ones that still count, each until its own instant.
  *
  * Namespaces: "billing/crm" in a file (or the file crm in a directory billing) is the secret "crm" of namespace billing: it goes before a "crm" of
- * no namespace there, and no other namespace sees it. So "x/y" is never taken from a file for a namespace that is not x. Credentials and
- * variables have no namespaces; those of the store have one each, and are its own. */
+ * no namespace there, and no other namespace sees it. So "x/y" is never taken from a file for a namespace that is not x; but "endpoint/y" is
+ * of no namespace, since each calls the secret of its endpoint y so. Credentials and variables have no namespaces; those of the store have one each,
+ * and are its own. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"

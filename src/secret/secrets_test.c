@@ -96,13 +96,16 @@ static void a_json_file_is_read(void **state)
 	write_file("s.json", "{\"crm\": \"one\", \"pair\": [\"new\", \"o\\u006cd\"],\n"
 			     " \"timed\": {\"values\": [{\"value\": \"now\"}, {\"until_at\": \"2027-01-15T08:00:01Z\", \"value\": \"soon\"},"
 			     " {\"value\": \"gone\", \"until_at\": \"2027-01-15T08:00:00Z\"}, {\"value\": \"ever\", \"until_at\": null}]},"
-			     " \"billing/crm\": \"theirs\", \"endpoint/x\": \"of a namespace\"}");
+			     " \"billing/crm\": \"theirs\", \"endpoint/x\": \"of an endpoint\"}");
 	struct secrets *secrets = open_secrets(at("s.json"));
 	assert_int_equal(secrets_count(secrets, SECRET_FILE), 5);
 	assert_string_equal(found(secrets, "crm"), "one");
 	assert_string_equal(found(secrets, "pair"), "new,old");
 	assert_string_equal(found(secrets, "timed"), "now,soon,ever"); /* NOW is 2027-01-15T08:00:00Z */
 	assert_string_equal(found_at(secrets, "", "timed", NOW + 1000000), "now,ever");
+	assert_string_equal(found(secrets, "endpoint/x"), "of an endpoint");
+	assert_string_equal(found_at(secrets, "billing", "endpoint/x", NOW), "of an endpoint");
+	assert_string_equal(found_at(secrets, "endpoint", "x", NOW), "of an endpoint"); /* a namespace of that name, too */
 	assert_string_equal(found(secrets, "nothing"), "");
 	assert_string_equal(found(secrets, ""), "");
 	assert_string_equal(found(secrets, "file:crm"), "one");
@@ -153,7 +156,7 @@ static void a_directory_is_read(void **state)
 static void places_have_an_order(void **state)
 {
 	char both[] = "RUCHE_SECRET_BOTH=environment", only[] = "RUCHE_SECRET_CONNECT_ID=id", empty[] = "RUCHE_SECRET_EMPTY=", other[] = "RUCHE_SECRETS_PATH=/x";
-	char *environment[] = { both, only, empty, other, NULL };
+	char signing[] = "RUCHE_SECRET_ENDPOINT_CRM=signing", *environment[] = { both, only, empty, other, signing, NULL };
 	struct secrets *secrets = NULL;
 	struct problem problem = { 0 };
 	(void)state;
@@ -165,7 +168,7 @@ static void places_have_an_order(void **state)
 	const struct secrets_config config = { .path = at("s.json"), .credentials = at("credentials"), .environment = environment, .wipe_environment = true };
 	assert_int_equal(secrets_open(&config, &secrets, &problem), E_OK);
 	assert_int_equal(secrets_count(secrets, SECRET_CREDENTIAL), 2);
-	assert_int_equal(secrets_count(secrets, SECRET_ENVIRONMENT), 2);
+	assert_int_equal(secrets_count(secrets, SECRET_ENVIRONMENT), 3);
 	assert_string_equal(found(secrets, "both"), "file");
 	assert_string_equal(found(secrets, "credential:both"), "credential");
 	assert_string_equal(found(secrets, "env:BOTH"), "environment");
@@ -173,6 +176,7 @@ static void places_have_an_order(void **state)
 	assert_string_equal(found(secrets, "connect-id"), "id");
 	assert_string_equal(found_at(secrets, "billing", "connect-id", NOW), "id");
 	assert_string_equal(found(secrets, "connect/id"), "");
+	assert_string_equal(found(secrets, "endpoint/crm"), "signing");
 	assert_string_equal(found(secrets, "empty"), "");
 	for (size_t i = strlen("RUCHE_SECRET_BOTH="); i < sizeof(both); i++)
 		assert_int_equal(both[i], 0); /* read, then gone */

@@ -54,13 +54,19 @@ static struct wanted read_reference(struct str namespace_name, struct str refere
 	return wanted;
 }
 
+/* "x/y" is a name of namespace x, but "endpoint/y" is of none: that is what the secret of an endpoint y is called in each namespace. */
+static bool is_common(struct str name)
+{
+	return str_index(name, '/') == name.len || str_starts(name, STR("endpoint/"));
+}
+
 /* The namespace's own; a name that says the namespace itself is one of those. */
 static const struct rack_entry *find_own(const struct rack *rack, const struct wanted *wanted)
 {
 	const struct str own[] = { wanted->namespace_name, STR("/"), wanted->name };
 	const struct rack_entry *entry = rack_find(rack, own, ARRAY_COUNT(own));
 	bool says_it = str_starts(wanted->name, wanted->namespace_name) && str_starts(str_from(wanted->name, wanted->namespace_name.len), STR("/"));
-	return entry || !says_it ? entry : rack_find(rack, &wanted->name, 1);
+	return entry || !says_it || is_common(wanted->name) ? entry : rack_find(rack, &wanted->name, 1);
 }
 
 /* Of no namespace: everybody's. The store has none of those, but its own are asked for in this turn. */
@@ -70,7 +76,7 @@ static const struct rack_entry *find_common(const struct secret_snapshot *snapsh
 	struct str name = place == SECRET_ENVIRONMENT ? place_environment_name(wanted->name, folded) : wanted->name;
 	if (place == SECRET_STORE)
 		return find_own(snapshot->racks[place], wanted);
-	return str_index(name, '/') < name.len ? NULL : rack_find(snapshot->racks[place], &name, 1);
+	return is_common(wanted->name) ? rack_find(snapshot->racks[place], &name, 1) : NULL;
 }
 
 static const struct rack_entry *find_entry(const struct secret_snapshot *snapshot, const struct wanted *wanted)
