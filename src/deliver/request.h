@@ -10,6 +10,7 @@
 #include "deliver/target.h"
 #include "store/query.h"
 
+struct hook;
 struct call {
 	const char *method, *url;
 	const char *const *headers;
@@ -18,6 +19,7 @@ struct call {
 	int64_t timeout_ms;
 	struct http_policy policy;
 	struct str origin;      /* scheme://host:port */
+	const struct hook *hook; /* of a delivery to an endpoint (hook.h); NULL: it is none */
 };
 /* Everything in the call points into the view, the queue's target or the arena. E_NOMEM, or E_INVALID with a problem that says what
  * of the target cannot be used. */
