@@ -283,6 +283,7 @@ static void delivery_start(struct delivery *delivery)
 		.headers = call->headers,
 		.header_count = call->header_count,
 		.body = call->body,
+		.tls = call->tls,
 		.timeout_ms = call->timeout_ms,
 		.response_max = LIMIT_RESPONSE_BYTES,
 		.done = delivery_on_done,

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/uid.h"
 #include "deliver/header_builder.h"
+#include "http/client.h"
 #include "rules/http_header.h"
 #include "rules/signature.h"
 #include "rules/url_template.h"
@@ -371,6 +372,44 @@ static void hook_add_ours(struct hook_work *work)
 	header_builder_add_trace(&work->headers, work->view->definition.trace);
 }
 
+static enum hook_step hook_add_authority(struct hook_work *work, struct http_tls *tls)
+{
+	struct secret_values secret;
+	if (!work->settings->tls.ca.len)
+		return STEP_CALL;
+	enum hook_step step = hook_find_secret(work, work->settings->tls.ca, &secret);
+	if (step != STEP_CALL)
+		return step;
+	tls->ca = arena_str(work->arena, secret.values[0]);
+	return tls->ca.ptr ? STEP_CALL : STEP_NO_MEMORY;
+}
+
+static enum hook_step hook_add_identity(struct hook_work *work, struct http_tls *tls)
+{
+	struct secret_values certificate, key;
+	if (!work->settings->tls.certificate.len) /* its key comes with it */
+		return STEP_CALL;
+	enum hook_step step = hook_find_secret(work, work->settings->tls.certificate, &certificate);
+	if (step == STEP_CALL)
+		step = hook_find_secret(work, work->settings->tls.key, &key);
+	if (step != STEP_CALL)
+		return step;
+	tls->identity = str_of(arena_printf(work->arena, STR_FMT "\n" STR_FMT, STR_ARG(certificate.values[0]), STR_ARG(key.values[0])));
+	return tls->identity.ptr ? STEP_CALL : STEP_NO_MEMORY;
+}
+
+static enum hook_step hook_add_tls(struct hook_work *work)
+{
+	if (!work->settings->tls.ca.len && !work->settings->tls.certificate.len)
+		return STEP_CALL;
+	struct http_tls *tls = ARENA_NEW(work->arena, struct http_tls);
+	if (!tls)
+		return STEP_NO_MEMORY;
+	work->out->call.tls = tls;
+	enum hook_step step = hook_add_authority(work, tls);
+	return step == STEP_CALL ? hook_add_identity(work, tls) : step;
+}
+
 static enum hook_step hook_step_authorise(struct hook_work *work)
 {
 	header_builder_init(&work->headers, work->arena, work->endpoint->header_count + WEBHOOK_HEADERS + HOOK_OWN_HEADERS);
@@ -378,6 +417,8 @@ static enum hook_step hook_step_authorise(struct hook_work *work)
 	enum hook_step step = hook_add_authorization(work);
 	if (step == STEP_CALL)
 		step = hook_add_headers(work);
+	if (step == STEP_CALL)
+		step = hook_add_tls(work);
 	return step == STEP_CALL ? STEP_SIGN : step;
 }
 

@@ -5,7 +5,7 @@
  *   retract    the entity is gone and the endpoint knows it → its retract call; knows it not → filtered
  *   shape      the body, by the endpoint's format
  *   address    URL and method: update_url once the other side's own id is known, {places} filled in
- *   authorise  Authorization, and the endpoint's own headers
+ *   authorise  Authorization, the endpoint's own headers, certificates of both sides
  *   sign       webhook-id, webhook-timestamp, webhook-signature by every live value of the secret
  *
  * Secrets are read from one snapshot for the whole attempt. Values that went into the call are remembered, so that what is kept of the exchange

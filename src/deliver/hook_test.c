@@ -303,6 +303,74 @@ static void test_missing_secrets(void **state)
 	scene_close(&scene);
 }
 
+/* ---- certificates of both sides ---- */
+
+static char *file_text(const char *path)
+{
+	char *text = calloc(1, 65536);
+	FILE *file = fopen(path, "r");
+	assert_non_null(text);
+	assert_non_null(file);
+	assert_true(fread(text, 1, 65535, file) > 0);
+	fclose(file);
+	return text;
+}
+
+/* The other side wants a certificate, and has one by an authority that nobody else knows. A connection that was opened with ours serves none
+ * without. */
+static void test_mutual_tls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *tls, *http_class; /* NULL: it goes through */
+	} cases[] = {
+		{ "{\"ca\":\"ca\",\"certificate\":\"cert\",\"key\":\"key\"}", NULL },
+		{ "{\"ca\":\"ca\",\"certificate\":\"cert\",\"key\":\"key\"}", NULL },
+		{ "{\"ca\":\"ca\",\"certificate\":\"both\",\"key\":\"both\"}", NULL },
+		{ "{\"ca\":\"ca\"}", "tls" },
+		{ "{\"certificate\":\"cert\",\"key\":\"key\"}", "tls" },
+		{ "{\"ca\":\"ca\",\"certificate\":\"cert\",\"key\":\"other\"}", "tls" },
+		{ "{\"ca\":\"no-such\",\"certificate\":\"cert\",\"key\":\"key\"}", "secret_missing" },
+		{ "{\"ca\":\"ca\",\"certificate\":\"endpoint/crm\",\"key\":\"key\"}", "tls" },
+		{ "{\"ca\":\"ca\",\"certificate\":\"cert\",\"key\":\"key\"}", NULL },
+	};
+	const char *certificate, *key, *unused;
+	char settings[512], url[128], both[32768];
+	struct authority *authority = authority_new();
+	struct third_party_config config = { .client_authority = authority_file(authority), .tls_max_version = 0x0303 }; /* refusals come within 1.2's handshake */
+	authority_issue(authority, &(struct tp_certificate){ .names = { "127.0.0.1" } }, &config.certificate, &config.key);
+	authority_issue(authority, &(struct tp_certificate){ .names = { "hive" }, .is_server_false = true }, &certificate, &key);
+	static const struct tp_step script[] = { TP_TLS, TP_READ, TP_ANSWER, TP_AGAIN };
+	config.scripts[0] = script;
+	struct third_party *party = third_party_start(&config);
+	struct scene scene;
+	scene_open(&scene, NULL, 0);
+	char *texts[4] = { file_text(authority_file(authority)), file_text(certificate), file_text(key) };
+	authority_issue(authority, &(struct tp_certificate){ .names = { "other" } }, &unused, &key);
+	texts[3] = file_text(key);
+	snprintf(both, sizeof(both), "%s%s", texts[1], texts[2]);
+	static const char *const names[] = { "ca", "cert", "key", "other" };
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		house_secret(scene.house, names[i], texts[i], NULL);
+	house_secret(scene.house, "both", both, NULL);
+	snprintf(url, sizeof(url), "%s", third_party_https_url(party, "127.0.0.1", "/"));
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		char wanted[64];
+		snprintf(settings, sizeof(settings), "\"url\":\"%s\",\"tls\":%s", url, cases[i].tls);
+		const struct told *told = scene_send(&scene, settings, &(struct house_job){ .message = message });
+		snprintf(wanted, sizeof(wanted), "\"class\":\"%s\"", cases[i].http_class ? cases[i].http_class : "ok");
+		if (!strstr(cases[i].http_class ? told->error : told->exchange, wanted))
+			fail_msg("case %zu: %s %s", i, told->error, told->exchange);
+		assert_null(strstr(told->exchange, "PRIVATE KEY"));
+	}
+	assert_int_equal(third_party_requests(party), 4);
+	scene_close(&scene);
+	third_party_stop(party);
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		free(texts[i]);
+	authority_free(authority);
+}
+
 /* ---- entities ---- */
 
 static struct entity_row known(const char *external_id, uint64_t newest, enum entity_state entity_state)
@@ -580,7 +648,7 @@ int main(void)
 		cmocka_unit_test(test_formats),        cmocka_unit_test(test_what_stands_beside),  cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_empty_body_is_null), cmocka_unit_test(test_authorization),   cmocka_unit_test(test_echoes_are_redacted),
 		cmocka_unit_test(test_missing_secrets), cmocka_unit_test(test_external_ids),       cmocka_unit_test(test_update_address),
-		cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),
+		cmocka_unit_test(test_mutual_tls),     cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),
 		cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

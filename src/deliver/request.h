@@ -11,11 +11,13 @@
 #include "store/query.h"
 
 struct hook;
+struct http_tls;
 struct call {
 	const char *method, *url;
 	const char *const *headers;
 	uint32_t header_count;
 	struct str body;
+	const struct http_tls *tls; /* NULL: the usual authorities, no certificate of our own */
 	int64_t timeout_ms;
 	struct http_policy policy;
 	struct str origin;      /* scheme://host:port */
