@@ -44,10 +44,12 @@ static bool url_address(struct str url, struct sockaddr_storage *out)
 	memcpy(host, name.ptr, name.len);
 	host[name.len] = '\0';
 	v4->sin_family = AF_INET;
+	v4->sin_port = htons(split.port);
 	if (!brackets && inet_aton(host, &v4->sin_addr))
 		return true;
 	memset(out, 0, sizeof(*out));
 	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(split.port);
 	return brackets && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
 }
 

@@ -48,6 +48,14 @@ void arena_fini(struct arena *arena)
 	arena_init(arena, arena->max_bytes);
 }
 
+void arena_wipe(struct arena *arena)
+{
+	for (struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->older) {
+		arena_unpoison(chunk->content, chunk->bytes);
+		explicit_bzero(chunk->content, chunk->bytes);
+	}
+}
+
 void arena_reset(struct arena *arena)
 {
 	struct arena_chunk *kept = NULL;

@@ -15,6 +15,7 @@ struct arena {
 void arena_init(struct arena *arena, size_t max_bytes);
 void arena_fini(struct arena *arena);  /* frees all; zeroed arenas are fine */
 void arena_reset(struct arena *arena); /* forgets all, keeps one chunk for the next round */
+void arena_wipe(struct arena *arena);  /* overwrites all of it: nothing that was taken is to be read any more; before arena_fini */
 void *arena_alloc(struct arena *arena, size_t bytes);  /* not zeroed; NULL when full */
 void *arena_zalloc(struct arena *arena, size_t bytes); /* zeroed */
 /* A copy of s; ptr is NULL only on failure (an empty s gives a non-NULL pointer and len 0). NUL-terminated besides. */

@@ -15,9 +15,9 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "deliver/guard.h"
+#include "deliver/hook_verdict.h"
 #include "deliver/host.h"
 #include "deliver/outbox.h"
-#include "deliver/verdict.h"
 #include "net/mailbox.h"
 #include <signal.h>
 #include <stdatomic.h>
@@ -66,6 +66,7 @@ struct deliver {
 	/* From here on the thread's own. */
 	struct http_client *client;
 	struct target_cache targets;
+	struct hook_room hooks;
 	struct host_table hosts;
 	struct pool deliveries;
 	struct map by_uid;
@@ -182,10 +183,12 @@ static void delivery_unload(struct delivery *delivery)
 		host_give(&deliver->hosts, host);
 	}
 	deliver->loaded_bytes -= delivery->call.body.len;
-	delivery->call = (struct call){ 0 };
 	delivery->host = NULL;
 	queue_target_drop(delivery->target);
 	delivery->target = NULL;
+	if (delivery->effect->endpoint_number)
+		arena_wipe(&delivery->arena); /* secrets stand in it */
+	delivery->call = (struct call){ 0 };
 	arena_fini(&delivery->arena);
 }
 
@@ -225,8 +228,22 @@ static void delivery_fail(struct delivery *delivery, enum http_class http_class,
 	struct deliver *deliver = delivery->deliver;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, http_class);
-	if (!op || verdict_of_trouble(delivery->effect, http_class, detail, outbox_arena(&deliver->outbox),
-				      &deliver->outbox.scratch, op)) {
+	bool to_endpoint = delivery->effect->endpoint_number != 0;
+	if (!op || (to_endpoint ? hook_verdict_of_trouble : verdict_of_trouble)(delivery->effect, http_class, detail,
+										outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
+		delivery_release(delivery);
+		return;
+	}
+	outbox_add(&deliver->outbox);
+	delivery_free(delivery);
+}
+
+/* There was nothing to send. */
+static void delivery_filter(struct delivery *delivery, const char *reason)
+{
+	struct deliver *deliver = delivery->deliver;
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
+	if (!op || hook_verdict_filtered(delivery->effect, reason, outbox_arena(&deliver->outbox), op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -240,8 +257,8 @@ static void delivery_on_done(void *context, const struct http_outcome *outcome)
 	struct deliver *deliver = delivery->deliver;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
-	if (!op || verdict_of_outcome(delivery->effect, &delivery->call, outcome, clock_wall_us(),
-				      outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
+	if (!op || (delivery->call.hook ? hook_verdict : verdict_of_outcome)(delivery->effect, &delivery->call, outcome, clock_wall_us(),
+									     outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -266,6 +283,7 @@ static void delivery_start(struct delivery *delivery)
 		.headers = call->headers,
 		.header_count = call->header_count,
 		.body = call->body,
+		.tls = call->tls,
 		.timeout_ms = call->timeout_ms,
 		.response_max = LIMIT_RESPONSE_BYTES,
 		.done = delivery_on_done,
@@ -303,11 +321,37 @@ static enum err delivery_build(struct delivery *delivery, const struct job_view 
 	return E_OK;
 }
 
+static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
+{
+	struct deliver *deliver = delivery->deliver;
+	struct hook_answer answer;
+	enum err err = hook_prepare(&deliver->hooks, delivery->effect, view, clock_wall_us(), &delivery->arena, &answer);
+	if (!err && answer.end == HOOK_CALL) {
+		delivery->host = host_take(&deliver->hosts, answer.call.origin);
+		err = delivery->host ? E_OK : E_NOMEM;
+	}
+	if (err) {
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+	} else if (answer.end == HOOK_FAILED) {
+		delivery_fail(delivery, answer.http_class, answer.detail);
+	} else if (answer.end == HOOK_FILTERED) {
+		delivery_filter(delivery, answer.reason);
+	} else {
+		delivery->call = answer.call;
+		deliver->loaded_bytes += answer.call.body.len;
+		delivery_move(delivery, DELIVERY_READY);
+	}
+}
+
 static void delivery_load(struct delivery *delivery, const struct job_view *view)
 {
 	struct problem problem = { 0 };
 	if (!view->definition.uid) {
 		delivery_fail(delivery, HTTP_CLASS_BAD_TARGET, "the job was deleted");
+		return;
+	}
+	if (view->definition.message) {
+		delivery_load_hook(delivery, view);
 		return;
 	}
 	if (!delivery->effect->settings) {
@@ -328,7 +372,7 @@ static void deliver_adapt_load(struct deliver *deliver, const struct answer *ans
 {
 	size_t bytes = 1;
 	for (uint32_t i = 0; i < answer->job_count; i++)
-		bytes += answer->jobs[i].definition.payload.len + answer->jobs[i].edited_payload.len;
+		bytes += answer->jobs[i].definition.payload.len + answer->jobs[i].edited_payload.len + answer->jobs[i].message.payload.len;
 	size_t fit = answer->job_count ? DELIVER_LOAD_BYTES / (bytes / answer->job_count + 1) : 0;
 	deliver->load_max = fit < 1 ? 1 : fit < DELIVER_LOAD_MAX ? (uint32_t)fit : DELIVER_LOAD_MAX;
 }
@@ -653,6 +697,7 @@ static void deliver_free(struct deliver *deliver)
 		delivery_free(delivery);
 	http_client_free(deliver->client);
 	target_cache_fini(&deliver->targets);
+	hook_room_fini(&deliver->hooks);
 	host_table_fini(&deliver->hosts);
 	map_fini(&deliver->by_uid);
 	pool_fini(&deliver->deliveries);
@@ -679,6 +724,7 @@ static void deliver_init(struct deliver *deliver, const struct deliver_config *c
 	mailbox_init(&deliver->effects, deliver_wake, deliver);
 	mailbox_init(&deliver->replies, deliver_wake, deliver);
 	host_table_init(&deliver->hosts, ports->random(ports->context));
+	hook_room_init(&deliver->hooks, &ports->secrets);
 	pool_init(&deliver->deliveries, sizeof(struct delivery));
 	map_init(&deliver->by_uid, delivery_hash_of, deliver);
 	TAILQ_INIT(&deliver->queued);

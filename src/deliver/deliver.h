@@ -1,10 +1,12 @@
 /* src/deliver/deliver.h: performs the HTTP calls of http-target jobs, on a thread of its own with libcurl multi, and turns each
- * outcome into a COMPLETE or FAIL request. The thread sees effects come in by mailbox and posts requests through a port.
+ * outcome into a COMPLETE or FAIL request; deliveries of messages to endpoints go by the steps of deliver/hook.h. The thread sees effects
+ * come in by mailbox and posts requests through a port.
  *
  * Guarantees: a delivery's verdict is sent exactly once per EFFECT_DELIVER unless it was aborted; a slow or dead host delays nobody
  * else; the address is judged after resolution, at connect time, on every attempt (deliver/guard.h); redirects are not followed;
  * at most LIMIT_RESPONSE_BYTES of an answer are kept and little more is read; secrets in headers are redacted before they are recorded. */
 #pragma once
+#include "deliver/secret_port.h"
 #include "engine/command.h"
 #include "net/address.h"
 #include "store/query.h"
@@ -27,6 +29,7 @@ struct deliver_ports {
 	/* Reads definitions with payloads (QUERY_DEFINITIONS), blocking; called on the deliver thread only. */
 	enum err (*definitions)(void *context, const struct query *query, struct arena *arena, struct answer *out);
 	uint64_t (*random)(void *context);
+	struct secret_port secrets;  /* for deliveries to endpoints */
 };
 MUST_USE enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
 				struct problem *problem);

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define HOUSE_JOBS 4096
+#define HOUSE_JOBS    4096
+#define HOUSE_SECRETS 16
 
 struct house {
 	pthread_mutex_t lock;
@@ -17,6 +18,11 @@ struct house {
 	enum err submit_err, read_err;
 	uint32_t submit_fails, read_fails;
 	uint64_t random;
+	struct house_secret {
+		const char *name;
+		struct secret_values values;
+	} secrets[HOUSE_SECRETS];
+	uint32_t secret_count;
 };
 
 static char *house_copy(struct str s)
@@ -30,8 +36,10 @@ static char *house_copy(struct str s)
 
 static void house_hear(struct house *house, const struct op *op)
 {
+	static const struct op_hook none = { 0 };
 	CHECK(house->told_count < HOUSE_JOBS);
 	CHECK(str_eq(op->lease.token, DELIVERY_TOKEN));
+	const struct op_hook *hook = op->lease.hook ? op->lease.hook : &none;
 	house->told[house->told_count++] = (struct told){
 		.uid = op->lease.uid,
 		.fence = op->lease.fence,
@@ -42,6 +50,11 @@ static void house_hear(struct house *house, const struct op *op)
 		.result = house_copy(op->lease.body),
 		.error = house_copy(op->lease.error),
 		.exchange = house_copy(op->lease.exchange),
+		.busy = op->lease.busy,
+		.has_hook = op->lease.hook != NULL,
+		.hook = *hook,
+		.entity = house_copy(hook->entity),
+		.external_id = house_copy(hook->external_id),
 	};
 }
 
@@ -92,10 +105,50 @@ static enum err house_definitions(void *context, const struct query *query, stru
 		views[i].definition.payload = house_payload(job);
 		views[i].edited_payload = str_of(job->edited);
 		views[i].queue_name = STR("fiches");
+		views[i].definition.message = job->message.uid;
+		views[i].definition.group = job->message.uid ? STR("crm") : (struct str){ 0 };
+		views[i].message = job->message;
+		views[i].endpoint = job->endpoint ? HOUSE_ENDPOINT : 0;
+		views[i].entity = job->entity;
 	}
 	pthread_mutex_unlock(&house->lock);
 	*out = (struct answer){ .jobs = views, .job_count = query->uid_count };
 	return err;
+}
+
+static void *house_hold_secrets(void *context)
+{
+	return context; /* values of a test last longer than any call */
+}
+
+static bool house_find_secret(void *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret_values *out)
+{
+	struct house *house = snapshot;
+	bool found = false;
+	CHECK(str_eq(namespace_name, STR("default")) && now_us > 0);
+	pthread_mutex_lock(&house->lock);
+	for (uint32_t i = 0; i < house->secret_count; i++)
+		if (str_eq(reference, str_of(house->secrets[i].name))) {
+			*out = house->secrets[i].values;
+			found = true;
+		}
+	pthread_mutex_unlock(&house->lock);
+	return found;
+}
+
+static void house_drop_secrets(void *snapshot)
+{
+	CHECK(snapshot != NULL);
+}
+
+void house_secret(struct house *house, const char *name, const char *value, const char *older)
+{
+	pthread_mutex_lock(&house->lock);
+	CHECK(house->secret_count < HOUSE_SECRETS);
+	house->secrets[house->secret_count++] = (struct house_secret){
+		name, { .values = { str_of(value), str_of(older) }, .count = older ? 2 : value ? 1 : 0 }
+	};
+	pthread_mutex_unlock(&house->lock);
 }
 
 static uint64_t house_random(void *context)
@@ -122,7 +175,8 @@ struct house *house_open(const char *allow, const struct deliver_config *config)
 	}
 	own.allow = house->allow;
 	struct problem problem;
-	struct deliver_ports ports = { house, house_submit, house_definitions, house_random };
+	struct deliver_ports ports = { house, house_submit, house_definitions, house_random,
+				       { house, house_hold_secrets, house_find_secret, house_drop_secrets } };
 	pthread_mutex_lock(&house->lock);
 	CHECK(deliver_start(&own, &ports, &house->deliver, &problem) == E_OK);
 	pthread_mutex_unlock(&house->lock);
@@ -143,6 +197,8 @@ void house_free(struct house *house)
 		free(house->told[i].result);
 		free(house->told[i].error);
 		free(house->told[i].exchange);
+		free(house->told[i].entity);
+		free(house->told[i].external_id);
 	}
 	pthread_mutex_destroy(&house->lock);
 	pthread_cond_destroy(&house->heard);
@@ -168,6 +224,11 @@ uint64_t house_deliver(struct house *house, const struct house_job *job)
 	};
 	effect->settings = shared_text_new(str_of(job->settings ? job->settings : "{\"target\":\"http\"}"),
 					   job->settings_version ? job->settings_version : 1000000 + effect->uid);
+	if (job->endpoint) {
+		effect->endpoint_number = HOUSE_ENDPOINT;
+		effect->endpoint = shared_text_new(str_of(job->endpoint), 2000000 + effect->uid);
+		CHECK(effect->endpoint != NULL);
+	}
 	uint64_t uid = effect->uid;
 	pthread_mutex_unlock(&house->lock);
 	CHECK(effect->settings != NULL);

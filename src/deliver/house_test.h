@@ -3,6 +3,7 @@
 #pragma once
 #include "deliver/deliver.h"
 
+#define HOUSE_ENDPOINT 7
 struct house_job {
 	const char *id, *payload, *edited, *target, *trace;
 	size_t payload_len;         /* 0: strlen(payload) */
@@ -11,6 +12,10 @@ struct house_job {
 	int64_t timeout_ms;
 	uint32_t attempts_made;
 	bool gone;                  /* deleted meanwhile */
+	/* A delivery of a message to the endpoint "crm". */
+	struct message_row message; /* uid 0: it is none */
+	const char *endpoint;       /* its settings; NULL: it is gone. Its number is HOUSE_ENDPOINT */
+	struct entity_row entity;   /* entity empty: nothing is known */
 };
 struct told {                       /* a verdict, as the engine heard it */
 	uint64_t uid, fence;
@@ -19,10 +24,15 @@ struct told {                       /* a verdict, as the engine heard it */
 	int64_t delay_ms;
 	bool costs_nothing;
 	char *result, *error, *exchange;
+	bool busy, has_hook;
+	struct op_hook hook;        /* its texts are in: */
+	char *entity, *external_id;
 };
 struct house;
 /* allow: blank-separated ranges. */
 struct house *house_open(const char *allow, const struct deliver_config *config);
+/* From now on: up to two values, the current one first; NULL: one less. Texts are kept by the caller. */
+void house_secret(struct house *house, const char *name, const char *value, const char *older);
 void house_close(struct house *house, int64_t grace_ms); /* stops the thread; what it told until then can still be asked */
 void house_free(struct house *house);
 uint64_t house_deliver(struct house *house, const struct house_job *job);

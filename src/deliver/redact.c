@@ -41,3 +41,35 @@ void redact_url(struct str url, struct buf *out)
 		rest = str_from(rest, parameter.len);
 	}
 }
+
+static size_t redact_match(struct str text, const struct str *values, uint32_t count) /* bytes of the value that the text begins with, or 0 */
+{
+	size_t longest = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (values[i].len > longest && str_starts(text, values[i]))
+			longest = values[i].len;
+	return longest;
+}
+
+enum err redact_values(struct str text, const struct str *values, uint32_t count, struct arena *arena, struct str *out)
+{
+	struct buf clean = { .max_bytes = text.len * (REDACTED.len + 1) };
+	size_t begun = 0;
+	for (size_t at = 0; count && at < text.len;) {
+		size_t len = redact_match(str_from(text, at), values, count);
+		if (!len) {
+			at++;
+			continue;
+		}
+		buf_add(&clean, (struct str){ text.ptr + begun, at - begun });
+		buf_add(&clean, REDACTED);
+		begun = at += len;
+	}
+	*out = text;
+	if (!begun)
+		return E_OK;
+	buf_add(&clean, str_from(text, begun));
+	*out = buf_ok(&clean) ? arena_str(arena, buf_str(&clean)) : (struct str){ NULL, 0 };
+	buf_fini(&clean);
+	return out->ptr ? E_OK : E_NOMEM;
+}

@@ -2,28 +2,10 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/uid.h"
+#include "deliver/header_builder.h"
 #include <string.h>
 
 #define CALL_OWN_HEADERS 12 /* those that we add ourselves, at most */
-
-struct call_builder {
-	struct arena *arena;
-	const char **headers;
-	uint32_t count, capacity;
-	bool failed;        /* no memory */
-};
-
-static void builder_add(struct call_builder *builder, const char *line)
-{
-	builder->failed |= !line || builder->count == builder->capacity;
-	if (!builder->failed)
-		builder->headers[builder->count++] = line;
-}
-
-static void builder_add_value(struct call_builder *builder, struct str name, struct str value)
-{
-	builder_add(builder, value.ptr ? header_line_make(builder->arena, name, value) : NULL);
-}
 
 static bool header_list_has(const struct header_list *list, struct str name)
 {
@@ -33,65 +15,42 @@ static bool header_list_has(const struct header_list *list, struct str name)
 	return false;
 }
 
-static void builder_add_lists(struct call_builder *builder, const struct header_list *queue,
+static void builder_add_lists(struct header_builder *builder, const struct header_list *queue,
 			      const struct header_list *own)
 {
 	for (uint32_t i = 0; i < own->count; i++)
-		builder_add(builder, own->lines[i].line);
+		header_builder_add_line(builder, own->lines[i].line);
 	for (uint32_t i = 0; i < queue->count; i++)
 		if (own->count == 0 || !header_list_has(own, queue->lines[i].name))
-			builder_add(builder, queue->lines[i].line);
+			header_builder_add_line(builder, queue->lines[i].line);
 }
 
-/* traceparent and tracestate, when the job's trace has them and they can stand in a header. */
-static void builder_add_trace(struct call_builder *builder, struct str trace)
-{
-	struct json json;
-	struct str name = { NULL, 0 }, value;
-	if (!trace.len)
-		return;
-	json_init(&json, trace, builder->arena, NULL);
-	if (!json_enter_object(&json))
-		return;
-	while (json_next_key(&json, &name)) {
-		bool known = str_eq(name, STR("traceparent")) || str_eq(name, STR("tracestate"));
-		if (!known || json_peek(&json) != JSON_STRING) {
-			if (!json_read_raw(&json, &value))
-				return;
-			continue;
-		}
-		if (!json_read_str(&json, LIMIT_TRACE_BYTES, &value))
-			return;
-		builder_add_value(builder, name, header_value_encode(builder->arena, value));
-	}
-}
-
-static void builder_add_ours(struct call_builder *builder, const struct effect *effect, const struct job_view *view,
+static void builder_add_ours(struct header_builder *builder, const struct effect *effect, const struct job_view *view,
 			     const struct queue_target *queue)
 {
 	char uid[UID_TEXT_BYTES];
 	uid_text(effect->uid, uid);
 	struct str uid_str = { uid, UID_TEXT_BYTES - 1 };
 	struct str id = view->definition.id.len ? header_value_encode(builder->arena, view->definition.id) : uid_str;
-	builder_add_value(builder, STR("Ruche-Job"), uid_str);
-	builder_add_value(builder, STR("Ruche-Id"), id);
-	builder_add(builder, queue->queue_line);
-	builder_add(builder,
+	header_builder_add(builder, STR("Ruche-Job"), uid_str);
+	header_builder_add(builder, STR("Ruche-Id"), id);
+	header_builder_add_line(builder, queue->queue_line);
+	header_builder_add_line(builder,
 		    arena_printf(builder->arena, "Ruche-Attempt: %llu", (unsigned long long)effect->attempts_made + 1));
-	builder_add_trace(builder, view->definition.trace);
+	header_builder_add_trace(builder, view->definition.trace);
 }
 
-static void builder_add_defaults(struct call_builder *builder, const struct effect *effect,
+static void builder_add_defaults(struct header_builder *builder, const struct effect *effect,
 				 const struct header_list *queue, const struct header_list *own)
 {
 	char uid[UID_TEXT_BYTES];
 	uid_text(effect->uid, uid);
 	if (!queue->has_content_type && !own->has_content_type)
-		builder_add(builder, "Content-Type: application/json");
+		header_builder_add_line(builder, "Content-Type: application/json");
 	if (!queue->has_user_agent && !own->has_user_agent)
-		builder_add(builder, "User-Agent: ruche/" RUCHE_VERSION);
+		header_builder_add_line(builder, "User-Agent: ruche/" RUCHE_VERSION);
 	if (!queue->has_idempotency_key && !own->has_idempotency_key)
-		builder_add_value(builder, STR("Idempotency-Key"), (struct str){ uid, UID_TEXT_BYTES - 1 });
+		header_builder_add(builder, STR("Idempotency-Key"), (struct str){ uid, UID_TEXT_BYTES - 1 });
 }
 
 /* The job's own target over the queue's. *own_headers are those that the job says itself. */
@@ -137,14 +96,12 @@ static enum err call_build_headers(struct call *call, const struct effect *effec
 	static const struct header_list none = { 0 };
 	bool queue_headers_go = !queue->url || str_eq(queue->origin, call->origin);
 	const struct header_list *of_queue = queue_headers_go ? &queue->headers : &none;
-	struct call_builder builder = { .arena = arena, .capacity = CALL_OWN_HEADERS + of_queue->count + own->count };
-	builder.headers = arena_alloc(arena, builder.capacity * sizeof(char *));
-	if (!builder.headers)
-		return E_NOMEM;
+	struct header_builder builder;
+	header_builder_init(&builder, arena, CALL_OWN_HEADERS + of_queue->count + own->count);
 	builder_add_defaults(&builder, effect, of_queue, own);
 	builder_add_ours(&builder, effect, view, queue);
 	builder_add_lists(&builder, of_queue, own);
-	call->headers = builder.headers;
+	call->headers = builder.lines;
 	call->header_count = builder.count;
 	return builder.failed ? E_NOMEM : E_OK;
 }

@@ -10,14 +10,18 @@
 #include "deliver/target.h"
 #include "store/query.h"
 
+struct hook;
+struct http_tls;
 struct call {
 	const char *method, *url;
 	const char *const *headers;
 	uint32_t header_count;
 	struct str body;
+	const struct http_tls *tls; /* NULL: the usual authorities, no certificate of our own */
 	int64_t timeout_ms;
 	struct http_policy policy;
 	struct str origin;      /* scheme://host:port */
+	const struct hook *hook; /* of a delivery to an endpoint (hook.h); NULL: it is none */
 };
 /* Everything in the call points into the view, the queue's target or the arena. E_NOMEM, or E_INVALID with a problem that says what
  * of the target cannot be used. */

@@ -1,6 +1,7 @@
 #include "deliver/verdict.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "deliver/hook.h"
 #include "deliver/redact.h"
 #include "rules/http_header.h"
 
@@ -36,6 +37,10 @@ static const char *verdict_sentence(enum http_class http_class)
 	case HTTP_CLASS_STATUS_5XX: return "The other side failed";
 	case HTTP_CLASS_BAD_TARGET: return "The target cannot be called";
 	case HTTP_CLASS_OURS: return "The daemon could not make the call";
+	case HTTP_CLASS_FORMAT: return "The format made no body";
+	case HTTP_CLASS_SECRET_MISSING: return "A secret is missing";
+	case HTTP_CLASS_AUTH: return "No access token could be had";
+	case HTTP_CLASS_ENDPOINT_DELETED: return "The endpoint was deleted";
 	default: return "The status does not count as a success";
 	}
 }
@@ -44,8 +49,10 @@ static void verdict_put_message(struct buf *buf, enum http_class http_class, int
 				struct arena *arena)
 {
 	const char *sentence = verdict_sentence(http_class);
+	size_t len = strlen(detail);
+	int said = (int)(len && detail[len - 1] == '.' ? len - 1 : len); /* a sentence may bring its own point */
 	const char *message = status     ? arena_printf(arena, "%s: status %d.", sentence, status)
-			      : *detail  ? arena_printf(arena, "%s: %s.", sentence, detail)
+			      : *detail  ? arena_printf(arena, "%s: %.*s.", sentence, said, detail)
 					 : arena_printf(arena, "%s.", sentence);
 	json_put_field_str(buf, "message", str_of(message ? message : sentence));
 }
@@ -110,19 +117,45 @@ static void verdict_put_header(struct buf *buf, struct str name, struct str valu
 	json_put_str(buf, http_name_is_secret(name) ? REDACTED : value);
 }
 
-static void verdict_put_request_headers(struct buf *buf, const struct call *call)
+/* Of the other side's answer nothing is left to hide; of what was sent the values of secrets. */
+static bool verdict_put_sent_header(struct buf *buf, const struct call *call, struct str name, struct str value, struct arena *arena)
 {
+	const struct hook *hook = call->hook;
+	if (hook && redact_values(value, hook->secrets, hook->secret_count, arena, &value))
+		return false;
+	verdict_put_header(buf, name, value);
+	return true;
+}
+
+static bool verdict_put_request_headers(struct buf *buf, const struct call *call, struct arena *arena)
+{
+	bool ok = true;
 	json_put_key(buf, "request_headers");
 	buf_add_byte(buf, '{');
-	for (uint32_t i = 0; i < call->header_count; i++) {
+	for (uint32_t i = 0; ok && i < call->header_count; i++) {
 		struct str line = str_of(call->headers[i]);
 		size_t colon = str_index(line, ':');
 		if (colon == line.len) /* "Name;": an empty value */
 			verdict_put_header(buf, (struct str){ line.ptr, line.len - 1 }, STR(""));
 		else
-			verdict_put_header(buf, (struct str){ line.ptr, colon }, str_trim(str_from(line, colon + 1)));
+			ok = verdict_put_sent_header(buf, call, (struct str){ line.ptr, colon }, str_trim(str_from(line, colon + 1)), arena);
 	}
 	buf_add_byte(buf, '}');
+	return ok;
+}
+
+/* What was sent, as far as it is kept; a secret that the cut would part is behind the part that is shown. */
+static bool verdict_put_sent(struct buf *buf, const struct call *call, struct arena *arena)
+{
+	const struct hook *hook = call->hook;
+	struct str sent = str_cut(call->body, 2 * VERDICT_EXCERPT_BYTES);
+	if (redact_values(sent, hook->secrets, hook->secret_count, arena, &sent))
+		return false;
+	json_put_field_str(buf, "kind", hook->retracts ? STR("retract") : STR("deliver"));
+	json_put_field_str(buf, "message", hook->message_id);
+	json_put_field_str(buf, "request_excerpt", str_cut(sent, VERDICT_EXCERPT_BYTES));
+	json_put_field_u64(buf, "request_bytes", call->body.len);
+	return true;
 }
 
 static bool verdict_header_came_before(struct str lines, size_t end, struct str name)
@@ -179,7 +212,9 @@ static struct str verdict_exchange(const struct call *call, const struct http_ou
 	json_put_field_str(scratch, "class", str_of(http_class_code(http_class)));
 	if (outcome->remote[0])
 		json_put_field_str(scratch, "remote", str_of(outcome->remote));
-	verdict_put_request_headers(scratch, call);
+	bool ok = verdict_put_request_headers(scratch, call, arena);
+	if (call->hook)
+		ok &= verdict_put_sent(scratch, call, arena);
 	if (outcome->status)
 		verdict_put_answer(scratch, outcome);
 	json_put_field_bool(scratch, "reused", outcome->reused);
@@ -189,7 +224,7 @@ static struct str verdict_exchange(const struct call *call, const struct http_ou
 	verdict_put_ms(scratch, "first_byte_ms", outcome->first_byte_us);
 	verdict_put_ms(scratch, "total_ms", outcome->total_us);
 	buf_add_byte(scratch, '}');
-	bool ok = buf_ok(scratch) && buf_ok(&clean);
+	ok &= buf_ok(scratch) && buf_ok(&clean);
 	buf_fini(&clean);
 	return ok ? arena_str(arena, buf_str(scratch)) : (struct str){ NULL, 0 };
 }
@@ -218,10 +253,10 @@ static void verdict_decide(struct op_lease *lease, const struct http_policy *pol
 			   int status, int64_t retry_after_us)
 {
 	verdict_hold_back(lease, http_class, status, retry_after_us);
-	if (http_class == HTTP_CLASS_OURS) {
+	if (http_class == HTTP_CLASS_OURS || http_class == HTTP_CLASS_SECRET_MISSING) {
 		lease->costs_nothing = true;
 		lease->verdict = VERDICT_DELAY;
-		lease->delay_ms = VERDICT_OURS_DELAY_MS;
+		lease->delay_ms = http_class == HTTP_CLASS_OURS ? VERDICT_OURS_DELAY_MS : HOOK_SECRET_AGAIN_MS;
 	} else if (!http_class_retries(policy, http_class, status)) {
 		lease->verdict = VERDICT_FINAL;
 	} else if (retry_after_us >= 0) {

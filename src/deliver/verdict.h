@@ -6,11 +6,12 @@
  *   error      {"type":"http","class":"status_5xx","message":"…","status":503}; no status when none came
  *   exchange   {"url","method","status","class","remote","request_headers","response_headers","response_excerpt","response_bytes",
  *              "truncated","reused","dns_ms","connect_ms","tls_ms","first_byte_ms","total_ms"}, secrets redacted (deliver/redact.h),
- *              bad UTF-8 replaced
+ *              bad UTF-8 replaced. Of a delivery to an endpoint also "kind" (deliver, retract), "message", "request_excerpt", "request_bytes"
  *
  * An answer that asks to wait (429, or Retry-After where it is heeded) says so, for those whom the queue's retry_after names.
  * A class that is tried again goes by the job's retry policy, or at Retry-After where the answer says one (408, 425, 429, 503). What
- * is our own fault (memory, descriptors, the store) costs no attempt and is tried again after VERDICT_OURS_DELAY_MS. */
+ * is our own fault (memory, descriptors, the store) costs no attempt and is tried again after VERDICT_OURS_DELAY_MS; so
+ * is a secret that is missing, after HOOK_SECRET_AGAIN_MS. */
 #pragma once
 #include "deliver/request.h"
 #include "http/client.h"

@@ -312,6 +312,25 @@ void http_client_forget(struct http_client *client)
 	client->forget_us = clock_mono_us();
 }
 
+static CURLcode ticket_set_blob(struct http_ticket *ticket, CURLoption option, struct str bytes)
+{
+	struct curl_blob blob = { .data = (char *)bytes.ptr, .len = bytes.len, .flags = CURL_BLOB_NOCOPY };
+	return bytes.len ? curl_easy_setopt(ticket->easy, option, &blob) : CURLE_OK;
+}
+
+/* Such a handle serves this one call: secrets do not stay in it. */
+static CURLcode ticket_set_tls(struct http_ticket *ticket)
+{
+	const struct http_tls *tls = ticket->request.tls;
+	if (!tls)
+		return CURLE_OK;
+	CURLcode code = ticket_set_blob(ticket, CURLOPT_CAINFO_BLOB, tls->ca);
+	if (tls->ca.len)
+		code |= curl_easy_setopt(ticket->easy, CURLOPT_CAPATH, NULL);
+	code |= ticket_set_blob(ticket, CURLOPT_SSLCERT_BLOB, tls->identity);
+	return code | ticket_set_blob(ticket, CURLOPT_SSLKEY_BLOB, tls->identity);
+}
+
 static bool ticket_prepare(struct http_ticket *ticket, const struct http_request *request)
 {
 	const struct http_client_config *config = &ticket->client->config;
@@ -327,6 +346,7 @@ static bool ticket_prepare(struct http_ticket *ticket, const struct http_request
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	code |= ticket_set_forget(ticket);
+	code |= ticket_set_tls(ticket);
 	return code == CURLE_OK && ticket_set_method(ticket) && ticket_set_headers(ticket);
 }
 
@@ -350,6 +370,10 @@ static void client_unlist_running(struct http_client *client, struct http_ticket
 
 static void client_rest(struct http_client *client, struct http_ticket *ticket)
 {
+	if (ticket->request.tls) {
+		ticket_free(ticket);
+		return;
+	}
 	if (ticket->body.capacity > CLIENT_KEPT_BYTES)
 		buf_fini(&ticket->body);
 	ticket->next = client->idle;
@@ -359,7 +383,7 @@ static void client_rest(struct http_client *client, struct http_ticket *ticket)
 enum err http_client_start(struct http_client *client, const struct http_request *request, struct http_ticket **out)
 {
 	CHECK(request->timeout_ms > 0);
-	struct http_ticket *ticket = client->idle;
+	struct http_ticket *ticket = request->tls ? NULL : client->idle;
 	if (ticket)
 		client->idle = ticket->next;
 	else
@@ -427,6 +451,8 @@ static enum http_end ticket_end(const struct http_ticket *ticket, CURLcode code,
 		return ticket->truncated ? HTTP_END_ANSWERED : HTTP_END_OURS;
 	if (code == CURLE_OK && !ticket->head.ended)
 		return HTTP_END_RESET; /* the connection ended among the headers */
+	if (ticket->request.tls && (code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE))
+		return HTTP_END_TLS; /* what the caller brought cannot be used */
 	return http_easy_end(code, ticket->why, outcome->remote[0], outcome->first_byte_us > 0);
 }
 

@@ -62,12 +62,18 @@ struct http_outcome { /* valid during the call of done */
 	int64_t first_byte_us, total_us;    /* since the start */
 };
 
+struct http_tls { /* PEM; empty: as usual */
+	struct str ca;                /* trusted instead of the client's */
+	struct str identity;          /* a certificate and its key, shown to the other side. One text, since curl compares only what holds the
+	                               * certificate before it uses a connection again, and that is no secret */
+};
 struct http_request { /* everything it points to stays valid and unchanged until done was called or the call was cancelled */
 	const char *method;           /* "POST"; GET and HEAD send no body */
 	const char *url;
 	const char *const *headers;   /* whole lines "Name: value" */
 	uint32_t header_count;
 	struct str body;
+	const struct http_tls *tls;   /* NULL: as usual. Connections are shared only by calls that bring the same */
 	int64_t timeout_ms;           /* of the whole call */
 	size_t response_max;          /* body bytes kept */
 	void (*done)(void *context, const struct http_outcome *outcome); /* within http_client_run; may start and cancel calls */

@@ -386,6 +386,12 @@ static void party_open_tls(struct third_party *party)
 	if (party->config.refuses_name)
 		SSL_CTX_set_tlsext_servername_callback(party->tls, party_refuse_name);
 	SSL_CTX_set_security_level(party->tls, 0); /* weak ones are there to be refused by the other side */
+	if (party->config.client_authority) {
+		SSL_CTX_set_verify(party->tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		party_must(SSL_CTX_load_verify_locations(party->tls, party->config.client_authority, NULL) == 1 &&
+				   SSL_CTX_set_session_id_context(party->tls, (const unsigned char *)"party", 5) == 1,
+			   party->config.client_authority);
+	}
 	if (party->config.tls_max_version) {
 		SSL_CTX_set_min_proto_version(party->tls, 0);
 		SSL_CTX_set_max_proto_version(party->tls, party->config.tls_max_version);

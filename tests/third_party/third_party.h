@@ -62,6 +62,7 @@ struct third_party_config {
 	bool deaf;                                 /* bound, not listening: connections are refused */
 	const char *certificate, *key;             /* PEM files, for TP_TLS */
 	int tls_max_version;                       /* TLS1_1_VERSION and so on; 0: any */
+	const char *client_authority;              /* PEM file: TLS only with those who show a certificate by it */
 	bool refuses_name;                         /* TLS: whatever server name is asked for is not known here (a fatal alert) */
 	uint16_t port;                             /* 0: any free one */
 	const char *address;                       /* "127.0.0.1" when NULL; "::1" and 127.0.0.x work too */

@@ -1,0 +1,49 @@
+/* src/deliver/hook.h: from a delivery of a message to the HTTP call that tells its endpoint: the steps of an attempt, in the order of the table.
+ *
+ *   read       the message, and the endpoint's settings as they were when the attempt began
+ *   outdated   order "latest": something newer about the entity was delivered already → filtered
+ *   retract    the entity is gone and the endpoint knows it → its retract call; knows it not → filtered
+ *   shape      the body, by the endpoint's format
+ *   address    URL and method: update_url once the other side's own id is known, {places} filled in
+ *   authorise  Authorization, the endpoint's own headers, certificates of both sides
+ *   sign       webhook-id, webhook-timestamp, webhook-signature by every live value of the secret
+ *
+ * Secrets are read from one snapshot for the whole attempt. Values that went into the call are remembered, so that what is kept of the exchange
+ * shows them nowhere (redact_values), and lie in the call's arena only. */
+#pragma once
+#include "deliver/endpoint_cache.h"
+#include "deliver/request.h"
+#include "deliver/secret_port.h"
+
+#define HOOK_SECRET_AGAIN_MS 30000 /* a secret that is missing is looked for again after this */
+
+struct hook_room { /* what all of them share; one thread */
+	struct secret_port secrets;
+	struct endpoint_cache endpoints;
+	struct buf text;
+};
+void hook_room_init(struct hook_room *room, const struct secret_port *secrets);
+void hook_room_fini(struct hook_room *room);
+
+struct hook { /* what the verdict needs to know of the call; of the call's arena */
+	uint64_t message;
+	struct str message_id;      /* "msg_…" */
+	struct str entity;          /* empty: none */
+	struct str external_id;     /* the path at which the answer has it (json_path.h); empty: none is looked for */
+	bool retracts, test;
+	bool alone;                 /* a 429 holds back only this delivery */
+	struct str *secrets;        /* values that stand in the call */
+	uint32_t secret_count;
+};
+
+enum hook_end { HOOK_CALL, HOOK_FILTERED, HOOK_FAILED };
+struct hook_answer {
+	enum hook_end end;
+	struct call call;           /* CALL: of the arena */
+	const char *reason;         /* FILTERED: "superseded", "deleted" */
+	enum http_class http_class; /* FAILED, with the detail, a sentence without its point */
+	char detail[256];
+};
+/* The view is of a delivery: its definition names a message. E_NOMEM: nothing else is said. */
+MUST_USE enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, int64_t now_us,
+			       struct arena *arena, struct hook_answer *out);

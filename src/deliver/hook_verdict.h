@@ -1,0 +1,21 @@
+/* src/deliver/hook_verdict.h: what an attempt to tell an endpoint means: the verdict of verdict.h, without any secret that the call carried, and
+ * beside it what the engine learns of the endpoint (op_hook): whose fault a failure was, and what the other side calls the thing.
+ *
+ *   2xx of a retract call, 404, 410    completed, result {"status","retracted":true}
+ *   410                                the endpoint is gone: said so, and final
+ *   429; 503 with Retry-After          where more than this delivery is held back: consumes no attempt, unless the delivery is older than
+ *                                      HOOK_BUSY_MAX_US, so that it ends */
+#pragma once
+#include "deliver/hook.h"
+#include "deliver/verdict.h"
+
+#define HOOK_BUSY_MAX_US (24 * INT64_C(3600000000))
+
+/* As verdict_of_outcome, for a call with a hook. */
+MUST_USE enum err hook_verdict(const struct effect *effect, const struct call *call, const struct http_outcome *outcome, int64_t now_us,
+			       struct arena *arena, struct buf *scratch, struct op *op);
+/* There was nothing to send. */
+MUST_USE enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op);
+/* As verdict_of_trouble, for a delivery to an endpoint: nobody is blamed. */
+MUST_USE enum err hook_verdict_of_trouble(const struct effect *effect, enum http_class http_class, const char *detail, struct arena *arena,
+					  struct buf *scratch, struct op *op);
