@@ -208,6 +208,17 @@ static enum format_end end_of(enum frame_status status)
 	return ends[status];
 }
 
+/* What it wrote is no answer to what it was asked. */
+static void formats_helper_broke(struct format_pool *pool, struct helper *helper, int64_t now_us)
+{
+	if (!helper->sent && !helper->answers) {
+		char text[160];
+		snprintf(text, sizeof(text), "%.100s does not answer as a helper does.", pool->helper_path);
+		formats_is_unfit(pool, now_us, text);
+	}
+	formats_end_helper(pool, helper, now_us, "The program broke its helper, which was stopped.");
+}
+
 /* true: the helper goes on. */
 static bool formats_answer(struct format_pool *pool, struct helper *helper, const struct frame_answer *answer, int64_t now_us)
 {
@@ -219,7 +230,7 @@ static bool formats_answer(struct format_pool *pool, struct helper *helper, cons
 		return false;
 	}
 	if (!helper->sent || helper->flights[0].id != answer->id) {
-		formats_end_helper(pool, helper, now_us, "The program broke its helper, which was stopped.");
+		formats_helper_broke(pool, helper, now_us);
 		return false;
 	}
 	if (answer->status == FRAME_NO_MEMORY) {
@@ -247,7 +258,7 @@ static void formats_receive(struct format_pool *pool, struct helper *helper, int
 	}
 	buf_consume(&helper->in, at);
 	if (read == FRAME_BROKEN)
-		formats_end_helper(pool, helper, now_us, "The program broke its helper, which was stopped.");
+		formats_helper_broke(pool, helper, now_us);
 	else if (err == E_NOMEM)
 		formats_end_helper(pool, helper, now_us, NULL); /* again in another one */
 	else if (err)

@@ -548,6 +548,40 @@ static void what_cannot_be_started_is_ours(void **state)
 	}
 }
 
+/* A helper of shell, which says `says` once it was asked something, or at once. */
+static void expect_of_script(const char *says, enum format_end end, const char *text_start)
+{
+	char path[] = "./helper-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	dprintf(fd, "#!/bin/sh\n%s\ncat <&0 >/dev/null\n", says);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	close(fd);
+	struct format_pool_config config = { .helper = path, .helpers = 1, .cpu_ms = 1000, .wall_ms = LONG_MS, .idle_ms = LONG_MS };
+	struct format_pool *pool;
+	struct problem problem;
+	assert_int_equal(format_pool_start(&config, &pool, &problem), E_OK);
+	struct reply reply = one(pool, ".", "1");
+	format_pool_stop(pool);
+	unlink(path);
+	if (reply.end != end || strncmp(reply.text, text_start, strlen(text_start)) != 0)
+		fail_msg("%s: end %d, \"%s\"", says, reply.end, reply.text);
+}
+
+static void a_helper_is_not_believed(void **state)
+{
+	static const char broke[] = "The program broke its helper, which was stopped.";
+	(void)state;
+	expect_of_script("head -c 1 <&0 >/dev/null; printf aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa >&0", FORMAT_KILLED, broke);
+	/* a whole frame, of another id */
+	expect_of_script("head -c 1 <&0 >/dev/null; printf '\\016\\000\\000\\000\\007\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\0001' >&0",
+			 FORMAT_KILLED, broke);
+	expect_of_script("head -c 1 <&0 >/dev/null; exit 3", FORMAT_OURS, "The format could not be run: ./helper-");
+	/* the one frame of a helper that cannot take its limits */
+	expect_of_script("printf '\\026\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\005\\000\\000\\000\\000it is ill' >&0",
+			 FORMAT_OURS, "The format could not be run: it is ill.");
+}
+
 static void the_one_beside_this_program_is_the_default(void **state)
 {
 	struct format_pool_config config = { .helpers = 1, .cpu_ms = 1000, .wall_ms = LONG_MS, .idle_ms = LONG_MS };
@@ -642,6 +676,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_cancel_waits_for_a_done_that_runs),
 		cmocka_unit_test(a_suspect_runs_alone),
 		cmocka_unit_test(what_cannot_be_started_is_ours),
+		cmocka_unit_test(a_helper_is_not_believed),
 		cmocka_unit_test(the_one_beside_this_program_is_the_default),
 		cmocka_unit_test(an_idle_helper_goes),
 		cmocka_unit_test(a_stop_tells_who_still_waits),
