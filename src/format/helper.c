@@ -56,7 +56,7 @@ enum err helper_start(struct helper *helper, const char *path, int64_t cpu_ms, i
 	if (!error)
 		return E_OK;
 	helper->pid = 0;
-	return problem_set(problem, error == ENOENT ? E_NOT_FOUND : error == ENOMEM ? E_NOMEM : E_IO, "", "%s could not be started: %s.", path,
+	return problem_set(problem, error == ENOENT ? E_NOT_FOUND : error == ENOMEM ? E_NOMEM : E_IO, "", "%s could not be started: %s", path,
 			   strerror(error));
 }
 

@@ -155,7 +155,7 @@ static void formats_end_helper(struct format_pool *pool, struct helper *helper, 
 static void formats_is_unfit(struct format_pool *pool, int64_t now_us, const char *why)
 {
 	pool->restart_us = now_us + RESTART_US;
-	problem_set(&pool->unfit, E_UNAVAILABLE, "", "The format could not be run: %s", why);
+	problem_set(&pool->unfit, E_UNAVAILABLE, "", "the format could not be run: %s", why);
 }
 
 static bool formats_has_helper(const struct format_pool *pool)
@@ -184,14 +184,14 @@ static void formats_helper_died(struct format_pool *pool, struct helper *helper,
 	uint64_t answers = helper->answers;
 	int status = helper_end(helper);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
-		snprintf(text, sizeof(text), "The program used more than %lld ms of processor time and was stopped.", (long long)pool->config.cpu_ms);
+		snprintf(text, sizeof(text), "the program used more than %lld ms of processor time and was stopped", (long long)pool->config.cpu_ms);
 	else if (WIFSIGNALED(status))
-		snprintf(text, sizeof(text), "The program was stopped by signal %d (%s).", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, sizeof(text), "the program was stopped by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		snprintf(text, sizeof(text), "The program ended its helper with code %d.", WEXITSTATUS(status));
+		snprintf(text, sizeof(text), "the program ended its helper with code %d", WEXITSTATUS(status));
 	bool by_itself = WIFEXITED(status) && (WEXITSTATUS(status) == 0 || !answers);
 	if (by_itself && !answers) {
-		snprintf(text, sizeof(text), "%.100s ended with code %d as soon as it was started.", pool->helper_path, WEXITSTATUS(status));
+		snprintf(text, sizeof(text), "%.100s ended with code %d as soon as it was started", pool->helper_path, WEXITSTATUS(status));
 		formats_is_unfit(pool, now_us, text);
 	}
 	formats_end_helper(pool, helper, now_us, by_itself ? NULL : text);
@@ -213,10 +213,10 @@ static void formats_helper_broke(struct format_pool *pool, struct helper *helper
 {
 	if (!helper->sent && !helper->answers) {
 		char text[160];
-		snprintf(text, sizeof(text), "%.100s does not answer as a helper does.", pool->helper_path);
+		snprintf(text, sizeof(text), "%.100s does not answer as a helper does", pool->helper_path);
 		formats_is_unfit(pool, now_us, text);
 	}
-	formats_end_helper(pool, helper, now_us, "The program broke its helper, which was stopped.");
+	formats_end_helper(pool, helper, now_us, "the program broke its helper, which was stopped");
 }
 
 /* true: the helper goes on. */
@@ -224,7 +224,7 @@ static bool formats_answer(struct format_pool *pool, struct helper *helper, cons
 {
 	char text[160];
 	if (answer->status == FRAME_UNFIT) {
-		snprintf(text, sizeof(text), STR_FMT ".", STR_ARG(str_cut(answer->text, sizeof(text) - 2)));
+		snprintf(text, sizeof(text), STR_FMT, STR_ARG(str_cut(answer->text, sizeof(text) - 1)));
 		formats_is_unfit(pool, now_us, text);
 		formats_end_helper(pool, helper, now_us, NULL);
 		return false;
@@ -234,7 +234,7 @@ static bool formats_answer(struct format_pool *pool, struct helper *helper, cons
 		return false;
 	}
 	if (answer->status == FRAME_NO_MEMORY) {
-		formats_end_helper(pool, helper, now_us, "The program needed more than 256 MiB of memory and was stopped.");
+		formats_end_helper(pool, helper, now_us, "the program needed more than 256 MiB of memory and was stopped");
 		return false;
 	}
 	helper_pop(helper, now_us);
@@ -363,7 +363,7 @@ static void formats_expire(struct format_pool *pool, int64_t now_us)
 	for (struct helper *one = pool->helpers; one < pool->helpers + pool->config.helpers; one++) {
 		if (!one->pid || now_us < formats_bound_us(pool, one))
 			continue;
-		snprintf(text, sizeof(text), "The program took longer than %lld ms and was stopped.", (long long)pool->config.wall_ms);
+		snprintf(text, sizeof(text), "the program took longer than %lld ms and was stopped", (long long)pool->config.wall_ms);
 		formats_end_helper(pool, one, now_us, text);
 	}
 }
@@ -418,7 +418,7 @@ static void *formats_main(void *context)
 		if (pool->helpers[i].pid)
 			formats_end_helper(pool, &pool->helpers[i], clock_mono_us(), NULL);
 	}
-	formats_is_unfit(pool, clock_mono_us(), "the daemon is stopping.");
+	formats_is_unfit(pool, clock_mono_us(), "the daemon is stopping");
 	formats_give_up(pool);
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;

@@ -28,7 +28,7 @@ enum format_end {
 };
 struct format_outcome {
 	enum format_end end;
-	struct str text; /* valid until done returns */
+	struct str text; /* valid until done returns; what is wrong begins without a capital and ends without a point, as jq's messages do */
 	int64_t us;      /* the program's run */
 };
 struct format_job {

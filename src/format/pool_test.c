@@ -124,7 +124,7 @@ static void one_output_is_the_body(void **state)
 	expect(pool, "empty", "0", FORMAT_NOTHING, "");
 	expect(pool, "null", "0", FORMAT_NOTHING, "");
 	expect(pool, "1, 2", "0", FORMAT_ERROR,
-	       "The program has more than one output; take one by first(\xe2\x80\xa6), or make a list of them by [\xe2\x80\xa6].");
+	       "the program has more than one output; take one by first(\xe2\x80\xa6), or make a list of them by [\xe2\x80\xa6]");
 	expect(pool, "1, error(\"late\")", "0", FORMAT_ERROR, "late");
 	format_pool_stop(pool);
 }
@@ -136,9 +136,9 @@ static void errors_are_told_in_jqs_words(void **state)
 	expect(pool, "error(\"no title\")", "0", FORMAT_ERROR, "no title");
 	expect(pool, "error({\"code\":4})", "0", FORMAT_ERROR, "{\"code\":4}");
 	assert_non_null(strstr(one(pool, ".a.b", "[]").text, "Cannot index array with "));
-	expect(pool, "halt", "0", FORMAT_ERROR, "The program halted; a format ends with its output, or with 'empty' when there is nothing to send.");
+	expect(pool, "halt", "0", FORMAT_ERROR, "the program halted; a format ends with its output, or with 'empty' when there is nothing to send");
 	expect(pool, "\"bye\" | halt_error", "0", FORMAT_ERROR,
-	       "The program halted; a format ends with its output, or with 'empty' when there is nothing to send.");
+	       "the program halted; a format ends with its output, or with 'empty' when there is nothing to send");
 	expect(pool, ".", "{\"a\":1}", FORMAT_VALUE, "{\"a\":1}"); /* a halt is over with its run */
 	assert_int_equal(one(pool, ".", "{nonsense").end, FORMAT_ERROR);
 	struct reply reply = one(pool, ".a |", "0");
@@ -153,7 +153,7 @@ static void errors_are_told_in_jqs_words(void **state)
 	struct reply nul = { 0 };
 	run(pool, &desk, &nul, STR(".\0a"), STR("0"));
 	desk_wait(&desk, 1);
-	assert_string_equal(nul.text, "The program holds a NUL byte.");
+	assert_string_equal(nul.text, "the program holds a NUL byte");
 	format_pool_stop(pool);
 }
 
@@ -231,8 +231,8 @@ static void an_endless_program_costs_its_own_job(void **state)
 		int64_t cpu_ms, wall_ms;
 		const char *text;
 	} rows[] = {
-		{ 300, LONG_MS, "The program used more than 300 ms of processor time and was stopped." },
-		{ LONG_MS, 2000, "The program took longer than 2000 ms and was stopped." },
+		{ 300, LONG_MS, "the program used more than 300 ms of processor time and was stopped" },
+		{ LONG_MS, 2000, "the program took longer than 2000 ms and was stopped" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -268,7 +268,7 @@ static void a_greedy_program_is_stopped(void **state)
 	for (size_t i = 0; i < ARRAY_COUNT(programs); i++) {
 		struct reply reply = one(pool, programs[i], "0");
 		assert_int_equal(reply.end, FORMAT_KILLED);
-		assert_string_equal(reply.text, "The program needed more than 256 MiB of memory and was stopped.");
+		assert_string_equal(reply.text, "the program needed more than 256 MiB of memory and was stopped");
 		expect(pool, ". + 1", "1", FORMAT_VALUE, "2");
 	}
 	/* nested deeper than the stack of whoever writes it out */
@@ -305,7 +305,7 @@ static void the_output_has_a_bound(void **state)
 	struct reply reply = one(pool, "\"x\" * (4*1024*1024 - 2)", "0"); /* and its quotes */
 	assert_int_equal(reply.end, FORMAT_VALUE);
 	assert_int_equal(reply.text_bytes, FRAME_OUTPUT_BYTES);
-	expect(pool, "\"x\" * (4*1024*1024 - 1)", "0", FORMAT_ERROR, "The output has 4194305 bytes; 4194304 are the most.");
+	expect(pool, "\"x\" * (4*1024*1024 - 1)", "0", FORMAT_ERROR, "the output has 4194305 bytes; 4194304 are the most");
 	format_pool_stop(pool);
 }
 
@@ -357,7 +357,7 @@ static void a_helper_killed_from_outside_is_replaced(void **state)
 	assert_int_equal(kill(stats.pids[0], SIGTERM), 0);
 	desk_wait(&desk, 3);
 	assert_int_equal(replies[0].end, FORMAT_KILLED);
-	assert_string_equal(replies[0].text, "The program was stopped by signal 15 (Terminated).");
+	assert_string_equal(replies[0].text, "the program was stopped by signal 15 (Terminated)");
 	assert_string_equal(replies[1].text, "3");
 	assert_string_equal(replies[2].text, "4");
 	format_pool_stop(pool);
@@ -532,9 +532,9 @@ static void what_cannot_be_started_is_ours(void **state)
 	static const struct {
 		const char *helper, *text;
 	} rows[] = {
-		{ "/nowhere/ruche-jq", "The format could not be run: /nowhere/ruche-jq could not be started: No such file or directory." },
-		{ "/bin/true", "The format could not be run: /bin/true ended with code 0 as soon as it was started." },
-		{ "/bin/false", "The format could not be run: /bin/false ended with code 1 as soon as it was started." },
+		{ "/nowhere/ruche-jq", "the format could not be run: /nowhere/ruche-jq could not be started: No such file or directory" },
+		{ "/bin/true", "the format could not be run: /bin/true ended with code 0 as soon as it was started" },
+		{ "/bin/false", "the format could not be run: /bin/false ended with code 1 as soon as it was started" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -570,16 +570,16 @@ static void expect_of_script(const char *says, enum format_end end, const char *
 
 static void a_helper_is_not_believed(void **state)
 {
-	static const char broke[] = "The program broke its helper, which was stopped.";
+	static const char broke[] = "the program broke its helper, which was stopped";
 	(void)state;
 	expect_of_script("head -c 1 <&0 >/dev/null; printf aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa >&0", FORMAT_KILLED, broke);
 	/* a whole frame, of another id */
 	expect_of_script("head -c 1 <&0 >/dev/null; printf '\\016\\000\\000\\000\\007\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\0001' >&0",
 			 FORMAT_KILLED, broke);
-	expect_of_script("head -c 1 <&0 >/dev/null; exit 3", FORMAT_OURS, "The format could not be run: ./helper-");
+	expect_of_script("head -c 1 <&0 >/dev/null; exit 3", FORMAT_OURS, "the format could not be run: ./helper-");
 	/* the one frame of a helper that cannot take its limits */
 	expect_of_script("printf '\\026\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\005\\000\\000\\000\\000it is ill' >&0",
-			 FORMAT_OURS, "The format could not be run: it is ill.");
+			 FORMAT_OURS, "the format could not be run: it is ill");
 }
 
 static void the_one_beside_this_program_is_the_default(void **state)
@@ -626,7 +626,7 @@ static void a_stop_tells_who_still_waits(void **state)
 	format_pool_stop(pool);
 	for (size_t i = 0; i < ARRAY_COUNT(replies); i++) {
 		assert_int_equal(replies[i].end, FORMAT_OURS);
-		assert_string_equal(replies[i].text, "The format could not be run: the daemon is stopping.");
+		assert_string_equal(replies[i].text, "the format could not be run: the daemon is stopping");
 		assert_int_equal(replies[i].place, i + 1);
 	}
 	format_pool_stop(NULL);

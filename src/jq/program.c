@@ -115,7 +115,7 @@ static enum frame_status run_end(jq_state *jq, jv last, struct buf *out)
 {
 	if (jq_halted(jq)) {
 		jv_free(last);
-		say(out, STR("The program halted; a format ends with its output, or with 'empty' when there is nothing to send."));
+		say(out, STR("the program halted; a format ends with its output, or with 'empty' when there is nothing to send"));
 		return FRAME_ERROR;
 	}
 	if (!jv_invalid_has_msg(jv_copy(last))) {
@@ -138,7 +138,7 @@ static enum frame_status run_value(jv value, struct buf *out)
 	if (status == FRAME_VALUE)
 		buf_add(out, (struct str){ jv_string_value(text), bytes });
 	else
-		buf_addf(out, "The output has %zu bytes; %u are the most.", bytes, FRAME_OUTPUT_BYTES);
+		buf_addf(out, "the output has %zu bytes; %u are the most", bytes, FRAME_OUTPUT_BYTES);
 	jv_free(text);
 	return status;
 }
@@ -147,7 +147,7 @@ static enum frame_status program_run(jq_state *jq, struct str text, struct buf *
 {
 	jv input = jv_parse_sized(text.ptr, (int)text.len);
 	if (!jv_is_valid(input)) {
-		say(out, STR("The input cannot be read by jq: "));
+		say(out, STR("the input cannot be read by jq: "));
 		say_jv(out, jv_invalid_get_msg(input));
 		return FRAME_ERROR;
 	}
@@ -159,7 +159,7 @@ static enum frame_status program_run(jq_state *jq, struct str text, struct buf *
 	if (jv_is_valid(second)) {
 		jv_free(first);
 		jv_free(second);
-		say(out, STR("The program has more than one output; take one by first(…), or make a list of them by […]."));
+		say(out, STR("the program has more than one output; take one by first(…), or make a list of them by […]"));
 		return FRAME_MANY;
 	}
 	enum frame_status end = run_end(jq, second, out);
@@ -172,7 +172,7 @@ static enum frame_status program_run(jq_state *jq, struct str text, struct buf *
 enum frame_status program_answer(const struct frame_ask *ask, struct buf *out)
 {
 	if (str_index(ask->program, '\0') < ask->program.len) {
-		say(out, STR("The program holds a NUL byte."));
+		say(out, STR("the program holds a NUL byte"));
 		return FRAME_ERROR;
 	}
 	jq_state *jq = program_find(ask->program, out);
