@@ -3,6 +3,7 @@
  *   EFFECT_DELIVER → queued    waits for room, in the order it came
  *                  → ready     its definition is read and its call built, many at once
  *                  → held      its host has as many calls as it may have
+ *                  → authorising  an access token is fetched; then it is read again
  *                  → running   libcurl has it
  *                  → gone      its verdict is in the batch that the next turn of the loop submits
  *
@@ -31,7 +32,7 @@
 #define DELIVER_PATIENCE_MAX_US 30000000 /* waiting for one's turn; a delivery's lease lasts its time-out and a minute */
 #define DELIVER_LOOK_US         1000000  /* between looks at those that wait */
 
-enum delivery_state { DELIVERY_QUEUED, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
+enum delivery_state { DELIVERY_QUEUED, DELIVERY_AUTHORISING, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
 
 struct delivery {
 	uint32_t slot;               /* first: the pool's once it is given back */
@@ -44,6 +45,8 @@ struct delivery {
 	struct arena arena;          /* of the call */
 	struct call call;
 	struct http_ticket *ticket;
+	const struct oauth_token *token; /* AUTHORISING: that it waits for */
+	bool renewed;                /* its token was refused, and is asked for once more */
 	int64_t since_us;            /* on the monotonic clock */
 };
 
@@ -67,10 +70,11 @@ struct deliver {
 	struct http_client *client;
 	struct target_cache targets;
 	struct hook_room hooks;
+	struct oauth_room tokens;
 	struct host_table hosts;
 	struct pool deliveries;
 	struct map by_uid;
-	struct delivery_list queued, ready, running, owed;
+	struct delivery_list queued, authorising, ready, running, owed;
 	struct effect *unserved, **unserved_last; /* no memory for a delivery yet */
 	uint32_t ready_count, held_count, running_count;
 	uint32_t load_max;           /* definitions of the next query */
@@ -116,6 +120,9 @@ static void delivery_leave(struct delivery *delivery)
 	case DELIVERY_QUEUED:
 		TAILQ_REMOVE(&deliver->queued, delivery, link);
 		break;
+	case DELIVERY_AUTHORISING:
+		TAILQ_REMOVE(&deliver->authorising, delivery, link);
+		break;
 	case DELIVERY_READY:
 		TAILQ_REMOVE(&deliver->ready, delivery, link);
 		deliver->ready_count--;
@@ -143,6 +150,9 @@ static void delivery_enter(struct delivery *delivery, enum delivery_state state)
 	switch (state) {
 	case DELIVERY_QUEUED:
 		TAILQ_INSERT_TAIL(&deliver->queued, delivery, link);
+		break;
+	case DELIVERY_AUTHORISING:
+		TAILQ_INSERT_TAIL(&deliver->authorising, delivery, link);
 		break;
 	case DELIVERY_READY:
 		TAILQ_INSERT_TAIL(&deliver->ready, delivery, link);
@@ -251,10 +261,33 @@ static void delivery_filter(struct delivery *delivery, const char *reason)
 	delivery_free(delivery);
 }
 
+/* What is left of the time that its lease allows for; a repetition within the same attempt must fit, too. */
+static int64_t delivery_time_left_ms(const struct delivery *delivery, int64_t timeout_ms)
+{
+	return timeout_ms - (clock_mono_us() - delivery->since_us) / 1000;
+}
+
+/* Its access token was had before this attempt, and is refused: once more with a new one, under the same lease. */
+static bool delivery_renews(struct delivery *delivery, const struct http_outcome *outcome)
+{
+	const struct hook *hook = delivery->call.hook;
+	bool refused = outcome->end == HTTP_END_ANSWERED && outcome->status == 401 && hook && hook->token.len;
+	if (!refused || delivery->renewed || hook->token_since_us >= delivery->since_us || delivery_time_left_ms(delivery, delivery->call.timeout_ms) <= 0)
+		return false;
+	oauth_forget(&delivery->deliver->tokens, delivery->effect->endpoint_number, hook->token);
+	delivery->renewed = true;
+	delivery_leave(delivery);
+	delivery_unload(delivery);
+	delivery_enter(delivery, DELIVERY_QUEUED);
+	return true;
+}
+
 static void delivery_on_done(void *context, const struct http_outcome *outcome)
 {
 	struct delivery *delivery = context;
 	struct deliver *deliver = delivery->deliver;
+	if (delivery_renews(delivery, outcome))
+		return;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
 	if (!op || (delivery->call.hook ? hook_verdict : verdict_of_outcome)(delivery->effect, &delivery->call, outcome, clock_wall_us(),
@@ -321,6 +354,32 @@ static enum err delivery_build(struct delivery *delivery, const struct job_view 
 	return E_OK;
 }
 
+static void deliver_on_token(void *context, const struct oauth_token *token, enum http_class http_class, const char *why)
+{
+	struct deliver *deliver = context;
+	for (struct delivery *delivery = TAILQ_FIRST(&deliver->authorising), *next; delivery; delivery = next) {
+		next = TAILQ_NEXT(delivery, link);
+		if (delivery->token != token)
+			continue;
+		if (why)
+			delivery_fail(delivery, http_class, why);
+		else
+			delivery_move(delivery, DELIVERY_QUEUED);
+	}
+}
+
+/* It is read and built again when the token is there: the secrets of now sign the call. */
+static enum err delivery_authorise(struct delivery *delivery, const struct oauth_wish *wish)
+{
+	enum err err = oauth_fetch(&delivery->deliver->tokens, wish, &delivery->token);
+	if (err)
+		return err;
+	delivery_leave(delivery);
+	delivery_unload(delivery);
+	delivery_enter(delivery, DELIVERY_AUTHORISING);
+	return E_OK;
+}
+
 static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
 {
 	struct deliver *deliver = delivery->deliver;
@@ -330,14 +389,18 @@ static void delivery_load_hook(struct delivery *delivery, const struct job_view 
 		delivery->host = host_take(&deliver->hosts, answer.call.origin);
 		err = delivery->host ? E_OK : E_NOMEM;
 	}
+	if (!err && answer.end == HOOK_TOKEN)
+		err = delivery_authorise(delivery, &answer.wish);
 	if (err) {
 		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
 	} else if (answer.end == HOOK_FAILED) {
 		delivery_fail(delivery, answer.http_class, answer.detail);
 	} else if (answer.end == HOOK_FILTERED) {
 		delivery_filter(delivery, answer.reason);
-	} else {
+	} else if (answer.end == HOOK_CALL) {
 		delivery->call = answer.call;
+		int64_t left_ms = delivery->renewed ? delivery_time_left_ms(delivery, answer.call.timeout_ms) : answer.call.timeout_ms;
+		delivery->call.timeout_ms = left_ms > 0 ? left_ms : 1;
 		deliver->loaded_bytes += answer.call.body.len;
 		delivery_move(delivery, DELIVERY_READY);
 	}
@@ -568,6 +631,7 @@ static void delivery_release_all(struct delivery_list *list)
 static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
 {
 	delivery_release_all(&deliver->queued);
+	delivery_release_all(&deliver->authorising);
 	while (!TAILQ_EMPTY(&deliver->ready)) /* each one gone makes a held one ready */
 		delivery_release_all(&deliver->ready);
 	for (uint32_t slot = 0; deliver->held_count && slot < deliver->hosts.pool.used; slot++) {
@@ -695,6 +759,7 @@ static void deliver_free(struct deliver *deliver)
 	deliver_take_letters(deliver); /* effects that came too late: their leases run out */
 	for (struct delivery *delivery; (delivery = TAILQ_FIRST(&deliver->queued)) != NULL;)
 		delivery_free(delivery);
+	oauth_room_fini(&deliver->tokens);
 	http_client_free(deliver->client);
 	target_cache_fini(&deliver->targets);
 	hook_room_fini(&deliver->hooks);
@@ -724,10 +789,11 @@ static void deliver_init(struct deliver *deliver, const struct deliver_config *c
 	mailbox_init(&deliver->effects, deliver_wake, deliver);
 	mailbox_init(&deliver->replies, deliver_wake, deliver);
 	host_table_init(&deliver->hosts, ports->random(ports->context));
-	hook_room_init(&deliver->hooks, &ports->secrets);
+	hook_room_init(&deliver->hooks, &ports->secrets, &deliver->tokens);
 	pool_init(&deliver->deliveries, sizeof(struct delivery));
 	map_init(&deliver->by_uid, delivery_hash_of, deliver);
 	TAILQ_INIT(&deliver->queued);
+	TAILQ_INIT(&deliver->authorising);
 	TAILQ_INIT(&deliver->ready);
 	TAILQ_INIT(&deliver->running);
 	TAILQ_INIT(&deliver->owed);
@@ -756,7 +822,12 @@ static bool deliver_open(struct deliver *deliver)
 		.connections = config->in_flight_max,
 		.connect_ms = config->connect_ms,
 	});
-	return deliver->client != NULL;
+	if (!deliver->client)
+		return false;
+	oauth_room_init(&deliver->tokens, deliver->client, deliver->ports.random(deliver->ports.context));
+	deliver->tokens.done = deliver_on_token;
+	deliver->tokens.context = deliver;
+	return true;
 }
 
 /* No signal is the thread's business: a broken pipe is an answer of write(). */

@@ -22,7 +22,7 @@
 
 #define HOOK_STEPS(X) X(READ, read) X(OUTDATED, outdated) X(RETRACT, retract) X(SHAPE, shape) X(ADDRESS, address) X(AUTHORISE, authorise) X(SIGN, sign)
 #define X(NAME, name) STEP_##NAME,
-enum hook_step { HOOK_STEPS(X) STEP_COUNT, STEP_CALL = STEP_COUNT, STEP_FILTERED, STEP_FAILED, STEP_NO_MEMORY };
+enum hook_step { HOOK_STEPS(X) STEP_COUNT, STEP_CALL = STEP_COUNT, STEP_TOKEN, STEP_FILTERED, STEP_FAILED, STEP_NO_MEMORY };
 #undef X
 
 struct hook_work { /* one attempt on its way through the steps */
@@ -44,9 +44,9 @@ struct hook_work { /* one attempt on its way through the steps */
 	struct hook_answer *out;
 };
 
-void hook_room_init(struct hook_room *room, const struct secret_port *secrets)
+void hook_room_init(struct hook_room *room, const struct secret_port *secrets, struct oauth_room *tokens)
 {
-	*room = (struct hook_room){ .secrets = *secrets, .text = { .max_bytes = HOOK_TEXT_BYTES } };
+	*room = (struct hook_room){ .secrets = *secrets, .tokens = tokens, .text = { .max_bytes = HOOK_TEXT_BYTES } };
 }
 
 void hook_room_fini(struct hook_room *room)
@@ -99,7 +99,7 @@ static bool hook_make(struct hook_work *work)
 			       .entity = arena_str(work->arena, message->entity),
 			       .external_id = arena_str(work->arena, work->settings->external_id),
 			       .alone = !work->settings->retry_after.len };
-	work->secret_capacity = 2 * (work->endpoint->header_count + 2); /* and of authorization: as it is, and coded */
+	work->secret_capacity = 2 * (work->endpoint->header_count + 3); /* and of authorization: as it is, and coded */
 	hook->secrets = ARENA_ARRAY(work->arena, struct str, work->secret_capacity);
 	work->hook = hook;
 	return id && hook->entity.ptr && hook->external_id.ptr && hook->secrets;
@@ -310,6 +310,32 @@ static enum hook_step hook_authorise_basic(struct hook_work *work, struct str se
 	return STEP_CALL;
 }
 
+static enum hook_step hook_add_bearer(struct hook_work *work, struct str token)
+{
+	header_builder_add_line(&work->headers, arena_printf(work->arena, "Authorization: Bearer " STR_FMT, STR_ARG(token)));
+	return hook_remember_secret(work, token) ? STEP_CALL : STEP_NO_MEMORY;
+}
+
+static enum hook_step hook_authorise_oauth(struct hook_work *work)
+{
+	const struct endpoint_auth *auth = &work->settings->auth;
+	struct secret_values secret;
+	enum hook_step step = hook_find_secret(work, auth->secret, &secret);
+	if (step != STEP_CALL)
+		return step;
+	struct oauth_wish wish = { .endpoint = work->endpoint->number, .version = work->endpoint->version, .token_url = auth->token_url,
+				   .client_id = auth->client_id, .secret = secret.values[0], .scope = auth->scope, .audience = auth->audience,
+				   .in_body = auth->in_body };
+	struct str token;
+	if (!oauth_find(work->room->tokens, &wish, &token, &work->hook->token_since_us)) {
+		wish.secret = arena_str(work->arena, wish.secret); /* the snapshot is dropped before it is asked with */
+		work->out->wish = wish;
+		return wish.secret.ptr ? STEP_TOKEN : STEP_NO_MEMORY;
+	}
+	work->hook->token = arena_str(work->arena, token);
+	return work->hook->token.ptr ? hook_add_bearer(work, work->hook->token) : STEP_NO_MEMORY;
+}
+
 static enum hook_step hook_add_authorization(struct hook_work *work)
 {
 	const struct endpoint_auth *auth = &work->settings->auth;
@@ -317,14 +343,11 @@ static enum hook_step hook_add_authorization(struct hook_work *work)
 	if (auth->kind == ENDPOINT_AUTH_NONE)
 		return STEP_CALL;
 	if (auth->kind == ENDPOINT_AUTH_OAUTH2)
-		return hook_fail(work, HTTP_CLASS_AUTH, "this daemon cannot ask for access tokens");
+		return hook_authorise_oauth(work);
 	enum hook_step step = hook_header_secret(work, auth->secret, &secret);
 	if (step != STEP_CALL)
 		return step;
-	if (auth->kind == ENDPOINT_AUTH_BASIC)
-		return hook_authorise_basic(work, secret);
-	header_builder_add_line(&work->headers, arena_printf(work->arena, "Authorization: Bearer " STR_FMT, STR_ARG(secret)));
-	return STEP_CALL;
+	return auth->kind == ENDPOINT_AUTH_BASIC ? hook_authorise_basic(work, secret) : hook_add_bearer(work, secret);
 }
 
 static bool hook_names_header(const struct hook_work *work, struct str name)
@@ -524,7 +547,7 @@ enum err hook_prepare(struct hook_room *room, const struct effect *effect, const
 		room->secrets.drop(work.snapshot);
 	if (step == STEP_NO_MEMORY)
 		return E_NOMEM;
-	out->end = step == STEP_FILTERED ? HOOK_FILTERED : step == STEP_FAILED ? HOOK_FAILED : HOOK_CALL;
+	out->end = step == STEP_TOKEN ? HOOK_TOKEN : step == STEP_FILTERED ? HOOK_FILTERED : step == STEP_FAILED ? HOOK_FAILED : HOOK_CALL;
 	out->call.headers = work.headers.lines;
 	out->call.header_count = work.headers.count;
 	out->call.hook = work.hook;

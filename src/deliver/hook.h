@@ -12,6 +12,7 @@
  * shows them nowhere (redact_values), and lie in the call's arena only. */
 #pragma once
 #include "deliver/endpoint_cache.h"
+#include "deliver/oauth.h"
 #include "deliver/request.h"
 #include "deliver/secret_port.h"
 
@@ -19,10 +20,11 @@
 
 struct hook_room { /* what all of them share; one thread */
 	struct secret_port secrets;
+	struct oauth_room *tokens;
 	struct endpoint_cache endpoints;
 	struct buf text;
 };
-void hook_room_init(struct hook_room *room, const struct secret_port *secrets);
+void hook_room_init(struct hook_room *room, const struct secret_port *secrets, struct oauth_room *tokens);
 void hook_room_fini(struct hook_room *room);
 
 struct hook { /* what the verdict needs to know of the call; of the call's arena */
@@ -31,15 +33,18 @@ struct hook { /* what the verdict needs to know of the call; of the call's arena
 	struct str entity;          /* empty: none */
 	struct str external_id;     /* the path at which the answer has it (json_path.h); empty: none is looked for */
 	bool retracts, test;
+	struct str token;           /* the access token that the call carries; empty: none */
+	int64_t token_since_us;     /* when it came, on the monotonic clock */
 	bool alone;                 /* a 429 holds back only this delivery */
 	struct str *secrets;        /* values that stand in the call */
 	uint32_t secret_count;
 };
 
-enum hook_end { HOOK_CALL, HOOK_FILTERED, HOOK_FAILED };
+enum hook_end { HOOK_CALL, HOOK_TOKEN, HOOK_FILTERED, HOOK_FAILED };
 struct hook_answer {
 	enum hook_end end;
 	struct call call;           /* CALL: of the arena */
+	struct oauth_wish wish;     /* TOKEN: without this one there is no call; of the arena and the room: to be fetched at once */
 	const char *reason;         /* FILTERED: "superseded", "deleted" */
 	enum http_class http_class; /* FAILED, with the detail, a sentence without its point */
 	char detail[256];

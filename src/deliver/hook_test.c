@@ -303,6 +303,158 @@ static void test_missing_secrets(void **state)
 	scene_close(&scene);
 }
 
+/* ---- access tokens ---- */
+
+#define OAUTH "\"auth\":{\"kind\":\"oauth2\",\"token_url\":\"%s\",\"client_id\":\"hive 1\",\"secret\":\"client\",\"scope\":\"a b\"%s}"
+
+struct token_scene {
+	struct scene scene;
+	struct third_party *issuer;
+	char settings[512];
+};
+
+static void token_scene_open(struct token_scene *tokens, const struct tp_answer *answers, size_t count, const struct tp_answer *issued,
+			     size_t issued_count, const char *more)
+{
+	scene_open(&tokens->scene, answers, count);
+	house_secret(tokens->scene.house, "client", "s3cret/client", NULL);
+	tokens->issuer = third_party_start(&(struct third_party_config){ .answers = issued, .answer_count = issued_count });
+	snprintf(tokens->settings, sizeof(tokens->settings), OAUTH, third_party_url(tokens->issuer, "/token"), more);
+}
+
+static void token_scene_close(struct token_scene *tokens)
+{
+	scene_close(&tokens->scene);
+	third_party_stop(tokens->issuer);
+}
+
+static void test_tokens_are_kept(void **state)
+{
+	(void)state;
+	static const struct tp_answer issued = { 200, NULL, "{\"access_token\":\"token-the-first\",\"token_type\":\"bearer\",\"expires_in\":3600}" };
+	static const struct tp_answer echo = { 200, NULL, "{\"you\":\"token-the-first\"}" };
+	struct token_scene tokens;
+	token_scene_open(&tokens, &echo, 1, &issued, 1, "");
+	for (int i = 0; i < 3; i++) {
+		const struct told *told = scene_send(&tokens.scene, tokens.settings, &(struct house_job){ .message = message });
+		assert_int_equal(told->kind, OP_COMPLETE);
+		assert_header(scene_last(&tokens.scene), "authorization", "Bearer token-the-first");
+		assert_null(strstr(told->exchange, "token-the-first"));
+		assert_null(strstr(told->result, "token-the-first"));
+	}
+	/* Settings of each delivery have a version of their own here, and newer ones ask anew. */
+	assert_int_equal(third_party_requests(tokens.issuer), 3);
+	const struct tp_request *request = third_party_request(tokens.issuer, 0);
+	assert_true(strncmp(request->head, "POST /token ", 12) == 0);
+	assert_string_equal(request->body, "grant_type=client_credentials&scope=a%20b");
+	assert_header(request, "content-type", "application/x-www-form-urlencoded");
+	assert_header(request, "authorization", "Basic aGl2ZSUyMDE6czNjcmV0JTJGY2xpZW50"); /* hive%201:s3cret%2Fclient */
+	token_scene_close(&tokens);
+	token_scene_open(&tokens, NULL, 0, &issued, 1, ",\"style\":\"body\",\"audience\":\"x\"");
+	scene_send(&tokens.scene, tokens.settings, &(struct house_job){ .message = message });
+	request = third_party_request(tokens.issuer, 0);
+	assert_string_equal(request->body, "grant_type=client_credentials&scope=a%20b&audience=x&client_id=hive%201&client_secret=s3cret%2Fclient");
+	assert_header(request, "authorization", NULL);
+	token_scene_close(&tokens);
+}
+
+/* Many at once wait for one answer, and go by it. */
+static void test_one_token_for_many(void **state)
+{
+	(void)state;
+	static const struct tp_answer issued = { 200, NULL, "{\"access_token\":\"token-the-first\"}" };
+	struct token_scene tokens;
+	uint64_t uids[40];
+	char endpoint[1024];
+	token_scene_open(&tokens, NULL, 0, &issued, 1, "");
+	snprintf(endpoint, sizeof(endpoint), "{\"url\":\"%s\",%s}", third_party_url(tokens.scene.party, "/"), tokens.settings);
+	const struct house_job job = { .message = message, .endpoint = endpoint, .endpoint_version = 5 };
+	for (size_t i = 0; i < ARRAY_COUNT(uids); i++)
+		uids[i] = house_deliver(tokens.scene.house, &job);
+	for (size_t i = 0; i < ARRAY_COUNT(uids); i++)
+		assert_int_equal(house_wait(tokens.scene.house, uids[i])->kind, OP_COMPLETE);
+	assert_int_equal(third_party_requests(tokens.scene.party), ARRAY_COUNT(uids));
+	assert_int_equal(third_party_requests(tokens.issuer), 1);
+	token_scene_close(&tokens);
+}
+
+/* A token that was good until now is had anew, and the call is made once more; a fresh one is not. */
+static void test_refused_tokens(void **state)
+{
+	(void)state;
+	static const struct tp_answer answers[] = { { 200, NULL, NULL }, { 401, NULL, NULL }, { 200, NULL, NULL }, { 401, NULL, NULL } };
+	static const struct tp_answer issued[] = { { 200, NULL, "{\"access_token\":\"first\"}" }, { 200, NULL, "{\"access_token\":\"second\"}" },
+						   { 200, NULL, "{\"access_token\":\"third\"}" } };
+	struct token_scene tokens;
+	char endpoint[1024];
+	token_scene_open(&tokens, answers, ARRAY_COUNT(answers), issued, ARRAY_COUNT(issued), "");
+	snprintf(endpoint, sizeof(endpoint), "{\"url\":\"%s\",%s}", third_party_url(tokens.scene.party, "/"), tokens.settings);
+	const struct house_job job = { .message = message, .endpoint = endpoint, .endpoint_version = 5 };
+	assert_int_equal(house_wait(tokens.scene.house, house_deliver(tokens.scene.house, &job))->kind, OP_COMPLETE);
+	uint64_t uid = house_deliver(tokens.scene.house, &job);
+	assert_int_equal(house_wait(tokens.scene.house, uid)->kind, OP_COMPLETE);
+	assert_int_equal(house_told_count(tokens.scene.house, uid), 1);
+	assert_int_equal(third_party_requests(tokens.scene.party), 3);
+	assert_header(third_party_request(tokens.scene.party, 1), "authorization", "Bearer first");
+	assert_header(third_party_request(tokens.scene.party, 2), "authorization", "Bearer second");
+	const struct told *told = house_wait(tokens.scene.house, house_deliver(tokens.scene.house, &job));
+	assert_int_equal(told->kind, OP_FAIL); /* the new one is refused, too */
+	assert_int_equal(told->hook.blame, BLAME_ENDPOINT);
+	assert_int_equal(third_party_requests(tokens.scene.party), 5);
+	assert_int_equal(third_party_requests(tokens.issuer), 3);
+	token_scene_close(&tokens);
+}
+
+static void test_no_token(void **state)
+{
+	(void)state;
+	static const struct tp_answer issued[] = {
+		{ 400, NULL, "{\"error\":\"invalid_client\"}" },
+		{ 503, NULL, "<html>" },
+		{ 200, NULL, "<html>" },
+		{ 200, NULL, "{\"access_token\":\"a\\r\\nX: b\"}" },
+		{ 200, NULL, "{\"access_token\":\"a\",\"token_type\":\"mac\"}" },
+	};
+	static const char *const errors[] = { "status 400, invalid_client.", "status 503.", "the answer is not JSON, or longer than 64 KiB.",
+					      "the answer has no access_token that could stand in a header.", "the token is not of the type Bearer." };
+	struct token_scene tokens;
+	token_scene_open(&tokens, NULL, 0, issued, ARRAY_COUNT(issued), "");
+	for (size_t i = 0; i < ARRAY_COUNT(errors); i++) {
+		const struct told *told = scene_send(&tokens.scene, tokens.settings, &(struct house_job){ .message = message });
+		assert_int_equal(told->kind, OP_FAIL);
+		assert_int_equal(told->verdict, VERDICT_POLICY);
+		assert_false(told->costs_nothing);
+		assert_int_equal(told->hook.blame, BLAME_ENDPOINT);
+		assert_holds(told->error, "\"class\":\"auth\",\"message\":\"No access token could be had: ");
+		assert_holds(told->error, errors[i]);
+	}
+	assert_int_equal(third_party_requests(tokens.scene.party), 0);
+	token_scene_close(&tokens);
+}
+
+/* Who waits for a token is given back at the end, and forgotten when it is aborted. */
+static void test_end_while_authorising(void **state)
+{
+	(void)state;
+	static const struct tp_step silent[] = { TP_READ, TP_HANG };
+	struct scene scene;
+	char endpoint[1024], settings[512];
+	scene_open(&scene, NULL, 0);
+	house_secret(scene.house, "client", "s3cret/client", NULL);
+	struct third_party *issuer = third_party_start(&(struct third_party_config){ .scripts = { silent } });
+	snprintf(settings, sizeof(settings), OAUTH, third_party_url(issuer, "/"), "");
+	snprintf(endpoint, sizeof(endpoint), "{\"url\":\"%s\",%s}", third_party_url(scene.party, "/"), settings);
+	const struct house_job job = { .message = message, .endpoint = endpoint, .endpoint_version = 5 };
+	uint64_t aborted = house_deliver(scene.house, &job), kept = house_deliver(scene.house, &job);
+	third_party_request(issuer, 0);
+	house_abort(scene.house, aborted);
+	house_close(scene.house, 60000);
+	assert_int_equal(house_heard(scene.house, kept)->kind, OP_RELEASE);
+	assert_null(house_heard(scene.house, aborted));
+	scene_close(&scene);
+	third_party_stop(issuer);
+}
+
 /* ---- certificates of both sides ---- */
 
 static char *file_text(const char *path)
@@ -602,7 +754,7 @@ static enum err prepare_once(const struct shared_text *text)
 	const struct effect effect = { .uid = 77, .endpoint_number = HOUSE_ENDPOINT, .endpoint = (struct shared_text *)(uintptr_t)text };
 	const struct job_view view = { .definition = { .uid = 77, .message = 4, .group = STR("crm") }, .message = message, .endpoint = HOUSE_ENDPOINT };
 	struct arena arena = { 0 };
-	hook_room_init(&room, &(struct secret_port){ &context, hold_it, find_it, drop_it });
+	hook_room_init(&room, &(struct secret_port){ &context, hold_it, find_it, drop_it }, NULL);
 	enum err err = hook_prepare(&room, &effect, &view, 1700000000000000, &arena, &answer);
 	if (!err) {
 		assert_int_equal(answer.end, HOOK_CALL);
@@ -612,6 +764,33 @@ static enum err prepare_once(const struct shared_text *text)
 	arena_fini(&arena);
 	hook_room_fini(&room);
 	return err;
+}
+
+static void nobody_hears(void *context, const struct oauth_token *token, enum http_class http_class, const char *why)
+{
+	(void)context, (void)token, (void)http_class, (void)why;
+	fail_msg("nothing was sent, so nothing can be answered");
+}
+
+static void test_no_memory_for_tokens(void **state)
+{
+	(void)state;
+	const struct oauth_wish wish = { .endpoint = 1, .version = 1, .token_url = STR("http://127.0.0.1:1/"), .client_id = STR("c"), .secret = STR("s") };
+	bool refused = true;
+	for (uint64_t n = 1; refused; n++) {
+		const struct oauth_token *token;
+		struct http_client *client = http_client_new(&(struct http_client_config){ .connections = 1, .connect_ms = 1000 });
+		struct oauth_room room;
+		assert_non_null(client);
+		oauth_room_init(&room, client, 1);
+		room.done = nobody_hears;
+		mem_fail_after(n, MEM_FAIL_ONE);
+		enum err err = oauth_fetch(&room, &wish, &token);
+		refused = mem_fail_disarm();
+		assert_int_equal(err, refused ? E_NOMEM : E_OK);
+		oauth_room_fini(&room);
+		http_client_free(client);
+	}
 }
 
 static void test_no_memory(void **state)
@@ -648,8 +827,11 @@ int main(void)
 		cmocka_unit_test(test_formats),        cmocka_unit_test(test_what_stands_beside),  cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_empty_body_is_null), cmocka_unit_test(test_authorization),   cmocka_unit_test(test_echoes_are_redacted),
 		cmocka_unit_test(test_missing_secrets), cmocka_unit_test(test_external_ids),       cmocka_unit_test(test_update_address),
-		cmocka_unit_test(test_mutual_tls),     cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),
+		cmocka_unit_test(test_tokens_are_kept), cmocka_unit_test(test_one_token_for_many), cmocka_unit_test(test_refused_tokens),
+		cmocka_unit_test(test_no_token),       cmocka_unit_test(test_end_while_authorising), cmocka_unit_test(test_mutual_tls),
+		cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),
 		cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory_for_tokens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,7 +226,7 @@ uint64_t house_deliver(struct house *house, const struct house_job *job)
 					   job->settings_version ? job->settings_version : 1000000 + effect->uid);
 	if (job->endpoint) {
 		effect->endpoint_number = HOUSE_ENDPOINT;
-		effect->endpoint = shared_text_new(str_of(job->endpoint), 2000000 + effect->uid);
+		effect->endpoint = shared_text_new(str_of(job->endpoint), job->endpoint_version ? job->endpoint_version : 2000000 + effect->uid);
 		CHECK(effect->endpoint != NULL);
 	}
 	uint64_t uid = effect->uid;

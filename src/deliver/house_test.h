@@ -15,6 +15,7 @@ struct house_job {
 	/* A delivery of a message to the endpoint "crm". */
 	struct message_row message; /* uid 0: it is none */
 	const char *endpoint;       /* its settings; NULL: it is gone. Its number is HOUSE_ENDPOINT */
+	uint64_t endpoint_version;  /* 0: a fresh one */
 	struct entity_row entity;   /* entity empty: nothing is known */
 };
 struct told {                       /* a verdict, as the engine heard it */

@@ -58,7 +58,7 @@ bool url_template_has(struct str text, struct str name)
 	return false;
 }
 
-static void add_encoded(struct buf *out, struct str value)
+void url_encode(struct buf *out, struct str value)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < value.len; i++) {
@@ -89,7 +89,7 @@ enum err url_template_fill(struct str text, const struct url_values *values, str
 		if (str_eq(*value, STR(".")) || str_eq(*value, STR("..")))
 			return problem_set(problem, E_INVALID, "url", "{" STR_FMT "} is \"" STR_FMT "\", which would lead to another path.", STR_ARG(name),
 					   STR_ARG(*value));
-		add_encoded(out, *value);
+		url_encode(out, *value);
 		rest = str_from(rest, name.len + 2);
 	}
 	return buf_ok(out) ? E_OK : E_NOMEM;
