@@ -344,6 +344,30 @@ static enum err wire_definitions(void *context, const struct query *query, struc
 	return reader_run(wire->deliver_reader, query, arena, out);
 }
 
+/* ---- secrets, for deliveries ---- */
+
+static void *wire_hold_secrets(void *context)
+{
+	struct wire *wire = context;
+	return secrets_hold(wire->config.secrets);
+}
+
+static bool wire_find_secret(void *snapshot, struct str namespace_name, struct str reference, int64_t now_us, struct secret_values *out)
+{
+	_Static_assert(SECRET_PORT_VALUES == SECRET_VALUES, "all values of a secret are handed on");
+	struct secret secret;
+	if (!secret_find(snapshot, namespace_name, reference, now_us, &secret))
+		return false;
+	for (out->count = 0; out->count < secret.count; out->count++)
+		out->values[out->count] = secret.values[out->count].bytes;
+	return true;
+}
+
+static void wire_drop_secrets(void *snapshot)
+{
+	secret_snapshot_drop(snapshot);
+}
+
 /* ---- making the rooms ---- */
 
 static uint32_t wire_ranges(const struct config_list *list, struct cidr *out)
@@ -408,7 +432,9 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 	struct deliver_config wanted = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
 					 .own_count = wire_own(&config->listen, own), .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
-	const struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number };
+	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 } };
+	if (wire->config.secrets)
+		ports.secrets = (struct secret_port){ wire, wire_hold_secrets, wire_find_secret, wire_drop_secrets };
 	if (*config->deliver_ca_file)
 		wanted.ca_file = config->deliver_ca_file;
 	if (*config->deliver_proxy) {

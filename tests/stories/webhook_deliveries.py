@@ -1,18 +1,30 @@
-"""Webhooks, as third parties see them: repeated with the same id, addressed by their own id, retracted."""
+"""Webhooks, as third parties see them: signed, repeated with the same id, addressed by their own id, retracted; and no secret in what is kept."""
 
+import base64
+import hashlib
+import hmac
 import json
+import os
+import tempfile
+import time
 
-from harness import Daemon, Receiver, equal, run, story
+from harness import Daemon, Receiver, check, equal, run, story
 
+KEY, OLDER = base64.b64encode(b"k" * 32).decode(), base64.b64encode(b"o" * 32).decode()
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 5, "jitter": "none"}
 
 
 class House:
-    """A daemon, and a third party that answers by script."""
+    """A daemon with a file of secrets, and a third party that answers by script."""
 
-    def __init__(self, *script):
+    def __init__(self, *script, secrets=None):
+        self.directory = tempfile.TemporaryDirectory()
+        path = os.path.join(self.directory.name, "secrets.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(secrets or {}, file)
+        os.chmod(path, 0o600)
         self.third = Receiver(*script)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
+        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8", "--secrets-path", path)
 
     def __enter__(self):
         self.ruche.__enter__()
@@ -22,6 +34,7 @@ class House:
     def __exit__(self, *problem):
         self.third.close()
         self.ruche.__exit__(*problem)
+        self.directory.cleanup()
 
     def at(self, path):
         return f"http://127.0.0.1:{self.third.port}{path}"
@@ -39,16 +52,23 @@ class House:
         return self.api.wait(uid)
 
 
+def signatures(received, *keys):
+    head = f"{received.headers['webhook-id']}.{received.headers['webhook-timestamp']}.".encode()
+    return " ".join("v1," + base64.b64encode(hmac.digest(base64.b64decode(key), head + received.body, hashlib.sha256)).decode() for key in keys)
+
+
 @story
-def the_same_message_in_spite_of_a_failure():
-    """503, then 200: the same webhook-id and body twice, the second attempt says that it is one."""
-    with House(503, 200) as house:
-        house.endpoint("crm")
+def a_signed_body_arrives_in_spite_of_a_failure():
+    """503, then 200: the same webhook-id twice, each attempt signed with its own timestamp by the key of now and the one before."""
+    with House(503, 200, secrets={"endpoint/crm": ["whsec_" + KEY, "whsec_" + OLDER]}) as house:
+        house.endpoint("crm", sign={"kind": "v1"})
         message = house.send(entity="f1")
         job = house.delivery(message)
         equal((job["state"], job["attempts_made"]), ("completed", 2), "the delivery")
-        for n, received in enumerate(house.third.received):
-            equal((received.headers["webhook-id"], received.headers["ruche-attempt"]), (message["id"], str(n + 1)), "the headers")
+        equal([received.headers["webhook-id"] for received in house.third.received], [message["id"]] * 2, "webhook-id")
+        for received in house.third.received:
+            equal(received.headers["webhook-signature"], signatures(received, KEY, OLDER), "signatures")
+            check(abs(int(received.headers["webhook-timestamp"]) - time.time()) < 300, "the timestamp is not the attempt's")
             body = json.loads(received.body)
             equal((body["type"], body["data"]), ("fiche.updated", {"a": 1}), "the body")
         attempts = house.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
@@ -56,6 +76,7 @@ def the_same_message_in_spite_of_a_failure():
         exchange = attempts[1]["exchange"]
         equal((exchange["kind"], exchange["message"], exchange["request_bytes"]), ("deliver", message["id"], len(house.third.received[1].body)), "the exchange")
         equal(exchange["request_excerpt"].encode(), house.third.received[1].body, "what was sent")
+        equal(exchange["request_headers"]["webhook-signature"], "(redacted)", "the signature, as kept")
 
 
 @story
@@ -81,6 +102,27 @@ def made_then_changed_then_retracted():
         equal(house.api.get(f"/v1/jobs/{job['uid']}/result"), {"status": 204, "retracted": True}, "the retraction")
         calls = [(received.method, received.path) for received in house.third.received]
         equal(calls, [("POST", "/things"), ("PUT", "/things/E%201"), ("PUT", "/things/E%201"), ("DELETE", "/things/E%201")], "calls")
+
+
+@story
+def secrets_are_in_no_record():
+    """Of an other side that repeats what it was sent, the values are hidden; and everything that stands in the store is read for them."""
+    def echo(client, received):
+        body = json.dumps({"headers": received.headers}).encode()
+        client.sendall(b"HTTP/1.1 400 No\r\nX-Echo: %s\r\nContent-Length: %d\r\n\r\n" % (received.headers["client_secret"].encode(), len(body)) + body)
+        return True
+
+    with House(echo, secrets={"signing": KEY, "connect": "s3cret-of-connect", "password": "s3cret-password"}) as house:
+        house.endpoint("crm", sign={"secret": "signing"}, headers={"client_secret": {"secret": "connect"}}, auth={"kind": "basic", "user": "hive", "secret": "password"})
+        job = house.delivery(house.send())
+        received = house.third.received[0]
+        equal(received.headers["client_secret"], "s3cret-of-connect", "the header")
+        equal(received.headers["authorization"], "Basic " + base64.b64encode(b"hive:s3cret-password").decode(), "authorization")
+        equal(job["state"], "failed", "a 400 is final")
+        told = json.dumps([house.api.get(f"/v1/jobs/{job['uid']}/attempts"), job, house.api.get("/v1/endpoints/crm")])
+        for canary in ("s3cret", base64.b64encode(b"hive:s3cret-password").decode(), KEY):
+            check(canary not in told, f"{canary} stands in {told}")
+        check("(redacted)" in told, "nothing was hidden")
 
 
 @story
