@@ -15,6 +15,7 @@
 #include "daemon/vitals.h"
 #include "deliver/deliver.h"
 #include "deliver/guard.h"
+#include "format/pool.h"
 #include "net/mailbox.h"
 #include <ifaddrs.h>
 #include <semaphore.h>
@@ -40,6 +41,7 @@ struct wire {
 	struct deliver *deliver;
 	struct engine_thread *engine;
 	struct reader_pool *readers;
+	struct format_pool *formats;
 	struct reader *deliver_reader; /* the deliver thread's own */
 	pthread_mutex_t deliver_door;  /* the engine's thread sends nothing to a room that ends */
 	bool deliver_ends;
@@ -160,7 +162,10 @@ static void wire_effects(void *context, struct effect *first)
 		case EFFECT_OPERATION: mailbox_post(&wire->operations, (struct letter *)first); break;
 		case EFFECT_NAMED: /* before the deliveries behind it */
 			keeper_put(wire->config.secrets, first);
-			effect_free(first);
+			if (first->named.kind == NAMED_FORMAT || !first->named.number)
+				wire_deliver(wire, first);
+			else
+				effect_free(first);
 			break;
 		case EFFECT_EVENTS:
 			atomic_store(&wire->event_seq, first->commit_seq);
@@ -424,6 +429,13 @@ static bool wire_judge(void *context, const struct sockaddr *address, char *why,
 	return guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes);
 }
 
+/* Its helpers begin with the first format that needs one. */
+static enum err wire_open_formats(struct wire *wire, struct problem *problem)
+{
+	const struct format_pool_config wanted = { .helpers = 2, .cpu_ms = 1000, .wall_ms = 2000, .idle_ms = 60000 };
+	return format_pool_start(&wanted, &wire->formats, problem);
+}
+
 static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
@@ -432,7 +444,7 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 	struct deliver_config wanted = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
 					 .own_count = wire_own(&config->listen, own), .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
-	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 } };
+	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 }, wire->formats };
 	if (wire->config.secrets)
 		ports.secrets = (struct secret_port){ wire, wire_hold_secrets, wire_find_secret, wire_drop_secrets };
 	if (*config->deliver_ca_file)
@@ -567,7 +579,9 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 	mailbox_init(&wire->operations, wire_notify, wire);
 	wire_open_loop(wire);
 	vitals_read(config->config->store_path, &wire->telling.vitals);
-	enum err err = wire_open_deliver(wire, problem);
+	enum err err = wire_open_formats(wire, problem);
+	if (!err)
+		err = wire_open_deliver(wire, problem);
 	if (!err)
 		err = wire_open_engine(wire, problem);
 	if (!err) {
@@ -672,6 +686,7 @@ void wire_close(struct wire *wire, int64_t grace_ms)
 	pthread_mutex_unlock(&wire->deliver_door);
 	if (wire->deliver)
 		deliver_stop(wire->deliver, grace_ms);
+	format_pool_stop(wire->formats);
 	int64_t left_ms = (until_us - clock_boot_us()) / 1000;
 	engine_thread_stop(wire->engine, left_ms > 1000 ? left_ms : 1000); /* what was answered to it must be on disk */
 	reader_pool_stop(wire->readers);

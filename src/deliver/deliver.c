@@ -3,6 +3,7 @@
  *   EFFECT_DELIVER → queued    waits for room, in the order it came
  *                  → ready     its definition is read and its call built, many at once
  *                  → held      its host has as many calls as it may have
+ *                  → shaping   its format's program makes the body; then it is read again
  *                  → authorising  an access token is fetched; then it is read again
  *                  → running   libcurl has it
  *                  → gone      its verdict is in the batch that the next turn of the loop submits
@@ -32,7 +33,7 @@
 #define DELIVER_PATIENCE_MAX_US 30000000 /* waiting for one's turn; a delivery's lease lasts its time-out and a minute */
 #define DELIVER_LOOK_US         1000000  /* between looks at those that wait */
 
-enum delivery_state { DELIVERY_QUEUED, DELIVERY_AUTHORISING, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
+enum delivery_state { DELIVERY_QUEUED, DELIVERY_SHAPING, DELIVERY_AUTHORISING, DELIVERY_READY, DELIVERY_HELD, DELIVERY_RUNNING, DELIVERY_OWED };
 
 struct delivery {
 	uint32_t slot;               /* first: the pool's once it is given back */
@@ -46,6 +47,8 @@ struct delivery {
 	struct call call;
 	struct http_ticket *ticket;
 	const struct oauth_token *token; /* AUTHORISING: that it waits for */
+	struct shaping *shaping;     /* SHAPING, and until its answer was used */
+	size_t shaping_bytes;        /* of its input */
 	bool renewed;                /* its token was refused, and is asked for once more */
 	int64_t since_us;            /* on the monotonic clock */
 };
@@ -60,7 +63,7 @@ struct deliver {
 	struct guard guard;
 	pthread_t thread;
 	pthread_mutex_t door;        /* held while something is put through: the end does not pull the floor away under it */
-	struct mailbox effects, replies;
+	struct mailbox effects, replies, shapes;
 	_Atomic int64_t stop_by_us;  /* monotonic; 0: go on */
 	_Atomic uint64_t started, by_class[HTTP_CLASS_COUNT];
 	_Atomic uint32_t in_flight;
@@ -71,12 +74,13 @@ struct deliver {
 	struct target_cache targets;
 	struct hook_room hooks;
 	struct oauth_room tokens;
+	struct program_table programs;
 	struct host_table hosts;
 	struct pool deliveries;
 	struct map by_uid;
-	struct delivery_list queued, authorising, ready, running, owed;
+	struct delivery_list queued, shaping, authorising, ready, running, owed;
 	struct effect *unserved, **unserved_last; /* no memory for a delivery yet */
-	uint32_t ready_count, held_count, running_count;
+	uint32_t shaping_count, ready_count, held_count, running_count;
 	uint32_t load_max;           /* definitions of the next query */
 	size_t loaded_bytes;
 	int64_t patience_us;         /* when to look again at those that wait */
@@ -120,6 +124,10 @@ static void delivery_leave(struct delivery *delivery)
 	case DELIVERY_QUEUED:
 		TAILQ_REMOVE(&deliver->queued, delivery, link);
 		break;
+	case DELIVERY_SHAPING:
+		TAILQ_REMOVE(&deliver->shaping, delivery, link);
+		deliver->shaping_count--;
+		break;
 	case DELIVERY_AUTHORISING:
 		TAILQ_REMOVE(&deliver->authorising, delivery, link);
 		break;
@@ -150,6 +158,10 @@ static void delivery_enter(struct delivery *delivery, enum delivery_state state)
 	switch (state) {
 	case DELIVERY_QUEUED:
 		TAILQ_INSERT_TAIL(&deliver->queued, delivery, link);
+		break;
+	case DELIVERY_SHAPING:
+		TAILQ_INSERT_TAIL(&deliver->shaping, delivery, link);
+		deliver->shaping_count++;
 		break;
 	case DELIVERY_AUTHORISING:
 		TAILQ_INSERT_TAIL(&deliver->authorising, delivery, link);
@@ -207,6 +219,8 @@ static void delivery_free(struct delivery *delivery)
 	struct deliver *deliver = delivery->deliver;
 	delivery_leave(delivery);
 	delivery_unload(delivery);
+	deliver->loaded_bytes -= delivery->shaping_bytes;
+	shaping_drop(delivery->shaping);
 	map_remove(&deliver->by_uid, map_mix(delivery->effect->uid), delivery->slot);
 	effect_free(delivery->effect);
 	pool_give(&deliver->deliveries, delivery->slot);
@@ -380,15 +394,42 @@ static enum err delivery_authorise(struct delivery *delivery, const struct oauth
 	return E_OK;
 }
 
+/* A program makes the body; it is read and built again when that is there. */
+static enum err delivery_shape(struct delivery *delivery, const struct hook_answer *answer)
+{
+	struct deliver *deliver = delivery->deliver;
+	enum err err = shaping_start(deliver->ports.formats, &deliver->shapes, delivery->effect->uid, answer->program, answer->input, &delivery->shaping);
+	if (err)
+		return err;
+	delivery->shaping_bytes = answer->input.len;
+	deliver->loaded_bytes += answer->input.len;
+	delivery_leave(delivery);
+	delivery_unload(delivery);
+	delivery_enter(delivery, DELIVERY_SHAPING);
+	return E_OK;
+}
+
+static void deliver_take_shape(struct deliver *deliver, struct shaping *shaping)
+{
+	struct delivery *delivery = delivery_find(deliver, shaping->uid);
+	shaping->came = true;
+	if (!delivery || delivery->shaping != shaping)
+		shaping_free(shaping); /* nobody waits for it any more */
+	else if (delivery->state == DELIVERY_SHAPING)
+		delivery_move(delivery, DELIVERY_QUEUED);
+}
+
 static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
 {
 	struct deliver *deliver = delivery->deliver;
 	struct hook_answer answer;
-	enum err err = hook_prepare(&deliver->hooks, delivery->effect, view, clock_wall_us(), &delivery->arena, &answer);
+	enum err err = hook_prepare(&deliver->hooks, delivery->effect, view, delivery->shaping, clock_wall_us(), &delivery->arena, &answer);
 	if (!err && answer.end == HOOK_CALL) {
 		delivery->host = host_take(&deliver->hosts, answer.call.origin);
 		err = delivery->host ? E_OK : E_NOMEM;
 	}
+	if (!err && answer.end == HOOK_PROGRAM)
+		err = delivery_shape(delivery, &answer);
 	if (!err && answer.end == HOOK_TOKEN)
 		err = delivery_authorise(delivery, &answer.wish);
 	if (err) {
@@ -470,7 +511,7 @@ static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
 /* False: nothing waits, or there is no room. */
 static bool deliver_load(struct deliver *deliver)
 {
-	uint32_t taken = deliver->running_count + deliver->ready_count;
+	uint32_t taken = deliver->running_count + deliver->ready_count + deliver->shaping_count;
 	if (TAILQ_EMPTY(&deliver->queued) || taken >= deliver->config.in_flight_max ||
 	    (deliver->loaded_bytes > DELIVER_LOADED_BYTES && taken))
 		return false;
@@ -513,6 +554,7 @@ static void delivery_release_impatient(struct delivery_list *list, enum delivery
 static void deliver_release_impatient(struct deliver *deliver, int64_t now_us)
 {
 	delivery_release_impatient(&deliver->queued, DELIVERY_QUEUED, now_us);
+	delivery_release_impatient(&deliver->shaping, DELIVERY_SHAPING, now_us);
 	for (uint32_t slot = 0; deliver->held_count && slot < deliver->hosts.pool.used; slot++) {
 		struct host *host = host_at(&deliver->hosts, slot);
 		if (!host)
@@ -578,6 +620,10 @@ static void deliver_take_effect(struct deliver *deliver, struct effect *effect)
 			deliver_put_aside(deliver, effect);
 		return;
 	}
+	if (effect->kind == EFFECT_NAMED && (deliver->unserved || program_table_put(&deliver->programs, &effect->named))) {
+		deliver_put_aside(deliver, effect);
+		return;
+	}
 	if (effect->kind == EFFECT_ABORT)
 		deliver_abort(deliver, effect);
 	effect_free(effect);
@@ -588,6 +634,10 @@ static void deliver_take_letters(struct deliver *deliver)
 	for (struct letter *letter = mailbox_take(&deliver->replies), *next; letter; letter = next) {
 		next = letter->next;
 		outbox_take(&deliver->outbox, (struct request *)(void *)letter, clock_mono_us());
+	}
+	for (struct letter *letter = mailbox_take(&deliver->shapes), *next; letter; letter = next) {
+		next = letter->next;
+		deliver_take_shape(deliver, (struct shaping *)(void *)letter);
 	}
 	for (struct letter *letter = mailbox_take(&deliver->effects), *next; letter; letter = next) {
 		next = letter->next;
@@ -631,6 +681,7 @@ static void delivery_release_all(struct delivery_list *list)
 static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
 {
 	delivery_release_all(&deliver->queued);
+	delivery_release_all(&deliver->shaping);
 	delivery_release_all(&deliver->authorising);
 	while (!TAILQ_EMPTY(&deliver->ready)) /* each one gone makes a held one ready */
 		delivery_release_all(&deliver->ready);
@@ -652,7 +703,7 @@ static bool deliver_wind_down(struct deliver *deliver, int64_t stop_by_us)
 static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, int64_t stop_by_us)
 {
 	int64_t until_us = deliver->again_us < deliver->outbox.again_us ? deliver->again_us : deliver->outbox.again_us;
-	if ((deliver->held_count || !TAILQ_EMPTY(&deliver->queued)) && deliver->patience_us < until_us)
+	if ((deliver->held_count || deliver->shaping_count || !TAILQ_EMPTY(&deliver->queued)) && deliver->patience_us < until_us)
 		until_us = deliver->patience_us;
 	if (stop_by_us && deliver->running_count && stop_by_us < until_us)
 		until_us = stop_by_us;
@@ -763,12 +814,14 @@ static void deliver_free(struct deliver *deliver)
 	http_client_free(deliver->client);
 	target_cache_fini(&deliver->targets);
 	hook_room_fini(&deliver->hooks);
+	program_table_fini(&deliver->programs);
 	host_table_fini(&deliver->hosts);
 	map_fini(&deliver->by_uid);
 	pool_fini(&deliver->deliveries);
 	outbox_fini(&deliver->outbox);
 	mailbox_fini(&deliver->effects);
 	mailbox_fini(&deliver->replies);
+	mailbox_fini(&deliver->shapes);
 	pthread_mutex_destroy(&deliver->door);
 	mem_free(atomic_load(&deliver->allow_next));
 	mem_free(deliver->allow);
@@ -788,11 +841,14 @@ static void deliver_init(struct deliver *deliver, const struct deliver_config *c
 	pthread_mutex_init(&deliver->door, NULL);
 	mailbox_init(&deliver->effects, deliver_wake, deliver);
 	mailbox_init(&deliver->replies, deliver_wake, deliver);
+	mailbox_init(&deliver->shapes, deliver_wake, deliver);
 	host_table_init(&deliver->hosts, ports->random(ports->context));
 	hook_room_init(&deliver->hooks, &ports->secrets, &deliver->tokens);
+	deliver->hooks.programs = ports->formats ? &deliver->programs : NULL;
 	pool_init(&deliver->deliveries, sizeof(struct delivery));
 	map_init(&deliver->by_uid, delivery_hash_of, deliver);
 	TAILQ_INIT(&deliver->queued);
+	TAILQ_INIT(&deliver->shaping);
 	TAILQ_INIT(&deliver->authorising);
 	TAILQ_INIT(&deliver->ready);
 	TAILQ_INIT(&deliver->running);

@@ -12,6 +12,7 @@
 #include "store/query.h"
 
 struct deliver;
+struct format_pool;
 struct deliver_config {
 	const struct cidr *allow;    /* private ranges that may be called nevertheless (net/address.h) */
 	uint32_t allow_count;
@@ -30,10 +31,11 @@ struct deliver_ports {
 	enum err (*definitions)(void *context, const struct query *query, struct arena *arena, struct answer *out);
 	uint64_t (*random)(void *context);
 	struct secret_port secrets;  /* for deliveries to endpoints */
+	struct format_pool *formats; /* as well; it ends after this thread. NULL: formats are those that need no program */
 };
 MUST_USE enum err deliver_start(const struct deliver_config *config, const struct deliver_ports *ports, struct deliver **out,
 				struct problem *problem);
-void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thread; takes it (EFFECT_DELIVER, EFFECT_ABORT) */
+void deliver_effect(struct deliver *deliver, struct effect *effect); /* any thread; takes it (EFFECT_DELIVER, EFFECT_ABORT, EFFECT_NAMED) */
 void deliver_reply(struct deliver *deliver, struct request *request); /* any thread; takes the answered request */
 /* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins.
  * It waits for the reply to every verdict: the engine still answers meanwhile, and no effect may be on its way any more. */

@@ -22,13 +22,14 @@
 
 #define HOOK_STEPS(X) X(READ, read) X(OUTDATED, outdated) X(RETRACT, retract) X(SHAPE, shape) X(ADDRESS, address) X(AUTHORISE, authorise) X(SIGN, sign)
 #define X(NAME, name) STEP_##NAME,
-enum hook_step { HOOK_STEPS(X) STEP_COUNT, STEP_CALL = STEP_COUNT, STEP_TOKEN, STEP_FILTERED, STEP_FAILED, STEP_NO_MEMORY };
+enum hook_step { HOOK_STEPS(X) STEP_COUNT, STEP_CALL = STEP_COUNT, STEP_PROGRAM, STEP_TOKEN, STEP_FILTERED, STEP_FAILED, STEP_NO_MEMORY };
 #undef X
 
 struct hook_work { /* one attempt on its way through the steps */
 	struct hook_room *room;
 	const struct effect *effect;
 	const struct job_view *view;
+	const struct shaping *shaped;
 	const struct message_row *message;
 	const struct endpoint_settings *settings;
 	const struct endpoint_target *endpoint;
@@ -79,6 +80,11 @@ static enum hook_step hook_refuse(struct hook_work *work, enum err err, enum htt
 }
 
 /* ---- read ---- */
+
+static struct str hook_first_of(struct str first, struct str second)
+{
+	return first.len ? first : second;
+}
 
 static bool hook_knows_entity(const struct hook_work *work)
 {
@@ -137,24 +143,104 @@ static enum hook_step hook_step_outdated(struct hook_work *work)
 	return STEP_RETRACT;
 }
 
-/* There is nothing to say about the entity any more: the other side is told, if it ever heard of it. */
-static enum hook_step hook_retract(struct hook_work *work, const char *reason)
+/* There is nothing to say about the entity any more: the other side is told, if it ever heard of it. next: for its body. */
+static enum hook_step hook_retract(struct hook_work *work, const char *reason, enum hook_step next)
 {
 	bool told = hook_knows_entity(work) && work->view->entity.state == ENTITY_DELIVERED;
 	if (!told || !work->settings->retract.url.len)
 		return hook_filter(work, reason);
 	work->hook->retracts = true;
-	return work->settings->retract.with_body ? STEP_SHAPE : STEP_ADDRESS;
+	return next;
 }
 
 /* Without a retract call, a message about something deleted goes its way as any other. */
 static enum hook_step hook_step_retract(struct hook_work *work)
 {
 	bool deleted = (work->message->flags & MESSAGE_DELETED) && work->settings->retract.url.len;
-	return deleted ? hook_retract(work, "deleted") : STEP_SHAPE;
+	return deleted ? hook_retract(work, "deleted", work->settings->retract.with_body ? STEP_SHAPE : STEP_ADDRESS) : STEP_SHAPE;
 }
 
 /* ---- shape ---- */
+
+/* What a program is told; the payload goes in as it is. */
+static void hook_put_input(const struct hook_work *work, struct buf *out)
+{
+	const struct message_row *message = work->message;
+	const struct endpoint_settings *settings = work->settings;
+	buf_add_lit(out, "{\"message\":{");
+	json_put_field_str(out, "id", work->hook->message_id);
+	json_put_field_str(out, "type", message->type);
+	json_put_field_instant(out, "timestamp", uid_time_us(message->uid));
+	if (message->entity.len)
+		json_put_field_str(out, "entity", message->entity);
+	else
+		json_put_field_null(out, "entity");
+	json_put_field_raw(out, "channels", hook_first_of(message->channels, STR("[]")));
+	json_put_field_bool(out, "deleted", message->flags & MESSAGE_DELETED);
+	json_put_field_raw(out, "metadata", hook_first_of(message->metadata, STR("{}")));
+	buf_add_lit(out, "},\"endpoint\":{");
+	json_put_field_str(out, "name", work->view->definition.group);
+	json_put_field_raw(out, "tags", hook_first_of(settings->tags, STR("[]")));
+	json_put_field_raw(out, "metadata", hook_first_of(settings->metadata, STR("{}")));
+	buf_add_byte(out, '}');
+	if (work->external_id.len)
+		json_put_field_str(out, "external_id", work->external_id);
+	else
+		json_put_field_null(out, "external_id");
+	json_put_field_u64(out, "attempt", (uint64_t)work->effect->attempts_made + 1);
+	json_put_field_raw(out, "payload", work->payload);
+	buf_add_byte(out, '}');
+}
+
+static enum hook_step hook_ask_program(struct hook_work *work, struct format_program *program)
+{
+	struct buf *text = &work->room->text;
+	buf_clear(text);
+	hook_put_input(work, text);
+	if (text->len > FRAME_INPUT_BYTES)
+		return hook_fail(work, HTTP_CLASS_FORMAT, "the message is larger than the %u MiB that a program takes", FRAME_INPUT_BYTES >> 20);
+	work->out->input = buf_ok(text) ? arena_str(work->arena, buf_str(text)) : (struct str){ NULL, 0 };
+	work->out->program = program;
+	return work->out->input.ptr ? STEP_PROGRAM : STEP_NO_MEMORY;
+}
+
+static bool hook_sends_json(struct str content_type) /* application/json, …+json, whatever its parameters */
+{
+	struct str type = str_trim((struct str){ content_type.ptr, str_index(content_type, ';') });
+	struct str end = type.len >= 5 ? str_from(type, type.len - 5) : type;
+	return !type.len || str_eq_nocase(type, STR("application/json")) || str_eq_nocase(end, STR("+json"));
+}
+
+/* A text for a content type that is not JSON goes as it is, without quotes. */
+static enum hook_step hook_take_value(struct hook_work *work, struct str value)
+{
+	struct json json;
+	struct str body = value;
+	json_init(&json, value, work->arena, NULL);
+	if (!hook_sends_json(work->settings->content_type) && json_peek(&json) == JSON_STRING && !json_read_str(&json, value.len, &body))
+		return hook_fail(work, HTTP_CLASS_FORMAT, "its text holds a NUL");
+	work->out->call.body = arena_str(work->arena, body);
+	return work->out->call.body.ptr ? STEP_ADDRESS : STEP_NO_MEMORY;
+}
+
+static enum hook_step hook_shape_by_program(struct hook_work *work)
+{
+	struct str name = work->settings->format;
+	struct program_table *programs = work->room->programs;
+	struct format_program *program = programs ? program_table_find(programs, work->message->namespace_name, name) : NULL;
+	if (!program)
+		return hook_fail(work, HTTP_CLASS_FORMAT, "no format \"" STR_FMT "\" is there", STR_ARG(name));
+	if (!work->shaped)
+		return hook_ask_program(work, program);
+	switch (work->shaped->end) {
+	case FORMAT_VALUE: return hook_take_value(work, work->shaped->text);
+	case FORMAT_NOTHING: return work->hook->retracts ? STEP_ADDRESS : hook_retract(work, "nothing", STEP_ADDRESS);
+	case FORMAT_OURS: return hook_fail(work, HTTP_CLASS_OURS, "the format could not be run: " STR_FMT, STR_ARG(work->shaped->text));
+	case FORMAT_ERROR:
+	case FORMAT_KILLED: break;
+	}
+	return hook_fail(work, HTTP_CLASS_FORMAT, STR_FMT, STR_ARG(work->shaped->text));
+}
 
 static enum hook_step hook_step_shape(struct hook_work *work)
 {
@@ -162,7 +248,7 @@ static enum hook_step hook_step_shape(struct hook_work *work)
 	struct problem problem = { 0 };
 	struct buf *text = &work->room->text;
 	if (!webhook_format_parse(work->settings->format, &format))
-		return hook_fail(work, HTTP_CLASS_FORMAT, "no format \"" STR_FMT "\" is there", STR_ARG(work->settings->format));
+		return hook_shape_by_program(work);
 	const char *source = arena_printf(work->arena, "/ruche/" STR_FMT, STR_ARG(work->message->namespace_name));
 	if (!source)
 		return STEP_NO_MEMORY;
@@ -179,11 +265,6 @@ static enum hook_step hook_step_shape(struct hook_work *work)
 }
 
 /* ---- address ---- */
-
-static struct str hook_first_of(struct str first, struct str second)
-{
-	return first.len ? first : second;
-}
 
 static void hook_choose_address(const struct hook_work *work, struct str *url, struct str *method)
 {
@@ -530,16 +611,19 @@ static enum hook_step hook_step_sign(struct hook_work *work)
 
 /* ---- all of them ---- */
 
-enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, int64_t now_us, struct arena *arena,
-		      struct hook_answer *out)
+enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct shaping *shaped, int64_t now_us,
+		      struct arena *arena, struct hook_answer *out)
 {
 	static enum hook_step (*const steps[STEP_COUNT])(struct hook_work *) = {
 #define X(NAME, name) [STEP_##NAME] = hook_step_##name,
 		HOOK_STEPS(X)
 #undef X
 	};
+	static const enum hook_end ends[] = { [STEP_CALL - STEP_COUNT] = HOOK_CALL, [STEP_PROGRAM - STEP_COUNT] = HOOK_PROGRAM,
+					      [STEP_TOKEN - STEP_COUNT] = HOOK_TOKEN, [STEP_FILTERED - STEP_COUNT] = HOOK_FILTERED,
+					      [STEP_FAILED - STEP_COUNT] = HOOK_FAILED };
 	*out = (struct hook_answer){ .end = HOOK_CALL };
-	struct hook_work work = { .room = room, .effect = effect, .view = view, .arena = arena, .now_us = now_us, .out = out };
+	struct hook_work work = { .room = room, .effect = effect, .view = view, .shaped = shaped, .arena = arena, .now_us = now_us, .out = out };
 	enum hook_step step = STEP_READ;
 	while (step < STEP_COUNT)
 		step = steps[step](&work);
@@ -547,7 +631,7 @@ enum err hook_prepare(struct hook_room *room, const struct effect *effect, const
 		room->secrets.drop(work.snapshot);
 	if (step == STEP_NO_MEMORY)
 		return E_NOMEM;
-	out->end = step == STEP_TOKEN ? HOOK_TOKEN : step == STEP_FILTERED ? HOOK_FILTERED : step == STEP_FAILED ? HOOK_FAILED : HOOK_CALL;
+	out->end = ends[step - STEP_COUNT];
 	out->call.headers = work.headers.lines;
 	out->call.header_count = work.headers.count;
 	out->call.hook = work.hook;

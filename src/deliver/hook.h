@@ -3,7 +3,7 @@
  *   read       the message, and the endpoint's settings as they were when the attempt began
  *   outdated   order "latest": something newer about the entity was delivered already → filtered
  *   retract    the entity is gone and the endpoint knows it → its retract call; knows it not → filtered
- *   shape      the body, by the endpoint's format
+ *   shape      the body, by the endpoint's format: a program's is made first, then the steps begin anew; nothing to send → retract, or filtered
  *   address    URL and method: update_url once the other side's own id is known, {places} filled in
  *   authorise  Authorization, the endpoint's own headers, certificates of both sides
  *   sign       webhook-id, webhook-timestamp, webhook-signature by every live value of the secret
@@ -13,14 +13,17 @@
 #pragma once
 #include "deliver/endpoint_cache.h"
 #include "deliver/oauth.h"
+#include "deliver/program_table.h"
 #include "deliver/request.h"
 #include "deliver/secret_port.h"
+#include "deliver/shaping.h"
 
 #define HOOK_SECRET_AGAIN_MS 30000 /* a secret that is missing is looked for again after this */
 
 struct hook_room { /* what all of them share; one thread */
 	struct secret_port secrets;
 	struct oauth_room *tokens;
+	struct program_table *programs; /* NULL: there are only built-in formats */
 	struct endpoint_cache endpoints;
 	struct buf text;
 };
@@ -40,15 +43,17 @@ struct hook { /* what the verdict needs to know of the call; of the call's arena
 	uint32_t secret_count;
 };
 
-enum hook_end { HOOK_CALL, HOOK_TOKEN, HOOK_FILTERED, HOOK_FAILED };
+enum hook_end { HOOK_CALL, HOOK_PROGRAM, HOOK_TOKEN, HOOK_FILTERED, HOOK_FAILED };
 struct hook_answer {
 	enum hook_end end;
 	struct call call;           /* CALL: of the arena */
+	struct format_program *program; /* PROGRAM: it makes the body of the input, which is the arena's */
+	struct str input;
 	struct oauth_wish wish;     /* TOKEN: without this one there is no call; of the arena and the room: to be fetched at once */
-	const char *reason;         /* FILTERED: "superseded", "deleted" */
+	const char *reason;         /* FILTERED: "superseded", "deleted", "nothing": the format made none */
 	enum http_class http_class; /* FAILED, with the detail, a sentence without its point */
 	char detail[256];
 };
-/* The view is of a delivery: its definition names a message. E_NOMEM: nothing else is said. */
-MUST_USE enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, int64_t now_us,
-			       struct arena *arena, struct hook_answer *out);
+/* The view is of a delivery: its definition names a message. shaped: what its program made; NULL: nobody asked yet. E_NOMEM: nothing else is said. */
+MUST_USE enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct shaping *shaped,
+			       int64_t now_us, struct arena *arena, struct hook_answer *out);

@@ -755,7 +755,7 @@ static enum err prepare_once(const struct shared_text *text)
 	const struct job_view view = { .definition = { .uid = 77, .message = 4, .group = STR("crm") }, .message = message, .endpoint = HOUSE_ENDPOINT };
 	struct arena arena = { 0 };
 	hook_room_init(&room, &(struct secret_port){ &context, hold_it, find_it, drop_it }, NULL);
-	enum err err = hook_prepare(&room, &effect, &view, 1700000000000000, &arena, &answer);
+	enum err err = hook_prepare(&room, &effect, &view, NULL, 1700000000000000, &arena, &answer);
 	if (!err) {
 		assert_int_equal(answer.end, HOOK_CALL);
 		assert_string_equal(answer.call.url, "https://h/fiche.updated");

@@ -25,6 +25,24 @@ struct house {
 	uint32_t secret_count;
 };
 
+static struct format_pool *house_formats;
+
+void house_use_formats(struct format_pool *pool)
+{
+	house_formats = pool;
+}
+
+void house_format(struct house *house, const char *name, const char *json)
+{
+	struct effect *effect = mem_zalloc(sizeof(*effect));
+	struct shared_text *text = json ? shared_text_new(str_of(json), 1) : NULL;
+	CHECK(effect != NULL && (text || !json));
+	effect->kind = EFFECT_NAMED;
+	CHECK(effect_set_named(effect, NAMED_FORMAT, 1, (struct queue_name){ STR("default"), str_of(name) }, text) == E_OK);
+	shared_text_drop(text);
+	deliver_effect(house->deliver, effect);
+}
+
 static char *house_copy(struct str s)
 {
 	char *copy = calloc(1, s.len + 1);
@@ -176,7 +194,7 @@ struct house *house_open(const char *allow, const struct deliver_config *config)
 	own.allow = house->allow;
 	struct problem problem;
 	struct deliver_ports ports = { house, house_submit, house_definitions, house_random,
-				       { house, house_hold_secrets, house_find_secret, house_drop_secrets } };
+				       { house, house_hold_secrets, house_find_secret, house_drop_secrets }, house_formats };
 	pthread_mutex_lock(&house->lock);
 	CHECK(deliver_start(&own, &ports, &house->deliver, &problem) == E_OK);
 	pthread_mutex_unlock(&house->lock);

@@ -32,6 +32,10 @@ struct told {                       /* a verdict, as the engine heard it */
 struct house;
 /* allow: blank-separated ranges. */
 struct house *house_open(const char *allow, const struct deliver_config *config);
+/* Houses opened from now on run programs in it; NULL: in none. */
+struct format_pool;
+void house_use_formats(struct format_pool *pool);
+void house_format(struct house *house, const char *name, const char *json); /* as the engine tells it; NULL: it is gone */
 /* From now on: up to two values, the current one first; NULL: one less. Texts are kept by the caller. */
 void house_secret(struct house *house, const char *name, const char *value, const char *older);
 void house_close(struct house *house, int64_t grace_ms); /* stops the thread; what it told until then can still be asked */
