@@ -9,6 +9,7 @@
 #include <uv.h>
 
 struct api;
+struct secrets;
 struct sockaddr;
 
 struct api_ports {
@@ -31,6 +32,7 @@ struct api_config {
 	uint64_t last_uid;          /* uids start above it */
 	size_t definition_cache_bytes; /* of jobs just enqueued, so that claims need no read (8 MiB; 0: none) */
 	const char *version;
+	struct secrets *secrets;    /* open as long as the api is; secrets are sealed here */
 };
 
 struct api *api_new(const struct api_config *config, const struct api_ports *ports); /* NULL: no memory */

@@ -1,4 +1,5 @@
 #include "api/call.h"
+#include "base/crypto.h"
 #include "base/check.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -66,6 +67,10 @@ void call_give(struct call *call)
 		call->next->previous = call->previous;
 	api->live_count--;
 	roster_drop(call->roster);
+	if (call->route && call->route->flags & ROUTE_SECRET && call->request.body.len)
+		bytes_wipe(call->request.body.ptr, call->request.body.len);
+	if (call->secret_text[0])
+		bytes_wipe(call->secret_text, sizeof(call->secret_text));
 	buf_fini(&call->request.body);
 	if (api->free_count == CALLS_KEPT) {
 		call_free(call);

@@ -52,6 +52,7 @@ struct call {
 	struct totals *totals;        /* stats.c */
 	struct worker *worker;        /* workers.c */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
+	char secret_text[64];         /* endpoints.c: the same */
 };
 
 struct api {

@@ -3,9 +3,13 @@
 #include "api/cursor.h"
 #include "api/name.h"
 #include "api/routes.h"
+#include "base/check.h"
+#include "base/crypto.h"
 #include "base/json_tree.h"
 #include "rules/endpoint.h"
 #include "rules/http_url.h"
+#include "rules/signature.h"
+#include "secret/secret.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -135,12 +139,94 @@ bool endpoints_decode_list(struct call *call)
 	return !cursor_parse(call_param(call, "cursor")->text, &call->request.arena, &op->named.after, &call->problem);
 }
 
+/* ---- a secret of its own ---- */
+
+#define OWN_SECRET "endpoint/"
+
+/* Does it sign, without saying by which secret? Only a body that says all settings tells. */
+static bool endpoint_wants_secret(struct call *call, enum signing_scheme *out)
+{
+	const struct op_named *named = &call->request.ops[0].named;
+	struct endpoint_settings settings;
+	struct json json;
+	if (!named->replace || named->named.name.len > LIMIT_NAME_BYTES - strlen(OWN_SECRET))
+		return false;
+	endpoint_settings_default(&settings);
+	json_init(&json, named->text, &call->request.arena, &call->problem);
+	if (!endpoint_settings_read(&json, &settings))
+		return false; /* no memory: it was read before */
+	*out = settings.sign.kind == ENDPOINT_SIGN_V1A ? SIGNING_V1A : SIGNING_V1;
+	return settings.kind == ENDPOINT_PUSH && settings.sign.kind != ENDPOINT_SIGN_NONE && !settings.sign.secret.len;
+}
+
+/* Anywhere; one that does not open now is not replaced. */
+static bool secret_is_there(struct call *call, struct str namespace_name, struct str name)
+{
+	struct secrets *secrets = call->api->config.secrets;
+	struct secret_snapshot *held = secrets_hold(secrets);
+	struct secret secret;
+	struct secret_told told;
+	bool found = secret_find(held, namespace_name, name, call_now_us(call), &secret);
+	secret_snapshot_drop(held);
+	secret_tell(secrets, namespace_name, name, &told);
+	return found || told.key[0];
+}
+
+static void secret_make(struct call *call, enum signing_scheme scheme)
+{
+	unsigned char random[32];
+	struct buf text = { .ptr = call->secret_text, .capacity = sizeof(call->secret_text) - 1, .max_bytes = sizeof(call->secret_text) - 1 };
+	api_random(call->api, random, sizeof(random));
+	signing_key_write(&text, scheme, random);
+	CHECK(buf_ok(&text)); /* 6 and 44 characters */
+	call->secret_text[text.len] = '\0';
+	bytes_wipe(random, sizeof(random));
+}
+
+/* Stored in the same request: both are there, or neither. */
+static enum err secret_store(struct call *call, struct queue_name named)
+{
+	unsigned char nonce[SECRET_NONCE_BYTES];
+	const struct secret secret = { .values = { { .bytes = str_of(call->secret_text) } }, .count = 1 };
+	struct buf sealed;
+	struct op *op = call_op(call, OP_NAMED_PUT);
+	if (!op)
+		return call->problem.err;
+	api_random(call->api, nonce, sizeof(nonce));
+	buf_init(&sealed, LIMIT_NAMED_BYTES);
+	enum err err = secret_seal(call->api->config.secrets, named.namespace_name, named.name, &secret, nonce, &sealed, &call->problem);
+	op->named = (struct op_named){ .kind = NAMED_SECRET, .named = named, .replace = true };
+	if (!err)
+		op->named.text = arena_str(&call->request.arena, buf_str(&sealed));
+	buf_fini(&sealed);
+	call->request.atomic = true;
+	return err || op->named.text.ptr ? err : E_NOMEM;
+}
+
+/* An endpoint that signs and names no secret has one of its own, which is made with it and told once. */
+static enum err endpoint_give_secret(struct call *call)
+{
+	struct queue_name named = call->request.ops[0].named.named;
+	enum signing_scheme scheme;
+	if (!endpoint_wants_secret(call, &scheme))
+		return call->problem.err == E_NOMEM ? E_NOMEM : E_OK;
+	named.namespace_name = namespace_of(named.namespace_name);
+	named.name = str_of(arena_printf(&call->request.arena, OWN_SECRET STR_FMT, STR_ARG(named.name)));
+	if (!named.name.ptr)
+		return E_NOMEM;
+	if (secret_is_there(call, named.namespace_name, named.name))
+		return E_OK;
+	secret_make(call, scheme);
+	return secret_store(call, named);
+}
+
 void endpoints_put(struct call *call)
 {
-	if (endpoint_check_addresses(call))
-		call_run(call);
+	enum err err = endpoint_check_addresses(call) ? endpoint_give_secret(call) : call->problem.err;
+	if (err)
+		call_refuse(call, err);
 	else
-		call_refuse(call, call->problem.err);
+		call_run(call);
 }
 
 void endpoints_make(struct call *call)
@@ -224,6 +310,8 @@ static void endpoint_write(struct buf *out, struct call *call, const struct name
 	json_put_field_instant(out, "created_at", info->created_us);
 	json_put_field_instant(out, "changed_at", info->changed_us);
 	json_put_field_u64(out, "version", info->version);
+	if (call->secret_text[0])
+		json_put_field_str(out, "signing_secret", str_of(call->secret_text));
 	buf_add_byte(out, '}');
 }
 

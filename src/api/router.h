@@ -33,6 +33,7 @@ struct param_value {
 #define ROUTE_MAY_BODY 4u /* takes a JSON body or none */
 #define ROUTE_ONCE     8u /* understands Idempotency-Key */
 #define ROUTE_WHOLE    16u /* no token that is limited to queues */
+#define ROUTE_SECRET   32u /* its body is wiped */
 
 struct route {
 	enum http_method method;

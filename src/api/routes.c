@@ -328,6 +328,16 @@ const struct route routes[] = {
 	ENDPOINT_STATE("disable", "disableEndpoint", "The same as a pause, for an endpoint that is given up for now."),
 	ENDPOINT_STATE("enable", "enableEndpoint", "Go on with what was held."),
 
+	{ GET("/v1/secrets", "listSecrets"), .status = 200, .scope = SCOPE_ADMIN, .flags = ROUTE_WHOLE, .params = namespace_page_params,
+	  .kind = OP_NAMEDS, .decode = secrets_decode_list, .begin = call_run, .encode = secrets_encode, .tag = "secrets", .gives = "SecretList",
+	  .doc = "Secrets of a namespace, by name, without their values." },
+	{ PUT("/v1/secrets/{secret}", "putSecret"), .status = 200, .scope = SCOPE_ADMIN, .flags = ROUTE_BODY | ROUTE_WHOLE | ROUTE_SECRET,
+	  .params = namespace_params, .kind = OP_NAMED_PUT, .decode = secrets_decode_put, .begin = secrets_store, .encode = secrets_encode,
+	  .tag = "secrets", .takes = "NewSecret", .gives = "Secret", .doc = "Store a secret, sealed. Its value is never told again." },
+	{ DELETE("/v1/secrets/{secret}", "deleteSecret"), .status = 204, .scope = SCOPE_ADMIN, .flags = ROUTE_WHOLE, .params = namespace_params,
+	  .kind = OP_NAMED_DELETE, .decode = secrets_decode_delete, .begin = call_run, .encode = secrets_encode, .tag = "secrets",
+	  .doc = "Delete a secret. Deliveries that need it wait." },
+
 	{ POST("/v1/operations", "startOperation"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
 	  ALONE(OP_OPERATION_START), .tag = "operations", .takes = "OperationStart", .gives = "Operation",
 	  .doc = "Do something with every job that matches a filter. Durable: it goes on after a restart; jobs that changed since are skipped." },

@@ -52,6 +52,11 @@ void groups_encode_one(struct call *call, struct buf *out);
 bool limits_decode_put(struct call *call);
 bool limits_decode_list(struct call *call);
 /* endpoints.c, messages.c */
+bool secrets_decode_put(struct call *call);
+bool secrets_decode_delete(struct call *call);
+bool secrets_decode_list(struct call *call);
+void secrets_store(struct call *call);
+void secrets_encode(struct call *call, struct buf *out);
 bool endpoints_decode_put(struct call *call);
 bool endpoints_decode_new(struct call *call);
 bool endpoints_decode_state(struct call *call);

@@ -99,10 +99,17 @@ static bool scene_on_judge(void *context, const struct sockaddr *address, char *
 	return bytes[0] != 10;
 }
 
+static const char *scene_key_file(char out[64])
+{
+	snprintf(out, 64, "/tmp/ruche-scene-%ld.key", (long)getpid());
+	return out;
+}
+
 void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 {
 	struct http_limits limits;
 	struct problem problem;
+	char key_file[64];
 	memset(scene, 0, sizeof(*scene));
 	scene->now_us = SCENE_NOW_US;
 	scene->client.fd = -1;
@@ -110,7 +117,9 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	buf_init(&scene->answer, 256u << 20);
 	CHECK(buf_reserve(&scene->client.in, 1 << 20) && buf_reserve(&scene->answer, 1 << 20)); /* the client's memory never fails */
 	CHECK(uv_loop_init(&scene->loop) == 0);
-	struct api_config config = { .loop = &scene->loop, .open = open, .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
+	CHECK(secrets_open(&(struct secrets_config){ .key_file = scene_key_file(key_file) }, &scene->secrets, &problem) == E_OK);
+	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open,
+				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge };
 	scene->api = api_new(&config, &ports);
 	CHECK(scene->api != NULL);
@@ -152,6 +161,9 @@ void scene_close(struct scene *scene)
 	CHECK(drained);
 	http_server_free(scene->server);
 	api_free(scene->api);
+	secrets_close(scene->secrets);
+	char key_file[64];
+	unlink(scene_key_file(key_file));
 	while (uv_run(&scene->loop, UV_RUN_NOWAIT))
 		;
 	CHECK(uv_loop_close(&scene->loop) == 0);

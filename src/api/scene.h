@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/uid.h"
+#include "secret/secret.h"
 
 #define SCENE_ASKED_MAX 64
 #define STR_INIT(literal) { "" literal, sizeof(literal) - 1 } /* for static values */
@@ -21,6 +22,7 @@ struct scene {
 	uv_loop_t loop;
 	struct http_server *server;
 	struct api *api;
+	struct secrets *secrets;
 	int64_t now_us;
 	uint64_t random;
 	bool sick;                       /* ready() says no */

@@ -180,9 +180,19 @@ const struct schema schemas[] = {
 			    "unsent:count", "unsent: deliveries that were not made because hold_max were held." },
 	{ "Endpoint", "name:string namespace:string number:count state:=enabled,paused,disabled reason:string|null retry_words:string|null "
 		      "health:EndpointHealth held:count waiting:count active:count delayed:count settings:EndpointSettings created_at:instant|null "
-		      "changed_at:instant|null version:count",
-	  "held: deliveries that wait for it to be resumed. retry_words: how often, and over what time, a delivery is tried." },
+		      "changed_at:instant|null version:count signing_secret?:string",
+	  "signing_secret: told once, when it was made with the endpoint. held: deliveries that wait for it to be resumed. retry_words: how often, and over "
+	  "what time, a delivery is tried." },
 	{ "EndpointList", "endpoints:Endpoint[] next_cursor:string|null", NULL },
+	{ "SecretValue", "value:string until_at?:instant|null", "until_at: when it counts no more." },
+	{ "NewSecret", "value?:string values?:SecretValue[]", "Either one value, or several with the current one first: old ones count until they end." },
+	{ "SecretEnd", "until_at:instant|null", NULL },
+	{ "Secret", "name:string namespace:string key?:string sealed?:boolean values?:SecretEnd[] created_at:instant|null changed_at:instant|null "
+		    "version:count",
+	  "key: the id of the key that it is sealed under; sealed: that key is not in the key file. values: when each ends. Lists tell these." },
+	{ "SecretElsewhere", "name:string place:=file,credential,env", NULL },
+	{ "SecretList", "secrets:Secret[] elsewhere:SecretElsewhere[] next_cursor:string|null",
+	  "elsewhere: with the first page; these go before the store's." },
 	{ "MessageSent", "id:string uid:Uid matched:integer|null deliveries:integer|null expanding:boolean|null nothing?:string duplicate:boolean",
 	  "id: the same at every attempt of every delivery, as webhook-id. matched: endpoints that want it; deliveries: made by now; expanding: more are being "
 	  "made, and matched counts by type and channels only. nothing: why there are none. Of a duplicate these are null." },

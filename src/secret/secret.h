@@ -81,6 +81,10 @@ bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_na
  * the values; E_CONFIG, E_IO, E_STORE_FULL: the key file; E_NOMEM. Writes to out only when it answers E_OK. */
 MUST_USE enum err secret_seal(struct secrets *secrets, struct str namespace_name, struct str name, const struct secret *secret,
 			      const unsigned char nonce[SECRET_NONCE_BYTES], struct buf *out, struct problem *problem);
+/* The same of a request's body, {"value": text} or {"values": [{"value", "until_at"}…]}: its plain text gets nowhere but into the sealed one, and the
+ * caller wipes the body. */
+MUST_USE enum err secret_seal_body(struct secrets *secrets, struct str namespace_name, struct str name, struct str body,
+				   const unsigned char nonce[SECRET_NONCE_BYTES], struct buf *out, struct problem *problem);
 struct secret_memory;
 struct secret_open {
 	struct secret secret; /* in the memory below */
@@ -93,6 +97,17 @@ void secret_open_fini(struct secret_open *open); /* wipes; zeroed ones are fine 
 MUST_USE enum err secret_reseal(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed,
 				const unsigned char nonce[SECRET_NONCE_BYTES], bool *out_needed, struct buf *out, struct problem *problem);
 bool secret_sealed_key(struct str sealed, char out[SECRET_KEY_ID_BYTES + 1]); /* false: it is no sealed text */
+struct secret_told { /* of a secret in the store, without its values */
+	char key[SECRET_KEY_ID_BYTES + 1]; /* "": the text is damaged */
+	bool sealed;                       /* it does not open: the key is not in the key file, or it is damaged */
+	uint32_t count;
+	int64_t until_us[SECRET_VALUES];
+};
+void secret_tell(struct secrets *secrets, struct str namespace_name, struct str name, struct secret_told *out); /* zeroed and sealed: there is none */
+/* Names that a namespace sees in a place other than the store, in no order, as they are to be said in a reference to it. */
+void secret_names(const struct secret_snapshot *snapshot, enum secret_place place, struct str namespace_name,
+		  void (*visit)(void *context, enum secret_place place, struct str name), void *context);
+const char *secret_place_word(enum secret_place place); /* "file" */
 /* Rotation: the value goes first; the others end at old_until_us at the latest. Those that have ended, and the oldest beyond SECRET_VALUES, go. */
 void secret_rotate(struct secret *secret, struct str value, int64_t now_us, int64_t old_until_us);
 

@@ -1,9 +1,12 @@
+#include "base/check.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "secret/place.h"
 #include "secret/seal.h"
 #include "secret/snapshot.h"
 #include "secret/stored.h"
+#include "secret/values.h"
 #include "secret/watch.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -205,6 +208,39 @@ enum err secret_seal(struct secrets *secrets, struct str namespace_name, struct 
 		out->len = before;
 	return err == E_CONFIG ? secrets_keys_at(problem, problem_set(problem, err, "", "The key file was taken away just now."))
 			       : secret_seal_refused(problem, err);
+}
+
+enum err secret_seal_body(struct secrets *secrets, struct str namespace_name, struct str name, struct str body,
+			  const unsigned char nonce[SECRET_NONCE_BYTES], struct buf *out, struct problem *problem)
+{
+	struct vault vault = { 0 };
+	struct arena arena;
+	struct json json;
+	struct secret secret;
+	if (!vault_arena(&vault, secret_values_arena_bytes(body.len), &arena))
+		return secrets_no_memory(problem);
+	json_init(&json, body, &arena, problem);
+	enum err err = secret_body_read(&json, &secret) ? secret_seal(secrets, namespace_name, name, &secret, nonce, out, problem) : problem->err;
+	CHECK(!arena.chunks); /* nothing was decoded anywhere else */
+	vault_fini(&vault);
+	return err;
+}
+
+void secret_tell(struct secrets *secrets, struct str namespace_name, struct str name, struct secret_told *out)
+{
+	struct vault vault = { 0 };
+	struct secret secret = { 0 };
+	*out = (struct secret_told){ 0 };
+	pthread_mutex_lock(&secrets->door);
+	struct str sealed = stored_find(&secrets->stored, namespace_name, name);
+	if (sealed.ptr && !secret_sealed_key(sealed, out->key))
+		out->key[0] = '\0';
+	out->sealed = !sealed.ptr || seal_read(&secrets->ring, namespace_name, name, sealed, &vault, &secret) != E_OK;
+	pthread_mutex_unlock(&secrets->door);
+	out->count = out->sealed ? 0 : secret.count;
+	for (uint32_t i = 0; i < out->count; i++)
+		out->until_us[i] = secret.values[i].until_us;
+	vault_fini(&vault);
 }
 
 struct secret_memory {

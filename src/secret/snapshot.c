@@ -98,3 +98,23 @@ bool secret_find(const struct secret_snapshot *snapshot, struct str namespace_na
 	}
 	return out->count > 0;
 }
+
+/* ---- names ---- */
+
+void secret_names(const struct secret_snapshot *snapshot, enum secret_place place, struct str namespace_name,
+		  void (*visit)(void *context, enum secret_place place, struct str name), void *context)
+{
+	const struct rack *rack = snapshot->racks[place];
+	for (const struct rack_entry *entry = rack ? rack->first : NULL; entry; entry = entry->next) {
+		struct str rest = str_from(entry->name, namespace_name.len);
+		if (is_common(entry->name))
+			visit(context, place, entry->name);
+		else if (str_starts(entry->name, namespace_name) && str_starts(rest, STR("/")))
+			visit(context, place, str_from(rest, 1));
+	}
+}
+
+const char *secret_place_word(enum secret_place place)
+{
+	return place_words[place];
+}

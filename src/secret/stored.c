@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "secret/seal.h"
+#include <stdio.h>
 
 #define STORED_SEED 0x5eed /* names come from operators */
 
@@ -121,6 +122,31 @@ enum err stored_put(struct stored *stored, struct str namespace_name, struct str
 	}
 	stored->changed = true;
 	return E_OK;
+}
+
+struct wanted_key {
+	struct str namespace_name, name;
+};
+
+static bool key_is(void *context, uint32_t item, const void *key)
+{
+	const struct stored *stored = context;
+	const struct wanted_key *wanted = key;
+	const struct stored_entry *entry = &stored->entries[item];
+	return entry->namespace_len == wanted->namespace_name.len && entry->key_len == wanted->namespace_name.len + 1 + wanted->name.len &&
+	       str_starts(entry_key(entry), wanted->namespace_name) && str_eq(str_from(entry_key(entry), entry->namespace_len + 1u), wanted->name);
+}
+
+struct str stored_find(const struct stored *stored, struct str namespace_name, struct str name)
+{
+	char key[2 * LIMIT_NAME_BYTES + 2];
+	const struct wanted_key wanted = { namespace_name, name };
+	if (namespace_name.len > LIMIT_NAME_BYTES || name.len > LIMIT_NAME_BYTES)
+		return (struct str){ 0 };
+	int len = snprintf(key, sizeof(key), STR_FMT "/" STR_FMT, STR_ARG(namespace_name), STR_ARG(name));
+	uint32_t item = map_find(&stored->map, str_hash((struct str){ key, (size_t)len }, STORED_SEED), key_is, &wanted);
+	const struct stored_entry *entry = item == MAP_NONE ? NULL : &stored->entries[item];
+	return entry ? (struct str){ entry->text + entry->key_len, entry->sealed_len } : (struct str){ 0 };
 }
 
 /* ---- the rack ---- */

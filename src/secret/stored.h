@@ -19,6 +19,7 @@ void stored_init(struct stored *stored);
 void stored_fini(struct stored *stored);
 /* sealed empty: it is gone. E_NOMEM: nothing changed. */
 MUST_USE enum err stored_put(struct stored *stored, struct str namespace_name, struct str name, struct str sealed);
+struct str stored_find(const struct stored *stored, struct str namespace_name, struct str name); /* the sealed text; ptr NULL: none */
 void stored_clear(struct stored *stored);
 void stored_renew(struct stored *stored); /* other keys: all are opened again */
 /* *out is a new rack, for who holds stored->changed. What does not open is left out. E_NOMEM: nothing changed. */

@@ -85,3 +85,25 @@ bool secret_values_read(struct json *json, struct secret *out)
 		return read_text(json, &out->values[0].bytes, NULL);
 	}
 }
+
+struct body {
+	struct str value;
+	struct secret values;
+};
+static const struct json_field body_fields[] = {
+	{ "value", JSON_F_CUSTOM, offsetof(struct body, value), .read = read_text, .doc = "The secret, which counts from now on alone." },
+	{ "values", JSON_F_CUSTOM, offsetof(struct body, values), .read = read_values, .doc = "Several, the current one first." },
+};
+
+bool secret_body_read(struct json *json, struct secret *out)
+{
+	struct body body = { 0 };
+	if (!json_read_fields(json, body_fields, ARRAY_COUNT(body_fields), &body, NULL, NULL) || !json_finish(json))
+		return false;
+	if ((body.value.len > 0) == (body.values.count > 0))
+		return json_refuse_field(json, E_INVALID, "value", "Say either value or values.");
+	*out = body.values;
+	if (body.value.len)
+		*out = (struct secret){ .values = { { .bytes = body.value } }, .count = 1 };
+	return true;
+}

@@ -5,6 +5,8 @@
 
 /* Reads the value that stands next; bytes are those of the text, or decoded in the json's arena. Refuses in the json's voice, without a value. */
 bool secret_values_read(struct json *json, struct secret *out);
+/* {"value": text} or {"values": …}, as a whole text. */
+bool secret_body_read(struct json *json, struct secret *out);
 /* No NUL, not empty, not too long? Otherwise why not. */
 const char *secret_value_refusal(struct str bytes);
 /* How many bytes an arena must have so that all strings of a text of this length can be decoded in it. */

@@ -93,6 +93,9 @@ def the_document_is_one(ruche):
 
 
 def webhooks(api):
+    api.put("/v1/secrets/crm", {"value": "hunter2hunter2"})
+    api.get("/v1/secrets")
+    api.call("DELETE", "/v1/secrets/crm", status=204)
     api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
     api.patch("/v1/endpoints/crm", {"timeout_ms": 5000})
     for verb in ("disable", "enable", "pause"):

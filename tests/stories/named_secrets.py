@@ -1,5 +1,8 @@
 """Named secrets: a watched file, credentials, the environment; and a canary that must be found nowhere else."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import signal
@@ -8,9 +11,11 @@ import tempfile
 import time
 
 import harness
-from harness import DEADLINE_S, Daemon, check, equal, run, story
+from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story
 
 CANARY = "canary-" + "7f3d0c9ab2e1"  # every value below holds it
+KEY = b"thirty-two bytes of a secret key"
+SIGNING = "whsec_" + base64.b64encode(KEY).decode()
 ENVIRONMENT_CANARY = CANARY + "-of-the-environment"
 
 
@@ -59,7 +64,7 @@ def files_below(directory):
             path = os.path.join(where, name)
             if os.path.isfile(path):
                 with open(path, "rb") as file:
-                    yield path, file.read()
+                    yield file.read()
 
 
 def doctor(store, env):
@@ -94,6 +99,34 @@ def a_change_needs_no_restart():
             check(CANARY not in daemon.log(), "the log tells what stood in a broken file")
 
 
+def signed_by(received, key):
+    """Is one of the signatures of that key?"""
+    head = received.headers
+    signed = f"{head['webhook-id']}.{head['webhook-timestamp']}.".encode() + received.body
+    ours = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return ours in head["webhook-signature"].split(" ")
+
+
+@story
+def a_signing_secret_is_rotated():
+    """An endpoint signs with what the file says at the attempt: while the old secret still counts, by both."""
+    old, new = b"the old key of thirty-two bytes.", b"the new key of thirty-two bytes."
+    texts = ["whsec_" + base64.b64encode(key).decode() for key in (old, new)]
+    with tempfile.TemporaryDirectory(prefix="ruche-secrets-") as directory, Receiver(200) as receiver:
+        path, daemon = watched(directory, json.dumps({"endpoint/crm": texts[0]}), "--deliver-allow", "127.0.0.0/8")
+        with daemon:
+            api = daemon.api
+            api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"]})
+            for count, (values, signers, others) in enumerate((([texts[0]], [old], [new]), ([texts[1], texts[0]], [new, old], []), ([texts[1]], [new], [old])), 1):
+                if count > 1:
+                    replace(path, json.dumps({"endpoint/crm": values}))
+                    until(lambda wanted=count - 1: daemon.log().count("secrets.read") == wanted, "the change was read")
+                api.post("/v1/messages", {"type": "note", "payload": {"n": count}})
+                until(lambda wanted=count: len(receiver.received) == wanted, f"message {count} arrived")
+                check(all(signed_by(receiver.received[-1], key) for key in signers), f"round {count}: a signature is missing")
+                check(not any(signed_by(receiver.received[-1], key) for key in others), f"round {count}: signed by what counts no more")
+
+
 @story
 def a_bad_place_is_no_start():
     """A daemon does not start on secrets that it cannot read, makes no store then, and doctor says the same."""
@@ -113,6 +146,27 @@ def a_bad_place_is_no_start():
         equal(doctor_findings(store, env), ["warn", "warn"], "an open file, and the environment")
 
 
+def used(daemon):
+    """Secrets are sent to a third party that echoes them; all that can be asked about it."""
+    def echo(client, received):
+        body = json.dumps({"heard": received.headers}).encode()
+        client.sendall(b"HTTP/1.1 400 No\r\nContent-Type: application/json\r\nX-Heard: %s\r\nContent-Length: %d\r\n\r\n%s"
+                       % (received.headers["authorization"].encode(), len(body), body))
+
+    api = daemon.api
+    with Receiver(echo) as receiver:
+        api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "auth": {"kind": "bearer", "secret": "changed"}, "sign": {"secret": "key"},
+                                      "headers": {"x-client": {"secret": "env:CRM"}, "x-other": {"secret": "credential:crm"}}})
+        api.post("/v1/messages", {"type": "note", "payload": {"n": 1}})
+        [uid] = [job["uid"] for job in api.get("/v1/jobs?queue=webhooks")["jobs"]]
+        equal(api.wait(uid)["state"], "failed", "the delivery")
+        heard = receiver.received[0].headers
+        equal((heard["authorization"], heard["x-client"], heard["x-other"]), ("Bearer " + CANARY, ENVIRONMENT_CANARY, "credential " + CANARY), "what was sent")
+        check(signed_by(receiver.received[0], KEY), "the signature")
+    paths = (f"/v1/jobs/{uid}", f"/v1/jobs/{uid}/attempts", f"/v1/jobs/{uid}/explain", "/v1/endpoints", "/v1/queues", "/v1/stats", "/metrics", "/v1/openapi.json")
+    return [api.call("GET", path).body for path in paths]
+
+
 @story
 def a_canary_is_found_nowhere():
     """Values of all places stand in no log, answer, metric, page of the store, environment or core dump."""
@@ -121,31 +175,88 @@ def a_canary_is_found_nowhere():
         os.mkdir(credentials)
         with open(os.path.join(credentials, "secret.crm"), "w", encoding="utf-8") as file:
             file.write("credential " + CANARY)
-        text = json.dumps({"file": CANARY, "escaped": [CANARY + "\n", CANARY], "billing/crm": CANARY})
-        path, daemon = watched(directory, text, "--core-dumps", "--log-level", "debug", env={"CREDENTIALS_DIRECTORY": credentials, "RUCHE_SECRET_CRM": ENVIRONMENT_CANARY})
+        text = json.dumps({"file": CANARY, "escaped": [CANARY + "\n", CANARY], "billing/crm": CANARY, "key": SIGNING})
+        arguments = ["--core-dumps", "--log-level", "debug", "--deliver-allow", "127.0.0.0/8"]
+        path, daemon = watched(directory, text, *arguments, env={"CREDENTIALS_DIRECTORY": credentials, "RUCHE_SECRET_CRM": ENVIRONMENT_CANARY})
         with daemon:
-            api = daemon.api
-            uid = api.enqueue("mail", {"x": 1})["uid"]
-            answers = [api.call("GET", where).body for where in (f"/v1/jobs/{uid}", "/v1/queues", "/v1/stats", "/metrics", "/v1/openapi.json", "/readyz?verbose")]
             replace(path, text.replace("file", "changed"))
             until(lambda: "secrets.read" in daemon.log(), "the change was read")
             replace(path, text[:-5])
             until(lambda: "secrets.refused" in daemon.log(), "the broken file was refused")
             daemon.process.send_signal(signal.SIGHUP)
             until(lambda: "reload.done" in daemon.log(), "it reloaded")
-            answers.append(daemon.cli("config", "print", "--secrets-path", path, env={"RUCHE_SECRET_CRM": ENVIRONMENT_CANARY}))
-            answers.append(doctor(daemon.store, {"RUCHE_SECRET_CRM": ENVIRONMENT_CANARY, "RUCHE_SECRETS_PATH": path}))
-            check(all(CANARY.encode() not in answer for answer in answers), "an answer tells a secret")
             with open(f"/proc/{daemon.process.pid}/environ", "rb") as environ:
                 kept = environ.read()
             check(b"RUCHE_SECRET_CRM=" in kept and CANARY.encode() not in kept, "the environment still tells it")
             blocks = list(dumped_memory(daemon.process.pid))
             check(any(daemon.token.encode() in block for block in blocks), "the reading of memory finds nothing at all")
             check(not any(CANARY.encode() in block for block in blocks), "a core dump would tell a secret")
-            for name, content in files_below(daemon.directory):
-                check(CANARY.encode() not in content, f"{name} tells a secret")
+            answers = [doctor(daemon.store, {"RUCHE_SECRET_CRM": ENVIRONMENT_CANARY, "RUCHE_SECRETS_PATH": path}),
+                       daemon.cli("config", "print", "--secrets-path", path, env={"RUCHE_SECRET_CRM": ENVIRONMENT_CANARY}), *used(daemon)]
             daemon.stop()
-            check(CANARY not in daemon.log(), "the log tells a secret")
+            told = answers + [daemon.log().encode()] + list(files_below(daemon.directory))
+            check(not any(CANARY.encode() in text or SIGNING[6:].encode() in text for text in told), "a secret was told")
+
+
+@story
+def the_store_keeps_secrets_sealed(ruche):
+    """Put, listed without their values, found after a crash; in the file of the store nobody reads them, and without the key nobody opens them."""
+    api = ruche.api
+    made = api.put("/v1/secrets/partners%2Fcrm", {"value": CANARY})
+    equal((made["name"], made["namespace"], "value" in made), ("partners/crm", "default", False), "what is told of it")
+    api.put("/v1/secrets/pair?namespace=billing", {"values": [{"value": CANARY}, {"value": "old " + CANARY, "until_at": "2099-01-01T00:00:00.000Z"}]})
+    for body, field in (({"value": 5}, "value"), ({"value": ""}, "value"), ({}, "value"), ({"value": "a", "values": [{"value": "b"}]}, "value"),
+                        ({"values": []}, "values"), ({"value": "x" * 60000}, "value")):
+        problem = api.refused("PUT", "/v1/secrets/bad", body, status=(413, 422), field=field)
+        check("xxx" not in problem["detail"], "a problem tells the value")
+    api.refused("PUT", "/v1/secrets/no%20name", {"value": "a"}, field="secret")
+    ruche.restart()
+    api = ruche.api
+    [told] = api.get("/v1/secrets")["secrets"]
+    equal((told["name"], told["sealed"], told["values"], len(told["key"])), ("partners/crm", False, [{"until_at": None}], 16), "in the list")
+    [told] = api.get("/v1/secrets?namespace=billing")["secrets"]
+    equal(told["values"], [{"until_at": None}, {"until_at": "2099-01-01T00:00:00.000Z"}], "two values")
+    equal(os.stat(ruche.store + ".key").st_mode & 0o777, 0o600, "the key file's mode")
+    check(not any(CANARY.encode() in text for text in files_below(ruche.directory)), "a secret stands on the disk")
+    ruche.kill()
+    os.rename(ruche.store + ".key", ruche.store + ".old")
+    ruche.start()
+    api = ruche.api
+    equal([one["sealed"] for one in api.get("/v1/secrets")["secrets"]], [True], "without its key")
+    os.rename(ruche.store + ".old", ruche.store + ".key")
+    ruche.process.send_signal(signal.SIGHUP)
+    until(lambda: not api.get("/v1/secrets")["secrets"][0]["sealed"], "the key was read")
+    api.delete("/v1/secrets/partners%2Fcrm")
+    equal(api.get("/v1/secrets")["secrets"], [], "after it was deleted")
+    api.refused("DELETE", "/v1/secrets/partners%2Fcrm", status=404, code="secret_not_found")
+    limited = api.again(api.post("/v1/tokens", {"name": "operator", "scopes": ["operate", "read"]})["token"])
+    limited.refused("GET", "/v1/secrets", status=403, code="forbidden")
+    limited.refused("PUT", "/v1/secrets/mine", {"value": "a"}, status=403, code="forbidden")
+
+
+@story
+def an_endpoint_has_a_secret_of_its_own():
+    """Who signs and names no secret is given one, told once; calls are signed by it, also after a crash; and by another one once that was put."""
+    with Daemon("--deliver-allow", "127.0.0.0/8") as ruche, Receiver(200) as receiver:
+        made = ruche.api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"]})
+        key = base64.b64decode(made["signing_secret"].removeprefix("whsec_"))
+        equal(len(key), 32, "bytes of the key")
+        ruche.restart()
+        api = ruche.api
+        check("signing_secret" not in api.get("/v1/endpoints/crm"), "told again")
+        check("signing_secret" not in api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "timeout_ms": 5000}), "made again")
+        check("signing_secret" not in api.put("/v1/endpoints/plain", {"url": receiver.url, "types": [], "sign": {"kind": "none"}}), "made for one that does not sign")
+        check("signing_secret" not in api.put("/v1/endpoints/named", {"url": receiver.url, "types": [], "sign": {"secret": "other"}}), "made for one that names its own")
+        api.post("/v1/messages", {"type": "note", "payload": {"n": 1}})
+        check(signed_by(receiver.wait(1), key), "signed by its own secret")
+        texts = [made["signing_secret"], SIGNING]
+        api.put("/v1/secrets/endpoint%2Fcrm", {"values": [{"value": texts[1]}, {"value": texts[0], "until_at": "2099-01-01T00:00:00Z"}]})
+        api.post("/v1/messages", {"type": "note", "payload": {"n": 2}})
+        received = receiver.wait(2)
+        check(signed_by(received, key) and signed_by(received, KEY), "signed by both")
+        wrong = ruche.api.call("PUT", "/v1/endpoints/wrong", {"url": receiver.url, "format": "nowhere"}, status=422)
+        check(b"whsec_" not in wrong.body, "a refusal tells a secret")
+        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "secrets, none of them of an endpoint that was refused")
 
 
 @story
