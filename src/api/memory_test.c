@@ -140,6 +140,7 @@ static const struct request_case cases[] = {
 	{ "listMessages", "/v1/messages?type=a.*&entity=e&since=2026-01-01T00:00:00Z&limit=1", NULL, NULL, 200 },
 	{ "getMessage", "/v1/messages/msg_" UID_1 "?payload", NULL, NULL, 200 },
 	{ "getMessage", "/v1/messages/" UID_1, NULL, NULL, 404, .limited = true },
+	{ "expungeMessage", "/v1/messages/msg_" UID_1 "/content", NULL, NULL, 204 },
 	{ "listEndpoints", "/v1/endpoints?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "makeEndpoint", "/v1/endpoints", NULL, ENDPOINT, 201, .varies = true },
 	{ "getEndpoint", "/v1/endpoints/crm?namespace=n", NULL, NULL, 200 },
