@@ -285,6 +285,7 @@ bool expand_round(struct engine *engine); /* true: there is more that may be don
 bool expand_is_due(const struct engine *engine);
 
 /* ---- retain_messages.c ---- */
+#define MESSAGES_FIRST_US INT64_C(60000000) /* after a start they are left alone so long */
 bool retain_messages(struct engine *engine); /* true: a slice was put into the open batch */
 bool retain_entities(struct engine *engine); /* likewise */
 void retain_told(struct engine *engine, const struct changeset *cs); /* committed: how far it came */
