@@ -649,6 +649,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 		shadow_group_row(shadow, &cs->groups.items[i]);
 	shadow_mark_touched(shadow, cs);
 	history_read(shadow, cs);
+	hooks_read(shadow, cs);
 	for (uint32_t i = 0; i < cs->jobs.count; i++) {
 		shadow_write(shadow, &cs->jobs.items[i]);
 		struct shadow_job *job = shadow_find(shadow, cs->jobs.items[i].row.uid);
@@ -773,6 +774,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 	}
 	shadow_dump_operations(disk, out);
 	budgets_dump(disk, out);
+	hooks_dump(disk, disk->meta.last_named, out);
 	shadow_dump_edges(disk, out);
 	uint64_t *uids = mem_zalloc_array(shadow->jobs.used + 1, sizeof(*uids));
 	uint32_t count = 0;
@@ -907,6 +909,7 @@ void shadow_compare_disk(struct shadow *shadow, struct mem_disk *disk, bool at_r
 
 void shadow_at_rest(struct shadow *shadow)
 {
+	hooks_at_rest(shadow);
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		const struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		if (job->exists && !job_state_is_final(job->row.state))

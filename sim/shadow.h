@@ -6,6 +6,7 @@
  *   history.c   events, in their order: rules 2, 3, 4, 8
  *   turns.c     events and rows: shares by weight, batches, jobs that rise
  *   told.c      what clients were told: rules 1, 2, 9
+ *   shadow_hooks.c  rows: messages and their deliveries
  *   watch.c     what ought to have happened by now: rule 5
  *
  * Rule 6 is about chains so far (shadow.c). Rule 10 is that all of this holds while clocks jump and machines sleep. */
@@ -145,6 +146,21 @@ struct shadow_turn { /* what an event of the queues of sim/turns.c said */
 	int64_t since_us; /* it had waited since then, before this change-set; 0: it had not */
 };
 
+#define SIM_ENDPOINTS   8 /* "h0" … */
+#define SHADOW_MESSAGES 16384
+struct shadow_endpoint {
+	bool live, push, wants_a, wants_b, may_miss;
+	uint32_t number, least;   /* least: of the payload's n */
+	uint64_t text, changed_seq; /* hash of its settings; when they became these */
+	uint64_t unsent, unsent_seq;
+};
+struct shadow_message {
+	uint64_t uid, seq, changed_seq;
+	uint32_t n, made, count, said; /* made: bits of endpoints */
+	uint32_t next_endpoint;
+	bool is_a, expanded;
+};
+
 struct shadow_promise { /* an idempotency key that was acknowledged */
 	char key[24];
 	uint64_t request_hash, uid;
@@ -168,6 +184,9 @@ struct shadow {
 	struct shadow_permit permits[64];
 	struct shadow_promise promises[64];
 	uint32_t promise_count;
+	struct shadow_endpoint endpoints[SIM_ENDPOINTS];
+	struct shadow_message messages[SHADOW_MESSAGES];
+	uint32_t message_count;
 	uint64_t seq;
 	uint64_t life;          /* how often an engine took the shard */
 	int64_t engine_us;      /* of the last commit */
@@ -179,7 +198,7 @@ struct shadow {
 	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
 	uint64_t share_life;
 	uint64_t batched, risen, proportions; /* likewise how often */
-	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
+	uint64_t renewals, stalls, retained, replays, hooked, sliced, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 };
 
 void shadow_init(struct shadow *shadow);
@@ -223,6 +242,11 @@ void history_agree(struct shadow_job *job, const struct job_row *row, bool compa
 void turns_read(struct shadow *shadow, uint32_t queue, const struct shadow_job *job, enum event_type type);
 void turns_judge(struct shadow *shadow);
 void told_batch(struct shadow *shadow, const struct op *op);
+
+/* shadow_hooks.c */
+void hooks_read(struct shadow *shadow, const struct changeset *cs);
+void hooks_at_rest(const struct shadow *shadow);
+void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out); /* of endpoints up to this number */
 
 /* told.c */
 void told_reply(struct shadow *shadow, const struct request *request);     /* any answer */

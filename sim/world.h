@@ -74,6 +74,7 @@ void watch_start(struct world *world);
 void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
 void turns_start(struct world *world);  /* turns.c */
+void hooks_start(struct world *world);  /* hooks.c */
 void trees_meddle(struct world *world); /* trees.c */
 void clients_bulk(struct world *world, const struct effect *effect);
 void workers_start(struct world *world);

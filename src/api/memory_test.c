@@ -145,6 +145,7 @@ static const struct request_case cases[] = {
 	{ "putSecret", "/v1/secrets/endpoint%2Fcrm", NULL, "{\"value\":\"hu\\u0073h\"}", 200 },
 	{ "putSecret", "/v1/secrets/crm", NULL, "{\"value\":1}", 422 },
 	{ "deleteSecret", "/v1/secrets/crm?namespace=n", NULL, NULL, 204 },
+	{ "expungeMessage", "/v1/messages/msg_" UID_1 "/content", NULL, NULL, 204 },
 	{ "listEndpoints", "/v1/endpoints?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "makeEndpoint", "/v1/endpoints", NULL, ENDPOINT, 201, .varies = true },
 	{ "getEndpoint", "/v1/endpoints/crm?namespace=n", NULL, NULL, 200 },

@@ -139,6 +139,12 @@ void messages_get(struct call *call)
 		call_refuse(call, call->problem.err);
 }
 
+bool messages_decode_expunge(struct call *call)
+{
+	struct op *op = call_op(call, OP_MESSAGE_EXPUNGE);
+	return op && messages_uid(call, &op->resend.message);
+}
+
 static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */
 {
 	if (text.len)
@@ -158,6 +164,7 @@ static void message_write(struct buf *out, const struct message_row *row, bool w
 	put_text(out, "key", row->key);
 	json_put_field_raw(out, "channels", row->channels.len ? row->channels : STR("[]"));
 	json_put_field_bool(out, "deleted", (row->flags & MESSAGE_DELETED) != 0);
+	json_put_field_bool(out, "expunged", (row->flags & MESSAGE_EXPUNGED) != 0);
 	json_put_field_u64(out, "deliveries", row->deliveries);
 	json_put_field_bool(out, "expanding", row->next_endpoint != MESSAGE_EXPANDED);
 	json_put_field_u64(out, "payload_bytes", row->payload_bytes);

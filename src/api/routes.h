@@ -66,6 +66,7 @@ void endpoints_make(struct call *call);
 void endpoints_encode(struct call *call, struct buf *out);
 bool messages_decode(struct call *call);
 void messages_list(struct call *call);
+bool messages_decode_expunge(struct call *call);
 void messages_get(struct call *call);
 void messages_encode_sent(struct call *call, struct buf *out);
 void messages_encode_list(struct call *call, struct buf *out);

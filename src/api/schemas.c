@@ -201,7 +201,7 @@ const struct schema schemas[] = {
 	{ "MessageAnswer", "{'anyOf':[" REF("MessageSent") "," REF("MessageResults") "]}", NULL },
 	{ "NewMessages", "messages:NewMessage[] atomic?:boolean", "atomic: all or nothing (yes)." },
 	{ "MessageBody", "{'anyOf':[" REF("NewMessage") "," REF("NewMessages") "]}", NULL },
-	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean deliveries:count "
+	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean expunged:boolean deliveries:count "
 		     "expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
 	  "metadata and payload only where asked for." },
 	{ "MessageList", "messages:Message[] next_cursor:string|null", NULL },

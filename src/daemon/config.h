@@ -99,6 +99,8 @@ struct config_list {
 	  "Age at which event rows go")                                                                                       \
 	X(engine_idempotency_age_ms, ENGINE_IDEMPOTENCY_AGE_MS, "engine.idempotency_age_ms", DURATION, "1d", 60000, LIMIT_DURATION_MS, \
 	  0, "TIME", "How long an Idempotency-Key is remembered")                                                             \
+	X(webhooks_message_age_ms, WEBHOOKS_MESSAGE_AGE_MS, "webhooks.message_age_ms", DURATION, "30d", 60000, LIMIT_DURATION_MS, 0, "TIME", \
+	  "How long a message is kept, for repeats of its key and for replays; as long as its deliveries are kept in any case")  \
 	X(api_cache_bytes, API_CACHE_BYTES, "api.cache_bytes", BYTES, "8MiB", 0, 64 * GIB, 0, "BYTES",                        \
 	  "Memory for payloads just enqueued, so that claims need no read")                                                   \
 	X(shutdown_grace_ms, SHUTDOWN_GRACE_MS, "shutdown.grace_ms", DURATION, "10s", 0, 3600000, 0, "TIME",                  \

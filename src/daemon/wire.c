@@ -470,6 +470,7 @@ static enum err wire_open_engine(struct wire *wire, struct problem *problem)
 	wanted.event_rows_max = (uint64_t)config->engine_event_rows;
 	wanted.event_age_ms = config->engine_event_age_ms;
 	wanted.idempotency_age_ms = config->engine_idempotency_age_ms;
+	wanted.message_age_ms = config->webhooks_message_age_ms;
 	wanted.zone_find = zones_find;
 	const struct engine_ports ports = { wire, wire_replies, wire_effects };
 	return engine_thread_start(&wanted, wire->config.store, &ports, &wire->engine, problem);

@@ -67,6 +67,7 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_GROUPS] = op_groups_apply,
 	[OP_WITHDRAW] = op_withdraw_apply,
 	[OP_MESSAGE] = op_message_apply,
+	[OP_MESSAGE_EXPUNGE] = op_expunge_apply,
 	[OP_NAMED_PUT] = op_named_apply,
 	[OP_NAMED_STATE] = op_named_apply,
 	[OP_NAMED_DELETE] = op_named_apply,

@@ -70,7 +70,7 @@ struct undo {
 		struct chain chain; /* holds its terms */
 		struct named named; /* holds its text and endpoint */
 		struct {
-			uint32_t next_endpoint, deliveries;
+			uint32_t next_endpoint, deliveries, flags;
 			uint64_t version;
 		} expansion;
 		struct {

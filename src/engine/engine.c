@@ -13,6 +13,7 @@ void engine_config_default(struct engine_config *config)
 		.event_rows_max = 100000,
 		.event_age_ms = 86400000,
 		.idempotency_age_ms = 86400000,
+		.message_age_ms = 30 * INT64_C(86400000),
 		.horizon_ms = 3600000,
 	};
 }
@@ -392,6 +393,7 @@ static void engine_committed(struct engine *engine)
 	engine->flying--;
 	engine->index.committed_seq = batch->cs.seq;
 	engine_release(engine, batch);
+	retain_told(engine, &batch->cs);
 	batch_settle(batch, &engine->index);
 	batch_free(batch);
 	index_free_idle(&engine->index, engine->index.committed_seq);

@@ -68,6 +68,8 @@ struct engine {
 	bool ending;
 	const struct edge_row *above; /* of children that are to be retried, as plan found them; of this step */
 	uint32_t above_count;
+	const struct message_row *messages; /* that requests of this step name, as plan found them; uid 0: not there */
+	uint32_t message_count;
 	const struct edge_row *below; /* of jobs that are to be changed with all below them, by parent; likewise */
 	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
@@ -89,6 +91,9 @@ struct engine {
 	struct { int64_t at_us; uint64_t seq; } samples[64]; /* one a minute or slower: which commit was when */
 	uint32_t sample_count;
 	uint32_t retain_queue;      /* where retention goes on */
+	uint64_t messages_looked;   /* messages up to here were looked at in this round; those that jobs named stayed */
+	int64_t messages_us;        /* engine time of the next round */
+	uint32_t orphans_from;      /* numbers below were looked at: endpoints that are gone have left no entities */
 	uint64_t next_seq, term, next_body, last_uid;
 	uint64_t resumed_seq;       /* the change-set of recover_resume; 0: to be made, also again, when it was refused */
 	struct engine_stats stats;
@@ -120,7 +125,8 @@ typedef enum err op_handler(struct engine *engine, struct request *request, stru
 op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wait_apply, op_explain_apply, op_queue_apply, op_queues_apply,
 	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
 	op_reset_apply,
-	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply, op_named_apply, op_nameds_apply, op_message_apply;
+	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply, op_named_apply, op_nameds_apply, op_message_apply,
+	op_expunge_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -277,6 +283,12 @@ MUST_USE enum err expand_message(struct engine *engine, struct message_row *row,
 uint32_t expand_count(struct engine *engine, const struct message_row *row, struct expand_room *room);
 bool expand_round(struct engine *engine); /* true: there is more that may be done now */
 bool expand_is_due(const struct engine *engine);
+
+/* ---- retain_messages.c ---- */
+#define MESSAGES_FIRST_US INT64_C(60000000) /* after a start they are left alone so long */
+bool retain_messages(struct engine *engine); /* true: a slice was put into the open batch */
+bool retain_entities(struct engine *engine); /* likewise */
+void retain_told(struct engine *engine, const struct changeset *cs); /* committed: how far it came */
 
 /* ---- compat.c: queues that keep another queue's rules ---- */
 bool job_is_compat(const struct index *index, const struct job *job);

@@ -67,6 +67,7 @@ enum err expansion_touch(struct batch *batch, struct index *index, uint32_t slot
 	struct expansion *expansion = expansion_at(index, slot);
 	undo->expansion.next_endpoint = expansion->next_endpoint;
 	undo->expansion.deliveries = expansion->deliveries;
+	undo->expansion.flags = expansion->flags;
 	undo->expansion.version = expansion->version;
 	expansion->version = index->open_seq;
 	return E_OK;
@@ -81,6 +82,7 @@ void expansion_undo(struct index *index, const struct undo *undo)
 	struct expansion *expansion = expansion_at(index, undo->slot);
 	expansion->next_endpoint = undo->expansion.next_endpoint;
 	expansion->deliveries = undo->expansion.deliveries;
+	expansion->flags = undo->expansion.flags;
 	expansion->version = undo->expansion.version;
 }
 

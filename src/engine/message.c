@@ -127,3 +127,48 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	op->result.more = row.next_endpoint != MESSAGE_EXPANDED;
 	return err;
 }
+
+/* ---- content that is to be forgotten ---- */
+
+static const struct message_row *message_loaded(const struct engine *engine, uint64_t uid)
+{
+	for (uint32_t i = 0; i < engine->message_count; i++)
+		if (engine->messages[i].uid == uid)
+			return &engine->messages[i];
+	return NULL;
+}
+
+/* Whoever has not got it by now gets it no more. */
+static enum err message_stop(struct engine *engine, uint64_t uid, struct message_row *row)
+{
+	struct index *index = &engine->index;
+	for (uint32_t slot = index->first_expansion; slot != SLOT_NONE; slot = expansion_at(index, slot)->after) {
+		struct expansion *expansion = expansion_at(index, slot);
+		if (expansion->uid != uid)
+			continue;
+		enum err err = expansion_touch(engine->open, index, slot);
+		if (err)
+			return err;
+		row->deliveries = expansion->deliveries;
+		expansion->flags |= MESSAGE_EXPUNGED;
+		expansion->next_endpoint = MESSAGE_EXPANDED;
+	}
+	return E_OK;
+}
+
+enum err op_expunge_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	const struct message_row *kept = message_loaded(engine, op->resend.message);
+	(void)request, (void)park;
+	if (!kept)
+		return E_MESSAGE_NOT_FOUND;
+	struct message_row row = { .uid = kept->uid, .seq = kept->seq, .flags = kept->flags | MESSAGE_EXPUNGED, .only = kept->only,
+		                   .next_endpoint = MESSAGE_EXPANDED, .deliveries = kept->deliveries, .update = true };
+	enum err err = message_stop(engine, row.uid, &row);
+	struct message_row *update = err ? NULL : change_add(&engine->open->cs, messages);
+	if (!update)
+		return err ? err : E_NOMEM;
+	*update = row;
+	op->result.uid = row.uid;
+	return E_OK;
+}

@@ -266,6 +266,114 @@ static void a_large_payload_is_looked_at_by_filters(void **state)
 	world_close(&world);
 }
 
+/* ---- kept, forgotten ---- */
+
+static struct message_row stored(struct world *world, uint64_t uid) /* uid 0: it is not there. Of its texts only the length counts */
+{
+	struct load load = { .messages = &uid, .message_count = 1 };
+	struct arena arena = { 0 };
+	assert_int_equal(world->store->verbs->load(world->store, &load, &arena), E_OK);
+	struct message_row row = load.message_rows[0];
+	arena_fini(&arena);
+	return row;
+}
+
+static void old_messages_go_unless_a_job_names_them(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world.engine->config.message_age_ms = 60000;
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"a\"]}");
+	uint64_t wanted = send(&world, message_request(&world, "a", "1")).uid, unwanted = send(&world, message_request(&world, "b", "1")).uid;
+	world_pass(&world, 50000);
+	world.wall_us += INT64_C(90000000000); /* the wall clock jumps ahead */
+	world_pass(&world, 5000);
+	assert_int_equal(stored(&world, unwanted).uid, unwanted);
+	for (int i = 0; i < 10; i++)
+		world_pass(&world, 2000);
+	assert_int_equal(stored(&world, unwanted).uid, 0);
+	assert_int_equal(stored(&world, wanted).uid, wanted);
+	struct request *request = request_new(&world, 1);
+	request->ops[0].kind = OP_DELETE;
+	for (const struct effect *effect = world.effects; effect; effect = effect->next)
+		if (effect->kind == EFFECT_DELIVER)
+			request->ops[0].job = (struct op_job){ .uid = effect->uid, .force = true };
+	assert_int_equal(world_err(&world, request), E_OK);
+	for (int i = 0; i < 10; i++)
+		world_pass(&world, 2000);
+	assert_int_equal(stored(&world, wanted).uid, 0);
+	world_close(&world);
+}
+
+static enum err expunge(struct world *world, uint64_t uid)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_MESSAGE_EXPUNGE;
+	request->ops[0].resend.message = uid;
+	return world_err(world, request);
+}
+
+static void expunged_content_is_gone_and_goes_nowhere(void **state)
+{
+	struct world world;
+	(void)state;
+	many_endpoints(&world);
+	world.engine->expand_pause_us = INT64_MAX; /* no slices before the restart */
+	uint64_t uid = send(&world, message_request(&world, "a", "{\"n\":1}")).uid;
+	assert_int_equal(expunge(&world, uid), E_OK);
+	assert_int_equal(stored(&world, uid).payload.len, 0);
+	assert_true(stored(&world, uid).flags & MESSAGE_EXPUNGED);
+	uint64_t made = live_jobs(&world);
+	assert_int_equal(made, EXPAND_INLINE);
+	world_crash(&world);
+	world_pass(&world, 3000);
+	assert_int_equal(live_jobs(&world), made);
+	assert_int_equal(stored(&world, uid).deliveries, made);
+	assert_int_equal(expunge(&world, uid), E_OK);
+	assert_int_equal(expunge(&world, 77), E_MESSAGE_NOT_FOUND);
+	world_close(&world);
+}
+
+/* What an endpoint was told of an entity is remembered at its success, and forgotten with the endpoint. */
+static void entities_come_with_successes_and_go_with_the_endpoint(void **state)
+{
+	struct world world;
+	struct answer answer;
+	struct arena arena = { 0 };
+	struct reader *reader;
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"a\"]}");
+	send(&world, message_request(&world, "a", "1"));
+	const struct effect *effect = world.effects;
+	while (effect->kind != EFFECT_DELIVER)
+		effect = effect->next;
+	const struct op_hook hook = { .endpoint = 1, .blame = BLAME_WELL, .entity = STR("e"), .external_id = STR("17"), .message = 5 };
+	struct request *request = request_new(&world, 1);
+	request->ops[0].kind = OP_COMPLETE;
+	request->ops[0].lease = (struct op_lease){ .uid = effect->uid, .token = DELIVERY_TOKEN, .body = STR("1"), .hook = &hook };
+	assert_int_equal(world_err(&world, request), E_OK);
+	const struct query query = { .kind = QUERY_ENTITIES, .endpoint = 1, .limit = 10 };
+	assert_int_equal(world.store->verbs->reader_open(world.store, &reader), E_OK);
+	answer = (struct answer){ 0 };
+	assert_int_equal(reader_run(reader, &query, &arena, &answer), E_OK);
+	assert_int_equal(answer.entity_count, 1);
+	assert_true(str_eq(answer.entities[0].external_id, STR("17")));
+	request = request_new(&world, 1);
+	request->ops[0].kind = OP_NAMED_DELETE;
+	request->ops[0].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = STR("x") };
+	assert_int_equal(world_err(&world, request), E_OK);
+	for (int i = 0; i < 3; i++)
+		world_pass(&world, 2000);
+	answer = (struct answer){ 0 };
+	assert_int_equal(reader_run(reader, &query, &arena, &answer), E_OK);
+	assert_int_equal(answer.entity_count, 0);
+	reader_close(reader);
+	arena_fini(&arena);
+	world_close(&world);
+}
+
 /* ---- undone ---- */
 
 static void memory_runs_out(void **state)
@@ -333,6 +441,9 @@ int main(void)
 		cmocka_unit_test(more_than_fits_at_once_is_made_in_slices),
 		cmocka_unit_test(slices_go_on_after_a_crash),
 		cmocka_unit_test(a_large_payload_is_looked_at_by_filters),
+		cmocka_unit_test(old_messages_go_unless_a_job_names_them),
+		cmocka_unit_test(expunged_content_is_gone_and_goes_nowhere),
+		cmocka_unit_test(entities_come_with_successes_and_go_with_the_endpoint),
 		cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(memory_runs_out_in_a_slice),
 	};

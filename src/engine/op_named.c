@@ -457,6 +457,8 @@ static enum err named_delete(struct engine *engine, struct request *request, str
 	if (err)
 		return err;
 	named->gone = true;
+	if (named->number < engine->orphans_from)
+		engine->orphans_from = named->number;
 	err = endpoint_leave_group(engine, named);
 	err = err ? err : named_write(engine, named);
 	if (!err && named->kind == NAMED_ENDPOINT)

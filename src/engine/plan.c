@@ -13,6 +13,8 @@ struct plan { /* in the scratch arena */
 	struct load_message_key *message_keys;
 	uint64_t **message_targets; /* likewise */
 	uint32_t message_capacity;
+	uint64_t *messages; /* named by their uids */
+	uint32_t named_capacity, named_count;
 	struct str *idempotency;
 	struct request **idempotency_targets;
 	uint32_t idempotency_capacity;
@@ -108,6 +110,17 @@ static void plan_message(struct engine *engine, struct plan *plan, struct op *op
 	targets[plan->load.message_key_count++] = &op->result.uid;
 }
 
+static void plan_message_uid(struct engine *engine, struct plan *plan, uint64_t uid)
+{
+	uint64_t *messages = plan_grow(engine, plan->messages, plan->named_count, &plan->named_capacity, sizeof(*messages));
+	if (!messages) {
+		plan->failed = true;
+		return;
+	}
+	plan->messages = messages;
+	messages[plan->named_count++] = uid;
+}
+
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
@@ -132,6 +145,8 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 			plan_key(engine, plan, op->enqueue.parents[i].queue, op->enqueue.parents[i].id, &op->enqueue.parents[i].found);
 	} else if (op->kind == OP_MESSAGE) {
 		plan_message(engine, plan, op);
+	} else if (op->kind == OP_MESSAGE_EXPUNGE) {
+		plan_message_uid(engine, plan, op->resend.message);
 	} else if (op_holds_lease(op->kind)) {
 		if (!op->lease.uid)
 			plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
@@ -380,6 +395,15 @@ static enum err plan_load_below(struct engine *engine, struct plan *plan, struct
 	return err;
 }
 
+static enum err plan_load_messages(struct engine *engine, const struct plan *plan)
+{
+	struct load load = { .messages = plan->messages, .message_count = plan->named_count };
+	enum err err = plan->named_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
+	engine->messages = load.message_rows;
+	engine->message_count = err ? 0 : plan->named_count;
+	return err;
+}
+
 enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 {
 	struct plan plan = { 0 };
@@ -409,6 +433,9 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 				idempotency_found(plan.idempotency_targets[i], &plan.load.records[i]);
 		plan.load = (struct load){ 0 };
 	}
+	err = plan_load_messages(engine, &plan);
+	if (err)
+		return err;
 	request = first;
 	for (uint32_t i = 0; i < count; i++, request = request->link)
 		for (uint32_t n = 0; n < request->op_count; n++)
@@ -425,6 +452,8 @@ void plan_forget(struct engine *engine)
 	engine->above_count = 0;
 	engine->below = NULL;
 	engine->below_count = 0;
+	engine->messages = NULL;
+	engine->message_count = 0;
 	if (!engine->loaded_count)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {

@@ -334,6 +334,9 @@ enum err recover(struct engine *engine, struct problem *problem)
 	index->next_queue_number = meta.last_queue + 1;
 	index->next_named_number = meta.last_named + 1;
 	engine->expand_pause_us = 0;
+	engine->messages_looked = 0;
+	engine->messages_us = from_us + MESSAGES_FIRST_US;
+	engine->orphans_from = 1;
 	engine->maintain_us = from_us;
 	engine->sample_count = 0;
 	engine->trimmed_seq = 0;

@@ -189,6 +189,8 @@ void maintain(struct engine *engine)
 	busy |= retain_round(engine);
 	busy |= retain_events(engine);
 	busy |= retain_logs(engine);
+	busy |= retain_messages(engine);
+	busy |= retain_entities(engine);
 	if (!batch_is_empty(engine->open))
 		engine->open->cs.idempotency_before_us = index->now_us - engine->config.idempotency_age_ms * 1000;
 	engine->maintain_us = index->now_us + (busy ? MAINTAIN_BUSY_US : MAINTAIN_US);

@@ -535,12 +535,15 @@ static void dump_nameds(const struct index *index, struct buf *out)
 		         STR_ARG(named->name), named->kind, named->state, STR_ARG(named_reason_text(named)), (unsigned long long)named->health.unsent,
 		         (int)named->text->len, named->text->bytes);
 	}
+	uint64_t sum = 0, count = 0;
 	for (uint32_t slot = index->first_expansion; slot != SLOT_NONE; slot = expansion_at(index, slot)->after) {
 		const struct expansion *expansion = expansion_at(index, slot);
-		if (expansion->next_endpoint != MESSAGE_EXPANDED)
-			buf_addf(out, "expansion %llu next=%u deliveries=%u\n", (unsigned long long)expansion->uid, expansion->next_endpoint,
-			         expansion->deliveries);
+		if (expansion->next_endpoint == MESSAGE_EXPANDED)
+			continue;
+		sum += map_mix(expansion->uid + map_mix(expansion->next_endpoint)) + expansion->deliveries;
+		count++;
 	}
+	buf_addf(out, "expansions %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
 void engine_dump(const struct engine *engine, struct buf *out)

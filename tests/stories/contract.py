@@ -109,6 +109,7 @@ def webhooks(api):
     api.get("/v1/messages")
     api.get(f"/v1/messages/{sent['id']}?payload=true")
     api.get("/v1/jobs?queue=webhooks")
+    api.call("DELETE", f"/v1/messages/{sent['id']}/content", status=204)
     api.post("/v1/endpoints/crm/resume", {})
     api.call("DELETE", "/v1/endpoints/crm", status=204)
 

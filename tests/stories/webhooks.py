@@ -151,6 +151,22 @@ def nonsense_is_refused_with_its_field(ruche):
 
 
 @story
+def content_is_forgotten_on_request(ruche):
+    """Payload and metadata go, of the delivery too; that it was sent stays."""
+    api = ruche.api
+    api.put("/v1/endpoints/crm", CRM)
+    api.post("/v1/endpoints/crm/pause")
+    sent = api.post("/v1/messages", {"type": "fiche.made", "entity": "e", "metadata": {"who": "canary"}, "payload": {"name": "canary"}}, status=201)
+    api.call("DELETE", f"/v1/messages/{sent['id']}/content", status=204)
+    kept = api.get(f"/v1/messages/{sent['id']}?payload")
+    equal((kept["payload"], kept["metadata"], kept["expunged"], kept["entity"], kept["deliveries"]), (None, None, True, "e", 1), "what is left")
+    uid = deliveries(api, "crm")[0]["uid"]
+    equal(api.get(f"/v1/jobs/{uid}?payload")["payload"], None, "the delivery's payload")
+    api.call("DELETE", f"/v1/messages/{sent['id']}/content", status=204)
+    api.refused("DELETE", "/v1/messages/msg_0000000000001/content", status=404, code="message_not_found")
+
+
+@story
 def a_limited_token_has_the_queue_webhooks_or_not(ruche):
     """Endpoints and messages belong to the queue `webhooks` of their namespace."""
     api = ruche.api

@@ -1,0 +1,123 @@
+/* sim/hooks.c: those who make endpoints, change, pause and delete them, and those who send messages to them, one by one or many at once. Their
+ * deliveries are called like any other (sim/workers.c); what must be true of them is said in sim/shadow_hooks.c. */
+#include "sim/world.h"
+#include "base/check.h"
+
+#define QUICK "\"retry\":{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":40}"
+#define HOOKS_MANY 120 /* more messages than a request expands at once */
+
+static void hooks_heard(struct world *world, struct actor *actor, struct request *request)
+{
+	(void)world, (void)actor;
+	CHECK(request->err != E_INTERNAL);
+	for (uint32_t i = 0; i < request->op_count && !request->err; i++)
+		CHECK(request->ops[i].result.err != E_INTERNAL && request->ops[i].result.err != E_INVALID);
+}
+
+static struct str hooks_text(struct request *request, const char *format, uint64_t n)
+{
+	char *text = arena_printf(&request->arena, format, (unsigned long long)n);
+	CHECK(text);
+	return str_of(text);
+}
+
+static void hooks_name(struct world *world, struct request *request, struct op *op, enum op_kind kind)
+{
+	op->kind = kind;
+	op->named.kind = NAMED_ENDPOINT;
+	op->named.named.name = hooks_text(request, "h%llu", world_below(world, SIM_ENDPOINTS));
+}
+
+static void hooks_settings(struct world *world, struct request *request, struct op *op)
+{
+	static const char *const settings[] = {
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[],\"concurrency\":%llu}",
+		"{\"kind\":\"poll\",\"types\":[\"*\"],\"concurrency\":%llu}",
+	};
+	op->named.replace = true;
+	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));
+}
+
+static void hooks_change(struct world *world, struct request *request, struct op *op)
+{
+	uint64_t what = world_below(world, 100);
+	if (what < 40) {
+		hooks_name(world, request, op, OP_NAMED_PUT);
+		hooks_settings(world, request, op);
+	} else if (what < 85) {
+		hooks_name(world, request, op, OP_NAMED_STATE);
+		op->named.state = world_chance(world, 600) ? NAMED_ENABLED : world_chance(world, 500) ? NAMED_PAUSED : NAMED_DISABLED;
+	} else {
+		hooks_name(world, request, op, OP_NAMED_DELETE);
+	}
+}
+
+static void hooks_message(struct world *world, struct request *request, struct op *op)
+{
+	op->kind = OP_MESSAGE;
+	op->message.uid = uid_next(&world->maker, world_wall_us(world));
+	op->message.type = world_chance(world, 500) ? STR("a") : STR("b");
+	op->message.payload = hooks_text(request, "{\"n\":%llu}", world_below(world, 10));
+	if (world_chance(world, 200))
+		op->message.key = hooks_text(request, "k%llu", world_below(world, 20));
+	op->message.require_match = world_chance(world, 50);
+}
+
+static void hooks_send(struct world *world)
+{
+	uint32_t count = world_chance(world, 60) ? HOOKS_MANY : 1 + (uint32_t)world_below(world, 3);
+	struct request *request = world_request(world, count + 1);
+	request->op_count = count;
+	request->atomic = world_chance(world, 500);
+	for (uint32_t i = 0; i < count; i++)
+		hooks_message(world, request, &request->ops[i]);
+	if (request->atomic && world_chance(world, 200)) { /* undone: the last one is bound to be refused */
+		request->op_count++;
+		request->ops[count].kind = OP_DELETE;
+		request->ops[count].job.uid = 1;
+	}
+	world_send(world, request, NULL, hooks_heard);
+}
+
+/* At the end whoever is held is let go. */
+static void hooks_enable_all(struct world *world)
+{
+	struct request *request = world_request(world, SIM_ENDPOINTS);
+	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
+		request->ops[i].kind = OP_NAMED_STATE;
+		request->ops[i].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = hooks_text(request, "h%llu", i), .state = NAMED_ENABLED };
+	}
+	world_send(world, request, NULL, hooks_heard);
+}
+
+static void hooks_act(struct world *world, struct actor *actor, uint64_t argument)
+{
+	if (world->calm) {
+		hooks_enable_all(world);
+		world_plan(world, 20000000, hooks_act, actor, argument);
+		return;
+	}
+	if (world_chance(world, 250)) {
+		struct request *request = world_request(world, 1);
+		hooks_change(world, request, &request->ops[0]);
+		world_send(world, request, NULL, hooks_heard);
+	} else {
+		hooks_send(world);
+	}
+	world_plan(world, (int64_t)world_below(world, 400000) + 1000, hooks_act, actor, argument);
+}
+
+void hooks_start(struct world *world)
+{
+	struct request *request = world_request(world, SIM_ENDPOINTS);
+	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
+		request->ops[i].kind = OP_NAMED_PUT;
+		request->ops[i].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = hooks_text(request, "h%llu", i) };
+		hooks_settings(world, request, &request->ops[i]);
+	}
+	world_send(world, request, NULL, hooks_heard);
+	world_plan(world, 900000, hooks_act, NULL, 0);
+}

@@ -1,0 +1,145 @@
+/* sim/shadow_hooks.c: what must be true of messages and their deliveries, by rows alone: at most one delivery for each endpoint; as many as the
+ * message's row says; and once it is expanded, one for every endpoint that wanted it and has been the same ever since, or that counted it as unsent;
+ * none for those that did not want it. */
+#include "sim/shadow.h"
+#include "base/check.h"
+#include "rules/endpoint.h"
+#include "store/mem/disk.h"
+#include <stdlib.h>
+
+static uint32_t hooks_place(struct str name) /* "h3" */
+{
+	CHECK(name.len == 2 && name.ptr[0] == 'h' && name.ptr[1] >= '0' && name.ptr[1] < '0' + SIM_ENDPOINTS);
+	return (uint32_t)(name.ptr[1] - '0');
+}
+
+static uint64_t hooks_unsent(struct str health)
+{
+	const char *at = health.len ? strstr(health.ptr, "\"unsent\":") : NULL;
+	return at ? strtoull(at + 9, NULL, 10) : 0;
+}
+
+static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
+{
+	struct shadow_endpoint *endpoint = &shadow->endpoints[hooks_place(row->name)];
+	struct endpoint_settings settings;
+	struct arena arena = { 0 };
+	struct problem problem = { 0 };
+	struct json json;
+	uint64_t unsent = hooks_unsent(row->health);
+	bool same = endpoint->live && endpoint->number == row->number && endpoint->text == str_hash(row->text, 1);
+	CHECK(!endpoint->live || endpoint->number <= row->number);              /* numbers are never used twice */
+	if (!same || row->gone)
+		endpoint->changed_seq = shadow->seq;
+	if (same && unsent > endpoint->unsent)
+		endpoint->unsent_seq = shadow->seq;
+	endpoint_settings_default(&settings);
+	json_init(&json, row->text, &arena, &problem);
+	CHECK(endpoint_settings_read(&json, &settings));
+	endpoint->live = !row->gone;
+	endpoint->number = row->number;
+	endpoint->text = str_hash(row->text, 1);
+	endpoint->unsent = unsent;
+	endpoint->push = settings.kind == ENDPOINT_PUSH;
+	endpoint->wants_a = endpoint_wants_type(&settings, STR("a"));
+	endpoint->wants_b = endpoint_wants_type(&settings, STR("b"));
+	endpoint->least = settings.filter.len ? 5 : 0;
+	endpoint->may_miss = settings.hold_max != 0;
+	arena_fini(&arena);
+}
+
+static struct shadow_message *hooks_message(struct shadow *shadow, uint64_t uid)
+{
+	for (uint32_t i = shadow->message_count; i > 0; i--)
+		if (shadow->messages[i - 1].uid == uid)
+			return &shadow->messages[i - 1];
+	return NULL;
+}
+
+static void hooks_row(struct shadow *shadow, const struct message_row *row)
+{
+	struct shadow_message *message = hooks_message(shadow, row->uid);
+	CHECK((message != NULL) == row->update);
+	if (!message) {
+		CHECK(shadow->message_count < SHADOW_MESSAGES);
+		message = &shadow->messages[shadow->message_count++];
+		*message = (struct shadow_message){ .uid = row->uid, .seq = shadow->seq, .is_a = str_eq(row->type, STR("a")),
+			                            .n = (uint32_t)strtoul(row->payload.ptr + 5, NULL, 10) };
+		CHECK(row->seq == shadow->seq);
+	}
+	CHECK(!message->expanded);
+	CHECK(row->next_endpoint >= message->next_endpoint);
+	message->next_endpoint = row->next_endpoint;
+	message->said = row->deliveries;
+	message->expanded = row->next_endpoint == MESSAGE_EXPANDED;
+	message->changed_seq = shadow->seq;
+}
+
+static void hooks_delivery(struct shadow *shadow, const struct job_definition *definition)
+{
+	struct shadow_message *message = hooks_message(shadow, definition->message);
+	uint32_t place = hooks_place(definition->group);
+	CHECK(message);
+	CHECK(message->changed_seq == shadow->seq);                             /* with its cursor, in one change-set */
+	CHECK(!(message->made & 1u << place));                                  /* once */
+	message->made |= 1u << place;
+	message->count++;
+	shadow->hooked++;
+	shadow->sliced += message->seq != shadow->seq;
+}
+
+static void hooks_judge(const struct shadow *shadow, const struct shadow_message *message)
+{
+	CHECK(message->count == message->said);
+	for (uint32_t i = 0; i < SIM_ENDPOINTS && message->expanded; i++) {
+		const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
+		bool wants = endpoint->push && (message->is_a ? endpoint->wants_a : endpoint->wants_b) && message->n >= endpoint->least;
+		if (!endpoint->live || endpoint->changed_seq >= message->seq)
+			continue; /* it is another one since then, or came in between */
+		bool missed = endpoint->may_miss && endpoint->unsent_seq >= message->seq;
+		CHECK(wants || !(message->made & 1u << i));
+		CHECK(!wants || missed || message->made & 1u << i);
+	}
+}
+
+void hooks_read(struct shadow *shadow, const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->nameds.count; i++)
+		hooks_endpoint(shadow, &cs->nameds.items[i]);
+	for (uint32_t i = 0; i < cs->messages.count; i++)
+		hooks_row(shadow, &cs->messages.items[i]);
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		if (cs->jobs.items[i].before == TABLE_NONE && cs->jobs.items[i].definition && cs->jobs.items[i].definition->message)
+			hooks_delivery(shadow, cs->jobs.items[i].definition);
+	for (uint32_t i = 0; i < cs->messages.count; i++)
+		hooks_judge(shadow, hooks_message(shadow, cs->messages.items[i].uid));
+}
+
+void hooks_at_rest(const struct shadow *shadow)
+{
+	for (uint32_t i = 0; i < shadow->message_count; i++)
+		CHECK(shadow->messages[i].expanded); /* none is left on its way */
+}
+
+/* As engine_dump does. */
+void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
+{
+	static const char *const reasons[] = { "", "by_hand" };
+	for (uint32_t number = 1; number <= numbers; number++)
+		for (uint32_t i = 0; i < disk->tables[MEM_NAMEDS].count; i++) {
+			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
+			if (row->number == number)
+				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u %s unsent=%llu " STR_FMT "\n", number, STR_ARG(row->namespace_name),
+				         STR_ARG(row->name), row->kind, row->state, reasons[row->state != NAMED_ENABLED],
+				         (unsigned long long)hooks_unsent(row->health), STR_ARG(row->text));
+		}
+	uint64_t sum = 0, count = 0;
+	for (uint32_t i = 0; i < disk->tables[MEM_MESSAGES].count; i++) {
+		const struct message_row *row = disk_row(disk, MEM_MESSAGES, i);
+		if (row->next_endpoint == MESSAGE_EXPANDED)
+			continue;
+		sum += map_mix(row->uid + map_mix(row->next_endpoint)) + row->deliveries;
+		count++;
+	}
+	buf_addf(out, "expansions %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
+}
