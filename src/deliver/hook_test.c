@@ -363,14 +363,20 @@ static void test_one_token_for_many(void **state)
 {
 	(void)state;
 	static const struct tp_answer issued = { 200, NULL, "{\"access_token\":\"token-the-first\"}" };
-	struct token_scene tokens;
+	static const struct tp_step slow[] = { TP_READ, TP_WAIT(150), TP_ANSWER, TP_AGAIN };
+	struct token_scene tokens = { 0 };
 	uint64_t uids[40];
 	char endpoint[1024];
-	token_scene_open(&tokens, NULL, 0, &issued, 1, "");
+	scene_open(&tokens.scene, NULL, 0);
+	house_secret(tokens.scene.house, "client", "s3cret/client", NULL);
+	tokens.issuer = third_party_start(&(struct third_party_config){ .scripts = { slow }, .answers = &issued, .answer_count = 1 });
+	snprintf(tokens.settings, sizeof(tokens.settings), OAUTH, third_party_url(tokens.issuer, "/token"), "");
 	snprintf(endpoint, sizeof(endpoint), "{\"url\":\"%s\",%s}", third_party_url(tokens.scene.party, "/"), tokens.settings);
 	const struct house_job job = { .message = message, .endpoint = endpoint, .endpoint_version = 5 };
-	for (size_t i = 0; i < ARRAY_COUNT(uids); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(uids); i++) {
 		uids[i] = house_deliver(tokens.scene.house, &job);
+		third_party_request(tokens.issuer, 0); /* the first has asked: most of the others come before the answer */
+	}
 	for (size_t i = 0; i < ARRAY_COUNT(uids); i++)
 		assert_int_equal(house_wait(tokens.scene.house, uids[i])->kind, OP_COMPLETE);
 	assert_int_equal(third_party_requests(tokens.scene.party), ARRAY_COUNT(uids));
@@ -402,6 +408,10 @@ static void test_refused_tokens(void **state)
 	assert_int_equal(told->hook.blame, BLAME_ENDPOINT);
 	assert_int_equal(third_party_requests(tokens.scene.party), 5);
 	assert_int_equal(third_party_requests(tokens.issuer), 3);
+	const struct house_job changed = { .message = message, .endpoint = endpoint, .endpoint_version = 6 };
+	assert_int_equal(house_wait(tokens.scene.house, house_deliver(tokens.scene.house, &changed))->kind, OP_FAIL);
+	assert_int_equal(third_party_requests(tokens.scene.party), 6); /* had for this attempt: there is no better one */
+	assert_int_equal(third_party_requests(tokens.issuer), 4);
 	token_scene_close(&tokens);
 }
 
