@@ -150,5 +150,25 @@ def who_is_busy_is_left_alone():
         equal(len(house.third.received), 3, "calls")
 
 
+@story
+def an_access_token_is_had_and_renewed():
+    """Client credentials: one token for all deliveries; when it is refused, another one, within the same attempt."""
+    def issue(client, received):
+        tokens.append(f"token-number-{len(tokens)}")
+        body = json.dumps({"access_token": tokens[-1], "token_type": "Bearer", "expires_in": 3600}).encode()
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        return True
+
+    tokens = []
+    with House(200, 200, 401, 200, secrets={"client": "s3cret-of-the-client"}) as house, Receiver(issue) as issuer:
+        house.endpoint("crm", auth={"kind": "oauth2", "token_url": issuer.url, "client_id": "hive", "secret": "client", "scope": "things"})
+        jobs = [house.delivery(house.send()) for _ in range(3)]
+        equal([(job["state"], job["attempts_made"]) for job in jobs], [("completed", 1)] * 3, "deliveries")
+        equal([received.headers["authorization"] for received in house.third.received], ["Bearer token-number-0"] * 3 + ["Bearer token-number-1"], "tokens")
+        equal(issuer.received[0].body, b"grant_type=client_credentials&scope=things", "what was asked for")
+        told = json.dumps([house.api.get(f"/v1/jobs/{job['uid']}/attempts") for job in jobs])
+        check("token-number" not in told and "s3cret" not in told, f"a secret stands in {told}")
+
+
 if __name__ == "__main__":
     run()
