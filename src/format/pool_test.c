@@ -112,6 +112,14 @@ static void expect(struct format_pool *pool, const char *program, const char *in
 		fail_msg("%s of %s: end %d, not %d; \"%s\", not \"%s\"", program, input, reply.end, end, reply.text, text);
 }
 
+static void until_under_way(struct format_pool *pool, uint32_t count, struct format_pool_stats *stats)
+{
+	do {
+		format_pool_stats(pool, stats);
+		assert_true(stats->started || !stats->ended); /* or it would wait for ever */
+	} while (stats->under_way < count);
+}
+
 static void one_output_is_the_body(void **state)
 {
 	struct format_pool *pool = start(1, LONG_MS, LONG_MS);
@@ -351,9 +359,7 @@ static void a_helper_killed_from_outside_is_replaced(void **state)
 	run(pool, &desk, &replies[0], STR(ENDLESS), STR("1"));
 	run(pool, &desk, &replies[1], STR("."), STR("3"));
 	run(pool, &desk, &replies[2], STR("."), STR("4"));
-	do
-		format_pool_stats(pool, &stats);
-	while (stats.under_way < 3);
+	until_under_way(pool, 3, &stats);
 	assert_int_equal(kill(stats.pids[0], SIGTERM), 0);
 	desk_wait(&desk, 3);
 	assert_int_equal(replies[0].end, FORMAT_KILLED);
@@ -417,9 +423,7 @@ static void a_cancelled_job_is_never_told(void **state)
 	run(pool, &desk, &half, STR("."), (struct str){ large, large_bytes }); /* stays half written: nobody reads it */
 	run(pool, &desk, &behind, STR("."), STR("2"));
 	run(pool, &desk, &last, STR("."), STR("3"));
-	do
-		format_pool_stats(pool, &stats);
-	while (stats.under_way < 4);
+	until_under_way(pool, 4, &stats);
 	assert_true(format_cancel(pool, half.ticket));
 	assert_true(format_cancel(pool, running.ticket));
 	assert_true(format_cancel(pool, behind.ticket));
@@ -448,9 +452,7 @@ static void a_cancelled_half_is_sent_as_zeros(void **state)
 	desk_init(&desk);
 	run(pool, &desk, &busy, STR("reduce range(300000) as $i (0; . + 1)"), STR("0"));
 	run(pool, &desk, &half, STR("."), (struct str){ large, large_bytes });
-	do
-		format_pool_stats(pool, &stats);
-	while (stats.under_way < 2);
+	until_under_way(pool, 2, &stats);
 	bool cancelled = format_cancel(pool, half.ticket);
 	free(large);
 	run(pool, &desk, &last, STR("."), STR("3"));
