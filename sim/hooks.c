@@ -33,7 +33,8 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 	static const char *const settings[] = {
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,"
+		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[],\"concurrency\":%llu}",
 		"{\"kind\":\"poll\",\"types\":[\"*\"],\"concurrency\":%llu}",
 	};

@@ -129,8 +129,8 @@ void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 		for (uint32_t i = 0; i < disk->tables[MEM_NAMEDS].count; i++) {
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
-				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u %s unsent=%llu " STR_FMT "\n", number, STR_ARG(row->namespace_name),
-				         STR_ARG(row->name), row->kind, row->state, reasons[row->state != NAMED_ENABLED],
+				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u %s unsent=%llu " STR_FMT "\n", number,
+				         STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, reasons[row->state != NAMED_ENABLED],
 				         (unsigned long long)hooks_unsent(row->health), STR_ARG(row->text));
 		}
 	uint64_t sum = 0, count = 0;

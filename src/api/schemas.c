@@ -201,8 +201,8 @@ const struct schema schemas[] = {
 	{ "MessageAnswer", "{'anyOf':[" REF("MessageSent") "," REF("MessageResults") "]}", NULL },
 	{ "NewMessages", "messages:NewMessage[] atomic?:boolean", "atomic: all or nothing (yes)." },
 	{ "MessageBody", "{'anyOf':[" REF("NewMessage") "," REF("NewMessages") "]}", NULL },
-	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean expunged:boolean deliveries:count "
-		     "expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
+	{ "Message", "id:string uid:Uid namespace:string type:string entity:string|null key:string|null channels:string[] deleted:boolean "
+		     "expunged:boolean deliveries:count expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
 	  "metadata and payload only where asked for." },
 	{ "MessageList", "messages:Message[] next_cursor:string|null", NULL },
 	{ "JobDelivery", "message:string endpoint:string type:string entity?:string|null", "entity: comes with the payload." },
