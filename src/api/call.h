@@ -139,6 +139,10 @@ void access_resolve_one(struct call *call, uint64_t uid, void (*next)(struct cal
 MUST_USE bool access_list(struct call *call, struct queue_name queue);
 MUST_USE bool access_unlimited(struct call *call, const char *what);
 
+/* ---- secrets.c ---- */
+enum signing_scheme;
+void call_make_secret(struct call *call, enum signing_scheme scheme); /* a new signing key, as call->secret_text */
+
 /* ---- claims.c: what follows a reply that holds claims ---- */
 bool call_claims(const struct call *call);
 void claims_replied(struct call *call);

@@ -3,8 +3,6 @@
 #include "api/cursor.h"
 #include "api/name.h"
 #include "api/routes.h"
-#include "base/check.h"
-#include "base/crypto.h"
 #include "base/json_tree.h"
 #include "rules/endpoint.h"
 #include "rules/http_url.h"
@@ -172,17 +170,6 @@ static bool secret_is_there(struct call *call, struct str namespace_name, struct
 	return found || told.key[0];
 }
 
-static void secret_make(struct call *call, enum signing_scheme scheme)
-{
-	unsigned char random[32];
-	struct buf text = { .ptr = call->secret_text, .capacity = sizeof(call->secret_text) - 1, .max_bytes = sizeof(call->secret_text) - 1 };
-	api_random(call->api, random, sizeof(random));
-	signing_key_write(&text, scheme, random);
-	CHECK(buf_ok(&text)); /* 6 and 44 characters */
-	call->secret_text[text.len] = '\0';
-	bytes_wipe(random, sizeof(random));
-}
-
 /* Stored in the same request: both are there, or neither. */
 static enum err secret_store(struct call *call, struct queue_name named)
 {
@@ -216,7 +203,7 @@ static enum err endpoint_give_secret(struct call *call)
 		return E_NOMEM;
 	if (secret_is_there(call, named.namespace_name, named.name))
 		return E_OK;
-	secret_make(call, scheme);
+	call_make_secret(call, scheme);
 	return secret_store(call, named);
 }
 

@@ -261,7 +261,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
 	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret;
-	case E_SECRET_NOT_FOUND: return secret && route->method == HTTP_M_DELETE;
+	case E_SECRET_NOT_FOUND: return secret && route->method != HTTP_M_PUT;
 	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
 	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
 	case E_NO_ENDPOINT: return message || route->list;
@@ -272,6 +272,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
 	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
 	case E_STATE: return changes || route->begin == jobs_result;
+	case E_SECRET_SEALED: return secret && route->method == HTTP_M_POST;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
 	case E_IDEMPOTENCY: return route->flags & ROUTE_ONCE;
 	case E_BACKLOG: return changes && !open;

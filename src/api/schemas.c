@@ -186,10 +186,13 @@ const struct schema schemas[] = {
 	{ "EndpointList", "endpoints:Endpoint[] next_cursor:string|null", NULL },
 	{ "SecretValue", "value:string until_at?:instant|null", "until_at: when it counts no more." },
 	{ "NewSecret", "value?:string values?:SecretValue[]", "Either one value, or several with the current one first: old ones count until they end." },
+	{ "RotateSecret", "value?:string|null overlap_ms?:count", "overlap_ms: how long the values before still count: a day, at most 7." },
+	{ "Rekeyed", "rekeyed:count left:count", NULL },
 	{ "SecretEnd", "until_at:instant|null", NULL },
 	{ "Secret", "name:string namespace:string key?:string sealed?:boolean values?:SecretEnd[] created_at:instant|null changed_at:instant|null "
-		    "version:count",
-	  "key: the id of the key that it is sealed under; sealed: that key is not in the key file. values: when each ends. Lists tell these." },
+		    "version:count value?:string",
+	  "key: the id of the key that it is sealed under; sealed: that key is not in the key file. values: when each ends. Lists tell these. value: told "
+	  "once, when it was made by a rotation." },
 	{ "SecretElsewhere", "name:string place:=file,credential,env", NULL },
 	{ "SecretList", "secrets:Secret[] elsewhere:SecretElsewhere[] next_cursor:string|null",
 	  "elsewhere: with the first page; these go before the store's." },

@@ -2,9 +2,13 @@
 #include "api/body.h"
 #include "api/cursor.h"
 #include "api/routes.h"
+#include "base/check.h"
+#include "base/crypto.h"
+#include "rules/signature.h"
 #include "secret/secret.h"
 
 #define PAGE_DEFAULT 100
+#define REKEY_AT_ONCE 100
 
 /* ---- decoding ---- */
 
@@ -21,6 +25,13 @@ bool secrets_decode_put(struct call *call)
 {
 	struct op *op = call_op(call, OP_NAMED_PUT);
 	return op && secrets_name(call, op);
+}
+
+bool secrets_decode_rekey(struct call *call)
+{
+	struct json json;
+	body_json(call, &json);
+	return json_read_fields(&json, NULL, 0, NULL, NULL, NULL) && json_finish(&json);
 }
 
 bool secrets_decode_delete(struct call *call)
@@ -66,6 +77,107 @@ void secrets_store(struct call *call)
 		call_run(call);
 }
 
+/* ---- rotating ---- */
+
+void call_make_secret(struct call *call, enum signing_scheme scheme)
+{
+	unsigned char random[32];
+	struct buf text = { .ptr = call->secret_text, .capacity = sizeof(call->secret_text) - 1, .max_bytes = sizeof(call->secret_text) - 1 };
+	api_random(call->api, random, sizeof(random));
+	signing_key_write(&text, scheme, random);
+	CHECK(buf_ok(&text)); /* 6 and 44 characters */
+	call->secret_text[text.len] = '\0';
+	bytes_wipe(random, sizeof(random));
+}
+
+static enum err secrets_rotate_text(struct call *call, struct op_named *named)
+{
+	unsigned char nonce[SECRET_NONCE_BYTES];
+	struct buf sealed;
+	api_random(call->api, nonce, sizeof(nonce));
+	call_make_secret(call, SIGNING_V1);
+	buf_init(&sealed, LIMIT_NAMED_BYTES);
+	struct secret_rotation rotation = {
+		.namespace_name = namespace_of(named->named.namespace_name), .name = named->named.name, .body = buf_str(&call->request.body),
+		.fresh = str_of(call->secret_text), .now_us = call_now_us(call), .nonce = nonce, .out = &sealed,
+	};
+	enum err err = secret_rotate_body(call->api->config.secrets, &rotation, &call->problem);
+	named->replace = true;
+	named->over = rotation.version;
+	named->text = err ? (struct str){ 0 } : arena_str(&call->request.arena, buf_str(&sealed));
+	buf_fini(&sealed);
+	if (err || !rotation.took_fresh)
+		bytes_wipe(call->secret_text, sizeof(call->secret_text)); /* nothing to tell */
+	return err || named->text.ptr ? err : E_NOMEM;
+}
+
+void secrets_rotate(struct call *call)
+{
+	enum err err = secrets_rotate_text(call, &call->request.ops[0].named);
+	if (err)
+		call_refuse(call, err);
+	else
+		call_run(call);
+}
+
+/* ---- under another key ---- */
+
+/* As it is; secrets_rekey seals it anew once the door is open again. */
+static bool rekey_take(void *context, struct str namespace_name, struct str name, struct str sealed, uint64_t version)
+{
+	struct call *call = context;
+	struct arena *arena = &call->request.arena;
+	struct op *op = call_op(call, OP_NAMED_PUT);
+	if (!op)
+		return false;
+	op->named = (struct op_named){ .kind = NAMED_SECRET, .named = { arena_str(arena, namespace_name), arena_str(arena, name) },
+				       .text = arena_str(arena, sealed), .replace = true, .over = version };
+	if (!op->named.named.namespace_name.ptr || !op->named.named.name.ptr || !op->named.text.ptr)
+		problem_set(&call->problem, E_NOMEM, "", "There was no memory for it.");
+	return !call->problem.err;
+}
+
+static enum err rekey_seal(struct call *call, struct op_named *named)
+{
+	unsigned char nonce[SECRET_NONCE_BYTES];
+	struct buf sealed;
+	bool needed;
+	api_random(call->api, nonce, sizeof(nonce));
+	buf_init(&sealed, LIMIT_NAMED_BYTES);
+	enum err err = secret_reseal(call->api->config.secrets, named->named.namespace_name, named->named.name, named->text, nonce, &needed, &sealed,
+				     &call->problem);
+	if (!err && needed)
+		named->text = arena_str(&call->request.arena, buf_str(&sealed));
+	buf_fini(&sealed);
+	return err || named->text.ptr ? err : E_NOMEM;
+}
+
+void secrets_rekey(struct call *call)
+{
+	call->number = secrets_under_old_keys(call->api->config.secrets, REKEY_AT_ONCE, rekey_take, call);
+	enum err err = call->problem.err;
+	for (uint32_t i = 0; i < call->request.op_count && !err; i++)
+		err = rekey_seal(call, &call->request.ops[i].named);
+	call->single = false; /* each stands alone: one that was changed meanwhile is looked at the next time */
+	if (err)
+		call_refuse(call, err);
+	else if (call->request.op_count)
+		call_run(call);
+	else
+		call_encode(call);
+}
+
+void secrets_encode_rekeyed(struct call *call, struct buf *out)
+{
+	uint32_t done = 0;
+	for (uint32_t i = 0; i < call->request.op_count; i++)
+		done += call->request.ops[i].result.err == E_OK;
+	buf_add_byte(out, '{');
+	json_put_field_u64(out, "rekeyed", done);
+	json_put_field_u64(out, "left", call->number + call->request.op_count - done);
+	buf_add_byte(out, '}');
+}
+
 /* ---- answers ---- */
 
 static void values_write(struct buf *out, const struct secret_told *told)
@@ -96,6 +208,8 @@ static void secret_write(struct buf *out, struct call *call, const struct named_
 	json_put_field_instant(out, "created_at", info->created_us);
 	json_put_field_instant(out, "changed_at", info->changed_us);
 	json_put_field_u64(out, "version", info->version);
+	if (call->secret_text[0])
+		json_put_field_str(out, "value", str_of(call->secret_text));
 	buf_add_byte(out, '}');
 }
 

@@ -56,7 +56,7 @@ void keeper_put(struct secrets *secrets, const struct effect *effect)
 	if (named->kind != NAMED_SECRET)
 		return;
 	struct str sealed = named->text ? (struct str){ named->text->bytes, named->text->len } : (struct str){ 0 };
-	if (secrets_put(secrets, named->namespace_name, named->name, sealed))
+	if (secrets_put(secrets, named->namespace_name, named->name, sealed, named->text ? named->text->version : 0))
 		log_event(LOG_ERROR, "secrets.no_memory", "name", log_str(named->name), "kept", "its values before, until the next start", NULL);
 }
 

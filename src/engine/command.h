@@ -494,6 +494,7 @@ struct op_named {
 	uint32_t number;          /* NAMED_GET: by it, when above 0 */
 	struct str text;          /* PUT: JSON, as sent: checked and applied over the present one, or over the defaults when replace */
 	bool replace;
+	uint64_t over;            /* PUT of what is no endpoint: only over the text with this version (shared_text, as published); 0: over any */
 	enum named_state state;   /* STATE */
 	struct str after;         /* NAMEDS: name of the last one seen */
 	uint32_t limit;           /* NAMEDS: page size */

@@ -273,6 +273,42 @@ static void others_are_published(void **state)
 	world_close(&world);
 }
 
+static enum err put_over(struct world *world, const char *text, uint64_t over)
+{
+	struct request *request = named_request(world, OP_NAMED_PUT, NAMED_SECRET, "s", text);
+	request->ops[0].named.replace = true;
+	request->ops[0].named.over = over;
+	return world_err(world, request);
+}
+
+static uint64_t newest_version(const struct world *world)
+{
+	uint64_t version = 0;
+	for (const struct effect *effect = world->effects; effect; effect = effect->next)
+		if (effect->kind == EFFECT_NAMED && effect->named.text)
+			version = effect->named.text->version;
+	return version;
+}
+
+/* What was made of an older text is not put over a newer one. */
+static void over_another_text_nothing_is_put(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	assert_int_equal(put_over(&world, "{\"n\":1}", 1), E_CONFLICT); /* there is none */
+	assert_int_equal(put_over(&world, "{\"n\":1}", 0), E_OK);
+	uint64_t first = newest_version(&world);
+	assert_true(first > 0);
+	assert_int_equal(put_over(&world, "{\"n\":2}", first), E_OK);
+	uint64_t second = newest_version(&world);
+	assert_int_not_equal(second, first);
+	assert_int_equal(put_over(&world, "{\"n\":3}", first), E_CONFLICT);
+	assert_int_equal(newest_version(&world), second);
+	assert_int_equal(put_over(&world, "{\"n\":3}", second), E_OK);
+	world_close(&world);
+}
+
 /* ---- undone ---- */
 
 static struct request *many_changes(struct world *world)
@@ -395,7 +431,7 @@ int main(void)
 		cmocka_unit_test(a_call_is_made_by_the_endpoint_s_settings),
 		cmocka_unit_test(deliveries_of_a_paused_one_are_held_across_a_restart),
 		cmocka_unit_test(more_than_hold_max_is_only_counted),
-		cmocka_unit_test(others_are_published),
+		cmocka_unit_test(others_are_published), cmocka_unit_test(over_another_text_nothing_is_put),
 		cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),
 		cmocka_unit_test(memory_runs_out),
 	};

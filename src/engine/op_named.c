@@ -382,6 +382,8 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 			      LIMIT_NAMEDS);
 	if (op->named.kind == NAMED_ENDPOINT)
 		return endpoint_put(engine, request, op, slot);
+	if (op->named.over && (slot == SLOT_NONE || named_at(&engine->index, slot)->text->version != op->named.over))
+		return refuse(request, op, E_CONFLICT, "", "It has been changed meanwhile: look at it, and try again.");
 	if (op->named.text.len > LIMIT_NAMED_BYTES)
 		return refuse(request, op, E_TOO_LARGE, "", "It is larger than %d bytes.", LIMIT_NAMED_BYTES);
 	enum err err = named_set(engine, op, op->named.text, &slot);

@@ -82,7 +82,7 @@ static const char *found(struct secrets *secrets, const char *namespace_name, co
 
 static void put(struct secrets *secrets, const char *namespace_name, const char *name, struct str sealed)
 {
-	assert_int_equal(secrets_put(secrets, str_of(namespace_name), str_of(name), sealed), E_OK);
+	assert_int_equal(secrets_put(secrets, str_of(namespace_name), str_of(name), sealed, 7), E_OK);
 }
 
 /* ---- keys ---- */
@@ -262,6 +262,70 @@ static void rotation_keeps_old_ones_for_a_while(void **state)
 
 /* ---- the store's ---- */
 
+static enum err rotate(struct secrets *secrets, const char *body, struct buf *out, uint64_t *version, bool *took_fresh)
+{
+	struct problem problem = { 0 };
+	struct secret_rotation rotation = { .namespace_name = STR("a"), .name = STR("x"), .body = str_of(body), .fresh = STR("whsec_fresh"),
+					    .now_us = NOW, .nonce = nonce, .out = out };
+	buf_clear(out);
+	enum err err = secret_rotate_body(secrets, &rotation, &problem);
+	assert_int_equal(problem.detail[0] != '\0', err != E_OK);
+	*version = rotation.version;
+	*took_fresh = rotation.took_fresh;
+	return err;
+}
+
+static bool visit_none(void *context, struct str namespace_name, struct str name, struct str sealed, uint64_t version)
+{
+	uint32_t *visits = context;
+	assert_true(str_eq(namespace_name, STR("a")) && name.len == 1 && sealed.len && version == 7);
+	return ++*visits < 2;
+}
+
+static void the_stores_are_rotated_and_counted(void **state)
+{
+	struct buf sealed = { 0 }, out = { .max_bytes = 1 << 20 };
+	struct problem problem = { 0 };
+	uint64_t version;
+	uint32_t visits = 0;
+	bool fresh;
+	(void)state;
+	write_keys(FIRST "\n", 0600);
+	struct secrets *secrets = open_secrets();
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &fresh), E_SECRET_NOT_FOUND);
+	seal(secrets, "a", "x", "old", &sealed);
+	put(secrets, "a", "x", buf_str(&sealed));
+	assert_int_equal(rotate(secrets, "{}", &out, &version, &fresh), E_INVALID); /* no key of a kind that is made */
+	assert_int_equal(rotate(secrets, "{\"value\":\"\"}", &out, &version, &fresh), E_INVALID);
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\",\"overlap_ms\":604800001}", &out, &version, &fresh), E_INVALID);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(rotate(secrets, "{\"value\":\"whsec_n\\u0065w\"}", &out, &version, &fresh), E_OK);
+	assert_int_equal(version, 7);
+	assert_false(fresh);
+	put(secrets, "a", "x", buf_str(&out));
+	assert_string_equal(found(secrets, "a", "x"), "whsec_new");
+	assert_int_equal(rotate(secrets, "{\"overlap_ms\":0}", &out, &version, &fresh), E_OK);
+	assert_true(fresh);
+	put(secrets, "a", "x", buf_str(&out));
+	assert_string_equal(found(secrets, "a", "x"), "whsec_fresh");
+	put(secrets, "a", "y", buf_str(&sealed)); /* three under the first key, one of them damaged, and one that is none */
+	put(secrets, "a", "z", buf_str(&sealed));
+	put(secrets, "a", "q", STR("{}"));
+	assert_int_equal(secrets_under_old_keys(secrets, 10, visit_none, &visits), 0);
+	write_keys(SECOND "\n" FIRST "\n", 0600);
+	assert_int_equal(secrets_read_keys(secrets, &problem), E_OK);
+	assert_int_equal(secrets_under_old_keys(secrets, 1, visit_none, &visits), 2);
+	assert_int_equal(visits, 1);
+	assert_int_equal(secrets_under_old_keys(secrets, 10, visit_none, &visits), 2); /* it said no at once */
+	write_keys(SECOND "\n", 0600);
+	assert_int_equal(secrets_read_keys(secrets, &problem), E_OK);
+	assert_int_equal(secrets_under_old_keys(secrets, 10, visit_none, &visits), 0); /* nobody can open them */
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &fresh), E_SECRET_SEALED);
+	secrets_close(secrets);
+	buf_fini(&sealed);
+	buf_fini(&out);
+}
+
 static void the_stores_are_found(void **state)
 {
 	struct buf sealed = { 0 };
@@ -381,7 +445,7 @@ static void no_memory_changes_nothing(void **state)
 		put(secrets, "a", "x", buf_str(&one_text));
 		assert_string_equal(found(secrets, "a", "x"), "one");
 		mem_fail_after(n, MEM_FAIL_ONE);
-		enum err err = secrets_put(secrets, STR("a"), STR("x"), buf_str(&two));
+		enum err err = secrets_put(secrets, STR("a"), STR("x"), buf_str(&two), 7);
 		struct secret_snapshot *held = secrets_hold(secrets);
 		failed = mem_fail_disarm();
 		secret_snapshot_drop(held);
@@ -393,7 +457,7 @@ static void no_memory_changes_nothing(void **state)
 		put(secrets, "a", "x", buf_str(&one_text));
 		assert_string_equal(found(secrets, "a", "x"), "one");
 		mem_fail_after(n, MEM_FAIL_ONE);
-		enum err err = secrets_put(secrets, STR("a"), STR("x"), (struct str){ 0 });
+		enum err err = secrets_put(secrets, STR("a"), STR("x"), (struct str){ 0 }, 0);
 		struct secret_snapshot *held = secrets_hold(secrets);
 		failed = mem_fail_disarm();
 		secret_snapshot_drop(held);
@@ -490,6 +554,7 @@ int main(void)
 		WITH_KEYS(a_key_file_is_made_once),	WITH_KEYS(bad_key_files_are_refused), WITH_KEYS(no_key_file_no_sealing),
 		WITH_KEYS(what_is_sealed_is_bound),	WITH_KEYS(values_are_kept_whole),     WITH_KEYS(rotation_keeps_old_ones_for_a_while),
 		WITH_KEYS(the_stores_are_found),	WITH_KEYS(many_come_and_go),	      WITH_KEYS(keys_are_changed),
+		WITH_KEYS(the_stores_are_rotated_and_counted),
 		WITH_KEYS(no_memory_changes_nothing), WITH_KEYS(puts_and_holds_race),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

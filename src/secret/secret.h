@@ -64,8 +64,9 @@ enum secrets_news secrets_look(struct secrets *secrets, struct problem *problem)
 MUST_USE enum err secrets_read_keys(struct secrets *secrets, struct problem *problem);
 uint32_t secrets_keys(struct secrets *secrets); /* how many there are; 0: nothing has been sealed yet */
 
-/* What the store has from now on; sealed empty: it is gone. The next hold sees it. E_NOMEM: nothing changed. */
-MUST_USE enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed);
+/* What the store has from now on, by a version that tells it from what was there before; sealed empty: it is gone. The next hold sees it. E_NOMEM:
+ * nothing changed. */
+MUST_USE enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed, uint64_t version);
 void secrets_forget_stored(struct secrets *secrets); /* the store is another one: those that are there follow */
 
 struct secret_snapshot *secrets_hold(struct secrets *secrets);
@@ -108,6 +109,24 @@ void secret_tell(struct secrets *secrets, struct str namespace_name, struct str 
 void secret_names(const struct secret_snapshot *snapshot, enum secret_place place, struct str namespace_name,
 		  void (*visit)(void *context, enum secret_place place, struct str name), void *context);
 const char *secret_place_word(enum secret_place place); /* "file" */
+/* A rotation of what the store has, by a request's body {"value"?, "overlap_ms"?}, and of all that is not under the first key. What comes out is to be
+ * put over the version told: if that is not what is there any more, somebody was faster, and nothing is to be changed. */
+struct secret_rotation {
+	struct str namespace_name, name, body;
+	struct str fresh; /* taken when the body tells no value */
+	int64_t now_us;
+	const unsigned char *nonce;
+	struct buf *out;
+	uint64_t version; /* told */
+	bool took_fresh;  /* told */
+};
+#define SECRET_OVERLAP_MS     INT64_C(86400000)     /* where nothing is said: old values count for a day */
+#define SECRET_OVERLAP_MS_MAX INT64_C(604800000)
+/* E_SECRET_NOT_FOUND, E_SECRET_SEALED, and as secret_seal_body. */
+MUST_USE enum err secret_rotate_body(struct secrets *secrets, struct secret_rotation *rotation, struct problem *problem);
+/* Visits at most `max` of those that open, until visit answers false; answers how many more there are. */
+uint32_t secrets_under_old_keys(struct secrets *secrets, uint32_t max,
+				bool (*visit)(void *context, struct str namespace_name, struct str name, struct str sealed, uint64_t version), void *context);
 /* Rotation: the value goes first; the others end at old_until_us at the latest. Those that have ended, and the oldest beyond SECRET_VALUES, go. */
 void secret_rotate(struct secret *secret, struct str value, int64_t now_us, int64_t old_until_us);
 

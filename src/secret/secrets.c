@@ -70,10 +70,10 @@ struct secret_snapshot *secrets_hold(struct secrets *secrets)
 	return held;
 }
 
-enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed)
+enum err secrets_put(struct secrets *secrets, struct str namespace_name, struct str name, struct str sealed, uint64_t version)
 {
 	pthread_mutex_lock(&secrets->door);
-	enum err err = stored_put(&secrets->stored, namespace_name, name, sealed);
+	enum err err = stored_put(&secrets->stored, namespace_name, name, sealed, version);
 	pthread_mutex_unlock(&secrets->door);
 	return err;
 }
@@ -232,7 +232,8 @@ void secret_tell(struct secrets *secrets, struct str namespace_name, struct str 
 	struct secret secret = { 0 };
 	*out = (struct secret_told){ 0 };
 	pthread_mutex_lock(&secrets->door);
-	struct str sealed = stored_find(&secrets->stored, namespace_name, name);
+	const struct stored_entry *entry = stored_find(&secrets->stored, namespace_name, name);
+	struct str sealed = entry ? stored_sealed(entry) : (struct str){ 0 };
 	if (sealed.ptr && !secret_sealed_key(sealed, out->key))
 		out->key[0] = '\0';
 	out->sealed = !sealed.ptr || seal_read(&secrets->ring, namespace_name, name, sealed, &vault, &secret) != E_OK;
@@ -305,6 +306,79 @@ void secret_rotate(struct secret *secret, struct str value, int64_t now_us, int6
 			rotated.values[rotated.count++] = old;
 	}
 	*secret = rotated;
+}
+
+/* ---- changing what the store has ---- */
+
+/* Opened under the door: entries move. */
+static enum err secrets_open_stored(struct secrets *secrets, struct secret_rotation *rotation, struct vault *vault, struct secret *out)
+{
+	pthread_mutex_lock(&secrets->door);
+	const struct stored_entry *entry = stored_find(&secrets->stored, rotation->namespace_name, rotation->name);
+	enum err err = entry ? seal_read(&secrets->ring, rotation->namespace_name, rotation->name, stored_sealed(entry), vault, out) : E_SECRET_NOT_FOUND;
+	rotation->version = entry ? entry->version : 0;
+	pthread_mutex_unlock(&secrets->door);
+	return err == E_INVALID ? E_SECRET_SEALED : err;
+}
+
+static enum err secret_rotate_read(struct secrets *secrets, struct secret_rotation *rotation, struct json *json, struct vault *vault,
+				   struct problem *problem)
+{
+	struct str value;
+	struct secret secret = { 0 };
+	int64_t overlap_ms;
+	if (!secret_rotation_read(json, &value, &overlap_ms))
+		return problem->err;
+	enum err err = secrets_open_stored(secrets, rotation, vault, &secret);
+	if (err)
+		return problem_set(problem, err, "", "%s", err_sentence(err));
+	rotation->took_fresh = !value.ptr;
+	if (rotation->took_fresh && !str_starts(secret.values[0].bytes, STR("whsec_")))
+		return problem_set(problem, E_INVALID, "value", "Say the new value: one is made only for keys that begin with whsec_.");
+	secret_rotate(&secret, value.ptr ? value : rotation->fresh, rotation->now_us, rotation->now_us + overlap_ms * 1000);
+	return secret_seal(secrets, rotation->namespace_name, rotation->name, &secret, rotation->nonce, rotation->out, problem);
+}
+
+enum err secret_rotate_body(struct secrets *secrets, struct secret_rotation *rotation, struct problem *problem)
+{
+	struct vault vault = { 0 };
+	struct arena arena;
+	struct json json;
+	if (!vault_arena(&vault, secret_values_arena_bytes(rotation->body.len), &arena))
+		return secrets_no_memory(problem);
+	json_init(&json, rotation->body, &arena, problem);
+	enum err err = secret_rotate_read(secrets, rotation, &json, &vault, problem);
+	CHECK(!arena.chunks);
+	vault_fini(&vault);
+	return err;
+}
+
+static bool entry_is_old(const struct secrets *secrets, const struct stored_entry *entry)
+{
+	char id[SECRET_KEY_ID_BYTES + 1];
+	const struct key_ring *ring = &secrets->ring;
+	return secret_sealed_key(stored_sealed(entry), id) && key_ring_find(ring, str_of(id)) && !str_eq(str_of(ring->keys[0].id), str_of(id));
+}
+
+uint32_t secrets_under_old_keys(struct secrets *secrets, uint32_t max,
+				bool (*visit)(void *context, struct str namespace_name, struct str name, struct str sealed, uint64_t version), void *context)
+{
+	uint32_t visited = 0, more = 0;
+	bool goes_on = true;
+	pthread_mutex_lock(&secrets->door);
+	for (uint32_t i = 0; i < secrets->stored.count; i++) {
+		const struct stored_entry *entry = &secrets->stored.entries[i];
+		if (!entry_is_old(secrets, entry))
+			continue;
+		if (!goes_on || visited == max) {
+			more++;
+			continue;
+		}
+		goes_on = visit(context, stored_namespace(entry), stored_name(entry), stored_sealed(entry), entry->version);
+		visited++;
+	}
+	pthread_mutex_unlock(&secrets->door);
+	return more;
 }
 
 /* ---- opening ---- */

@@ -12,6 +12,21 @@ static struct str entry_key(const struct stored_entry *entry)
 	return (struct str){ entry->text, entry->key_len };
 }
 
+struct str stored_namespace(const struct stored_entry *entry)
+{
+	return (struct str){ entry->text, entry->namespace_len };
+}
+
+struct str stored_name(const struct stored_entry *entry)
+{
+	return str_from(entry_key(entry), entry->namespace_len + 1u);
+}
+
+struct str stored_sealed(const struct stored_entry *entry)
+{
+	return (struct str){ entry->text + entry->key_len, entry->sealed_len };
+}
+
 static uint64_t hash_of(void *context, uint32_t item)
 {
 	const struct stored *stored = context;
@@ -66,7 +81,7 @@ static bool entry_make(struct str namespace_name, struct str name, struct str se
 		memcpy(text + namespace_name.len + 1, name.ptr, name.len);
 	if (sealed.len)
 		memcpy(text + key_len, sealed.ptr, sealed.len);
-	*out = (struct stored_entry){ text, (uint32_t)namespace_name.len, (uint32_t)key_len, (uint32_t)sealed.len, true };
+	*out = (struct stored_entry){ text, 0, (uint32_t)namespace_name.len, (uint32_t)key_len, (uint32_t)sealed.len, true };
 	return true;
 }
 
@@ -97,11 +112,12 @@ static void stored_remove(struct stored *stored, uint32_t item)
 	stored->count--;
 }
 
-enum err stored_put(struct stored *stored, struct str namespace_name, struct str name, struct str sealed)
+enum err stored_put(struct stored *stored, struct str namespace_name, struct str name, struct str sealed, uint64_t version)
 {
 	struct stored_entry entry;
 	if (!entry_make(namespace_name, name, sealed, &entry))
 		return E_NOMEM;
+	entry.version = version;
 	struct str key = entry_key(&entry);
 	uint64_t hash = str_hash(key, STORED_SEED);
 	uint32_t item = map_find(&stored->map, hash, key_equals, &key);
@@ -133,27 +149,25 @@ static bool key_is(void *context, uint32_t item, const void *key)
 	const struct stored *stored = context;
 	const struct wanted_key *wanted = key;
 	const struct stored_entry *entry = &stored->entries[item];
-	return entry->namespace_len == wanted->namespace_name.len && entry->key_len == wanted->namespace_name.len + 1 + wanted->name.len &&
-	       str_starts(entry_key(entry), wanted->namespace_name) && str_eq(str_from(entry_key(entry), entry->namespace_len + 1u), wanted->name);
+	return str_eq(stored_namespace(entry), wanted->namespace_name) && str_eq(stored_name(entry), wanted->name);
 }
 
-struct str stored_find(const struct stored *stored, struct str namespace_name, struct str name)
+const struct stored_entry *stored_find(const struct stored *stored, struct str namespace_name, struct str name)
 {
 	char key[2 * LIMIT_NAME_BYTES + 2];
 	const struct wanted_key wanted = { namespace_name, name };
 	if (namespace_name.len > LIMIT_NAME_BYTES || name.len > LIMIT_NAME_BYTES)
-		return (struct str){ 0 };
+		return NULL;
 	int len = snprintf(key, sizeof(key), STR_FMT "/" STR_FMT, STR_ARG(namespace_name), STR_ARG(name));
 	uint32_t item = map_find(&stored->map, str_hash((struct str){ key, (size_t)len }, STORED_SEED), key_is, &wanted);
-	const struct stored_entry *entry = item == MAP_NONE ? NULL : &stored->entries[item];
-	return entry ? (struct str){ entry->text + entry->key_len, entry->sealed_len } : (struct str){ 0 };
+	return item == MAP_NONE ? NULL : &stored->entries[item];
 }
 
 /* ---- the rack ---- */
 
 static enum err rack_stored(const struct stored_entry *entry, const struct key_ring *ring, const struct rack *before, struct rack *rack)
 {
-	struct str key = entry_key(entry), namespace_name = { key.ptr, entry->namespace_len };
+	struct str key = entry_key(entry);
 	struct vault vault = { 0 };
 	struct secret secret = { 0 };
 	enum err err = E_OK;
@@ -164,8 +178,7 @@ static enum err rack_stored(const struct stored_entry *entry, const struct key_r
 		secret.count = known->count;
 		memcpy(secret.values, known->values, known->count * sizeof(known->values[0]));
 	} else {
-		err = seal_read(ring, namespace_name, str_from(key, entry->namespace_len + 1u), (struct str){ entry->text + entry->key_len, entry->sealed_len },
-				&vault, &secret);
+		err = seal_read(ring, stored_namespace(entry), stored_name(entry), stored_sealed(entry), &vault, &secret);
 	}
 	err = err == E_NOMEM ? err : err ? E_OK : rack_add(rack, key, &secret);
 	vault_fini(&vault);

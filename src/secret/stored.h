@@ -6,6 +6,7 @@
 
 struct stored_entry {
 	char *text; /* one allocation: namespace '/' name, sealed */
+	uint64_t version;
 	uint32_t namespace_len, key_len, sealed_len;
 	bool fresh; /* not in the rack as it is now */
 };
@@ -18,8 +19,11 @@ struct stored {
 void stored_init(struct stored *stored);
 void stored_fini(struct stored *stored);
 /* sealed empty: it is gone. E_NOMEM: nothing changed. */
-MUST_USE enum err stored_put(struct stored *stored, struct str namespace_name, struct str name, struct str sealed);
-struct str stored_find(const struct stored *stored, struct str namespace_name, struct str name); /* the sealed text; ptr NULL: none */
+MUST_USE enum err stored_put(struct stored *stored, struct str namespace_name, struct str name, struct str sealed, uint64_t version);
+const struct stored_entry *stored_find(const struct stored *stored, struct str namespace_name, struct str name); /* NULL: none */
+struct str stored_namespace(const struct stored_entry *entry);
+struct str stored_name(const struct stored_entry *entry);
+struct str stored_sealed(const struct stored_entry *entry);
 void stored_clear(struct stored *stored);
 void stored_renew(struct stored *stored); /* other keys: all are opened again */
 /* *out is a new rack, for who holds stored->changed. What does not open is left out. E_NOMEM: nothing changed. */

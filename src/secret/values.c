@@ -107,3 +107,22 @@ bool secret_body_read(struct json *json, struct secret *out)
 		*out = (struct secret){ .values = { { .bytes = body.value } }, .count = 1 };
 	return true;
 }
+
+struct rotation {
+	struct str value;
+	int64_t overlap_ms;
+};
+static const struct json_field rotation_fields[] = {
+	{ "value", JSON_F_CUSTOM, offsetof(struct rotation, value), .flags = JSON_F_NULL, .read = read_text, .doc = "The new one." },
+	{ "overlap_ms", JSON_F_I64, offsetof(struct rotation, overlap_ms), 0, SECRET_OVERLAP_MS_MAX, .doc = "How long the old ones count." },
+};
+
+bool secret_rotation_read(struct json *json, struct str *value, int64_t *overlap_ms)
+{
+	struct rotation rotation = { .overlap_ms = SECRET_OVERLAP_MS };
+	if (!json_read_fields(json, rotation_fields, ARRAY_COUNT(rotation_fields), &rotation, NULL, NULL) || !json_finish(json))
+		return false;
+	*value = rotation.value;
+	*overlap_ms = rotation.overlap_ms;
+	return true;
+}

@@ -94,6 +94,8 @@ def the_document_is_one(ruche):
 
 def webhooks(api):
     api.put("/v1/secrets/crm", {"value": "hunter2hunter2"})
+    api.post("/v1/secrets/crm/rotate", {"value": "hunter3hunter3"})
+    api.post("/v1/secrets/rekey")
     api.get("/v1/secrets")
     api.call("DELETE", "/v1/secrets/crm", status=204)
     api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
