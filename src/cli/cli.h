@@ -13,7 +13,7 @@ struct cli_option {
 	char letter;       /* 'q' for -q, or 0 */
 	const char *value; /* "NAME": takes one, as `--queue NAME` or `--queue=NAME`; NULL: a switch */
 	const char *help;  /* one line, no full stop */
-	const char *words; /* what the value can be, for completion: "json text", "@queues", "@jobs", "@files"; NULL: anything */
+	const char *words; /* what the value can be, for completion: "json text", "@queues", "@endpoints", "@files"; NULL: anything */
 	bool repeats;      /* may be given several times */
 };
 struct cli_exit {

@@ -1,11 +1,30 @@
-/* ruche completion: scripts for bash, zsh and fish, written from the tables. Queue names are asked of the daemon as one types. */
+/* ruche completion: scripts for bash, zsh and fish, written from the tables. Live names are asked of the daemon as one types. */
 #include "cli/args.h"
 #include "cli/commands.h"
 #include <sysexits.h>
 
-/* Live names, by a command that says nothing when the daemon does not answer. */
 #define COMPLETION_SHELLS "bash zsh fish"
-#define COMPLETION_QUEUES "ruche queues list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4"
+
+/* Live names, by a command that says nothing when the daemon does not answer. */
+static const struct completion_names {
+	const char *kind;  /* "queues": @queues of an option's words, and the shell's function _ruche_queues */
+	const char *lists; /* how they are had */
+	const char *bash;  /* the commands whose words they are, as a pattern of case */
+	const char *fish;  /* and as a list */
+} completion_names[] = {
+	{ "queues", "ruche queues list --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\"' | cut -d'\"' -f4", "enqueue | work | queues\\ *",
+	  "enqueue work queues" },
+	{ "endpoints", "ruche endpoints list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
+	  "endpoints\\ *", "endpoints" },
+};
+
+static const struct completion_names *completion_live(const char *words) /* what "@queues" means; NULL: it is none of these */
+{
+	for (size_t i = 0; i < ARRAY_COUNT(completion_names); i++)
+		if (words[0] == '@' && strcmp(words + 1, completion_names[i].kind) == 0)
+			return &completion_names[i];
+	return NULL;
+}
 
 static bool completion_has_options(const struct cli_command *command)
 {
@@ -68,9 +87,10 @@ static void completion_bash_values(const struct cli_command *command)
 	for (const struct cli_option *option = command->options; option && option->name; option++) {
 		if (!option->value || !option->words)
 			continue;
+		const struct completion_names *live = completion_live(option->words);
 		printf("\t\t\"%s --%s\") ", command->name, option->name);
-		if (strcmp(option->words, "@queues") == 0)
-			puts("words=\"$(_ruche_queues)\" ;;");
+		if (live)
+			printf("words=\"$(_ruche_%s)\" ;;\n", live->kind);
 		else if (strcmp(option->words, "@files") == 0)
 			puts("COMPREPLY=($(compgen -f -- \"$word\")); return ;;");
 		else if (option->words[0] != '@')
@@ -83,9 +103,10 @@ static void completion_bash_values(const struct cli_command *command)
 static void completion_bash(void)
 {
 	puts("# completion of ruche for bash and zsh; made by 'ruche completion'\n"
-	     "[ -z \"${ZSH_VERSION:-}\" ] || { autoload -U +X compinit && compinit; autoload -U +X bashcompinit && bashcompinit; }\n"
-	     "_ruche_queues() { " COMPLETION_QUEUES "; }\n"
-	     "_ruche() {\n"
+	     "[ -z \"${ZSH_VERSION:-}\" ] || { autoload -U +X compinit && compinit; autoload -U +X bashcompinit && bashcompinit; }");
+	for (size_t i = 0; i < ARRAY_COUNT(completion_names); i++)
+		printf("_ruche_%s() { %s; }\n", completion_names[i].kind, completion_names[i].lists);
+	puts("_ruche() {\n"
 	     "\tlocal word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\" words=\"\" COMMANDS\n"
 	     "\tCOMPREPLY=()");
 	fputs("\tcase \"$command\" in ", stdout);
@@ -119,8 +140,10 @@ static void completion_bash(void)
 		if (completion_has_options(command))
 			completion_bash_options(command);
 	}
-	puts("\t\tesac\n\t\tcase \"$word\" in -*) ;; *)\n"
-	     "\t\t\tcase \"$command\" in enqueue | work | queues\\ *) words=\"$(_ruche_queues)\" ;; esac ;;\n"
+	puts("\t\tesac\n\t\tcase \"$word\" in -*) ;; *)\n\t\t\tcase \"$command\" in");
+	for (size_t i = 0; i < ARRAY_COUNT(completion_names); i++)
+		printf("\t\t\t%s) words=\"$(_ruche_%s)\" ;;\n", completion_names[i].bash, completion_names[i].kind);
+	puts("\t\t\tesac ;;\n"
 	     "\t\tesac\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\ncomplete -F _ruche ruche");
 }
 
@@ -139,13 +162,14 @@ static void completion_fish_quoted(const char *text)
 
 static void completion_fish_option(const char *condition, const struct cli_option *option)
 {
+	const struct completion_names *live = option->value && option->words ? completion_live(option->words) : NULL;
 	printf("complete -c ruche -n '%s' -l %s", condition, option->name);
 	if (option->letter)
 		printf(" -s %c", option->letter);
 	if (option->value && option->words && strcmp(option->words, "@files") == 0)
 		fputs(" -rF", stdout);
-	else if (option->value && option->words && strcmp(option->words, "@queues") == 0)
-		fputs(" -xa '(__ruche_queues)'", stdout);
+	else if (live)
+		printf(" -xa '(__ruche_%s)'", live->kind);
 	else if (option->value && option->words && option->words[0] != '@')
 		printf(" -xa '%s'", option->words);
 	else if (option->value)
@@ -158,7 +182,8 @@ static void completion_fish_option(const char *condition, const struct cli_optio
 static void completion_fish(void)
 {
 	puts("# completion of ruche for fish; made by 'ruche completion'\ncomplete -c ruche -f");
-	puts("function __ruche_queues; " COMPLETION_QUEUES "; end");
+	for (size_t i = 0; i < ARRAY_COUNT(completion_names); i++)
+		printf("function __ruche_%s; %s; end\n", completion_names[i].kind, completion_names[i].lists);
 	EACH_COMMAND(command) {
 		char condition[160], first[64];
 		size_t len = strcspn(command->name, " ");
@@ -177,7 +202,8 @@ static void completion_fish(void)
 		for (const struct cli_option *option = command->options; option && option->name; option++)
 			completion_fish_option(condition, option);
 	}
-	puts("complete -c ruche -n '__fish_seen_subcommand_from enqueue work queues' -a '(__ruche_queues)'");
+	for (size_t i = 0; i < ARRAY_COUNT(completion_names); i++)
+		printf("complete -c ruche -n '__fish_seen_subcommand_from %s' -a '(__ruche_%s)'\n", completion_names[i].fish, completion_names[i].kind);
 	puts("complete -c ruche -n '__fish_seen_subcommand_from completion' -a '" COMPLETION_SHELLS "'");
 }
 

@@ -12,6 +12,8 @@ const struct cli_command *commands_find(const char *name);
 	X(queues_resume) X(queues_delete) X(queues_groups) X(queues_metrics)                                             \
 	X(limits_list) X(limits_show) X(limits_set) X(limits_delete) X(limits_back_off)                                  \
 	X(chains_list) X(chains_show) X(chains_set) X(chains_delete)                                                     \
+	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
+	X(endpoints_disable) X(endpoints_delete)                                                                         \
 	X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
 	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
@@ -23,7 +25,8 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 	jobs_retry_options[], jobs_move_options[], jobs_priority_options[], jobs_delete_options[], jobs_edit_options[],
 	jobs_reschedule_options[], queues_read_options[], queues_plain_options[],
 	queues_set_options[], queues_pause_options[], queues_groups_options[], queues_metrics_options[], limits_read_options[], limits_set_options[],
-	limits_delete_options[], chains_list_options[], chains_set_options[], chains_plain_options[], work_options[], sink_options[],
+	limits_delete_options[], chains_list_options[], chains_set_options[], chains_plain_options[], send_options[],
+	endpoints_list_options[], endpoints_plain_options[], endpoints_set_options[], endpoints_delete_options[], work_options[], sink_options[],
 	events_options[], events_send_options[], events_trim_options[], workers_list_options[],
 	token_create_options[], token_list_options[], token_plain_options[], bench_options[], help_options[];
 extern const struct cli_exit enqueue_exits[], bulk_exits[], work_exits[];

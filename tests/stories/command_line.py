@@ -42,6 +42,9 @@ def fill(api):
         api.put(f"/v1/queues/reports/chains/{key}", {"schedule": {"every_ms": 3600000}})
     api.put("/v1/limits/airtable", {"concurrency": 4})
     api.put("/v1/limits/trial", {})
+    for name in ("crm", "trial"):
+        api.put(f"/v1/endpoints/{name}", {"url": "https://crm.example.org/things", "types": ["fiche.*"]})
+        api.post(f"/v1/endpoints/{name}/pause")
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
 
 
@@ -305,10 +308,11 @@ def completion_and_man_pages(ruche):
     """The scripts parse, know the live queues, and the pages lint."""
     api = ruche.api
     api.enqueue("live-queue")
+    api.put("/v1/endpoints/live-hook", {"url": "https://crm.example.org/", "types": []})
     script = ruche.cli("completion", "bash")
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
     for words, wanted in (("jobs list --queue liv", ["live-queue"]), ("jobs exp", ["explain"]), ("config ", ["check", "print"]), ("completion f", ["fish"]), ("help tok", ["token"]),
-                          ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
+                          ("endpoints pause li", ["live-hook"]), ("send x --endpoint li", ["live-hook"]), ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
                           ("config check --log-level w", ["warn"]), ("jobs list --state fa", ["failed"])):
         count = len(words.split(" "))
         probe = script.decode() + f"\nCOMP_WORDS=(ruche {words} \"\"); COMP_CWORD={count}; _ruche; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"

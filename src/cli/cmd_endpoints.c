@@ -1,0 +1,222 @@
+/* ruche endpoints …: third parties that want to be told when something happens. */
+#include "base/pluck.h"
+#include "cli/commands.h"
+#include "cli/remote.h"
+#include "cli/settings_words.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include <sysexits.h>
+
+#define ENDPOINTS_ASK_MS 60000
+
+const struct cli_option endpoints_list_options[] = {
+	{ "limit", 'l', "N", "how many (100)", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option endpoints_plain_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option endpoints_set_options[] = {
+	{ "file", 'f', "FILE", "the whole settings as JSON; what it does not say gets its default", "@files", false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option endpoints_delete_options[] = {
+	{ "yes", 'y', NULL, "do not ask before", NULL, false },
+	REMOTE_OPTIONS, { 0 },
+};
+
+static int endpoints_word(const struct args *args)
+{
+	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one endpoint");
+}
+
+static void endpoints_address(struct remote *remote, const struct args *args, const char *tail)
+{
+	remote_begin(remote);
+	remote_path(remote, "/v1/endpoints/");
+	remote_piece(remote, str_of(args->words[0]));
+	remote_path(remote, tail);
+	remote_query(remote, "namespace", remote->space);
+}
+
+/* ---- looking ---- */
+
+static struct str endpoints_state(struct str endpoint, struct arena *arena) /* "paused (by_hand)" */
+{
+	struct str state = pluck_text(endpoint, "state", arena), reason = pluck_text(endpoint, "reason", arena);
+	return reason.len ? str_of(arena_printf(arena, STR_FMT " (" STR_FMT ")", STR_ARG(state), STR_ARG(reason))) : state;
+}
+
+static void endpoints_print_table(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { "ENDPOINT", "STATE", "HEALTH", ">WAITING", ">ACTIVE", ">DELAYED", ">HELD", "TYPES", "URL", NULL };
+	static const char *const paths[] = { "health.state", "waiting", "active", "delayed", "held" };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	uint32_t count;
+	struct str *endpoints = pluck_items(body, "endpoints", arena, &count);
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str types = { 0 };
+		table_add(&table, pluck_text(endpoints[i], "name", arena));
+		table_add(&table, endpoints_state(endpoints[i], arena));
+		for (size_t at = 0; at < ARRAY_COUNT(paths); at++)
+			table_add(&table, pluck_text(endpoints[i], paths[at], arena));
+		table_add(&table, pluck_raw(endpoints[i], "settings.types", arena, &types) ? text_plain(types, arena) : types);
+		table_add(&table, pluck_text(endpoints[i], "settings.url", arena));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("no endpoint yet: 'ruche endpoints set --help' says how to make one");
+}
+
+static int endpoints_list(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	if (args->word_count)
+		return cli_unknown(arena_printf(&remote->arena, "endpoints %s", args->words[0]));
+	remote_begin(remote);
+	remote_path(remote, "/v1/endpoints");
+	remote_query(remote, "namespace", remote->space);
+	remote_query(remote, "limit", args_get(args, "limit"));
+	remote_query(remote, "cursor", args_get(args, "cursor"));
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (remote_printed(args, body))
+		return 0;
+	endpoints_print_table(remote, body);
+	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	return 0;
+}
+
+static void endpoints_print(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { "ENDPOINT", "", NULL }, *const settings_heads[] = { "SETTING", "", NULL };
+	static const char *const paths[][2] = {
+		{ "retries", "retry_words" }, { "waiting", "waiting" }, { "active", "active" }, { "delayed", "delayed" }, { "held", "held" },
+		{ "created", "created_at" }, { "changed", "changed_at" },
+	};
+	struct arena *arena = &remote->arena;
+	struct table table, settings_table;
+	struct str raw;
+	table_init(&table, arena, heads);
+	table_add(&table, STR("name"));
+	table_add(&table, pluck_text(body, "name", arena));
+	table_add(&table, STR("state"));
+	table_add(&table, endpoints_state(body, arena));
+	for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+		table_add(&table, str_of(paths[i][0]));
+		table_add(&table, pluck_text(body, paths[i][1], arena));
+	}
+	if (pluck_raw(body, "health", arena, &raw))
+		settings_add_members(&table, raw, "health.");
+	table_print(&table, stdout, false);
+	table_init(&settings_table, arena, settings_heads);
+	if (pluck_raw(body, "settings", arena, &raw))
+		settings_add_members(&settings_table, raw, "");
+	puts("");
+	table_print(&settings_table, stdout, false);
+}
+
+static int endpoints_show(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int code = endpoints_word(args);
+	if (code)
+		return code;
+	endpoints_address(remote, args, "");
+	code = remote_call(remote, "GET", &body);
+	if (!code && !remote_printed(args, body))
+		endpoints_print(remote, body);
+	return code;
+}
+
+/* ---- changing ---- */
+
+/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
+static bool endpoints_is_new(struct remote *remote, const struct args *args)
+{
+	struct problem problem;
+	struct str body = { 0 };
+	int status;
+	endpoints_address(remote, args, "");
+	return !remote_try(remote, "GET", ENDPOINTS_ASK_MS, &status, &body, &problem) &&
+	       str_eq(pluck_text(body, "code", &remote->arena), STR("endpoint_not_found"));
+}
+
+static int endpoints_set(struct remote *remote, const struct args *args)
+{
+	const char *file = args_get(args, "file");
+	struct str body;
+	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
+		return args_complain(args->command, "it takes an endpoint and KEY=VALUE settings, or an endpoint and --file");
+	const char *method = file || endpoints_is_new(remote, args) ? "PUT" : "PATCH";
+	endpoints_address(remote, args, "");
+	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
+	if (!code)
+		code = remote_call(remote, method, &body);
+	if (code)
+		return code;
+	if (!remote_printed(args, body))
+		printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "retry_words", &remote->arena)));
+	return 0;
+}
+
+static int endpoints_switch(struct remote *remote, const struct args *args, const char *tail, const char *done)
+{
+	struct str body;
+	int code = endpoints_word(args);
+	if (code)
+		return code;
+	endpoints_address(remote, args, tail);
+	code = remote_call(remote, "POST", &body);
+	if (!code && !remote_printed(args, body))
+		printf("%s is %s\n", args->words[0], done);
+	return code;
+}
+
+static int endpoints_pause(struct remote *remote, const struct args *args)
+{
+	return endpoints_switch(remote, args, "/pause", "paused: its deliveries are made and held");
+}
+
+static int endpoints_disable(struct remote *remote, const struct args *args)
+{
+	return endpoints_switch(remote, args, "/disable", "disabled: its deliveries are made and held");
+}
+
+static int endpoints_resume(struct remote *remote, const struct args *args)
+{
+	return endpoints_switch(remote, args, "/resume", "enabled: what was held is sent");
+}
+
+static int endpoints_enable(struct remote *remote, const struct args *args)
+{
+	return endpoints_switch(remote, args, "/enable", "enabled: what was held is sent");
+}
+
+static int endpoints_delete(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int code = endpoints_word(args);
+	if (code)
+		return code;
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the endpoint? Deliveries that are left fail without a call."))
+		return EX_USAGE;
+	endpoints_address(remote, args, "");
+	code = remote_call(remote, "DELETE", &body);
+	if (!code)
+		printf("%s is deleted\n", args->words[0]);
+	return code;
+}
+
+#define X(name)                                                   \
+	int cmd_endpoints_##name(int argc, char **argv)           \
+	{                                                         \
+		return remote_run(argc, argv, endpoints_##name);  \
+	}
+X(list) X(show) X(set) X(pause) X(resume) X(enable) X(disable) X(delete)
+#undef X
