@@ -5,6 +5,7 @@
 #include "base/pluck.h"
 #include "cli/bar.h"
 #include "cli/commands.h"
+#include "cli/job_show.h"
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -103,15 +104,6 @@ static void jobs_address(struct remote *remote, const struct args *args, const c
 	remote_query(remote, "namespace", remote->space);
 }
 
-/* "2/8", or "2" when the queue's policy says how many there may be. */
-static struct str jobs_attempts(struct str job, struct arena *arena)
-{
-	struct str started = pluck_text(job, "attempts_started", arena), most = pluck_text(job, "max_attempts", arena);
-	if (str_eq(most, STR("0")))
-		return started;
-	return str_of(arena_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(started), STR_ARG(most)));
-}
-
 static void jobs_print_table(struct remote *remote, struct str body)
 {
 	static const char *const heads[] = { "UID", "QUEUE", "NAME", "ID", "STATE", ">ATTEMPTS", "CREATED", "ERROR", NULL };
@@ -128,7 +120,7 @@ static void jobs_print_table(struct remote *remote, struct str body)
 		table_add(&table, pluck_text(jobs[i], "name", arena));
 		table_add(&table, str_eq(id, uid) ? STR("") : id);
 		table_add(&table, pluck_text(jobs[i], "state", arena));
-		table_add(&table, jobs_attempts(jobs[i], arena));
+		table_add(&table, job_attempts(jobs[i], arena));
 		table_add(&table, text_ago(pluck_text(jobs[i], "created_at", arena), now_us, arena));
 		table_add(&table, pluck_text(jobs[i], "error.message", arena));
 	}
@@ -159,85 +151,6 @@ static int jobs_list(struct remote *remote, const struct args *args)
 	return 0;
 }
 
-static int jobs_get(struct remote *remote, struct str uid, const char *tail, struct str *out)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/jobs/");
-	remote_piece(remote, uid);
-	remote_path(remote, tail);
-	return remote_call(remote, "GET", out);
-}
-
-static void jobs_print_line(struct remote *remote, const char *label, struct str job, const char *path)
-{
-	struct str raw, value = pluck_raw(job, path, &remote->arena, &raw) ? text_plain(raw, &remote->arena) : STR("");
-	bool is_size = strstr(path, "_bytes") != NULL;
-	if (value.len && !str_eq(value, STR("{}")) && !(is_size && str_eq(value, STR("0"))))
-		printf("%-12s " STR_FMT "%s\n", label, STR_ARG(value), is_size ? " bytes" : "");
-}
-
-static void jobs_print_sums(struct str job, struct arena *arena)
-{
-	uint64_t failed = 0, stalls = 0;
-	pluck_u64(job, "attempts_made", arena, &failed);
-	pluck_u64(job, "stalls", arena, &stalls);
-	printf("%-12s " STR_FMT, "attempts", STR_ARG(jobs_attempts(job, arena)));
-	if (failed)
-		printf(", %llu failed", (unsigned long long)failed);
-	if (stalls)
-		printf(", %llu lost with their worker", (unsigned long long)stalls);
-	puts("");
-}
-
-static void jobs_print_attempts(struct remote *remote, struct str body)
-{
-	static const char *const heads[] = { ">#", "STARTED", ">TOOK", "NEXT", "WORKER", "OUTCOME", NULL };
-	struct arena *arena = &remote->arena;
-	struct table table;
-	uint32_t count;
-	struct str *attempts = pluck_items(body, "attempts", arena, &count);
-	table_init(&table, arena, heads);
-	for (uint32_t i = 0; i < count; i++) {
-		struct str message = pluck_text(attempts[i], "error.message", arena), status = pluck_text(attempts[i], "exchange.status", arena);
-		table_add(&table, pluck_text(attempts[i], "number", arena));
-		table_add(&table, pluck_text(attempts[i], "started_at", arena));
-		uint64_t took_ms;
-		table_add(&table, pluck_u64(attempts[i], "took_ms", arena, &took_ms)
-					  ? str_of(arena_printf(arena, "%llu ms", (unsigned long long)took_ms))
-					  : STR(""));
-		table_add(&table, pluck_text(attempts[i], "next", arena));
-		table_add(&table, pluck_text(attempts[i], "worker", arena));
-		table_add(&table, message.len ? message : status.len ? str_of(arena_printf(arena, "HTTP " STR_FMT, STR_ARG(status))) : STR("ok"));
-	}
-	if (count) {
-		puts("\nattempts");
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	}
-}
-
-static int jobs_show_whole(struct remote *remote, const struct args *args, struct str uid)
-{
-	static const char *const lines[][2] = {
-		{ "job", "uid" }, { "queue", "queue" }, { "id", "id" }, { "name", "name" }, { "group", "group" }, { "state", "state" },
-		{ "outcome", "outcome" }, { "error", "error.message" }, { "priority", "priority" }, { "tags", "tags" },
-		{ "created", "created_at" }, { "due", "due_at" }, { "started", "started_at" }, { "finished", "finished_at" },
-		{ "worker", "worker" }, { "progress", "progress" }, { "payload", "payload_bytes" }, { "result", "result_bytes" },
-	};
-	struct str job, attempts;
-	int code = jobs_get(remote, uid, "", &job);
-	if (code)
-		return code;
-	if (remote_printed(args, job))
-		return 0;
-	for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
-		jobs_print_line(remote, lines[i][0], job, lines[i][1]);
-	jobs_print_sums(job, &remote->arena);
-	code = jobs_get(remote, uid, "/attempts", &attempts);
-	if (!code)
-		jobs_print_attempts(remote, attempts);
-	return code;
-}
-
 static void jobs_print_logs(struct remote *remote, struct str body)
 {
 	uint32_t count;
@@ -256,8 +169,8 @@ static int jobs_show(struct remote *remote, const struct args *args)
 		return code;
 	const char *part = args_has(args, "payload") ? "/payload" : args_has(args, "result") ? "/result" : args_has(args, "logs") ? "/logs" : NULL;
 	if (!part)
-		return jobs_show_whole(remote, args, uid);
-	code = jobs_get(remote, uid, part, &body);
+		return job_show(remote, args, uid);
+	code = job_get(remote, uid, part, &body);
 	if (code)
 		return code;
 	if (args_has(args, "logs") && !args_has(args, "json"))
@@ -276,7 +189,7 @@ static int jobs_explain(struct remote *remote, const struct args *args)
 		return args_complain(args->command, "it takes one job: a uid, or QUEUE/ID");
 	int code = remote_job(remote, args->words[0], &uid);
 	if (!code)
-		code = jobs_get(remote, uid, "/explain", &body);
+		code = job_get(remote, uid, "/explain", &body);
 	if (code)
 		return code;
 	if (!remote_printed(args, body))

@@ -13,7 +13,8 @@ const struct cli_command *commands_find(const char *name);
 	X(limits_list) X(limits_show) X(limits_set) X(limits_delete) X(limits_back_off)                                  \
 	X(chains_list) X(chains_show) X(chains_set) X(chains_delete)                                                     \
 	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
-	X(endpoints_disable) X(endpoints_delete)                                                                         \
+	X(endpoints_disable) X(endpoints_delete) X(messages_list) X(messages_show) X(deliveries_list) X(deliveries_show) \
+	X(deliveries_retry)                                                                                              \
 	X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
 	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
@@ -26,7 +27,8 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 	jobs_reschedule_options[], queues_read_options[], queues_plain_options[],
 	queues_set_options[], queues_pause_options[], queues_groups_options[], queues_metrics_options[], limits_read_options[], limits_set_options[],
 	limits_delete_options[], chains_list_options[], chains_set_options[], chains_plain_options[], send_options[],
-	endpoints_list_options[], endpoints_plain_options[], endpoints_set_options[], endpoints_delete_options[], work_options[], sink_options[],
+	endpoints_list_options[], endpoints_plain_options[], endpoints_set_options[], endpoints_delete_options[], messages_list_options[],
+	messages_show_options[], deliveries_list_options[], deliveries_plain_options[], deliveries_retry_options[], work_options[], sink_options[],
 	events_options[], events_send_options[], events_trim_options[], workers_list_options[],
 	token_create_options[], token_list_options[], token_plain_options[], bench_options[], help_options[];
 extern const struct cli_exit enqueue_exits[], bulk_exits[], work_exits[];

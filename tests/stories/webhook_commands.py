@@ -1,10 +1,10 @@
-"""Webhooks on the command line: send, endpoints."""
+"""Webhooks on the command line: send, endpoints, messages, deliveries."""
 
 import json
 import os
 import tempfile
 
-from harness import check, equal, run, story
+from harness import Daemon, Receiver, check, equal, run, story
 
 
 def shown(text, key):
@@ -117,6 +117,79 @@ def a_message_is_sent(ruche):
     ruche.cli("send", status=64)
     ruche.cli("send", "note", "1", "2", status=64)
     equal(len(api.get("/v1/messages")["messages"]), count, "messages after what was refused")
+
+
+@story
+def messages_are_looked_at(ruche):
+    """Listed by type, entity and time, page by page; one with all that is known of it, or its payload alone."""
+    api = ruche.api
+    check(b"no message matches" in ruche.cli("messages"), "nothing there yet")
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/things", "types": ["*"]})
+    api.post("/v1/endpoints/crm/pause")
+    made = api.post("/v1/messages", {"type": "fiche.made", "entity": "f1", "key": "k1", "channels": ["lyon", "nice"], "payload": {"a": "\u00e9"}, "metadata": {"by": "me"}})["id"]
+    gone = api.post("/v1/messages", {"type": "fiche.gone", "entity": "f2", "deleted": True})["id"]
+    note = api.post("/v1/messages", {"type": "note"})["id"]
+
+    def listed(*words):
+        return [line.split()[0] for line in ruche.cli("messages", "list", *words).decode().splitlines()[1:]]
+
+    equal(listed(), [note, gone, made], "the newest first")
+    equal((listed("--type", "fiche.*"), listed("--type", "note"), listed("--entity", "f1")), ([gone, made], [note], [made]), "by type and entity")
+    equal(listed("--since", "2020-01-01T00:00:00Z", "--until", "2020-01-02T00:00:00Z"), [], "by time")
+    row = ruche.cli("messages", "list", "--entity", "f1").decode().splitlines()[1].split()
+    equal(row[:5], [made, "fiche.made", "f1", "k1", "1"], "a row")
+    equal(listed("--limit", "2"), [note, gone], "the first page")
+    cursor = ruche.cli_errors.split()[-1]
+    equal(listed("--limit", "2", "--cursor", cursor), [made], "the second page")
+    api.post("/v1/messages", {"type": "note", "namespace": "tenant"})
+    equal(len(listed("--namespace", "tenant")), 1, "of another namespace")
+    text = ruche.cli("messages", "show", made)
+    equal([shown(text, key) for key in ("message", "type", "entity", "key", "channels", "deliveries", "metadata")],
+          [made, "fiche.made", "f1", "k1", "lyon, nice", "1", '{"by": "me"}'], "shown")
+    check(shown(text, "payload").endswith(" bytes"), text)
+    check(b"its entity is gone" in ruche.cli("messages", "show", gone[4:]), "by its uid; one of what is gone")
+    equal(json.loads(ruche.cli("messages", "show", made, "--json"))["payload"], {"a": "\u00e9"}, "--json")
+    equal(json.loads(ruche.cli("messages", "show", made, "--payload")), {"a": "\u00e9"}, "--payload")
+    ruche.cli("messages", "show", "msg_0000000000000", status=66)
+    check("message_not_found" in ruche.cli_errors, ruche.cli_errors)
+    ruche.cli("messages", "show", status=64)
+
+
+@story
+def deliveries_are_looked_at_and_retried():
+    """By endpoint and state; one with its attempts; sent again under the same id; other jobs are left alone."""
+    with Receiver("500", "200") as third, Daemon("--deliver-allow", "127.0.0.0/8") as ruche:
+        api = ruche.api
+        ruche.cli("endpoints", "set", "crm", f"url=http://127.0.0.1:{third.port}/hook", 'types=["*"]', "sign.kind=none", "retry.max_attempts=1")
+        ruche.cli("endpoints", "set", "dms", "url=https://dms.example.org/", 'types=["*"]')
+        ruche.cli("endpoints", "pause", "dms")
+        sent = json.loads(ruche.cli("send", "fiche.made", '{"a": 1}', "--json"))["id"]
+        uid = api.get("/v1/jobs?queue=webhooks&group=crm")["jobs"][0]["uid"]
+        equal(api.wait(uid)["state"], "failed", "the first call")
+
+        def listed(*words):
+            return [line.split()[:5] for line in ruche.cli("deliveries", "list", *words).decode().splitlines()[1:]]
+
+        equal(listed("--endpoint", "crm"), [[uid, "crm", sent, "fiche.made", "failed"]], "of an endpoint")
+        equal([row[1] for row in listed("--oldest")], ["crm", "dms"], "all")
+        equal(([row[1] for row in listed("--state", "failed")], listed("--state", "completed"), len(listed("--type", "fiche.made"))), (["crm"], [], 2), "by state and type")
+        text = ruche.cli("deliveries", "show", uid)
+        equal([shown(text, key) for key in ("message", "endpoint", "state")], [sent, "crm", "failed"], "shown")
+        check(b"500" in text, f"its attempt: {text}")
+        equal(json.loads(ruche.cli("deliveries", "show", uid, "--json"))["delivery"]["message"], sent, "--json")
+        said = ruche.cli("deliveries", "retry", uid).decode()
+        check(said.startswith(f"retried {uid}: now "), said)
+        equal(api.wait(uid)["state"], "completed", "the second call")
+        equal([one.headers["webhook-id"] for one in third.received], [sent, sent], "the id of both calls")
+        equal(json.loads(ruche.cli("deliveries", "retry", uid, "--delay", "1h", "--json"))["state"], "delayed", "not before")
+        ruche.cli("deliveries", "retry", uid, status=65)
+        check("illegal_state" in ruche.cli_errors, ruche.cli_errors)
+        other = api.enqueue("sheets", {})["uid"]
+        for words in ("show", "retry"):
+            ruche.cli("deliveries", words, other, status=65)
+            check("not a delivery" in ruche.cli_errors, ruche.cli_errors)
+            ruche.cli("deliveries", words, status=64)
+        ruche.cli("deliveries", "list", "--namespace", "elsewhere", status=66)
 
 
 run()

@@ -1,0 +1,122 @@
+/* ruche messages …: what was sent, looked at again. */
+#include "base/clock.h"
+#include "base/pluck.h"
+#include "cli/commands.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include <unistd.h>
+
+const struct cli_option messages_list_options[] = {
+	{ "type", 't', "TYPE", "of this type; fiche.* for all that begin so", NULL, false },
+	{ "entity", 'e', "ENTITY", "about this entity", NULL, false },
+	{ "since", 0, "INSTANT", "sent since: 2026-11-23T08:00:00Z", NULL, false },
+	{ "until", 0, "INSTANT", "sent until", NULL, false },
+	{ "limit", 'l', "N", "how many (50)", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option messages_show_options[] = {
+	{ "payload", 0, NULL, "only its payload, byte for byte", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+
+static void messages_print_table(struct remote *remote, struct str body)
+{
+	static const char *const heads[] = { "MESSAGE", "TYPE", "ENTITY", "KEY", ">DELIVERIES", "SENT", NULL };
+	static const char *const paths[] = { "id", "type", "entity", "key" };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	uint32_t count;
+	struct str *messages = pluck_items(body, "messages", arena, &count);
+	int64_t now_us = clock_wall_us();
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		struct str deliveries = pluck_text(messages[i], "deliveries", arena);
+		bool more = pluck_true(messages[i], "expanding", arena);
+		for (size_t at = 0; at < ARRAY_COUNT(paths); at++)
+			table_add(&table, pluck_text(messages[i], paths[at], arena));
+		table_add(&table, more ? str_of(arena_printf(arena, STR_FMT "+", STR_ARG(deliveries))) : deliveries);
+		table_add(&table, text_ago(pluck_text(messages[i], "created_at", arena), now_us, arena));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("no message matches");
+}
+
+static int messages_list(struct remote *remote, const struct args *args)
+{
+	static const char *const filters[] = { "type", "entity", "since", "until", "cursor" };
+	struct str body;
+	if (args->word_count)
+		return cli_unknown(arena_printf(&remote->arena, "messages %s", args->words[0]));
+	remote_begin(remote);
+	remote_path(remote, "/v1/messages");
+	remote_query(remote, "namespace", remote->space);
+	for (size_t i = 0; i < ARRAY_COUNT(filters); i++)
+		remote_query(remote, filters[i], args_get(args, filters[i]));
+	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (remote_printed(args, body))
+		return 0;
+	messages_print_table(remote, body);
+	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	return 0;
+}
+
+static void messages_print(struct remote *remote, struct str body)
+{
+	static const char *const lines[][2] = {
+		{ "message", "id" }, { "namespace", "namespace" }, { "type", "type" }, { "entity", "entity" }, { "key", "key" }, { "channels", "channels" },
+		{ "sent", "created_at" }, { "deliveries", "deliveries" }, { "metadata", "metadata" }, { "payload", "payload_bytes" },
+	};
+	struct arena *arena = &remote->arena;
+	for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
+		struct str raw, value = pluck_raw(body, lines[i][1], arena, &raw) ? text_plain(raw, arena) : STR("");
+		if (value.len && !str_eq(value, STR("{}")))
+			printf("%-12s " STR_FMT "%s\n", lines[i][0], STR_ARG(value), i + 1 == ARRAY_COUNT(lines) ? " bytes" : "");
+	}
+	if (pluck_true(body, "deleted", arena))
+		printf("%-12s %s\n", "deleted", "its entity is gone");
+	if (pluck_true(body, "expanding", arena))
+		printf("%-12s %s\n", "expanding", "more deliveries are being made");
+	if (pluck_true(body, "expunged", arena))
+		printf("%-12s %s\n", "expunged", "what it said is forgotten");
+}
+
+static int messages_show(struct remote *remote, const struct args *args)
+{
+	struct str body, payload;
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one message: its id, as 'ruche messages list' says it");
+	remote_begin(remote);
+	remote_path(remote, "/v1/messages/");
+	remote_piece(remote, str_of(args->words[0]));
+	remote_query(remote, "payload", "true");
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	if (!args_has(args, "payload")) {
+		if (!remote_printed(args, body))
+			messages_print(remote, body);
+		return 0;
+	}
+	if (pluck_raw(body, "payload", &remote->arena, &payload))
+		fwrite(payload.ptr, 1, payload.len, stdout);
+	if (isatty(STDOUT_FILENO)) /* byte for byte for programs, a line for people */
+		puts("");
+	return 0;
+}
+
+#define X(name)                                                   \
+	int cmd_messages_##name(int argc, char **argv)            \
+	{                                                         \
+		return remote_run(argc, argv, messages_##name);   \
+	}
+X(list) X(show)
+#undef X
