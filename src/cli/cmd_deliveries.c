@@ -8,6 +8,7 @@
 #include "cli/text.h"
 #include <sysexits.h>
 
+#define DELIVERIES_ASK_MS 60000
 #define STATE_WORDS "waiting delayed active completed failed cancelled expired"
 
 const struct cli_option deliveries_list_options[] = {
@@ -49,12 +50,28 @@ static void deliveries_print_table(struct remote *remote, struct str body)
 		puts("no delivery matches");
 }
 
+/* Whether it is known that there never was an endpoint. Any other trouble is told by the call that follows. */
+static bool deliveries_are_unknown(struct remote *remote)
+{
+	struct problem problem;
+	struct str body = { 0 };
+	int status;
+	remote_queue(remote, "/v1/queues/", STR("webhooks"), "");
+	return !remote_try(remote, "GET", DELIVERIES_ASK_MS, &status, &body, &problem) &&
+	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(E_QUEUE_NOT_FOUND)));
+}
+
 static int deliveries_list(struct remote *remote, const struct args *args)
 {
 	static const char *const filters[][2] = { { "group", "endpoint" }, { "name", "type" }, { "error", "error" }, { "cursor", "cursor" } };
 	struct str body;
 	if (args->word_count)
 		return cli_unknown(arena_printf(&remote->arena, "deliveries %s", args->words[0]));
+	if (deliveries_are_unknown(remote)) {
+		fprintf(stderr, "ruche deliveries list: there is no endpoint yet: 'ruche endpoints set --help' says how to make one [%s]\n",
+			err_code(E_QUEUE_NOT_FOUND));
+		return err_exit_code(E_QUEUE_NOT_FOUND);
+	}
 	remote_begin(remote);
 	remote_path(remote, "/v1/jobs?queue=webhooks");
 	remote_query(remote, "namespace", remote->space);
@@ -78,7 +95,7 @@ static int deliveries_list(struct remote *remote, const struct args *args)
 /* A job that is a delivery; others are left alone here. */
 static int deliveries_word(struct remote *remote, const struct args *args, struct str *out_uid)
 {
-	struct str job, delivery;
+	struct str job = { 0 }, delivery;
 	if (args->word_count != 1)
 		return args_complain(args->command, "it takes one delivery: its uid, as 'ruche deliveries list' says it");
 	int code = remote_job(remote, args->words[0], out_uid);
@@ -93,14 +110,14 @@ static int deliveries_word(struct remote *remote, const struct args *args, struc
 
 static int deliveries_show(struct remote *remote, const struct args *args)
 {
-	struct str uid;
+	struct str uid = { 0 };
 	int code = deliveries_word(remote, args, &uid);
 	return code ? code : job_show(remote, args, uid);
 }
 
 static int deliveries_retry(struct remote *remote, const struct args *args)
 {
-	struct str uid, body;
+	struct str uid = { 0 }, body;
 	int64_t delay_ms = 0;
 	int code = args_duration_ms(args, "delay", &delay_ms);
 	code = code ? code : deliveries_word(remote, args, &uid);

@@ -144,7 +144,7 @@ static bool endpoints_is_new(struct remote *remote, const struct args *args)
 	int status;
 	endpoints_address(remote, args, "");
 	return !remote_try(remote, "GET", ENDPOINTS_ASK_MS, &status, &body, &problem) &&
-	       str_eq(pluck_text(body, "code", &remote->arena), STR("endpoint_not_found"));
+	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(E_ENDPOINT_NOT_FOUND)));
 }
 
 static int endpoints_set(struct remote *remote, const struct args *args)

@@ -110,7 +110,8 @@ def json_on_every_read(ruche):
     api = ruche.api
     fill(api)
     for words in (["jobs", "list", "--queue", "sheets"], ["jobs", "show", "sheets/sheet-417"], ["jobs", "explain", "sheets/sheet-417"], ["queues", "list"],
-                  ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"]):
+                  ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"],
+                  ["endpoints", "list"], ["endpoints", "show", "crm"], ["messages", "list"], ["deliveries", "list"]):
         json.loads(ruche.cli(*words, "--json"))
         check(ruche.cli(*words).strip(), f"{words} prints nothing")
     shown = ruche.cli("jobs", "show", "sheets/sheet-417").decode()

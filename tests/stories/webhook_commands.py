@@ -190,6 +190,7 @@ def deliveries_are_looked_at_and_retried():
             check("not a delivery" in ruche.cli_errors, ruche.cli_errors)
             ruche.cli("deliveries", words, status=64)
         ruche.cli("deliveries", "list", "--namespace", "elsewhere", status=66)
+        check("ruche endpoints set" in ruche.cli_errors and ruche.cli_errors.count("\n") == 1, f"where no endpoint ever was: {ruche.cli_errors}")
 
 
 run()
