@@ -289,20 +289,23 @@ static void a_large_helper_is_replaced_and_nobody_blamed(void **state)
 {
 	struct format_pool *pool = start(1, LONG_MS, LONG_MS);
 	struct desk desk;
-	struct reply replies[4] = { 0 };
+	struct reply replies[FORMAT_DEPTH + 2] = { 0 };
 	struct format_pool_stats stats;
 	(void)state;
 	desk_init(&desk);
-	run(pool, &desk, &replies[0], STR("[range(3000000)] | length"), STR("0")); /* 48 MB and more */
-	struct str large = STR("reduce range(100000) as $i (\"\"; . + \"0123456789\") | . as $s | [range(90) | $s + \"\\(.)\"] | length");
+	/* jq keeps the stack of a deep recursion until its next run */
+	run(pool, &desk, &replies[0], STR("def deep: if . == 0 then 0 else (. - 1 | deep) + 1 end; 400000 | deep"), STR("0"));
 	for (size_t i = 1; i < ARRAY_COUNT(replies); i++)
-		run(pool, &desk, &replies[i], large, STR("0"));
+		run(pool, &desk, &replies[i], STR("."), STR("90"));
 	desk_wait(&desk, ARRAY_COUNT(replies));
-	assert_string_equal(replies[0].text, "3000000");
-	for (size_t i = 1; i < ARRAY_COUNT(replies); i++)
+	assert_string_equal(replies[0].text, "400000");
+	for (size_t i = 1; i < ARRAY_COUNT(replies); i++) {
 		assert_string_equal(replies[i].text, "90");
+		assert_int_equal(replies[i].place, i + 1);
+	}
 	format_pool_stats(pool, &stats);
 	assert_int_equal(stats.killed, 0);
+	assert_int_equal(stats.started, 2);
 	format_pool_stop(pool);
 }
 
