@@ -69,7 +69,7 @@ static void hooks_message(struct world *world, struct request *request, struct o
 
 static void hooks_send(struct world *world)
 {
-	uint32_t count = world_chance(world, 60) ? HOOKS_MANY : 1 + (uint32_t)world_below(world, 3);
+	uint32_t count = world_chance(world, 30) ? HOOKS_MANY : 1 + (uint32_t)world_below(world, 3);
 	struct request *request = world_request(world, count + 1);
 	request->op_count = count;
 	request->atomic = world_chance(world, 500);
