@@ -74,6 +74,12 @@ void api_answer(struct api *api, struct question *question)
 	call->then(call);
 }
 
+void api_compiled(struct api *api, struct compile *compile)
+{
+	(void)api;
+	formats_compiled(compile->owner);
+}
+
 void api_events(struct api *api, uint64_t commit_seq)
 {
 	events_wake(api, commit_seq);

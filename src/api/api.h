@@ -12,6 +12,14 @@ struct api;
 struct secrets;
 struct sockaddr;
 
+/* A format's program on its way to the compiler and back; the api's own. */
+struct compile {
+	void *link, *carrier;       /* the carrier's */
+	void *owner;
+	struct str program;
+	enum err err;               /* E_INVALID: it does not compile; anything else: nobody could tell */
+	char why[400];              /* without capital and point */
+};
 struct api_ports {
 	void *context;
 	void (*submit)(void *context, struct request *request);   /* comes back through api_reply */
@@ -23,6 +31,7 @@ struct api_ports {
 	void (*now)(void *context, int64_t *wall_us);
 	/* May third parties have this address? Otherwise why not, in a sentence. As at the call itself (deliver/guard.h). */
 	bool (*judge)(void *context, const struct sockaddr *address, char *why, size_t why_bytes);
+	void (*compile)(void *context, struct compile *compile);   /* comes back through api_compiled */
 };
 struct api_config {
 	uv_loop_t *loop;            /* the server's: for timers, and for its thread pool, where large bodies are decoded */
@@ -41,6 +50,7 @@ void api_free(struct api *api);
 http_handler api_handle; /* context: the api */
 void api_reply(struct api *api, struct request *request);    /* takes the request back */
 void api_answer(struct api *api, struct question *question); /* takes the question back */
+void api_compiled(struct api *api, struct compile *compile); /* takes it back */
 /* Events up to this commit are there: wakes the streams. */
 void api_events(struct api *api, uint64_t commit_seq);
 /* Ends streams and long polls with a clear answer, so that the server can drain. */

@@ -51,6 +51,7 @@ struct call {
 	struct stream *stream;        /* events.c */
 	struct totals *totals;        /* stats.c */
 	struct worker *worker;        /* workers.c */
+	struct compile compile;       /* formats.c */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
 };

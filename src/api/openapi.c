@@ -256,13 +256,15 @@ static bool route_may_refuse(const struct route *route, enum err err)
 {
 	bool open = route->flags & ROUTE_OPEN, body = route->flags & (ROUTE_BODY | ROUTE_MAY_BODY), changes = route->method != HTTP_M_GET;
 	bool endpoint = strstr(route->pattern, "{endpoint}"), message = route->kind == OP_MESSAGE, secret = strstr(route->pattern, "{secret}");
+	bool format = strstr(route->pattern, "{format}");
 	bool job = strstr(route->pattern, "{uid}") || strstr(route->pattern, "{id}"), queue = strstr(route->pattern, "{queue}") != NULL;
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
-	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret;
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format;
 	case E_SECRET_NOT_FOUND: return secret && route->method != HTTP_M_PUT;
 	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
+	case E_FORMAT_NOT_FOUND: return format;
 	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
 	case E_NO_ENDPOINT: return message || route->list;
 	case E_ENDPOINT_OWNED: return changes && (strstr(route->pattern, "{group}") || route->list);
@@ -458,7 +460,7 @@ void openapi_write(struct buf *out, const char *version)
 	json_put_field_str(out, "version", str_of(version));
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
-			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"secrets\"},{\"name\":\"messages\"},"
+			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"formats\"},{\"name\":\"secrets\"},{\"name\":\"messages\"},"
 			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
 	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");

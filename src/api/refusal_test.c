@@ -279,6 +279,14 @@ static const struct refusal {
 	{ "PUT", "/v1/queues/q/groups/g", "{\"limit\":1}", 422, "unknown_field", "limit" },
 	{ "POST", "/v1/queues/q/pause", "{\"now\":true}", 422, "unknown_field", "now" },
 
+	/* formats */
+	{ "PUT", "/v1/formats/wide", "{\"program\":\"broken\"}", 422, "invalid_field", "program", "does not compile: syntax error, line 1." },
+	{ "PUT", "/v1/formats/wide", "{\"program\":\"lost\"}", 503, "unavailable" },
+	{ "PUT", "/v1/formats/wide", "{\"program\":\"\"}", 422, "invalid_field", "program" },
+	{ "PUT", "/v1/formats/wide", "{\"programm\":\".\"}", 422, "unknown_field", "programm", "did you mean \\\"program\\\"?" },
+	{ "PUT", "/v1/formats/raw", "{\"program\":\".\"}", 422, "invalid_field", "format", "built-in" },
+	{ "PUT", "/v1/formats/%07", "{\"program\":\".\"}", 422, "invalid_field", "format" },
+
 	/* bulk work, batches, tokens */
 	{ "POST", "/v1/operations", "{}", 422, "invalid_field", "action" },
 	{ "POST", "/v1/operations", "{\"action\":\"retry\"}", 422, "invalid_field", "filter" },

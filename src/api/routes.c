@@ -322,6 +322,17 @@ const struct route routes[] = {
 	{ DELETE("/v1/endpoints/{endpoint}", "deleteEndpoint"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
 	  .kind = OP_NAMED_DELETE, .decode = decode_path, .begin = call_run, .encode = endpoints_encode, .tag = "endpoints",
 	  .doc = "Delete an endpoint. Deliveries that are left fail without a call." },
+	{ GET("/v1/formats", "listFormats"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_NAMEDS,
+	  .decode = formats_decode_list, .begin = call_run, .encode = formats_encode, .tag = "formats", .gives = "FormatList",
+	  .doc = "Formats of a namespace, by name. The built-in ones are not among them." },
+	{ GET("/v1/formats/{format}", "getFormat"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, .kind = OP_NAMED_GET,
+	  .decode = formats_decode, .begin = call_run, .encode = formats_encode, .tag = "formats", .gives = "Format", .doc = "Look at a format." },
+	{ PUT("/v1/formats/{format}", "putFormat"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = formats_decode_put, .begin = formats_put, .encode = formats_encode, .tag = "formats",
+	  .takes = "FormatSettings", .gives = "Format", .doc = "Make a format, or replace its program, which must compile. Attempts from now on go by it." },
+	{ DELETE("/v1/formats/{format}", "deleteFormat"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  .kind = OP_NAMED_DELETE, .decode = formats_decode, .begin = call_run, .encode = formats_encode, .tag = "formats",
+	  .doc = "Delete a format that no endpoint uses." },
 #define ENDPOINT_STATE(verb, name_text, words)                                                                                              \
 	{ POST("/v1/endpoints/{endpoint}/" verb, name_text), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,               \
 	  .params = namespace_params, .kind = OP_NAMED_STATE, .decode = endpoints_decode_state, .begin = call_run, .encode = endpoints_encode, \

@@ -68,6 +68,13 @@ bool endpoints_decode_list(struct call *call);
 void endpoints_put(struct call *call);
 void endpoints_make(struct call *call);
 void endpoints_encode(struct call *call, struct buf *out);
+/* formats.c */
+bool formats_decode(struct call *call);
+bool formats_decode_put(struct call *call);
+bool formats_decode_list(struct call *call);
+void formats_put(struct call *call);
+void formats_compiled(struct call *call);
+void formats_encode(struct call *call, struct buf *out);
 bool messages_decode(struct call *call);
 void messages_list(struct call *call);
 bool messages_decode_expunge(struct call *call);

@@ -105,6 +105,15 @@ static const char *scene_key_file(char out[64])
 	return out;
 }
 
+/* "broken" does not compile, and nobody can tell of "lost". */
+static void scene_on_compile(void *context, struct compile *compile)
+{
+	struct scene *scene = context;
+	compile->err = str_eq(compile->program, STR("broken")) ? E_INVALID : str_eq(compile->program, STR("lost")) ? E_UNAVAILABLE : E_OK;
+	snprintf(compile->why, sizeof(compile->why), "syntax error, line 1");
+	api_compiled(scene->api, compile);
+}
+
 void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 {
 	struct http_limits limits;
@@ -120,7 +129,8 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	CHECK(secrets_open(&(struct secrets_config){ .key_file = scene_key_file(key_file) }, &scene->secrets, &problem) == E_OK);
 	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open,
 				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
-	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge };
+	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge,
+				   scene_on_compile };
 	scene->api = api_new(&config, &ports);
 	CHECK(scene->api != NULL);
 	http_limits_default(&limits);

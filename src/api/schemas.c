@@ -196,6 +196,10 @@ const struct schema schemas[] = {
 	{ "SecretElsewhere", "name:string place:=file,credential,env", NULL },
 	{ "SecretList", "secrets:Secret[] elsewhere:SecretElsewhere[] next_cursor:string|null",
 	  "elsewhere: with the first page; these go before the store's." },
+	{ "FormatSettings", "program:string description?:string|null", "A jq program that makes the body of a webhook out of a message." },
+	{ "Format", "name:string namespace:string program:string description:string|null created_at:instant|null changed_at:instant|null "
+		    "version:count", NULL },
+	{ "FormatList", "formats:Format[] next_cursor:string|null", NULL },
 	{ "MessageSent", "id:string uid:Uid matched:integer|null deliveries:integer|null expanding:boolean|null nothing?:string duplicate:boolean",
 	  "id: the same at every attempt of every delivery, as webhook-id. matched: endpoints that want it; deliveries: made by now; expanding: more are being "
 	  "made, and matched counts by type and channels only. nothing: why there are none. Of a duplicate these are null." },

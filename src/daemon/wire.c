@@ -49,7 +49,7 @@ struct wire {
 	uint64_t token_number;         /* a uid kept for the first token */
 
 	struct request *outbox, **outbox_last; /* asked in this turn of the loop */
-	struct mailbox replies, answers, operations;
+	struct mailbox replies, answers, operations, compiled;
 	_Atomic uint64_t event_seq;
 	uint64_t event_seq_told;
 	uint64_t requests_away, questions_away;
@@ -178,6 +178,44 @@ static void wire_effects(void *context, struct effect *first)
 		uv_async_send(&wire->arrived);
 }
 
+/* ---- programs of formats, which are compiled before they are stored ---- */
+
+static void wire_compile_ended(void *context, const struct format_outcome *outcome) /* on the pool's thread */
+{
+	struct compile *compile = context;
+	struct wire *wire = compile->carrier;
+	bool refused = outcome->end == FORMAT_ERROR || outcome->end == FORMAT_KILLED;
+	compile->err = outcome->end == FORMAT_OURS ? E_UNAVAILABLE : refused ? E_INVALID : E_OK;
+	snprintf(compile->why, sizeof(compile->why), STR_FMT, STR_ARG(str_cut(outcome->text, sizeof(compile->why) - 1)));
+	mailbox_post(&wire->compiled, (struct letter *)(void *)compile);
+}
+
+static void wire_compile(void *context, struct compile *compile)
+{
+	struct wire *wire = context;
+	const struct format_job job = { .program = compile->program, .input = STR(""), .compile_only = true, .done = wire_compile_ended,
+					.context = compile };
+	uint64_t ticket;
+	compile->carrier = wire;
+	enum err err = format_run(wire->formats, &job, &ticket);
+	if (!err) {
+		wire->questions_away++;
+		return;
+	}
+	compile->err = err;
+	snprintf(compile->why, sizeof(compile->why), err == E_TOO_LARGE ? "a program has at most 64 KiB" : "there was not enough memory");
+	api_compiled(wire->api, compile);
+}
+
+static void wire_take_compiled(struct wire *wire)
+{
+	for (struct letter *letter = mailbox_take(&wire->compiled), *next; letter; letter = next) {
+		next = letter->next;
+		wire->questions_away--;
+		api_compiled(wire->api, (struct compile *)(void *)letter);
+	}
+}
+
 /* ---- back from a reader: on its thread ---- */
 
 static void wire_answered(void *context, struct question *question)
@@ -233,6 +271,7 @@ static void wire_arrived(uv_async_t *handle)
 	struct wire *wire = handle->data;
 	wire_take_replies(wire);
 	wire_take_answers(wire);
+	wire_take_compiled(wire);
 	wire_take_operations(wire);
 	uint64_t seq = atomic_load(&wire->event_seq);
 	if (seq != wire->event_seq_told) {
@@ -526,7 +565,8 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	const struct api_config wanted = { .loop = wire->config.loop, .open = wire->config.open, .body_bytes = (size_t)config->http_body_bytes,
 					   .last_uid = wire->token_number, .definition_cache_bytes = (size_t)config->api_cache_bytes,
 					   .version = RUCHE_VERSION, .secrets = wire->config.secrets };
-	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now, wire_judge };
+	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now, wire_judge,
+					    wire_compile };
 	const struct bulk_ports bulk_ports = { wire, wire_bulk_submit, wire_ask };
 	struct http_limits limits;
 	http_limits_default(&limits);
@@ -578,6 +618,7 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 	mailbox_init(&wire->replies, wire_notify, wire);
 	mailbox_init(&wire->answers, wire_notify, wire);
 	mailbox_init(&wire->operations, wire_notify, wire);
+	mailbox_init(&wire->compiled, wire_notify, wire);
 	wire_open_loop(wire);
 	vitals_read(config->config->store_path, &wire->telling.vitals);
 	enum err err = wire_open_formats(wire, problem);
@@ -697,6 +738,7 @@ void wire_close(struct wire *wire, int64_t grace_ms)
 	engine_thread_free(wire->engine); /* not earlier: the store's writer wakes it */
 	wire_take_replies(wire);
 	wire_take_answers(wire);
+	wire_take_compiled(wire);
 	wire_take_operations(wire);
 	http_server_free(wire->server);
 	api_free(wire->api);
@@ -705,6 +747,7 @@ void wire_close(struct wire *wire, int64_t grace_ms)
 	mailbox_fini(&wire->replies);
 	mailbox_fini(&wire->answers);
 	mailbox_fini(&wire->operations);
+	mailbox_fini(&wire->compiled);
 	sem_destroy(&wire->started);
 	pthread_mutex_destroy(&wire->deliver_door);
 	mem_free(wire);

@@ -98,6 +98,10 @@ def webhooks(api):
     api.post("/v1/secrets/rekey")
     api.get("/v1/secrets")
     api.call("DELETE", "/v1/secrets/crm", status=204)
+    api.put("/v1/formats/wide", {"program": ".payload"})
+    api.get("/v1/formats/wide")
+    api.get("/v1/formats")
+    api.call("DELETE", "/v1/formats/wide", status=204)
     api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
     api.patch("/v1/endpoints/crm", {"timeout_ms": 5000})
     for verb in ("disable", "enable", "pause"):
