@@ -36,7 +36,6 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[],\"concurrency\":%llu}",
-		"{\"kind\":\"poll\",\"types\":[\"*\"],\"concurrency\":%llu}",
 	};
 	op->named.replace = true;
 	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));

@@ -50,7 +50,6 @@ static void types_channels_and_filters_decide(void **state)
 	endpoint_put(&world, "paris", "{\"url\":\"https://c/\",\"types\":[\"*\"],\"channels\":[\"paris\"]}");
 	endpoint_put(&world, "rich", "{\"url\":\"https://d/\",\"types\":[\"*\"],\"filter\":{\"budget\":{\"$gte\":1000}}}");
 	endpoint_put(&world, "nothing", "{\"url\":\"https://e/\"}");
-	endpoint_put(&world, "asks", "{\"kind\":\"poll\",\"types\":[\"*\"]}");
 	struct op_result result = send(&world, message_request(&world, "note.made", "{\"budget\":5}"));
 	assert_int_equal(result.err, E_OK);
 	assert_int_equal(result.units, 2); /* all; paris: no channel is every channel */
