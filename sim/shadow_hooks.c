@@ -15,7 +15,7 @@ static uint32_t hooks_place(struct str name) /* "h3" */
 
 static uint64_t hooks_unsent(struct str health)
 {
-	const char *at = health.len ? strstr(health.ptr, "\"unsent\":") : NULL;
+	const char *at = health.len ? memmem(health.ptr, health.len, "\"unsent\":", 9) : NULL;
 	return at ? strtoull(at + 9, NULL, 10) : 0;
 }
 
