@@ -360,7 +360,7 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 		shadow_in_order(shadow, job, row);
 	bool others_first = job->row.state == JOB_PARKED || job->row.state == JOB_WAITING_CHILDREN; /* its time to live had not begun */
 	bool again = job->retried_seq == shadow->seq; /* it expired and was put back by hand in one commit: its time began anew */
-	if (was_live && row->fence != fence_before && job->row.expire_us && !others_first && !again)
+	if (was_live && row->fence == fence_before + 1 && job->row.expire_us && !others_first && !again) /* of two starts the later one is told */
 		CHECK(row->started_us < job->row.expire_us); /* time-to-live: not started after it */
 	job->row = *row;
 	snprintf(job->group, sizeof(job->group), STR_FMT, STR_ARG(row->group));
