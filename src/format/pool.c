@@ -34,11 +34,11 @@ struct line {
 struct format_pool {
 	struct format_pool_config config;
 	char helper_path[PATH_BYTES];
-	pthread_t thread;
+	pthread_t thread; /* from the first job on */
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t called;
 	int wake; /* eventfd */
-	bool asleep, woken, stopping; /* woken: somebody changed something since the last sleep */
+	bool running, asleep, woken, stopping; /* running: the thread was started; woken: somebody changed something since the last sleep */
 	struct pool tasks;
 	struct line waiting, apart; /* apart: suspects, which run alone in the first helper */
 	uint32_t tickets;
@@ -454,11 +454,14 @@ static enum err formats_find_helper(struct format_pool *pool, struct problem *pr
 
 static bool formats_start_thread(struct format_pool *pool)
 {
+	if (pool->running)
+		return true;
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int wrong = pthread_create(&pool->thread, NULL, formats_main, pool);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pool->running = !wrong;
 	if (!wrong)
 		pthread_setname_np(pool->thread, "formats");
 	return !wrong;
@@ -489,8 +492,6 @@ enum err format_pool_start(const struct format_pool_config *config, struct forma
 	enum err err = pool->wake < 0 ? problem_set(problem, E_IO, "", "No eventfd for the helpers of formats: %s.", strerror(errno)) : E_OK;
 	if (!err)
 		err = formats_find_helper(pool, problem);
-	if (!err && !formats_start_thread(pool))
-		err = problem_set(problem, E_NOMEM, "", "No thread could be started for the helpers of formats.");
 	if (err) {
 		formats_free(pool);
 		return err;
@@ -507,7 +508,7 @@ enum err format_run(struct format_pool *pool, const struct format_job *job, uint
 	uint64_t program = str_hash(job->program, HASH_SEED);
 	pthread_mutex_lock(&pool->lock);
 	CHECK(!pool->stopping);
-	enum err err = pool_take(&pool->tasks, &slot);
+	enum err err = formats_start_thread(pool) ? pool_take(&pool->tasks, &slot) : E_NOMEM;
 	if (!err) {
 		struct task *task = pool_at(&pool->tasks, slot);
 		pool->tickets += pool->tickets == UINT32_MAX ? 2 : 1; /* never 0 */
@@ -560,6 +561,7 @@ void format_pool_stop(struct format_pool *pool)
 	pool->stopping = true;
 	formats_wake(pool);
 	pthread_mutex_unlock(&pool->lock);
-	pthread_join(pool->thread, NULL);
+	if (pool->running)
+		pthread_join(pool->thread, NULL);
 	formats_free(pool);
 }

@@ -2,7 +2,7 @@
  * its own job, nothing else: its helper is ended and replaced, and the jobs behind it go to the next one unharmed.
  *
  * Guarantees: `done` is called exactly once for each format_run that said E_OK, unless the job was cancelled. It is called on the pool's thread and
- * without its lock; it should only post a letter. The first helper begins with the first job, all are gone after idle_ms without one.
+ * without its lock; it should only post a letter. The thread and the first helper begin with the first job, all helpers are gone after idle_ms without one.
  * Which program killed a helper is told by the answers that are missing: the first one under way is to blame (format/suspects.h). */
 #pragma once
 #include "base/err.h"
