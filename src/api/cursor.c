@@ -11,6 +11,15 @@ void cursor_write(struct buf *out, struct arena *arena, struct str place)
 		out->failed = true; /* no memory: a page without its cursor would look like the last one */
 }
 
+void cursor_put_next(struct buf *out, struct arena *arena, const struct str *last)
+{
+	json_put_key(out, "next_cursor");
+	if (last)
+		cursor_write(out, arena, *last);
+	else
+		buf_add_lit(out, "null");
+}
+
 enum err cursor_parse(struct str text, struct arena *arena, struct str *out, struct problem *problem)
 {
 	enum err err = text.len ? base64url_parse(arena, text, out) : E_OK;

@@ -117,11 +117,8 @@ static void formats_write(struct buf *out, struct call *call, const struct op_re
 		json_put_comma(out);
 		format_write(out, call, &result->nameds[i]);
 	}
-	buf_add_lit(out, "],\"next_cursor\":");
-	if (result->more && result->count)
-		cursor_write(out, &call->request.arena, result->nameds[result->count - 1].named.name);
-	else
-		buf_add_lit(out, "null");
+	buf_add_byte(out, ']');
+	cursor_put_next(out, &call->request.arena, result->more && result->count ? &result->nameds[result->count - 1].named.name : NULL);
 	buf_add_byte(out, '}');
 }
 

@@ -181,16 +181,12 @@ static bool read_on_failure(struct json *json, void *out, void *context)
 		ON_FAILURES(X)
 #undef X
 	};
-	struct str text;
+	unsigned chosen;
 	(void)context;
-	if (!json_read_str(json, 16, &text))
+	if (!json_read_word(json, 16, names, ON_FAILURE_COUNT, "What a child's failure means to its parent: fail, continue, ignore, forget or hold.", &chosen))
 		return false;
-	for (unsigned i = 0; i < ON_FAILURE_COUNT; i++)
-		if (str_eq(text, str_of(names[i]))) {
-			*(enum on_failure *)out = (enum on_failure)i;
-			return true;
-		}
-	return json_refuse(json, E_INVALID, "What a child's failure means to its parent: fail, continue, ignore, forget or hold.");
+	*(enum on_failure *)out = (enum on_failure)chosen;
+	return true;
 }
 
 static bool read_ref(struct json *json, void *out, void *context)

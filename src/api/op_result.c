@@ -151,11 +151,9 @@ static void chains_write(struct buf *out, struct call *call, const struct op *op
 		json_put_comma(out);
 		chain_info_write(out, &result->chains[i]);
 	}
-	buf_add_lit(out, "],\"next_cursor\":");
-	if (result->more && result->count && op->chain.order == CHAINS_BY_KEY)
-		cursor_write(out, &call->request.arena, result->chains[result->count - 1].key);
-	else
-		buf_add_lit(out, "null");
+	buf_add_byte(out, ']');
+	cursor_put_next(out, &call->request.arena,
+			result->more && result->count && op->chain.order == CHAINS_BY_KEY ? &result->chains[result->count - 1].key : NULL);
 	json_put_field_u64(out, "total", result->number);
 	buf_add_byte(out, '}');
 }
@@ -336,11 +334,8 @@ static void groups_write(struct buf *out, struct call *call, const struct op *op
 		json_put_comma(out);
 		group_info_write(out, &result->groups[i]);
 	}
-	buf_add_lit(out, "],\"next_cursor\":");
-	if (result->more && result->count)
-		cursor_write(out, &call->request.arena, result->groups[result->count - 1].key);
-	else
-		buf_add_lit(out, "null");
+	buf_add_byte(out, ']');
+	cursor_put_next(out, &call->request.arena, result->more && result->count ? &result->groups[result->count - 1].key : NULL);
 	buf_add_byte(out, '}');
 }
 

@@ -236,11 +236,8 @@ static void secrets_write(struct buf *out, struct call *call, const struct op *o
 	for (enum secret_place place = 0; held && place < SECRET_STORE; place++)
 		secret_names(held, place, namespace_of(op->named.named.namespace_name), elsewhere_write, out);
 	secret_snapshot_drop(held);
-	buf_add_lit(out, "],\"next_cursor\":");
-	if (result->more && result->count)
-		cursor_write(out, &call->request.arena, result->nameds[result->count - 1].named.name);
-	else
-		buf_add_lit(out, "null");
+	buf_add_byte(out, ']');
+	cursor_put_next(out, &call->request.arena, result->more && result->count ? &result->nameds[result->count - 1].named.name : NULL);
 	buf_add_byte(out, '}');
 }
 

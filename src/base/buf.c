@@ -102,3 +102,10 @@ void buf_consume(struct buf *buf, size_t bytes)
 	if (bytes && buf->len)
 		memmove(buf->ptr, buf->ptr + bytes, buf->len);
 }
+
+void buf_add_percent(struct buf *buf, char byte)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	unsigned char c = (unsigned char)byte;
+	buf_add(buf, (struct str){ (const char[]){ '%', digits[c >> 4], digits[c & 15] }, 3 });
+}

@@ -22,6 +22,7 @@ void buf_add_u64(struct buf *buf, uint64_t n);
 void buf_add_i64(struct buf *buf, int64_t n);
 void buf_addf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_consume(struct buf *buf, size_t bytes); /* drops bytes from the front */
+void buf_add_percent(struct buf *buf, char byte); /* "%2F" */
 #define buf_add_lit(buf, literal) buf_add((buf), STR(literal))
 
 static inline bool buf_ok(const struct buf *buf)

@@ -66,3 +66,8 @@ enum err problem_set(struct problem *problem, enum err err, const char *field, c
 	problem->detail[cut.len] = '\0';
 	return err;
 }
+
+enum err problem_detail(struct problem *problem, enum err err, const char *detail)
+{
+	return problem_set(problem, err, problem ? problem->field : "", "%s", detail);
+}

@@ -33,3 +33,5 @@ struct problem {
  * at a UTF-8 boundary. problem may be NULL. */
 enum err problem_set(struct problem *problem, enum err err, const char *field, const char *detail_format, ...)
 	PRINTF_LIKE(4, 5);
+/* The same about whatever field the caller has named there already. */
+enum err problem_detail(struct problem *problem, enum err err, const char *detail);

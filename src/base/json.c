@@ -313,6 +313,20 @@ bool json_read_str(struct json *json, size_t max_bytes, struct str *out)
 	return json_expect(json, JSON_STRING, "a string") && json_take_string(json, max_bytes, out);
 }
 
+bool json_read_word(struct json *json, size_t max_bytes, const char *const *words, unsigned count, const char *expected, unsigned *out)
+{
+	struct str word;
+	if (!json_read_str(json, max_bytes, &word))
+		return false;
+	for (unsigned i = 0; i < count; i++) {
+		if (words[i] && str_eq(word, str_of(words[i]))) {
+			*out = i;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "%s", expected);
+}
+
 /* ---- words and numbers ---- */
 
 static bool json_take_word(struct json *json, struct str word)

@@ -46,6 +46,8 @@ bool json_read_i64(struct json *json, int64_t min, int64_t max, int64_t *out);
 bool json_read_double(struct json *json, double min, double max, double *out);
 /* A string of at most max_bytes after decoding. NUL inside is refused. */
 bool json_read_str(struct json *json, size_t max_bytes, struct str *out);
+/* One of these words (a NULL among them is none): its place into *out. Otherwise E_INVALID with `expected`, a sentence. max_bytes as above. */
+bool json_read_word(struct json *json, size_t max_bytes, const char *const *words, unsigned count, const char *expected, unsigned *out);
 /* Any value, checked, verbatim as it stands in the text (no surrounding blanks). */
 bool json_read_raw(struct json *json, struct str *out);
 /* Any value, checked and passed over. */

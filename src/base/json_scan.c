@@ -48,18 +48,10 @@ const char *json_scan_plain(const char *next, const char *end)
 	return next;
 }
 
-static inline int json_hex_digit(char c)
-{
-	if (json_is_digit(c))
-		return c - '0';
-	int letter = (c | 0x20) - 'a';
-	return letter >= 0 && letter < 6 ? letter + 10 : -1;
-}
-
 int json_scan_hex4(const char *digits)
 {
-	int a = json_hex_digit(digits[0]), b = json_hex_digit(digits[1]), c = json_hex_digit(digits[2]),
-	    d = json_hex_digit(digits[3]);
+	int a = str_hex_digit(digits[0]), b = str_hex_digit(digits[1]), c = str_hex_digit(digits[2]),
+	    d = str_hex_digit(digits[3]);
 	return (a | b | c | d) < 0 ? -1 : a << 12 | b << 8 | c << 4 | d;
 }
 

@@ -37,6 +37,12 @@ static inline struct str str_from(struct str s, size_t start) /* start beyond th
 	return start >= s.len ? (struct str){ s.ptr + s.len, 0 } : (struct str){ s.ptr + start, s.len - start };
 }
 
+static inline int str_hex_digit(char c) /* 0 to 15 of either case, or -1 */
+{
+	int letter = (c | 0x20) - 'a';
+	return c >= '0' && c <= '9' ? c - '0' : letter >= 0 && letter < 6 ? letter + 10 : -1;
+}
+
 /* Byte order, then length: a total order that never depends on a locale. */
 int str_cmp(struct str a, struct str b);
 /* ASCII letters only; what HTTP header names need. */

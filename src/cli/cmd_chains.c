@@ -94,9 +94,7 @@ static int chains_list(struct remote *remote, const struct args *args)
 		table_print(&table, stdout, remote_is_fancy(stdout));
 	else
 		puts("no chain here: 'ruche chains set QUEUE KEY --every 1h' makes one");
-	struct str cursor = pluck_text(body, "next_cursor", arena);
-	if (cursor.len)
-		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	remote_print_more(remote, body);
 	return 0;
 }
 

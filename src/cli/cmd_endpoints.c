@@ -86,9 +86,7 @@ static int endpoints_list(struct remote *remote, const struct args *args)
 	if (remote_printed(args, body))
 		return 0;
 	endpoints_print_table(remote, body);
-	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
-	if (cursor.len)
-		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	remote_print_more(remote, body);
 	return 0;
 }
 

@@ -145,9 +145,7 @@ static int jobs_list(struct remote *remote, const struct args *args)
 	if (remote_printed(args, body))
 		return 0;
 	jobs_print_table(remote, body);
-	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
-	if (cursor.len)
-		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	remote_print_more(remote, body);
 	return 0;
 }
 
@@ -236,9 +234,7 @@ static int jobs_children(struct remote *remote, const struct args *args)
 	if (code || remote_printed(args, body))
 		return code;
 	jobs_print_children(remote, body);
-	struct str cursor = pluck_text(body, "next_cursor", &remote->arena);
-	if (cursor.len)
-		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	remote_print_more(remote, body);
 	return 0;
 }
 

@@ -143,9 +143,7 @@ static int queues_groups(struct remote *remote, const struct args *args)
 		table_print(&table, stdout, remote_is_fancy(stdout));
 	else
 		puts("no group has a job now");
-	struct str cursor = pluck_text(body, "next_cursor", arena);
-	if (cursor.len)
-		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+	remote_print_more(remote, body);
 	return 0;
 }
 

@@ -111,6 +111,13 @@ bool remote_printed(const struct args *args, struct str answer)
 	return asked;
 }
 
+void remote_print_more(struct remote *remote, struct str answer)
+{
+	struct str cursor = pluck_text(answer, "next_cursor", &remote->arena);
+	if (cursor.len)
+		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+}
+
 bool remote_is_fancy(FILE *stream)
 {
 	const char *plain = getenv("NO_COLOR"), *term = getenv("TERM");

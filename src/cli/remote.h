@@ -55,6 +55,8 @@ void remote_queue(struct remote *remote, const char *verb_path, struct str queue
 
 /* With --json: prints the answer as it came, and there is nothing more to say. */
 bool remote_printed(const struct args *args, struct str answer);
+/* Says on stderr how to have the next page of a list, where there is one. */
+void remote_print_more(struct remote *remote, struct str answer);
 
 /* Whether to draw colours or bars on this stream: a terminal, and NO_COLOR is not set. */
 bool remote_is_fancy(FILE *stream);

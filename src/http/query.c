@@ -1,21 +1,13 @@
 #include "http/query.h"
 
-static int query_hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	char lower = (char)(c | 0x20);
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static enum err query_unescape(struct str raw, bool plus_is_blank, char *to, size_t *out_len)
 {
 	size_t len = 0;
 	for (size_t i = 0; i < raw.len; i++) {
 		char c = raw.ptr[i];
 		if (c == '%') {
-			int high = raw.len - i > 2 ? query_hex(raw.ptr[i + 1]) : -1;
-			int low = raw.len - i > 2 ? query_hex(raw.ptr[i + 2]) : -1;
+			int high = raw.len - i > 2 ? str_hex_digit(raw.ptr[i + 1]) : -1;
+			int low = raw.len - i > 2 ? str_hex_digit(raw.ptr[i + 2]) : -1;
 			if (high < 0 || low < 0 || (high | low) == 0)
 				return E_BAD_REQUEST;
 			c = (char)(high << 4 | low);
@@ -65,12 +57,11 @@ bool http_query_walk(struct str query, size_t *at, struct str *name, struct str 
 
 void http_percent_add(struct buf *out, struct str text)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~*", c)))
 			buf_add_byte(out, (char)c);
 		else
-			buf_add(out, (struct str){ (char[]){ '%', digits[c >> 4], digits[c & 15] }, 3 });
+			buf_add_percent(out, (char)c);
 	}
 }

@@ -46,35 +46,15 @@ void endpoint_settings_default(struct endpoint_settings *out)
 
 /* ---- words ---- */
 
-struct choice {
-	const char *const *words;
-	unsigned count;
-	const char *expected;
-};
-
-static bool read_choice(struct json *json, const struct choice *choice, unsigned *out)
-{
-	struct str word;
-	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
-		return false;
-	for (unsigned i = 0; i < choice->count; i++)
-		if (str_eq(word, str_of(choice->words[i]))) {
-			*out = i;
-			return true;
-		}
-	return json_refuse(json, E_INVALID, "%s", choice->expected);
-}
-
-#define CHOICE_READER(name, type, words, expected)                                             \
-	static bool name(struct json *json, void *out, void *context)                          \
-	{                                                                                      \
-		static const struct choice choice = { words, ARRAY_COUNT(words), expected };   \
-		unsigned chosen;                                                               \
-		(void)context;                                                                 \
-		if (!read_choice(json, &choice, &chosen))                                      \
-			return false;                                                          \
-		*(type *)out = (type)chosen;                                                   \
-		return true;                                                                   \
+#define CHOICE_READER(name, type, words, expected)                                                                    \
+	static bool name(struct json *json, void *out, void *context)                                                 \
+	{                                                                                                             \
+		unsigned chosen;                                                                                      \
+		(void)context;                                                                                        \
+		if (!json_read_word(json, LIMIT_NAME_BYTES, words, ARRAY_COUNT(words), expected, &chosen))            \
+			return false;                                                                                 \
+		*(type *)out = (type)chosen;                                                                          \
+		return true;                                                                                          \
 	}
 CHOICE_READER(read_kind, enum endpoint_kind, kind_words, "Expected \"push\" (ruche calls it) or \"poll\" (it asks).")
 CHOICE_READER(read_order, enum endpoint_order, order_words,

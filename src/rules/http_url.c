@@ -4,11 +4,6 @@
 #define HTTP_HOST_BYTES  253 /* of a name in the DNS */
 #define HTTP_LABEL_BYTES 63
 
-static bool http_url_is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static bool http_url_is_name(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
@@ -54,7 +49,7 @@ static const char *http_url_check_ipv6(struct str host) /* "[::1]" */
 {
 	size_t colons = 0;
 	for (size_t i = 1; i + 1 < host.len; i++) {
-		if (!http_url_is_hex(host.ptr[i]) && host.ptr[i] != ':' && host.ptr[i] != '.')
+		if (str_hex_digit(host.ptr[i]) < 0 && host.ptr[i] != ':' && host.ptr[i] != '.')
 			return "The URL's host is not an IPv6 address.";
 		colons += host.ptr[i] == ':';
 	}

@@ -165,25 +165,11 @@ void retry_policy_write(const struct retry_policy *policy, struct buf *buf)
 	buf_add_byte(buf, '}');
 }
 
-static bool retry_read_word(struct json *json, const char *const *words, unsigned count, const char *refusal, unsigned *out)
-{
-	struct str word;
-	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
-		return false;
-	for (unsigned i = 0; i < count; i++) {
-		if (str_eq(word, str_of(words[i]))) {
-			*out = i;
-			return true;
-		}
-	}
-	return json_refuse(json, E_INVALID, "%s", refusal);
-}
-
 static bool retry_read_kind(struct json *json, void *out, void *context)
 {
 	(void)context;
 	unsigned kind = 0;
-	if (!retry_read_word(json, retry_kind_names, BACKOFF_KIND_COUNT, "Expected \"fixed\", \"exponential\" or \"list\".", &kind))
+	if (!json_read_word(json, LIMIT_NAME_BYTES, retry_kind_names, BACKOFF_KIND_COUNT, "Expected \"fixed\", \"exponential\" or \"list\".", &kind))
 		return false;
 	*(enum backoff_kind *)out = (enum backoff_kind)kind;
 	return true;
@@ -193,7 +179,7 @@ static bool retry_read_jitter(struct json *json, void *out, void *context)
 {
 	(void)context;
 	unsigned jitter = 0;
-	if (!retry_read_word(json, retry_jitter_names, JITTER_KIND_COUNT, "Expected \"none\", \"full\" or \"partial\".", &jitter))
+	if (!json_read_word(json, LIMIT_NAME_BYTES, retry_jitter_names, JITTER_KIND_COUNT, "Expected \"none\", \"full\" or \"partial\".", &jitter))
 		return false;
 	*(enum jitter_kind *)out = (enum jitter_kind)jitter;
 	return true;

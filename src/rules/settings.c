@@ -84,17 +84,13 @@ static void settings_put_retention(struct buf *buf, const char *key, const struc
 
 static bool settings_read_target(struct json *json, void *out, void *context)
 {
+	static const char expected[] = "Expected \"pull\" (workers claim) or \"http\" (ruche calls a URL).";
+	unsigned kind;
 	(void)context;
-	struct str word;
-	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+	if (!json_read_word(json, LIMIT_NAME_BYTES, target_names, TARGET_KIND_COUNT, expected, &kind))
 		return false;
-	for (unsigned kind = 0; kind < TARGET_KIND_COUNT; kind++) {
-		if (str_eq(word, str_of(target_names[kind]))) {
-			*(enum target_kind *)out = (enum target_kind)kind;
-			return true;
-		}
-	}
-	return json_refuse(json, E_INVALID, "Expected \"pull\" (workers claim) or \"http\" (ruche calls a URL).");
+	*(enum target_kind *)out = (enum target_kind)kind;
+	return true;
 }
 
 static bool settings_read_http(struct json *json, void *out, void *context)
@@ -150,17 +146,13 @@ bool retry_after_read(struct json *json, void *out, void *context)
 
 static bool settings_read_ids(struct json *json, void *out, void *context)
 {
+	static const char expected[] = "Expected \"uid\" (global) or \"decimal\" (counted by the queue).";
+	unsigned kind;
 	(void)context;
-	struct str word;
-	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+	if (!json_read_word(json, LIMIT_NAME_BYTES, id_names, ID_KIND_COUNT, expected, &kind))
 		return false;
-	for (unsigned kind = 0; kind < ID_KIND_COUNT; kind++) {
-		if (str_eq(word, str_of(id_names[kind]))) {
-			*(enum id_kind *)out = (enum id_kind)kind;
-			return true;
-		}
-	}
-	return json_refuse(json, E_INVALID, "Expected \"uid\" (global) or \"decimal\" (counted by the queue).");
+	*(enum id_kind *)out = (enum id_kind)kind;
+	return true;
 }
 
 const char *compat_name(enum compat compat)
@@ -171,19 +163,14 @@ const char *compat_name(enum compat compat)
 
 bool compat_read(struct json *json, enum compat *out)
 {
-	struct str word;
+	unsigned kind;
 	*out = COMPAT_NONE;
 	if (json_peek(json) == JSON_NULL)
 		return json_read_null(json);
-	if (!json_read_str(json, LIMIT_NAME_BYTES, &word))
+	if (!json_read_word(json, LIMIT_NAME_BYTES, compat_names, COMPAT_COUNT, "Expected \"bullmq\" or null.", &kind))
 		return false;
-	for (unsigned kind = 1; kind < COMPAT_COUNT; kind++) {
-		if (str_eq(word, str_of(compat_names[kind]))) {
-			*out = (enum compat)kind;
-			return true;
-		}
-	}
-	return json_refuse(json, E_INVALID, "Expected \"bullmq\" or null.");
+	*out = (enum compat)kind;
+	return true;
 }
 
 static bool settings_read_compat(struct json *json, void *out, void *context)

@@ -6,11 +6,6 @@ _Static_assert(ED25519_SEED_BYTES == ED25519_PUBLIC_BYTES, "a v1a key is as long
 
 /* ---- keys ---- */
 
-static enum err refuse(struct problem *problem, const char *why)
-{
-	return problem_set(problem, E_INVALID, problem ? problem->field : "", "%s", why);
-}
-
 enum err signing_key_read(struct str text, struct signing_key *out, struct problem *problem)
 {
 	size_t len;
@@ -23,11 +18,11 @@ enum err signing_key_read(struct str text, struct signing_key *out, struct probl
 		text = str_from(text, 5);
 	}
 	if (base64_parse(text, (char *)out->bytes, SIGNING_KEY_BYTES, &len))
-		return refuse(problem, "Expected whsec_, whsk_ or whpk_ and standard base64 of at most 64 bytes.");
+		return problem_detail(problem, E_INVALID, "Expected whsec_, whsk_ or whpk_ and standard base64 of at most 64 bytes.");
 	if (out->scheme == SIGNING_V1 && len < 24)
-		return refuse(problem, "A signing secret has 24 to 64 bytes, as base64 after whsec_.");
+		return problem_detail(problem, E_INVALID, "A signing secret has 24 to 64 bytes, as base64 after whsec_.");
 	if (out->scheme == SIGNING_V1A && len != 32 && (len != 64 || out->public_only))
-		return refuse(problem, "An Ed25519 key has 32 bytes (or 64: seed and public key), as base64 after whsk_ or whpk_.");
+		return problem_detail(problem, E_INVALID, "An Ed25519 key has 32 bytes (or 64: seed and public key), as base64 after whsk_ or whpk_.");
 	out->len = (uint8_t)(out->scheme == SIGNING_V1A ? 32 : len);
 	return E_OK;
 }
@@ -150,13 +145,13 @@ enum err signature_verify(const struct signing_key *keys, size_t count, struct s
 {
 	uint64_t at_s;
 	if (!id.len || !timestamp.len || !signatures.len)
-		return refuse(problem, "The headers webhook-id, webhook-timestamp and webhook-signature are all needed.");
+		return problem_detail(problem, E_INVALID, "The headers webhook-id, webhook-timestamp and webhook-signature are all needed.");
 	if (!str_u64(timestamp, &at_s) || at_s > INT64_MAX / 2)
-		return refuse(problem, "webhook-timestamp is not a number of seconds.");
+		return problem_detail(problem, E_INVALID, "webhook-timestamp is not a number of seconds.");
 	if ((int64_t)at_s < now_s - SIGNATURE_TOLERANCE_S)
-		return refuse(problem, "webhook-timestamp is more than 5 minutes old.");
+		return problem_detail(problem, E_INVALID, "webhook-timestamp is more than 5 minutes old.");
 	if ((int64_t)at_s > now_s + SIGNATURE_TOLERANCE_S)
-		return refuse(problem, "webhook-timestamp is more than 5 minutes ahead.");
+		return problem_detail(problem, E_INVALID, "webhook-timestamp is more than 5 minutes ahead.");
 	struct buf message = { .max_bytes = id.len + timestamp.len + body.len + 2 };
 	buf_add(&message, id);
 	buf_add_byte(&message, '.');
@@ -165,5 +160,5 @@ enum err signature_verify(const struct signing_key *keys, size_t count, struct s
 	buf_add(&message, body);
 	enum err err = buf_ok(&message) ? signatures_check(keys, count, signatures, buf_str(&message)) : E_NOMEM;
 	buf_fini(&message);
-	return err == E_INVALID ? refuse(problem, "No signature of webhook-signature is by a key that is known here.") : err;
+	return err == E_INVALID ? problem_detail(problem, E_INVALID, "No signature of webhook-signature is by a key that is known here.") : err;
 }

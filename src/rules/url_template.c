@@ -60,17 +60,13 @@ bool url_template_has(struct str text, struct str name)
 
 void url_encode(struct buf *out, struct str value)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < value.len; i++) {
 		char c = value.ptr[i];
 		bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' || c == '~';
-		if (plain) {
+		if (plain)
 			buf_add_byte(out, c);
-			continue;
-		}
-		buf_add_byte(out, '%');
-		buf_add_byte(out, digits[(unsigned char)c >> 4]);
-		buf_add_byte(out, digits[c & 15]);
+		else
+			buf_add_percent(out, c);
 	}
 }
 

@@ -33,11 +33,6 @@ enum err verifier_parse(struct str word, enum verifier *out)
 	return E_INVALID;
 }
 
-static enum err refuse(struct problem *problem, enum err err, const char *why)
-{
-	return problem_set(problem, err, problem ? problem->field : "", "%s", why);
-}
-
 enum err verifier_check_secret(enum verifier verifier, struct str secret, struct problem *problem)
 {
 	struct signing_key key;
@@ -48,9 +43,10 @@ enum err verifier_check_secret(enum verifier verifier, struct str secret, struct
 		return err;
 	}
 	case VERIFIER_BASIC:
-		return str_index(secret, ':') < secret.len ? E_OK : refuse(problem, E_INVALID, "The secret of the basic verifier is \"user:password\".");
+		return str_index(secret, ':') < secret.len ? E_OK
+			: problem_detail(problem, E_INVALID, "The secret of the basic verifier is \"user:password\".");
 	case VERIFIER_GITHUB: case VERIFIER_STRIPE: case VERIFIER_SENTRY:
-		return secret.len ? E_OK : refuse(problem, E_INVALID, "The secret is empty.");
+		return secret.len ? E_OK : problem_detail(problem, E_INVALID, "The secret is empty.");
 	case VERIFIER_NONE: case VERIFIER_COUNT: break;
 	}
 	return E_OK;
@@ -58,17 +54,12 @@ enum err verifier_check_secret(enum verifier verifier, struct str secret, struct
 
 /* ---- senders that put the MAC in hexadecimal ---- */
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool hex_mac(struct str text, unsigned char out[HMAC_SHA256_BYTES])
 {
 	if (text.len != 2 * HMAC_SHA256_BYTES)
 		return false;
 	for (size_t i = 0; i < HMAC_SHA256_BYTES; i++) {
-		int high = hex_digit(text.ptr[2 * i]), low = hex_digit(text.ptr[2 * i + 1]);
+		int high = str_hex_digit(text.ptr[2 * i]), low = str_hex_digit(text.ptr[2 * i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		out[i] = (unsigned char)(high << 4 | low);
@@ -166,13 +157,13 @@ static enum err verify_standard(const struct str *secrets, size_t count, const s
 					       incoming->header(incoming->headers, "webhook-signature"), incoming->body, incoming->now_s, problem);
 		bytes_wipe(&key, sizeof(key));
 	}
-	return err == E_INVALID ? refuse(problem, E_SIGNATURE, problem ? problem->detail : "") : err;
+	return err == E_INVALID ? problem_detail(problem, E_SIGNATURE, problem ? problem->detail : "") : err;
 }
 
 enum err verifier_verify(enum verifier verifier, const struct str *secrets, size_t count, const struct incoming *incoming, struct problem *problem)
 {
 	if (verifiers[verifier].secret && !count)
-		return refuse(problem, E_SIGNATURE, "The source has no secret yet: nobody is believed.");
+		return problem_detail(problem, E_SIGNATURE, "The source has no secret yet: nobody is believed.");
 	switch (verifier) {
 	case VERIFIER_BASIC: return verify_basic(secrets, count, incoming, problem);
 	case VERIFIER_STANDARD_WEBHOOKS: return verify_standard(secrets, count, incoming, problem);

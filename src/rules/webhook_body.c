@@ -49,14 +49,6 @@ static void put_event(const struct webhook_input *input, struct buf *body)
 	buf_add_byte(body, '}');
 }
 
-static void add_percent(struct buf *out, char c)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	buf_add_byte(out, '%');
-	buf_add_byte(out, digits[(unsigned char)c >> 4]);
-	buf_add_byte(out, digits[c & 15]);
-}
-
 /* HTTP binding 3.1.3.2: blank, quote, percent and all that is not printable ASCII are percent-encoded. */
 static enum err add_event_header(struct arena *arena, struct webhook_shape *shape, const char *name, struct str value)
 {
@@ -66,7 +58,7 @@ static enum err add_event_header(struct arena *arena, struct webhook_shape *shap
 		if (c > ' ' && c < 0x7f && c != '"' && c != '%')
 			buf_add_byte(&text, c);
 		else
-			add_percent(&text, c);
+			buf_add_percent(&text, c);
 	}
 	struct str copy = buf_ok(&text) ? arena_str(arena, buf_str(&text)) : (struct str){ 0 };
 	shape->headers[shape->header_count++] = (struct webhook_header){ str_of(name), copy };
@@ -101,7 +93,7 @@ static void add_form_text(struct buf *out, struct str text) /* https://url.spec.
 		else if (c == ' ')
 			buf_add_byte(out, '+');
 		else
-			add_percent(out, c);
+			buf_add_percent(out, c);
 	}
 }
 

@@ -61,14 +61,9 @@ bool filter_takes_row(const struct filter *filter, const struct job_row *row)
 
 /* ---- tags ---- */
 
-static int filter_hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 0;
-}
-
 static uint32_t filter_read_u16(const char *digits)
 {
-	return (uint32_t)(filter_hex(digits[0]) << 12 | filter_hex(digits[1]) << 8 | filter_hex(digits[2]) << 4 | filter_hex(digits[3]));
+	return (uint32_t)(str_hex_digit(digits[0]) << 12 | str_hex_digit(digits[1]) << 8 | str_hex_digit(digits[2]) << 4 | str_hex_digit(digits[3]));
 }
 
 static size_t filter_write_utf8(uint32_t point, char out[4])
