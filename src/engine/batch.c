@@ -321,11 +321,11 @@ static void batch_settle_job(struct batch *batch, struct index *index, uint32_t 
 		job_leave(index, slot);
 }
 
-/* Ended operations leave memory; the store remembers them. */
-static void batch_settle_operation(struct index *index, const struct undo *undo)
+/* Ended operations leave memory; the store remembers them. One that a later batch ended is that batch's: its end may yet be refused. */
+static void batch_settle_operation(const struct batch *batch, struct index *index, const struct undo *undo)
 {
 	const struct running *running = pool_at(&index->operations, undo->slot);
-	if (running->live && running->row.number == undo->operation.number && running->row.finished_us)
+	if (running->live && running->touched_seq == batch->cs.seq && running->row.finished_us)
 		operation_remove(index, undo->slot);
 }
 
@@ -353,7 +353,7 @@ void batch_settle(struct batch *batch, struct index *index)
 		if (undo->kind == UNDO_KEY)
 			key_remove(index, undo->slot);
 		else if (undo->kind == UNDO_OPERATION)
-			batch_settle_operation(index, undo);
+			batch_settle_operation(batch, index, undo);
 		else if (undo->kind == UNDO_DEDUP || undo->kind == UNDO_DEDUP_NEW)
 			dedup_settle(index, undo->slot);
 		else if (undo->kind == UNDO_EDGE || undo->kind == UNDO_EDGE_NEW)

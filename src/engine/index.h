@@ -383,6 +383,7 @@ struct key {
 struct running {
 	uint32_t reserved;        /* the pool's while the slot is free */
 	bool live;
+	uint64_t touched_seq;     /* of the batch that changed it last */
 	struct operation_row row; /* strings are its own */
 };
 

@@ -350,7 +350,9 @@ enum err operation_touch(struct batch *batch, struct index *index, uint32_t slot
 	struct undo *undo = journal_add(batch, UNDO_OPERATION, slot);
 	if (!undo)
 		return E_NOMEM;
-	undo->operation = ((struct running *)pool_at(&index->operations, slot))->row;
+	struct running *running = pool_at(&index->operations, slot);
+	undo->operation = running->row;
+	running->touched_seq = index->open_seq;
 	return E_OK;
 }
 

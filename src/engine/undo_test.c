@@ -302,6 +302,46 @@ static void a_retry_refused_behind_its_end_leaves_memory(void **state)
 	world_close(&world);
 }
 
+static struct request *operation_request(struct world *world, enum op_kind kind, uint64_t number)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = kind;
+	request->ops[0].operation = (struct op_operation){ .number = number, .action = OP_CANCEL };
+	return request;
+}
+
+/* A pause is on disk, the cancellation behind it is refused: the bulk work is still there, paused. */
+static void bulk_work_whose_end_is_refused_goes_on(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t number = uid_next(&world.maker, world.wall_us);
+	assert_int_equal(world_err(&world, operation_request(&world, OP_OPERATION_START, number)), E_OK);
+	world_manual(&world, true);
+	struct request *pause = operation_request(&world, OP_OPERATION_PAUSE, number), *cancel = operation_request(&world, OP_OPERATION_CANCEL, number);
+	world_push(&world, pause);
+	world_push(&world, cancel);
+	world_settle(&world, SETTLE_APPLY);
+	uint32_t slot = operation_find(&world.engine->index, number);
+	assert_int_not_equal(slot, SLOT_NONE);
+	world_settle(&world, SETTLE_REFUSE);
+	world_settle(&world, SETTLE_REFUSE); /* it was applied once more */
+	assert_true(world_answered(&world, pause));
+	assert_true(world_answered(&world, cancel));
+	assert_int_equal(cancel->err, E_STORE_FULL);
+	request_drop(pause);
+	request_drop(cancel);
+	const struct operation_row *row = &((struct running *)pool_at(&world.engine->index.operations, slot))->row;
+	assert_int_equal(row->state, OPERATION_PAUSED);
+	assert_int_equal(row->finished_us, 0);
+	world_manual(&world, false);
+	world_pass(&world, 2000);
+	assert_int_equal(world_err(&world, operation_request(&world, OP_OPERATION_CANCEL, number)), E_OK);
+	assert_int_equal(world.engine->index.operations.live, 0);
+	world_close(&world);
+}
+
 static void two_of_a_group_are_loaded_and_one_is_deleted(void **state)
 {
 	struct world world;
@@ -457,6 +497,7 @@ int main(void)
 		cmocka_unit_test(waiting_claims_keep_their_turn_and_their_time),
 		cmocka_unit_test(a_refused_retry_leaves_memory),
 		cmocka_unit_test(a_retry_refused_behind_its_end_leaves_memory),
+		cmocka_unit_test(bulk_work_whose_end_is_refused_goes_on),
 		cmocka_unit_test(two_of_a_group_are_loaded_and_one_is_deleted),
 		cmocka_unit_test(groups_that_nothing_needs_are_freed),
 		cmocka_unit_test(no_memory_to_close_spares_what_is_under_way),
