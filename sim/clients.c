@@ -62,12 +62,12 @@ static struct str client_text(struct request *request, const char *format, uint6
 }
 
 /* Every mode there is, under few keys. */
-static const struct op_dedup *client_dedup(struct world *world, struct request *request)
+static const struct op_dedup *client_dedup(struct world *world, struct request *request, bool compat)
 {
 	struct op_dedup *dedup = ARENA_NEW(&request->arena, struct op_dedup);
 	CHECK(dedup);
 	dedup->key = client_text(request, "key-%llu", world_below(world, 8));
-	switch (world_below(world, 6)) {
+	switch (world_below(world, compat ? 6 : 7)) {
 	case 0: break;
 	case 1: dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000); break;
 	case 2:
@@ -82,7 +82,8 @@ static const struct op_dedup *client_dedup(struct world *world, struct request *
 		dedup->reschedule = true;
 		dedup->max_wait_ms = (int64_t)world_below(world, 3000);
 		break;
-	default: dedup->keep_last = true; break;
+	case 5: dedup->keep_last = true; break;
+	default: dedup->latest = true; break;
 	}
 	return dedup;
 }
@@ -133,7 +134,7 @@ static void client_enqueue_op(struct world *world, struct request *request, stru
 		enqueue->ttl_ms = 1 + (int64_t)world_below(world, 3000);
 	enqueue->lifo = world_chance(world, 100);
 	if (world_chance(world, 120))
-		enqueue->dedup = client_dedup(world, request);
+		enqueue->dedup = client_dedup(world, request, enqueue->compat);
 	if (enqueue->compat && !enqueue->dedup && world_chance(world, 200))
 		enqueue->past = client_past(world, request, enqueue);
 	if (world_chance(world, 100))

@@ -26,6 +26,7 @@ static const struct { /* what it must have been, and what it is then */
 	[EVENT_CANCEL_REQUESTED] = { IS(ACTIVE), SAME },
 	[EVENT_PROGRESS] = { IS(ACTIVE), SAME },
 	[EVENT_CANCELLED] = { UNSTARTED | IS(ACTIVE) | PARKED_IN | CHILDREN, IS(CANCELLED) },
+	[EVENT_SUPERSEDED] = { UNSTARTED | IS(ACTIVE) | PARKED_IN, IS(CANCELLED) },
 	[EVENT_EXPIRED] = { UNSTARTED, IS(EXPIRED) },
 	[EVENT_RETRIED] = { FINAL, UNSTARTED | CHILDREN }, /* rule 8: the only way back */
 	[EVENT_PROMOTED] = { IS(DELAYED), IS(WAITING) },
@@ -43,7 +44,7 @@ static void history_count(struct shadow_queue *queue, enum event_type type)
 	queue->events.started += type == EVENT_ACTIVE;
 	queue->events.ended[JOB_COMPLETED] += type == EVENT_COMPLETED;
 	queue->events.ended[JOB_FAILED] += type == EVENT_FAILED;
-	queue->events.ended[JOB_CANCELLED] += type == EVENT_CANCELLED;
+	queue->events.ended[JOB_CANCELLED] += type == EVENT_CANCELLED || type == EVENT_SUPERSEDED;
 	queue->events.ended[JOB_EXPIRED] += type == EVENT_EXPIRED;
 }
 
@@ -90,7 +91,8 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));
 	job->started += type == EVENT_ACTIVE;
 	job->made += type == EVENT_RETRYING || type == EVENT_COMPLETED;
-	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_FAILED || type == EVENT_CANCELLED) {
+	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_FAILED || type == EVENT_CANCELLED ||
+	    type == EVENT_SUPERSEDED) {
 		job->tries = job->tries_seq == cs->seq ? job->tries + 1 : 1;
 		job->tries_seq = cs->seq;
 	}

@@ -36,6 +36,9 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[],\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," QUICK ",\"order\":\"latest\",\"hold_max\":3,"
+		"\"concurrency\":%llu}",
 	};
 	op->named.replace = true;
 	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));
@@ -63,6 +66,8 @@ static void hooks_message(struct world *world, struct request *request, struct o
 	op->message.payload = hooks_text(request, "{\"n\":%llu}", world_below(world, 10));
 	if (world_chance(world, 200))
 		op->message.key = hooks_text(request, "k%llu", world_below(world, 20));
+	if (world_chance(world, 600))
+		op->message.entity = hooks_text(request, "e%llu", world_below(world, SIM_ENTITIES));
 	op->message.require_match = world_chance(world, 50);
 }
 

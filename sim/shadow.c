@@ -431,6 +431,7 @@ static void shadow_dedup_row(struct shadow *shadow, const struct dedup_row *row)
 	dedup->next = row->next;
 	dedup->until_us = row->until_us;
 	dedup->live = !row->gone;
+	dedup->latest = row->flags & DEDUP_LATEST;
 }
 
 static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
@@ -507,6 +508,8 @@ static void shadow_dedups(struct shadow *shadow)
 		CHECK(shadow_is_live(shadow, dedup->owner));
 		CHECK(shadow_is_live(shadow, dedup->next));
 		CHECK(shadow_find(shadow, dedup->next)->row.state == JOB_PARKED);
+		const struct job_row *owner = &shadow_find(shadow, dedup->owner)->row;
+		CHECK(!dedup->latest || owner->state == JOB_ACTIVE || owner->flags & ROW_PARENT); /* nobody waits before something newer */
 		followers++;
 	}
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
@@ -664,6 +667,7 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	for (uint32_t i = 0; i < cs->dedups.count; i++)
 		shadow_dedup_row(shadow, &cs->dedups.items[i]);
 	shadow_dedups(shadow);
+	order_read(shadow, cs);
 	for (uint32_t i = 0; i < cs->chains.count; i++)
 		shadow_chain_row(shadow, &cs->chains.items[i]);
 	shadow_chains(shadow);

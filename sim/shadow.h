@@ -7,12 +7,14 @@
  *   turns.c     events and rows: shares by weight, batches, jobs that rise
  *   told.c      what clients were told: rules 1, 2, 9
  *   shadow_hooks.c  rows: messages and their deliveries
+ *   shadow_order.c  rows: deliveries about one entity, where their order counts
  *   watch.c     what ought to have happened by now: rule 5
  *
  * Rule 6 is about chains so far (shadow.c). Rule 10 is that all of this holds while clocks jump and machines sleep. */
 #pragma once
 #include "base/map.h"
 #include "base/pool.h"
+#include "rules/endpoint.h"
 #include "rules/settings.h"
 #include "engine/command.h"
 #include "store/changeset.h"
@@ -127,7 +129,7 @@ struct shadow_dedup {
 	char key[16];
 	uint64_t owner, next;
 	int64_t until_us;
-	bool live;
+	bool live, latest;
 };
 
 struct shadow_started {
@@ -147,18 +149,27 @@ struct shadow_turn { /* what an event of the queues of sim/turns.c said */
 };
 
 #define SIM_ENDPOINTS   8 /* "h0" … */
+#define SIM_ENTITIES    4 /* "e0" … */
 #define SHADOW_MESSAGES 16384
 struct shadow_endpoint {
 	bool live, push, wants_a, wants_b, may_miss;
 	uint32_t number, least;   /* least: of the payload's n */
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
 	uint64_t unsent, unsent_seq;
+	enum endpoint_order order;
+	uint64_t done[SIM_ENTITIES]; /* the newest delivery about it that succeeded */
 };
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
 	uint32_t n, made, count, said; /* made: bits of endpoints */
+	uint32_t entity;          /* 1 + its number; 0: about none */
 	uint32_t next_endpoint;
 	bool is_a, expanded;
+};
+
+struct shadow_delivery { /* about an entity, where the order counts, and not done */
+	uint64_t uid, fence;
+	uint32_t number, place, entity; /* of the endpoint; its place; as of messages */
 };
 
 struct shadow_promise { /* an idempotency key that was acknowledged */
@@ -173,7 +184,7 @@ struct shadow {
 	uint32_t queue_count;
 	struct shadow_group groups[256];
 	uint32_t group_count;
-	struct shadow_dedup dedups[512];
+	struct shadow_dedup dedups[2048];
 	uint32_t dedup_count;
 	struct shadow_chain chains[64];
 	uint32_t chain_count;
@@ -187,6 +198,8 @@ struct shadow {
 	struct shadow_endpoint endpoints[SIM_ENDPOINTS];
 	struct shadow_message messages[SHADOW_MESSAGES];
 	uint32_t message_count;
+	struct shadow_delivery deliveries[4096];
+	uint32_t delivery_count;
 	uint64_t seq;
 	uint64_t life;          /* how often an engine took the shard */
 	int64_t engine_us;      /* of the last commit */
@@ -198,7 +211,8 @@ struct shadow {
 	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
 	uint64_t share_life;
 	uint64_t batched, risen, proportions; /* likewise how often */
-	uint64_t renewals, stalls, retained, replays, hooked, sliced, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
+	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
+	uint64_t hooked, sliced, superseded; /* likewise, of messages and their deliveries */
 };
 
 void shadow_init(struct shadow *shadow);
@@ -247,6 +261,9 @@ void told_batch(struct shadow *shadow, const struct op *op);
 void hooks_read(struct shadow *shadow, const struct changeset *cs);
 void hooks_at_rest(const struct shadow *shadow);
 void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out); /* of endpoints up to this number */
+
+/* shadow_order.c: when the rows are there */
+void order_read(struct shadow *shadow, const struct changeset *cs);
 
 /* told.c */
 void told_reply(struct shadow *shadow, const struct request *request);     /* any answer */

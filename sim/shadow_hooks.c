@@ -3,7 +3,6 @@
  * none for those that did not want it. */
 #include "sim/shadow.h"
 #include "base/check.h"
-#include "rules/endpoint.h"
 #include "store/mem/disk.h"
 #include <stdlib.h>
 
@@ -31,6 +30,8 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	CHECK(!endpoint->live || endpoint->number <= row->number);              /* numbers are never used twice */
 	if (!same || row->gone)
 		endpoint->changed_seq = shadow->seq;
+	if (endpoint->number != row->number)
+		memset(endpoint->done, 0, sizeof(endpoint->done));
 	if (same && unsent > endpoint->unsent)
 		endpoint->unsent_seq = shadow->seq;
 	endpoint_settings_default(&settings);
@@ -45,6 +46,7 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	endpoint->wants_b = endpoint_wants_type(&settings, STR("b"));
 	endpoint->least = settings.filter.len ? 5 : 0;
 	endpoint->may_miss = settings.hold_max != 0;
+	endpoint->order = settings.order;
 	arena_fini(&arena);
 }
 
@@ -64,7 +66,8 @@ static void hooks_row(struct shadow *shadow, const struct message_row *row)
 		CHECK(shadow->message_count < SHADOW_MESSAGES);
 		message = &shadow->messages[shadow->message_count++];
 		*message = (struct shadow_message){ .uid = row->uid, .seq = shadow->seq, .is_a = str_eq(row->type, STR("a")),
-			                            .n = (uint32_t)strtoul(row->payload.ptr + 5, NULL, 10) };
+			                            .n = (uint32_t)strtoul(row->payload.ptr + 5, NULL, 10),
+			                            .entity = row->entity.len ? 1 + (uint32_t)(row->entity.ptr[1] - '0') : 0 };
 		CHECK(row->seq == shadow->seq);
 	}
 	CHECK(!message->expanded);

@@ -141,8 +141,19 @@ static const struct json_field dedup_fields[] = {
 	{ "max_wait_ms", JSON_F_I64, AT(max_wait_ms), 1, LIMIT_DURATION_MS,
 	  .doc = "However often it is put off: something starts at most so long after the first enqueue." },
 	{ "keep_last", JSON_F_BOOL, AT(keep_last), .doc = "While the owner runs, the newest enqueue is kept and starts when the owner has ended." },
+	{ "latest", JSON_F_BOOL, AT(latest),
+	  .doc = "An owner that waits is superseded by this job, also when it was to be tried again; one that runs is followed by the newest." },
 };
 #undef AT
+
+static bool dedup_check_order(struct json *json, const struct op_dedup *dedup)
+{
+	if (dedup->ttl_ms)
+		return json_refuse_field(json, E_INVALID, "ttl_ms", "With latest the key is free when its last job has ended; leave it out.");
+	if (dedup->replace || dedup->reschedule || dedup->keep_last)
+		return json_refuse_field(json, E_INVALID, "latest", "Say latest, or replace, reschedule or keep_last, not both.");
+	return true;
+}
 
 static bool dedup_check(struct json *json, const struct op_dedup *dedup)
 {
@@ -152,6 +163,8 @@ static bool dedup_check(struct json *json, const struct op_dedup *dedup)
 		return json_refuse_field(json, E_INVALID, "reschedule", "Say either replace or reschedule, not both.");
 	if (dedup->max_wait_ms && !dedup->replace && !dedup->reschedule)
 		return json_refuse_field(json, E_INVALID, "max_wait_ms", "It bounds what replace or reschedule put off; say one of them.");
+	if (dedup->latest)
+		return dedup_check_order(json, dedup);
 	if (dedup->keep_last && dedup->ttl_ms)
 		return json_refuse_field(json, E_INVALID, "ttl_ms", "With keep_last the key is free when its last job has ended; leave it out.");
 	return true;

@@ -216,7 +216,8 @@ static void batch_count_event(struct index *index, const struct event *event)
 	case EVENT_ACTIVE: queue->counts.started++; break;
 	case EVENT_COMPLETED: queue->counts.ended[JOB_COMPLETED]++; break;
 	case EVENT_FAILED: queue->counts.ended[JOB_FAILED]++; break;
-	case EVENT_CANCELLED: queue->counts.ended[JOB_CANCELLED]++; break;
+	case EVENT_CANCELLED:
+	case EVENT_SUPERSEDED: queue->counts.ended[JOB_CANCELLED]++; break;
 	case EVENT_EXPIRED: queue->counts.ended[JOB_EXPIRED]++; break;
 	default: break;
 	}

@@ -55,6 +55,18 @@ uint32_t dedup_find_next(const struct index *index, uint64_t uid)
 	return map_find(&index->dedups_by_next, map_mix(uid), dedup_is_followed_by, &uid);
 }
 
+bool dedup_stays_near(const struct index *index, uint64_t uid)
+{
+	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;
+	return slot != SLOT_NONE && dedup_at(index, slot)->flags;
+}
+
+uint64_t dedup_newer(const struct index *index, uint64_t uid)
+{
+	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;
+	return slot != SLOT_NONE && dedup_at(index, slot)->flags & DEDUP_LATEST ? dedup_at(index, slot)->next : 0;
+}
+
 /* ---- places: whatever is set is found, and nothing else ---- */
 
 static enum err dedup_reserve(struct index *index)
@@ -188,7 +200,7 @@ static enum err dedup_write(struct engine *engine, const struct dedup *dedup)
 	*row = (struct dedup_row){
 		.queue = queue_at(index, dedup->queue)->number, .key = arena_str(arena, name_text(index, dedup->key)), .owner = dedup->owner,
 		.owner_id = arena_str(arena, owner_id), .next = dedup->next, .next_id = arena_str(arena, next_id), .until_us = dedup->until_us,
-		.since_us = dedup->since_us, .gone = dedup->gone,
+		.since_us = dedup->since_us, .flags = dedup->flags, .gone = dedup->gone,
 	};
 	return row->key.ptr && row->owner_id.ptr && row->next_id.ptr ? E_OK : E_NOMEM;
 }
@@ -262,6 +274,7 @@ enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_r
 	dedup->next = row->next;
 	dedup->until_us = row->until_us;
 	dedup->since_us = row->since_us;
+	dedup->flags = (uint8_t)row->flags;
 	dedup->gone = false;
 	err = dedup_rename(index, &dedup->owner_id, row->owner_id);
 	err = err ? err : dedup_rename(index, &dedup->next_id, row->next_id);
@@ -340,6 +353,30 @@ static enum err dedup_discard(struct engine *engine, uint32_t slot, uint64_t *pl
 	return job == SLOT_NONE ? E_OK : life_delete(engine, job);
 }
 
+/* The key lets go of the job first, likewise. */
+static enum err dedup_supersede(struct engine *engine, uint32_t slot, uint64_t *place, uint64_t by)
+{
+	uint32_t job = plan_job(engine, *place);
+	enum err err = dedup_touch(engine, slot);
+	if (err)
+		return err;
+	*place = 0;
+	dedup_attach(&engine->index, slot); /* written when it has its new job */
+	return job == SLOT_NONE ? E_OK : life_supersede(engine, job, by, NULL);
+}
+
+/* Of those under the key only the newest counts, besides one that has begun: it is not stopped, and the newest follows it. */
+static enum err dedup_meet_latest(struct engine *engine, uint64_t by, struct dedup_meeting *out)
+{
+	struct index *index = &engine->index;
+	uint32_t owner = plan_job(engine, dedup_at(index, out->slot)->owner);
+	enum job_state state = owner == SLOT_NONE ? JOB_COMPLETED : job_state_of(job_at(index, owner));
+	bool waits = state == JOB_WAITING || state == JOB_DELAYED;
+	enum err err = dedup_at(index, out->slot)->next ? dedup_supersede(engine, out->slot, &dedup_at(index, out->slot)->next, by) : E_OK;
+	out->kind = waits || job_state_is_final(state) ? DEDUP_SUPERSEDES : DEDUP_SUCCEEDS;
+	return err || !waits ? err : dedup_supersede(engine, out->slot, &dedup_at(index, out->slot)->owner, by);
+}
+
 enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out)
 {
 	struct index *index = &engine->index;
@@ -350,6 +387,8 @@ enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct
 	struct dedup *dedup = dedup_at(index, out->slot);
 	if (dedup->until_us && dedup->until_us <= index->now_us)
 		return dedup_end(engine, out->slot);
+	if (want->latest)
+		return dedup_meet_latest(engine, op->enqueue.uid, out);
 	uint32_t owner = plan_job(engine, dedup->owner);
 	if (want->replace && owner != SLOT_NONE && job_at(index, owner)->state == JOB_DELAYED) {
 		out->kind = DEDUP_REPLACES;
@@ -396,20 +435,22 @@ enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_
 		return err;
 	struct dedup *dedup = dedup_at(index, slot);
 	dedup->gone = false;
+	dedup->flags = want->latest ? DEDUP_LATEST : 0;
 	if (meeting->kind == DEDUP_SUCCEEDS) {
 		dedup->next = enqueue->uid;
+		dedup->until_us = want->latest ? 0 : dedup->until_us;
 		err = dedup_rename(index, &dedup->next_id, id);
 	} else {
 		dedup->owner = enqueue->uid;
 		dedup->next = 0;
 		dedup->since_us = meeting->since_us;
-		if (meeting->kind == DEDUP_FREE || want->extend || !dedup->until_us)
+		if (meeting->kind == DEDUP_FREE || meeting->kind == DEDUP_SUPERSEDES || want->extend || !dedup->until_us)
 			dedup->until_us = want->ttl_ms && !want->keep_last ? index->now_us + want->ttl_ms * 1000 : 0;
 		err = dedup_rename(index, &dedup->owner_id, id);
 	}
 	enum err placed = dedup_place(engine, slot);
 	err = err ? err : placed;
-	if (err || meeting->kind == DEDUP_FREE)
+	if (err || meeting->kind == DEDUP_FREE || want->latest) /* who was superseded told so */
 		return err;
 	return dedup_tell(engine, enqueue, queue, slot);
 }

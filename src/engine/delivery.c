@@ -1,19 +1,41 @@
-/* src/engine/delivery.c: a delivery: the job that takes a message to an endpoint. */
+/* src/engine/delivery.c: a delivery: the job that takes a message to an endpoint. Those about one entity keep the order that the endpoint asks for:
+ * they share a key of dedup. */
 #include "engine/engine_priv.h"
+
+/* *out: the key and its mode; NULL: whatever else is on its way does not matter. */
+static enum err delivery_order(struct engine *engine, const struct message_row *message, const struct named *endpoint, const struct op_dedup **out)
+{
+	*out = NULL;
+	if (!message->entity.len || message->flags & MESSAGE_TEST || !endpoint->endpoint || endpoint->endpoint->value.order != ENDPOINT_ORDER_LATEST)
+		return E_OK;
+	struct op_dedup *dedup = ARENA_NEW(&engine->open->cs.arena, struct op_dedup);
+	const char *key = arena_printf(&engine->open->cs.arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity));
+	if (!dedup || !key)
+		return E_NOMEM;
+	*dedup = (struct op_dedup){ .key = str_of(key), .latest = true };
+	*out = dedup;
+	return E_OK;
+}
 
 enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)
 {
 	uint32_t queue = group_at(&engine->index, endpoint->group)->queue;
-	struct dedup_meeting free = { .kind = DEDUP_FREE };
+	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
 	struct str id = { 0 };
 	uint64_t number;
-	struct op_enqueue enqueue = {
-		.uid = engine_uid(engine), .name = message->type, .group = arena_str(&engine->open->cs.arena, endpoint->name), .message = message->uid,
+	struct op op = {
+		.kind = OP_ENQUEUE,
+		.enqueue = { .uid = engine_uid(engine), .name = message->type, .group = arena_str(&engine->open->cs.arena, endpoint->name),
+		             .message = message->uid },
 	};
-	if (!enqueue.group.ptr)
+	if (!op.enqueue.group.ptr)
 		return E_NOMEM;
-	enum err err = id_next(engine, queue, &number, &id);
-	return err ? err : enqueue_make(engine, &enqueue, id, queue, &free, out_job);
+	enum err err = delivery_order(engine, message, endpoint, &op.enqueue.dedup);
+	if (!err && op.enqueue.dedup)
+		err = dedup_meet(engine, &op, queue, &meeting);
+	err = err ? err : id_next(engine, queue, &number, &id);
+	err = err ? err : enqueue_make(engine, &op.enqueue, id, queue, &meeting, out_job);
+	return err || !op.enqueue.dedup ? err : dedup_take(engine, &op, id, queue, &meeting);
 }
 
 /* Merged by the store: an older message never takes the place of a newer one. */

@@ -158,6 +158,8 @@ MUST_USE enum err life_fail(struct engine *engine, uint32_t slot, const struct f
 MUST_USE enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls); /* its lease ran out */
 MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its attempt took longer than timeout_ms */
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
+/* A newer job takes its place. `failure`: of the attempt that has just ended; NULL: there was none, or it was given back. */
+MUST_USE enum err life_supersede(struct engine *engine, uint32_t slot, uint64_t by, const struct failure *failure);
 /* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
 MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_await(struct engine *engine, uint32_t slot);  /* an active one waits for its children */
@@ -166,7 +168,8 @@ MUST_USE enum err life_attempt(struct engine *engine, uint32_t slot, struct str 
 
 /* ---- dedup.c ---- */
 struct dedup_meeting { /* an enqueue under a key */
-	enum { DEDUP_FREE, DEDUP_IGNORED, DEDUP_REPLACES, DEDUP_SUCCEEDS } kind; /* SUCCEEDS: it parks until the owner ends */
+	/* SUCCEEDS: it parks until the owner ends. SUPERSEDES: the owner that waited is superseded. */
+	enum { DEDUP_FREE, DEDUP_IGNORED, DEDUP_REPLACES, DEDUP_SUCCEEDS, DEDUP_SUPERSEDES } kind;
 	uint32_t slot;
 	int64_t since_us; /* engine time since when the key waits to be worked off */
 };
@@ -175,6 +178,7 @@ MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id
 			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all keys of a queue without jobs */
+uint64_t dedup_newer(const struct index *index, uint64_t uid); /* the successor for which this one, no longer running, gives way; 0: none */
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
 
 /* ---- family.c: children, and those who wait for them ---- */
@@ -283,6 +287,7 @@ MUST_USE enum err expand_message(struct engine *engine, struct message_row *row,
 uint32_t expand_count(struct engine *engine, const struct message_row *row, struct expand_room *room);
 bool expand_round(struct engine *engine); /* true: there is more that may be done now */
 bool expand_is_due(const struct engine *engine);
+bool expand_is_under_way(const struct engine *engine); /* some message is, whether it may go on now or not */
 
 /* ---- retain_messages.c ---- */
 #define MESSAGES_FIRST_US INT64_C(60000000) /* after a start they are left alone so long */

@@ -188,13 +188,24 @@ static enum err expand_one(struct engine *engine, uint32_t slot, struct expand_r
 	return E_OK;
 }
 
-/* The oldest one that is on disk and not done; SLOT_NONE: none. */
-static uint32_t expand_next(const struct engine *engine)
+static uint32_t expand_oldest(const struct index *index) /* that is not done; SLOT_NONE: none */
 {
-	const struct index *index = &engine->index;
 	uint32_t slot = index->first_expansion;
 	while (slot != SLOT_NONE && expansion_at(index, slot)->next_endpoint == MESSAGE_EXPANDED)
 		slot = expansion_at(index, slot)->after;
+	return slot;
+}
+
+bool expand_is_under_way(const struct engine *engine)
+{
+	return expand_oldest(&engine->index) != SLOT_NONE;
+}
+
+/* The oldest one, if it is on disk; SLOT_NONE: none. */
+static uint32_t expand_next(const struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	uint32_t slot = expand_oldest(index);
 	return slot == SLOT_NONE || expansion_at(index, slot)->seq > index->committed_seq ? SLOT_NONE : slot;
 }
 

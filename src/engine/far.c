@@ -44,7 +44,7 @@ bool job_is_far(const struct index *index, const struct job *job)
 	if (queue->skew_us)
 		return false; /* claims find those that are due by another clock, in memory */
 	return job->state == JOB_DELAYED && !(job->flags & (JOB_ASIDE | ROW_PARENT)) && job->due_us > far_limit_us(index, job->flags & ROW_DUE_WALL) &&
-	       (job->due_us > far->read_us || (job->due_us == far->read_us && job->uid > far->read_uid));
+	       (job->due_us > far->read_us || (job->due_us == far->read_us && job->uid > far->read_uid)) && !dedup_stays_near(index, job->uid);
 }
 
 static void far_refresh(struct index *index, uint32_t slot, enum far_clock clock)

@@ -100,6 +100,7 @@ struct aside {
 struct dedup {
 	uint32_t reserved;        /* the pool's while the slot is free */
 	bool live, gone;          /* gone: free again, kept until the commit that says so */
+	uint8_t flags;            /* as in its row */
 	uint32_t queue;           /* slot */
 	uint32_t key;             /* slot of a name, held */
 	uint32_t owner_id, next_id; /* likewise; SLOT_NONE: they have no id of the caller's */
@@ -465,6 +466,7 @@ uint64_t queue_far_jobs(const struct queue *queue);
 uint32_t dedup_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
 uint32_t dedup_find_owner(const struct index *index, uint64_t uid);             /* of the key that this job owns */
 uint32_t dedup_find_next(const struct index *index, uint64_t uid);              /* of the key whose successor it is */
+bool dedup_stays_near(const struct index *index, uint64_t uid); /* it owns a key under which others may come that no plan names: in memory */
 MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
 void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void dedup_drop_queue(struct index *index, uint32_t queue);

@@ -4,12 +4,13 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "base/uid.h"
 
-static enum event_type life_final_event(enum job_state state)
+static enum event_type life_final_event(enum job_state state, enum job_outcome outcome)
 {
 	switch (state) {
 	case JOB_COMPLETED: return EVENT_COMPLETED;
-	case JOB_CANCELLED: return EVENT_CANCELLED;
+	case JOB_CANCELLED: return outcome == OUTCOME_SUPERSEDED ? EVENT_SUPERSEDED : EVENT_CANCELLED;
 	case JOB_EXPIRED: return EVENT_EXPIRED;
 	default: return EVENT_FAILED;
 	}
@@ -107,7 +108,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	dirty->keep = ending->keep && !ending->keep->none ? ending->keep : NULL;
 	engine->open->keeps |= dirty->keep != NULL;
 	err = job_place(index, slot);
-	err = err ? err : job_event(engine, job, life_final_event(state), ending->details);
+	err = err ? err : job_event(engine, job, life_final_event(state, ending->outcome), ending->details);
 	err = err ? err : chain_follow(engine, chain);
 	err = err ? err : dedup_ended(engine, job->uid, false);
 	err = err ? err : family_ended(engine, job, ending);
@@ -119,10 +120,19 @@ static int64_t life_rank(struct queue *queue, bool head)
 	return head ? --queue->rank_head : ++queue->rank_tail;
 }
 
+/* The successor that takes the place of a job that has run and would wait to run again; 0: none. */
+static uint64_t life_newer(const struct index *index, const struct job *job)
+{
+	return job->state == JOB_ACTIVE ? dedup_newer(index, job->uid) : 0;
+}
+
 enum err life_wait(struct engine *engine, uint32_t slot, bool head, enum event_type event, struct str details)
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
+	uint64_t newer = life_newer(index, job);
+	if (newer)
+		return life_supersede(engine, slot, newer, NULL);
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
 	if (err)
@@ -137,6 +147,9 @@ enum err life_delay(struct engine *engine, uint32_t slot, int64_t due_us, bool w
 {
 	struct index *index = &engine->index;
 	struct job *job = job_at(index, slot);
+	uint64_t newer = life_newer(index, job);
+	if (newer)
+		return life_supersede(engine, slot, newer, NULL);
 	enum err err = job_touch(engine->open, index, slot);
 	err = err ? err : life_keep_lease(engine, job, job_dirty(engine->open, job));
 	if (err)
@@ -267,6 +280,22 @@ static enum err life_fail_finally(struct engine *engine, uint32_t slot, enum job
 	return err ? err : life_finish(engine, slot, state, &ending);
 }
 
+enum err life_supersede(struct engine *engine, uint32_t slot, uint64_t by, const struct failure *failure)
+{
+	char uid[UID_TEXT_BYTES];
+	uid_text(by, uid);
+	struct ending ending = { .outcome = OUTCOME_SUPERSEDED,
+		                 .details = str_of(arena_printf(&engine->open->cs.arena, "{\"by\":\"%s\"}", uid)) };
+	if (!ending.details.ptr)
+		return E_NOMEM;
+	if (failure) {
+		ending.error = failure->error;
+		ending.keep = failure->keep;
+	}
+	enum err err = failure ? life_attempt(engine, slot, failure->error, failure->exchange, JOB_CANCELLED, 0) : E_OK;
+	return err ? err : life_finish(engine, slot, JOB_CANCELLED, &ending);
+}
+
 enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *failure)
 {
 	struct index *index = &engine->index;
@@ -290,6 +319,9 @@ enum err life_fail(struct engine *engine, uint32_t slot, const struct failure *f
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_FINAL_ERROR, failure);
 	if (spent)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_ATTEMPTS_SPENT, failure);
+	uint64_t newer = life_newer(index, job);
+	if (newer)
+		return life_supersede(engine, slot, newer, failure);
 	int64_t wait_us = 0;
 	if (failure->verdict == VERDICT_DELAY)
 		wait_us = failure->delay_us;
@@ -325,6 +357,9 @@ enum err life_stall(struct engine *engine, uint32_t slot, uint32_t max_stalls)
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_CHILD_FAILED, &failure);
 	if (job->stalls > max_stalls && !job_is_compat(index, job))
 		return life_fail_finally(engine, slot, JOB_FAILED, OUTCOME_STALLED, &failure);
+	uint64_t newer = life_newer(index, job);
+	if (newer)
+		return life_supersede(engine, slot, newer, &failure);
 	if (job->stalls > max_stalls)
 		err = deferred_stall(engine, slot);
 	err = err ? err : life_attempt(engine, slot, failure.error, (struct str){ 0 }, JOB_WAITING, 0);

@@ -94,10 +94,19 @@ static enum err message_add(struct engine *engine, const struct message_row *row
 	return row->next_endpoint == MESSAGE_EXPANDED ? E_OK : expansion_begin(engine->open, &engine->index, row);
 }
 
+/* Among messages about entities the first one that came is the first one made, whatever they have to wait for: none overtakes those that are still
+ * on their way. */
+static struct expand_room *message_room(struct engine *engine, const struct message_row *row, struct expand_room *none)
+{
+	*none = (struct expand_room){ 0 };
+	return row->entity.len && expand_is_under_way(engine) ? none : &engine->room;
+}
+
 enum err op_message_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct message_row row;
 	struct expand_payload payload = { .row = &row, .whole = true };
+	struct expand_room none;
 	struct str key;
 	bool known;
 	(void)park;
@@ -111,7 +120,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	if (row.uid > engine->last_uid)
 		engine->last_uid = row.uid;
 	uint32_t matched = 0;
-	err = expand_message(engine, &row, &payload, &engine->room, &matched);
+	err = expand_message(engine, &row, &payload, message_room(engine, &row, &none), &matched);
 	if (err)
 		return err;
 	matched += expand_count(engine, &row, &engine->room);

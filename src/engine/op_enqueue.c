@@ -30,9 +30,16 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 	enum err err = enqueue_check_room(engine);
 	if (!err && enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
-	if (!err && enqueue->dedup && (enqueue->parent_count || (enqueue->waits && enqueue->dedup->keep_last)))
+	if (!err && enqueue->dedup && (enqueue->parent_count || (enqueue->waits && (enqueue->dedup->keep_last || enqueue->dedup->latest))))
 		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or that waits for children, stands back for no other: leave dedup out.");
 	return err;
+}
+
+static enum err enqueue_check_dedup(struct request *request, struct op *op, const struct queue *queue)
+{
+	if (!op->enqueue.dedup || !op->enqueue.dedup->latest || !queue->settings->compat)
+		return E_OK;
+	return refuse(request, op, E_INVALID, "dedup", "Queues that keep other rules have no jobs that are superseded: use keep_last there.");
 }
 
 /* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
@@ -190,6 +197,7 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	enum err err = enqueue_check(engine, request, op);
 	err = err ? err : compat_begin(engine, request, op, enqueue->queue, enqueue->compat, &queue);
 	err = err ? err : id_check(engine, request, op, queue);
+	err = err ? err : enqueue_check_dedup(request, op, queue_at(index, queue));
 	err = err ? err : past_check(request, op, queue_at(index, queue));
 	if (err)
 		return err;

@@ -153,6 +153,12 @@ static struct str explain_children(struct request *request, const struct engine 
 	                           pending > told ? " and others" : ""));
 }
 
+static enum job_outcome read_outcome(const struct engine *engine, const struct job *job) /* of one that has ended */
+{
+	const struct job_row *row = plan_final_row(engine, job);
+	return row ? row->outcome : OUTCOME_NONE;
+}
+
 static struct str explain_text(struct request *request, const struct engine *engine, const struct job *job, const struct explanation *why)
 {
 	const struct queue *queue = queue_at(&engine->index, job->queue);
@@ -219,7 +225,9 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		text = arena_printf(arena, "It is running and was asked to stop; worker '" STR_FMT "' hears it at its next heartbeat.", STR_ARG(why->worker));
 		break;
 	case EXPLAIN_FINISHED:
-		text = arena_printf(arena, "It has ended: %s.", job_state_name(job_state_of(job)));
+		text = read_outcome(engine, job) == OUTCOME_SUPERSEDED
+			       ? "It has ended: a newer one under its dedup key took its place."
+			       : arena_printf(arena, "It has ended: %s.", job_state_name(job_state_of(job)));
 		break;
 	case EXPLAIN_EMPTY: text = "Its group has nothing to run."; break;
 	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
@@ -237,6 +245,8 @@ static struct str explain_text(struct request *request, const struct engine *eng
 	case EXPLAIN_PARKED:
 		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE
 			       ? "Its workflow waits for an event."
+		       : group->endpoint != SLOT_NONE
+			       ? "It is the newest delivery about its entity, and starts when the one that is under way has ended."
 			       : "It follows the job that owns its dedup key, and starts when that one has ended.";
 		break;
 	case EXPLAIN_GROUP_MIN: /* only of claims */

@@ -246,6 +246,15 @@ out:
 	mem_free(recount.priorities);
 }
 
+/* Its owner is at hand: the next one may come without a plan. Who has a successor runs, or waits for what it began. */
+static void verify_latest(const struct index *index, const struct dedup *dedup, uint32_t owner)
+{
+	CHECK(!dedup->until_us);
+	CHECK(owner != SLOT_NONE);
+	const struct job *job = job_at(index, owner);
+	CHECK(!dedup->next || (job->state != JOB_WAITING && job->state != JOB_DELAYED) || job->flags & ROW_PARENT);
+}
+
 static void verify_dedup(const struct index *index, uint32_t slot)
 {
 	const struct dedup *dedup = pool_at(&index->dedups, slot);
@@ -257,6 +266,8 @@ static void verify_dedup(const struct index *index, uint32_t slot)
 	uint32_t owner = job_find(index, dedup->owner), next = dedup->next ? job_find(index, dedup->next) : SLOT_NONE;
 	if (!dedup->until_us || dedup->next)
 		CHECK(owner == SLOT_NONE || verify_is_live(index, owner)); /* far ones are on disk only */
+	if (dedup->flags & DEDUP_LATEST)
+		verify_latest(index, dedup, owner);
 	if (!dedup->next)
 		return;
 	CHECK(dedup_find_next(index, dedup->next) == slot);

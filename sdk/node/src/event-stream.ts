@@ -8,7 +8,7 @@ import { pause } from './timers.js';
 import { fromWire } from './wording.js';
 
 export type EventType = 'enqueued' | 'duplicate' | 'active' | 'completed' | 'failed' | 'retrying' | 'stalled' | 'released' | 'snoozed' | 'cancel_requested'
-	| 'cancelled' | 'expired' | 'retried' | 'promoted' | 'reprioritised' | 'moved' | 'deleted' | 'waiting' | 'progress' | 'queue_paused' | 'queue_resumed'
+	| 'cancelled' | 'superseded' | 'expired' | 'retried' | 'promoted' | 'reprioritised' | 'moved' | 'deleted' | 'waiting' | 'progress' | 'queue_paused' | 'queue_resumed'
 	| 'queue_changed';
 
 /** One thing that happened. `gap`: events after the cursor are gone, so read the state anew. Further members depend on the type. */

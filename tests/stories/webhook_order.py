@@ -1,0 +1,136 @@
+"""The order of messages about one entity, as a third party sees it that is down, slow or fails while they arrive; and of jobs under a key of dedup."""
+
+import json
+import threading
+
+from harness import Daemon, Receiver, check, equal, run, story
+
+PATIENT = {"kind": "fixed", "delay_ms": 3600000, "max_attempts": 5, "jitter": "none"}
+
+
+class House:
+    """A daemon, a third party that answers by script, and an endpoint there."""
+
+    def __init__(self, *script, gate=None, **settings):
+        self.third = Receiver(*script, gate=gate)
+        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
+        self.settings = {"url": self.third.url, "types": ["*"], "sign": {"kind": "none"}, "concurrency": 4, "retry": PATIENT, **settings}
+
+    def __enter__(self):
+        self.ruche.__enter__()
+        self.ruche.api.put("/v1/endpoints/crm", self.settings)
+        return self
+
+    def __exit__(self, *problem):
+        self.third.close()
+        self.ruche.__exit__(*problem)
+
+    def send(self, entity, number):
+        """The uid of its delivery."""
+        api = self.ruche.api
+        message = api.post("/v1/messages", {"type": "fiche.updated", "entity": entity, "payload": number}, status=201)
+        [uid] = [job["uid"] for job in api.get("/v1/jobs?queue=webhooks&limit=500")["jobs"] if job["delivery"]["message"] == message["id"]]
+        return uid
+
+    def said(self, count):
+        """What the third party was told, in order."""
+        self.third.wait(count)
+        return [json.loads(received.body)["data"] for received in self.third.received]
+
+    def end(self, uid):
+        job = self.ruche.api.wait(uid)
+        return job["state"], job["outcome"]
+
+
+@story
+def only_the_newest_is_sent_to_who_was_down():
+    """While the first call hangs, three newer messages arrive: when it fails at last, only the newest of them is sent, and at once."""
+    gate = threading.Event()
+    with House(503, 200, gate=gate, order="latest") as house:
+        first = house.send("f1", 1)
+        equal(house.said(1), [1], "the first call")
+        second, third, newest = house.send("f1", 2), house.send("f1", 3), house.send("f1", 4)
+        equal(house.ruche.api.job(newest)["state"], "parked", "the newest")
+        check("newest delivery about its entity" in house.ruche.api.explain(newest)["text"], "explain does not say why it waits")
+        gate.set()
+        equal(house.end(newest), ("completed", "success"), "the newest")
+        equal([house.end(uid) for uid in (first, second, third)], [("cancelled", "superseded")] * 3, "the others")
+        equal(house.said(2), [1, 4], "what was sent")
+
+
+@story
+def what_is_held_is_replaced_by_what_is_newer():
+    """A paused endpoint keeps one delivery an entity, the newest; messages about nothing are all kept."""
+    with House(200, order="latest") as house:
+        api = house.ruche.api
+        api.post("/v1/endpoints/crm/pause")
+        older = [house.send("f1", number) for number in (1, 2)]
+        house.send("f2", 3)
+        house.ruche.restart()
+        api = house.ruche.api
+        newest = house.send("f1", 4)
+        nothing = [api.post("/v1/messages", {"type": "a", "payload": number}, status=201) for number in (5, 6)]
+        equal(api.get("/v1/endpoints/crm")["held"], 2 + len(nothing), "held")
+        equal([house.end(uid) for uid in older], [("cancelled", "superseded")] * 2, "the older ones")
+        api.post("/v1/endpoints/crm/resume")
+        equal(house.end(newest), ("completed", "success"), "the newest")
+        equal(sorted(house.said(4)), [3, 4, 5, 6], "what was sent")
+
+
+@story
+def a_daemon_that_dies_under_a_call_sends_what_is_newer():
+    """kill -9 while the call is under way and newer messages wait behind it: after the restart the newest is sent, the first is not sent again."""
+    gate = threading.Event()
+    with House(200, gate=gate, order="latest") as house:
+        first = house.send("f1", 1)
+        house.said(1)
+        house.send("f1", 2)
+        newest = house.send("f1", 3)
+        house.ruche.kill()
+        gate.set()
+        house.ruche.start()
+        equal(house.end(newest), ("completed", "success"), "the newest")
+        equal(house.end(first), ("cancelled", "superseded"), "the first")
+        equal(house.said(2), [1, 3], "what was sent")
+
+
+@story
+def one_that_waits_for_its_next_attempt_is_replaced():
+    """A delivery failed and is due in an hour: a newer one about the entity takes its place and goes at once."""
+    with House(503, 200, order="latest") as house:
+        first = house.send("f1", 1)
+        house.said(1)
+        while house.ruche.api.job(first)["state"] != "delayed":
+            pass
+        newest = house.send("f1", 2)
+        equal(house.end(newest), ("completed", "success"), "the newest")
+        equal(house.end(first), ("cancelled", "superseded"), "the first")
+        equal(house.said(2), [1, 2], "what was sent")
+
+
+@story
+def jobs_supersede_each_other_too(ruche):
+    """`latest` of dedup: from the command line, told by an event, and refused with what contradicts it."""
+    api = ruche.api
+    events = api.events(queue="export")
+    first = api.enqueue("export", 1, dedup={"key": "sheet-1", "latest": True})
+    second = json.loads(ruche.cli("enqueue", "export", "2", "--dedup", "sheet-1", "--latest", "--json"))
+    equal(events.until("superseded", first["uid"])["json"]["by"], second["uid"], "by")
+    events.close()
+    equal((api.job(first["uid"])["state"], api.job(first["uid"])["outcome"]), ("cancelled", "superseded"), "the first")
+    check("newer one" in api.explain(first["uid"])["text"], "explain does not say why it has ended")
+    job, token = api.claim_one("export")
+    equal(job["payload"], 2, "what was claimed")
+    third = api.enqueue("export", 3, dedup={"key": "sheet-1", "latest": True})
+    equal(third["state"], "parked", "the third")
+    api.fail(job["uid"], token)
+    equal(api.job(job["uid"])["outcome"], "superseded", "the second, which would be tried again")
+    equal(api.claim_one("export")[0]["payload"], 3, "what was claimed then")
+    for dedup, field in [({"ttl_ms": 5}, "dedup.ttl_ms"), ({"replace": True}, "dedup.latest"), ({"keep_last": True}, "dedup.latest")]:
+        api.refused("POST", "/v1/jobs", {"queue": "export", "dedup": {"key": "a", "latest": True, **dedup}}, status=422, code="invalid_field", field=field)
+    api.refused("POST", "/v1/jobs", {"queue": "export", "waits": True, "dedup": {"key": "a", "latest": True}}, status=422, field="dedup")
+    ruche.cli("enqueue", "export", "2", "--latest", status=64)
+
+
+if __name__ == "__main__":
+    run()
