@@ -4,13 +4,14 @@
 #include "sim/shadow.h"
 #include "base/check.h"
 
-static struct shadow_message *order_message(struct shadow *shadow, uint64_t uid)
+static const struct shadow_message *order_message(const struct shadow *shadow, uint64_t uid)
 {
-	for (uint32_t i = shadow->message_count; i > 0; i--)
+	const struct shadow_message *found = NULL;
+	for (uint32_t i = shadow->message_count; i > 0 && !found; i--)
 		if (shadow->messages[i - 1].uid == uid)
-			return &shadow->messages[i - 1];
-	CHECK(!"a delivery of no message");
-	return NULL;
+			found = &shadow->messages[i - 1];
+	CHECK(found);
+	return found;
 }
 
 static void order_made(struct shadow *shadow, const struct job_write *write)
