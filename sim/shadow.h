@@ -153,6 +153,8 @@ struct shadow_endpoint {
 	uint32_t number, least;   /* least: of the payload's n */
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
 	uint64_t unsent, unsent_seq;
+	uint64_t opens, opens_before; /* of its breaker, as its row says; before the change-set that is being judged */
+	uint64_t touched_seq;     /* changed by hand, or its state */
 };
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
@@ -198,6 +200,7 @@ struct shadow {
 	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
 	uint64_t share_life;
 	uint64_t batched, risen, proportions; /* likewise how often */
+	uint64_t opened, probed;
 	uint64_t renewals, stalls, retained, replays, hooked, sliced, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 };
 
@@ -245,6 +248,8 @@ void told_batch(struct shadow *shadow, const struct op *op);
 
 /* shadow_hooks.c */
 void hooks_read(struct shadow *shadow, const struct changeset *cs);
+void hooks_health(struct shadow *shadow); /* when the rows of jobs are there */
+bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job); /* it is a delivery to an endpoint that is there */
 void hooks_at_rest(const struct shadow *shadow);
 void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out); /* of endpoints up to this number */
 
