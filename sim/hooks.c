@@ -4,7 +4,9 @@
 #include "base/check.h"
 
 #define QUICK "\"retry\":{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":40}"
+#define TOUCHY "\"breaker\":{\"failures\":2,\"open_ms\":300,\"open_ms_max\":1000},"
 #define HOOKS_MANY 120 /* more messages than a request expands at once */
+#define HOOKS_MOOD_US 4000000
 
 static void hooks_heard(struct world *world, struct actor *actor, struct request *request)
 {
@@ -31,17 +33,37 @@ static void hooks_name(struct world *world, struct request *request, struct op *
 static void hooks_settings(struct world *world, struct request *request, struct op *op)
 {
 	static const char *const settings[] = {
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"hold_max\":3,"
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[],\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[]," TOUCHY QUICK ",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," QUICK ",\"order\":\"latest\",\"hold_max\":3,"
 		"\"concurrency\":%llu}",
 	};
 	op->named.replace = true;
 	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));
+}
+
+/* Third parties are dead for some seconds, now and then. */
+bool hooks_is_dead(const struct world *world, uint32_t endpoint)
+{
+	return !world->calm && map_mix(world->seed ^ map_mix(endpoint + (uint64_t)(world->now_us / HOOKS_MOOD_US) * 1000)) % 3 == 0;
+}
+
+/* Whose fault it was. */
+void hooks_blame(struct world *world, struct request *request, struct op *op, uint32_t endpoint)
+{
+	static const enum blame blames[] = { BLAME_NONE, BLAME_RECORD, BLAME_ENDPOINT };
+	struct op_hook *hook = ARENA_NEW(&request->arena, struct op_hook);
+	CHECK(hook);
+	*hook = (struct op_hook){ .endpoint = endpoint, .test = world_chance(world, 20) };
+	if (op->kind == OP_COMPLETE)
+		hook->blame = BLAME_WELL;
+	else
+		hook->blame = hooks_is_dead(world, endpoint) ? BLAME_ENDPOINT : blames[world_below(world, ARRAY_COUNT(blames))];
+	op->lease.hook = hook;
 }
 
 static void hooks_change(struct world *world, struct request *request, struct op *op)

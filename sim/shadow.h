@@ -158,6 +158,8 @@ struct shadow_endpoint {
 	uint64_t unsent, unsent_seq;
 	enum endpoint_order order;
 	uint64_t done[SIM_ENTITIES]; /* the newest delivery about it that succeeded */
+	uint64_t opens, opens_before; /* of its breaker, as its row says; before the change-set that is being judged */
+	uint64_t touched_seq;     /* changed by hand, or its state */
 };
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
@@ -211,6 +213,7 @@ struct shadow {
 	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
 	uint64_t share_life;
 	uint64_t batched, risen, proportions; /* likewise how often */
+	uint64_t opened, probed;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded; /* likewise, of messages and their deliveries */
 };
@@ -259,6 +262,8 @@ void told_batch(struct shadow *shadow, const struct op *op);
 
 /* shadow_hooks.c */
 void hooks_read(struct shadow *shadow, const struct changeset *cs);
+void hooks_health(struct shadow *shadow); /* when the rows of jobs are there */
+bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job); /* it is a delivery to an endpoint that is there */
 void hooks_at_rest(const struct shadow *shadow);
 void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out); /* of endpoints up to this number */
 

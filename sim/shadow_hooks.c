@@ -12,10 +12,15 @@ static uint32_t hooks_place(struct str name) /* "h3" */
 	return (uint32_t)(name.ptr[1] - '0');
 }
 
+static uint64_t hooks_number(struct str health, struct str key) /* as the row says; not there: 0 */
+{
+	const char *at = health.len ? memmem(health.ptr, health.len, key.ptr, key.len) : NULL;
+	return at ? strtoull(at + key.len, NULL, 10) : 0;
+}
+
 static uint64_t hooks_unsent(struct str health)
 {
-	const char *at = health.len ? memmem(health.ptr, health.len, "\"unsent\":", 9) : NULL;
-	return at ? strtoull(at + 9, NULL, 10) : 0;
+	return hooks_number(health, STR("\"unsent\":"));
 }
 
 static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
@@ -41,6 +46,10 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	endpoint->number = row->number;
 	endpoint->text = str_hash(row->text, 1);
 	endpoint->unsent = unsent;
+	endpoint->opens = hooks_number(row->health, STR("\"opens\":"));
+	shadow->opened += endpoint->opens > endpoint->opens_before;
+	if (row->version == shadow->seq)
+		endpoint->touched_seq = shadow->seq;
 	endpoint->push = settings.kind == ENDPOINT_PUSH;
 	endpoint->wants_a = endpoint_wants_type(&settings, STR("a"));
 	endpoint->wants_b = endpoint_wants_type(&settings, STR("b"));
@@ -107,6 +116,8 @@ static void hooks_judge(const struct shadow *shadow, const struct shadow_message
 
 void hooks_read(struct shadow *shadow, const struct changeset *cs)
 {
+	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++)
+		shadow->endpoints[i].opens_before = shadow->endpoints[i].opens;
 	for (uint32_t i = 0; i < cs->nameds.count; i++)
 		hooks_endpoint(shadow, &cs->nameds.items[i]);
 	for (uint32_t i = 0; i < cs->messages.count; i++)
@@ -118,6 +129,35 @@ void hooks_read(struct shadow *shadow, const struct changeset *cs)
 		hooks_judge(shadow, hooks_message(shadow, cs->messages.items[i].uid));
 }
 
+static bool hooks_is_of(const struct shadow *shadow, const struct shadow_job *job, uint32_t place)
+{
+	const struct shadow_endpoint *endpoint = &shadow->endpoints[place];
+	return endpoint->live && endpoint->push && job->group[0] == 'h' && job->group[1] == (char)('0' + place) && !job->group[2];
+}
+
+bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job)
+{
+	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++)
+		if (hooks_is_of(shadow, job, i))
+			return true;
+	return false;
+}
+
+/* While a breaker is not closed one call is under way at most, beside those that were before. */
+void hooks_health(struct shadow *shadow)
+{
+	for (uint32_t n = 0; n < shadow->start_count; n++) {
+		const struct shadow_job *job = shadow->starts[n].job;
+		for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
+			const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
+			if (!hooks_is_of(shadow, job, i) || !endpoint->opens || !endpoint->opens_before || endpoint->touched_seq == shadow->seq)
+				continue;
+			CHECK(shadow_group(shadow, job->row.queue, str_of(job->group))->active <= 1);
+			shadow->probed++;
+		}
+	}
+}
+
 void hooks_at_rest(const struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->message_count; i++)
@@ -127,14 +167,14 @@ void hooks_at_rest(const struct shadow *shadow)
 /* As engine_dump does. */
 void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 {
-	static const char *const reasons[] = { "", "by_hand" };
 	for (uint32_t number = 1; number <= numbers; number++)
 		for (uint32_t i = 0; i < disk->tables[MEM_NAMEDS].count; i++) {
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
-				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u %s unsent=%llu " STR_FMT "\n", number,
-				         STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, reasons[row->state != NAMED_ENABLED],
-				         (unsigned long long)hooks_unsent(row->health), STR_ARG(row->text));
+				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu opens=%llu warned=%llu " STR_FMT "\n",
+				         number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
+				         (unsigned long long)hooks_unsent(row->health), (unsigned long long)hooks_number(row->health, STR("\"opens\":")),
+				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")), STR_ARG(row->text));
 		}
 	uint64_t sum = 0, count = 0;
 	for (uint32_t i = 0; i < disk->tables[MEM_MESSAGES].count; i++) {

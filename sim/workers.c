@@ -24,6 +24,7 @@ struct task { /* one granted job */
 	int64_t asked_us; /* engine time, at least, when it last asked for more */
 	bool lazy;  /* renews nothing */
 	bool delivery;
+	uint32_t endpoint; /* DELIVERY: its number; 0: none's */
 	bool compat;
 	bool deferred; /* it has failed: the worker only says so */
 };
@@ -165,6 +166,8 @@ static void task_end(struct world *world, struct task *task)
 		mem_free(task);
 		return;
 	}
+	if (task->endpoint && hooks_is_dead(world, task->endpoint))
+		fate = 850;
 	if (fate < 700) {
 		task_lease_op(request, task, op, OP_COMPLETE);
 		op->lease.body = STR("{\"ok\":true}");
@@ -183,6 +186,8 @@ static void task_end(struct world *world, struct task *task)
 		task_lease_op(request, task, op, OP_SNOOZE);
 		op->lease.delay_ms = (int64_t)world_below(world, 1000);
 	}
+	if (task->endpoint)
+		hooks_blame(world, request, op, task->endpoint);
 	if (next) {
 		claim_op(world, request, &request->ops[1], task->worker);
 		request->ops[1].claim.max = 1;
@@ -303,7 +308,8 @@ void workers_deliver(struct world *world, const struct effect *effect)
 {
 	struct task *task = mem_zalloc(sizeof(*task));
 	CHECK(task);
-	*task = (struct task){ .uid = effect->uid, .fence = effect->fence, .lease_ms = effect->timeout_ms, .delivery = true };
+	*task = (struct task){ .uid = effect->uid, .fence = effect->fence, .lease_ms = effect->timeout_ms, .delivery = true,
+			       .endpoint = effect->endpoint_number };
 	memcpy(task->token, DELIVERY_TOKEN.ptr, DELIVERY_TOKEN.len);
 	told_granted(&world->shadow, effect->uid, effect->fence, false);
 	task_begin(world, task);

@@ -22,7 +22,7 @@ struct dirty { /* a job changed in this batch, and what its row needs beyond str
 enum undo_kind {
 	UNDO_JOB, UNDO_JOB_NEW, UNDO_QUEUE, UNDO_QUEUE_NEW, UNDO_GROUP, UNDO_KEY, UNDO_POLICY, UNDO_OPERATION, UNDO_OPERATION_NEW,
 	UNDO_ASIDE, UNDO_VALUE, UNDO_DEDUP, UNDO_DEDUP_NEW, UNDO_CHAIN, UNDO_CHAIN_NEW, UNDO_LIMIT, UNDO_LIMIT_NEW, UNDO_PERMIT,
-	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW, UNDO_TURN, UNDO_NAMED, UNDO_NAMED_NEW, UNDO_EXPANSION, UNDO_EXPANSION_NEW
+	UNDO_PERMIT_NEW, UNDO_EDGE, UNDO_EDGE_NEW, UNDO_TURN, UNDO_NAMED, UNDO_NAMED_NEW, UNDO_HEALTH, UNDO_EXPANSION, UNDO_EXPANSION_NEW
 };
 struct undo {
 	enum undo_kind kind;
@@ -69,6 +69,7 @@ struct undo {
 		} edge;
 		struct chain chain; /* holds its terms */
 		struct named named; /* holds its text and endpoint */
+		struct health health;
 		struct {
 			uint32_t next_endpoint, deliveries, flags;
 			uint64_t version;

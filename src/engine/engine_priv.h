@@ -256,6 +256,7 @@ MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
 MUST_USE enum err group_write(struct engine *engine, const struct group *group);
 /* What a lease's holder said, or a third party's answer: whom it holds back. After the job has left its lease. */
 MUST_USE enum err back_off_after(struct engine *engine, struct request *request, struct op *op, uint32_t job);
+MUST_USE enum err back_off_group(struct engine *engine, uint32_t group, int64_t delay_us); /* 0: nobody holds it back any more */
 MUST_USE enum err group_end_penalty(struct engine *engine, uint32_t slot); /* it is over: its row goes if nothing else needs it */
 MUST_USE enum err permit_end(struct engine *engine, uint32_t slot);
 uint64_t queue_job_count(const struct queue *queue);
@@ -267,6 +268,13 @@ MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
+
+/* ---- health.c: how third parties do, and what follows ---- */
+MUST_USE enum err health_ended(struct engine *engine, const struct op_hook *hook); /* an attempt has, and its job has left its lease */
+/* Settings are new: an open breaker's pause is over. Between its named_touch and named_write. */
+MUST_USE enum err health_retry(struct engine *engine, uint32_t slot);
+void health_clear(struct health *health); /* as of one of which nothing is known; what was unsent or learnt stays */
+void health_tell(const struct index *index, const struct named *named, struct health_info *out);
 
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */

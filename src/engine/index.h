@@ -241,7 +241,8 @@ struct endpoint {
 	const struct json_node *filter; /* NULL: none */
 	struct arena arena;
 };
-/* How the third party behind an endpoint does. Judged when an attempt ends; engine time. */
+/* How the third party behind an endpoint does (health.c). Judged when an attempt ends; engine time. */
+#define HEALTH_ALLOWED 2          /* calls at once to one of which nothing is known */
 struct health {
 	uint64_t failures;        /* in a row that are the endpoint's fault */
 	uint64_t attempts_failed; /* since failing_since_us */
@@ -249,8 +250,9 @@ struct health {
 	uint64_t batch_cap, batch_max; /* messages of one call: now; learnt. 0: as the settings say */
 	uint64_t unsent, unsent_uid; /* deliveries that were not made, and the first message of which */
 	int64_t failing_since_us; /* 0: it is well */
-	int64_t wait_us;          /* of the next penalty */
-	uint64_t state, warned;   /* 0 ok, 1 open (probing once the penalty is over); 0, 1, 50, 90 */
+	int64_t open_until_us;    /* the penalty of its breaker, or the last one's; then a probe */
+	uint64_t opens;           /* in a row; 0: its breaker is closed */
+	uint64_t warned;          /* that it fails: 0, 1, and at 50 and 90 per cent of the time after which it is disabled */
 };
 /* An endpoint, format, source or sealed secret. */
 struct named {
@@ -423,6 +425,10 @@ static inline struct job *job_at(const struct index *index, uint32_t slot) { ret
 static inline struct group *group_at(const struct index *index, uint32_t slot) { return pool_at(&index->groups, slot); }
 static inline struct queue *queue_at(const struct index *index, uint32_t slot) { return pool_at(&index->queues, slot); }
 static inline struct lease *lease_at(const struct index *index, uint32_t slot) { return pool_at(&index->leases, slot); }
+static inline int64_t index_wall_us(const struct index *index, int64_t at_us) /* engine time as a person's; 0: never */
+{
+	return at_us ? index->wall_us + (at_us - index->now_us) : 0;
+}
 static inline enum job_state job_state_of(const struct job *job) { return (enum job_state)job->state; }
 
 /* ---- jobs (job_place.c) ---- */
@@ -525,7 +531,7 @@ enum explain_code queue_blocker(struct index *index, uint32_t slot, int64_t *unt
 /* The group whose job starts next. False: none may, and *why; when time ends that, *until_us, otherwise 0. */
 bool queue_next(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us, uint32_t *out_group);
 bool queue_may_start(struct index *index, uint32_t slot, enum explain_code *why, int64_t *until_us);
-uint32_t group_limit(const struct queue *queue, const struct group *group);
+uint32_t group_limit(const struct index *index, const struct group *group); /* 0: none */
 struct rate group_rate(const struct queue *queue, const struct group *group);
 /* What holds the group back; READY when nothing does (its queue aside). */
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us);

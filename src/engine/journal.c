@@ -464,6 +464,7 @@ void journal_undo(struct batch *batch, struct index *index, uint32_t count)
 		case UNDO_PERMIT_NEW: undo_permit_new(index, undo->slot); break;
 		case UNDO_NAMED:
 		case UNDO_NAMED_NEW: named_undo(index, undo); break;
+		case UNDO_HEALTH: health_undo(index, undo); break;
 		case UNDO_EXPANSION:
 		case UNDO_EXPANSION_NEW: expansion_undo(index, undo); break;
 		}

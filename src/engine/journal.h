@@ -11,6 +11,7 @@ void dedup_forget(struct index *index, const struct undo *undo); /* UNDO_DEDUP *
 void edge_undo(struct index *index, const struct undo *undo); /* UNDO_EDGE, UNDO_EDGE_NEW */
 void chain_undo(struct index *index, const struct undo *undo); /* UNDO_CHAIN, UNDO_CHAIN_NEW */
 void named_undo(struct index *index, const struct undo *undo); /* UNDO_NAMED, UNDO_NAMED_NEW */
+void health_undo(struct index *index, const struct undo *undo); /* UNDO_HEALTH */
 void expansion_undo(struct index *index, const struct undo *undo); /* UNDO_EXPANSION, UNDO_EXPANSION_NEW */
 void turn_undo(struct index *index, const struct undo *undo); /* UNDO_TURN */
 /* Undoes entries back to `count` left. Never fails: whatever was taken out left its room. */

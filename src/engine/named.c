@@ -172,6 +172,7 @@ static enum err named_create(struct index *index, enum named_kind kind, struct q
 		return err;
 	struct named *named = named_at(index, slot);
 	*named = (struct named){ .number = number, .kind = (uint8_t)kind, .live = true, .group = SLOT_NONE, .hash = named_hash(kind, name),
+		                 .health.allowed = HEALTH_ALLOWED,
 		                 .namespace_name = named_copy(name.namespace_name), .name = named_copy(name.name) };
 	if (!named->namespace_name.ptr || !named->name.ptr) {
 		named_free_names(named);
@@ -259,6 +260,8 @@ void named_undo(struct index *index, const struct undo *undo)
 	}
 	named_use(named, NULL, NULL);
 	*named = undo->named; /* with the entry's holds */
+	if (named->group != SLOT_NONE && group_at(index, named->group)->endpoint == undo->slot)
+		group_refresh(index, named->group); /* its limit depends on it */
 }
 
 void named_settle(struct index *index, uint32_t slot)
@@ -275,9 +278,16 @@ static bool read_unsent_uid(struct json *json, void *out, void *context)
 	return json_read_str(json, UID_TEXT_BYTES, &text) && (!uid_parse(text, out) || json_refuse(json, E_INVALID, "No uid."));
 }
 
+#define HEALTH(member) offsetof(struct health, member)
 static const struct json_field health_fields[] = {
-	{ "unsent", JSON_F_I64, offsetof(struct health, unsent), 0, INT64_MAX },
-	{ "unsent_uid", JSON_F_CUSTOM, offsetof(struct health, unsent_uid), .read = read_unsent_uid },
+	{ "failing_since_us", JSON_F_I64, HEALTH(failing_since_us), 0, INT64_MAX },
+	{ "attempts_failed", JSON_F_I64, HEALTH(attempts_failed), 0, INT64_MAX },
+	{ "warned", JSON_F_I64, HEALTH(warned), 0, 100 },
+	{ "opens", JSON_F_I64, HEALTH(opens), 0, INT64_MAX },
+	{ "open_until_us", JSON_F_I64, HEALTH(open_until_us), 0, INT64_MAX },
+	{ "batch_max", JSON_F_I64, HEALTH(batch_max), 0, INT64_MAX },
+	{ "unsent", JSON_F_I64, HEALTH(unsent), 0, INT64_MAX },
+	{ "unsent_uid", JSON_F_CUSTOM, HEALTH(unsent_uid), .read = read_unsent_uid },
 };
 
 /* Of what an unreadable text says nothing is known. */
@@ -286,13 +296,15 @@ static enum err named_read_health(struct named *named, struct str text)
 	struct problem problem = { 0 };
 	struct arena arena;
 	struct json json;
-	struct health health = { 0 };
+	struct health health = { .allowed = HEALTH_ALLOWED };
 	if (!text.len)
 		return E_OK;
 	arena_init(&arena, 4096);
 	json_init(&json, text, &arena, &problem);
 	if (json_read_fields(&json, health_fields, ARRAY_COUNT(health_fields), &health, NULL, NULL))
 		named->health = health;
+	if (named->health.opens)
+		named->health.allowed = 1;
 	arena_fini(&arena);
 	return problem.err == E_NOMEM ? E_NOMEM : E_OK;
 }

@@ -348,7 +348,7 @@ static enum err back_off_queue(struct engine *engine, uint32_t slot, int64_t del
 	return err ? err : penalty_event(engine, slot, &penalty);
 }
 
-static enum err back_off_group(struct engine *engine, uint32_t slot, int64_t delay_us)
+enum err back_off_group(struct engine *engine, uint32_t slot, int64_t delay_us)
 {
 	struct group *group = group_at(&engine->index, slot);
 	struct penalty penalty = { .scope = STR("group"), .group = group, .delay_us = delay_us };

@@ -29,15 +29,25 @@ static enum err named_missing(enum named_kind kind)
 /* What a restart must not forget: empty while there is nothing. */
 static enum err named_put_health(struct engine *engine, const struct named *named, struct str *out)
 {
+	const struct health *health = &named->health;
+	const struct { const char *name; uint64_t value; } numbers[] = {
+		{ "failing_since_us", health->warned ? (uint64_t)health->failing_since_us : 0 },
+		{ "attempts_failed", health->warned ? health->attempts_failed : 0 }, { "warned", health->warned }, { "opens", health->opens },
+		{ "open_until_us", health->opens ? (uint64_t)health->open_until_us : 0 }, { "batch_max", health->batch_max },
+		{ "unsent", health->unsent },
+	};
 	char uid[UID_TEXT_BYTES];
 	struct buf text;
-	if (!named->health.unsent)
+	if (!health->warned && !health->opens && !health->batch_max && !health->unsent)
 		return E_OK;
-	uid_text(named->health.unsent_uid, uid);
-	buf_init(&text, 256);
+	uid_text(health->unsent_uid, uid);
+	buf_init(&text, 512);
 	buf_add_byte(&text, '{');
-	json_put_field_u64(&text, "unsent", named->health.unsent);
-	json_put_field_str(&text, "unsent_uid", str_of(uid));
+	for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+		if (numbers[i].value)
+			json_put_field_u64(&text, numbers[i].name, numbers[i].value);
+	if (health->unsent)
+		json_put_field_str(&text, "unsent_uid", str_of(uid));
 	buf_add_byte(&text, '}');
 	*out = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
 	buf_fini(&text);
@@ -108,23 +118,6 @@ static enum err endpoint_tell(struct engine *engine, const struct named *named)
 
 /* ---- what is told ---- */
 
-static int64_t named_wall_us(const struct index *index, int64_t at_us)
-{
-	return at_us ? index->wall_us + (at_us - index->now_us) : 0;
-}
-
-static void named_tell_health(const struct engine *engine, const struct named *named, struct health_info *out)
-{
-	const struct health *health = &named->health;
-	int64_t disable_ms = named->endpoint ? named->endpoint->value.disable_after_ms : 0;
-	*out = (struct health_info){
-		.state = health->failing_since_us ? HEALTH_FAILING : HEALTH_OK, .failures = health->failures, .unsent = health->unsent,
-		.failing_since_us = named_wall_us(&engine->index, health->failing_since_us),
-	};
-	if (out->failing_since_us && disable_ms)
-		out->disable_us = out->failing_since_us + disable_ms * 1000;
-}
-
 static enum err named_tell(struct engine *engine, struct request *request, const struct named *named, struct named_info *out)
 {
 	struct arena *arena = &request->arena;
@@ -138,7 +131,7 @@ static enum err named_tell(struct engine *engine, struct request *request, const
 	};
 	if (!out->named.namespace_name.ptr || !out->named.name.ptr || !out->text.ptr)
 		return E_NOMEM;
-	named_tell_health(engine, named, &out->health);
+	health_tell(&engine->index, named, &out->health);
 	if (named->group != SLOT_NONE) {
 		const struct group *group = group_at(&engine->index, named->group);
 		out->waiting = group->ready.count;
@@ -379,7 +372,8 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 	err = named->endpoint->value.kind == ENDPOINT_PUSH ? endpoint_take_group(engine, queue, slot, &problem) : endpoint_leave_group(engine, named);
 	if (err)
 		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
-	err = named_write(engine, named);
+	err = health_retry(engine, slot);
+	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
 	return err ? err : named_answer(engine, request, op, named);
 }
@@ -437,7 +431,7 @@ static enum err named_set_state(struct engine *engine, struct request *request, 
 	named->reason = named->state == NAMED_ENABLED ? NAMED_NO_REASON : NAMED_BY_HAND;
 	named->changed_us = engine->index.wall_us;
 	if (named->state == NAMED_ENABLED)
-		named->health = (struct health){ .unsent = named->health.unsent, .unsent_uid = named->health.unsent_uid };
+		health_clear(&named->health);
 	err = endpoint_hold(engine, named);
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);

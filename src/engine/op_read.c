@@ -41,9 +41,9 @@ enum err op_wait_apply(struct engine *engine, struct request *request, struct op
 
 /* ---- explain ---- */
 
-static int64_t read_wall_us(const struct index *index, int64_t engine_us) /* engine time as a person's; 0: never */
+static int64_t read_wall_us(const struct index *index, int64_t engine_us) /* likewise when nobody knows */
 {
-	return engine_us && engine_us != INT64_MAX ? index->wall_us + (engine_us - index->now_us) : 0;
+	return engine_us == INT64_MAX ? 0 : index_wall_us(index, engine_us);
 }
 
 static uint64_t read_ahead(const struct group *group, const struct job *job)
@@ -115,7 +115,7 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 	if (code != EXPLAIN_READY) {
 		out->code = code;
 		out->active = group->active;
-		out->limit = group_limit(queue, group);
+		out->limit = group_limit(index, group);
 		out->until_us = read_wall_us(index, until_us);
 		return;
 	}
@@ -159,6 +159,16 @@ static enum job_outcome read_outcome(const struct engine *engine, const struct j
 	return row ? row->outcome : OUTCOME_NONE;
 }
 
+/* So many at once now: as its concurrency says, or fewer, since it is not known, or no more, to answer well. */
+static struct str explain_endpoint(const struct engine *engine, const struct group *group, const struct explanation *why, struct arena *arena)
+{
+	bool cautious = group_endpoint(&engine->index, group)->health.allowed == why->limit;
+	return str_of(arena_printf(arena, "Endpoint '" STR_FMT "' is called %u times at once, %s; %llu of its deliveries go before this one.",
+				   STR_ARG(group->key), why->active,
+				   cautious ? "as often as it is trusted with now (one more for each success, half after a failure)"
+					    : "as often as its concurrency allows", (unsigned long long)why->ahead));
+}
+
 static struct str explain_text(struct request *request, const struct engine *engine, const struct job *job, const struct explanation *why)
 {
 	const struct queue *queue = queue_at(&engine->index, job->queue);
@@ -189,6 +199,8 @@ static struct str explain_text(struct request *request, const struct engine *eng
 			why->active, why->limit);
 		break;
 	case EXPLAIN_GROUP_CONCURRENCY:
+		if (group->endpoint != SLOT_NONE)
+			return explain_endpoint(engine, group, why, arena);
 		text = arena_printf(
 			arena,
 			"Group '" STR_FMT

@@ -458,11 +458,20 @@ void group_destroy(struct index *index, uint32_t slot)
 	pool_give(&index->groups, slot);
 }
 
-uint32_t group_limit(const struct queue *queue, const struct group *group)
+static uint32_t group_concurrency(const struct index *index, const struct group *group)
 {
 	if (group->settings.has_concurrency)
 		return group->settings.concurrency;
-	return group->key.len ? queue->settings->group_concurrency : 0;
+	return group->key.len ? queue_at(index, group->queue)->settings->group_concurrency : 0;
+}
+
+uint32_t group_limit(const struct index *index, const struct group *group)
+{
+	uint32_t limit = group_concurrency(index, group);
+	const struct named *endpoint = group_endpoint(index, group);
+	if (!endpoint || (limit && limit <= endpoint->health.allowed))
+		return limit;
+	return (uint32_t)endpoint->health.allowed;
 }
 
 struct rate group_rate(const struct queue *queue, const struct group *group)
@@ -497,11 +506,19 @@ static enum explain_code group_pause_code(const struct index *index, const struc
 	return endpoint->state == NAMED_DISABLED ? EXPLAIN_ENDPOINT_DISABLED : EXPLAIN_ENDPOINT_PAUSED;
 }
 
+/* By its endpoint's breaker, or because somebody asked for it. */
+static enum explain_code group_penalty_code(const struct index *index, const struct group *group)
+{
+	const struct named *endpoint = group_endpoint(index, group);
+	bool open = endpoint && endpoint->health.opens && endpoint->health.open_until_us == group->blocked_us;
+	return open ? EXPLAIN_BREAKER_OPEN : EXPLAIN_BACKED_OFF;
+}
+
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us)
 {
 	const struct queue *queue = queue_at(index, group->queue);
 	struct group *own = (struct group *)(uintptr_t)group; /* its window may have to be fitted */
-	uint32_t limit = group_limit(queue, group);
+	uint32_t limit = group_limit(index, group);
 	struct rate rate = group_rate(queue, group);
 	if (group->paused)
 		return group_pause_code(index, group);
@@ -509,7 +526,7 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 		return EXPLAIN_GROUP_CONCURRENCY;
 	if (group->blocked_us > index->now_us) {
 		*until_us = group->blocked_us;
-		return EXPLAIN_BACKED_OFF;
+		return group_penalty_code(index, group);
 	}
 	int64_t next_us = window_next_us(index, &rate, &own->window, &own->window_shape, 1);
 	if (next_us > index->now_us) {

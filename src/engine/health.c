@@ -1,0 +1,221 @@
+/* src/engine/health.c: how the third party behind an endpoint does. Judged where an attempt of a delivery ends, so there are no timers, and by
+ * engine time.
+ *
+ *   slow start   so many calls at once as `allowed` says: 2 at first, one more after a success, half after a failure that is its fault
+ *   breaker      after enough of those in a row its group is backed off, each time twice as long as before; then one call is the probe
+ *   warnings     that it fails: when its breaker opens or ten attempts have failed without a success between them; at 50 and 90 per cent of the
+ *                time after which it is disabled
+ *
+ * A record that it refuses (a 4xx) is an answer: it ends a row of failures and closes the breaker, but is no success. Numbers are memory; what has
+ * been told (warned, opens) stands in its row, too, and a restart goes on from there. */
+#include "base/json.h"
+#include "engine/engine_priv.h"
+#include "engine/journal.h"
+
+#define FAILED_LEAST     10 /* attempts: fewer prove nothing */
+#define OPENS_DOUBLED    40 /* beyond, nothing is longer */
+#define WARNED_FIRST     1
+
+static enum err health_touch(struct batch *batch, struct index *index, uint32_t slot)
+{
+	struct undo *undo = journal_add(batch, UNDO_HEALTH, slot);
+	if (!undo)
+		return E_NOMEM;
+	undo->health = named_at(index, slot)->health;
+	return E_OK;
+}
+
+void health_undo(struct index *index, const struct undo *undo)
+{
+	struct named *named = named_at(index, undo->slot);
+	named->health = undo->health;
+	if (named->group != SLOT_NONE)
+		group_refresh(index, named->group);
+}
+
+void health_clear(struct health *health)
+{
+	*health = (struct health){ .allowed = HEALTH_ALLOWED, .batch_max = health->batch_max, .unsent = health->unsent, .unsent_uid = health->unsent_uid };
+}
+
+/* ---- what is told ---- */
+
+static int64_t health_disable_us(const struct named *named) /* engine time; 0: never */
+{
+	int64_t after_ms = named->endpoint ? named->endpoint->value.disable_after_ms : 0;
+	return named->health.failing_since_us && after_ms ? named->health.failing_since_us + after_ms * 1000 : 0;
+}
+
+static enum health_state health_state(const struct index *index, const struct health *health)
+{
+	if (health->opens)
+		return health->open_until_us > index->now_us ? HEALTH_OPEN : HEALTH_PROBING;
+	return health->failing_since_us ? HEALTH_FAILING : HEALTH_OK;
+}
+
+void health_tell(const struct index *index, const struct named *named, struct health_info *out)
+{
+	const struct health *health = &named->health;
+	*out = (struct health_info){
+		.state = health_state(index, health), .failures = health->failures, .unsent = health->unsent,
+		.failing_since_us = index_wall_us(index, health->failing_since_us),
+	};
+	if (out->state == HEALTH_OPEN)
+		out->open_until_us = index_wall_us(index, health->open_until_us);
+	if (named->state == NAMED_ENABLED)
+		out->disable_us = index_wall_us(index, health_disable_us(named));
+}
+
+static enum err health_event(struct engine *engine, const struct named *named, enum event_type type)
+{
+	const struct index *index = &engine->index;
+	const struct health *health = &named->health;
+	struct buf text;
+	buf_init(&text, LIMIT_NAME_BYTES * 6 + 512);
+	buf_add_byte(&text, '{');
+	json_put_field_str(&text, "endpoint", named->name);
+	if (type == EVENT_ENDPOINT_FAILING) {
+		json_put_field_u64(&text, "failures", health->failures);
+		json_put_field_instant(&text, "failing_since_at", index_wall_us(index, health->failing_since_us));
+		json_put_field_instant(&text, "disable_at", index_wall_us(index, health_disable_us(named)));
+	}
+	buf_add_byte(&text, '}');
+	struct str details = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	return details.ptr ? batch_event(engine->open, type, group_at(index, named->group)->queue, 0, details) : E_NOMEM;
+}
+
+/* ---- well ---- */
+
+/* The breaker's penalty is taken away, not one that somebody asked for. */
+static enum err health_end_pause(struct engine *engine, const struct named *named)
+{
+	bool ours = named->health.opens && group_at(&engine->index, named->group)->blocked_us == named->health.open_until_us;
+	return ours ? back_off_group(engine, named->group, 0) : E_OK;
+}
+
+/* One more at once, but never more than half of all calls that are made: who is slow leaves room for others. */
+static uint64_t health_more(const struct engine *engine, const struct named *named)
+{
+	uint64_t allowed = named->health.allowed, half = engine->config.deliveries_max / 2;
+	uint32_t concurrency = named->endpoint->value.concurrency;
+	bool enough = concurrency ? allowed >= concurrency : false;
+	return enough || allowed >= half ? allowed : allowed + 1;
+}
+
+static enum err health_well(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	struct named *named = named_at(index, slot);
+	struct health *health = &named->health;
+	uint64_t allowed = health_more(engine, named);
+	bool told = health->warned || health->opens;
+	if (!told && !health->failing_since_us && !health->failures && allowed == health->allowed)
+		return E_OK;
+	enum err err = health_touch(engine->open, index, slot);
+	err = err ? err : health_end_pause(engine, named);
+	if (err)
+		return err;
+	bool recovered = health->warned;
+	health->failures = health->attempts_failed = health->opens = health->warned = 0;
+	health->failing_since_us = health->open_until_us = 0;
+	health->allowed = allowed;
+	group_refresh(index, named->group);
+	err = told ? named_write(engine, named) : E_OK;
+	return err || !recovered ? err : health_event(engine, named, EVENT_ENDPOINT_RECOVERED);
+}
+
+/* ---- not well ---- */
+
+static bool health_opens(const struct index *index, const struct health *health, const struct endpoint_breaker *breaker)
+{
+	if (!breaker->failures || health->open_until_us > index->now_us)
+		return false; /* open already: this call began before */
+	return health->opens || health->failures >= breaker->failures;
+}
+
+static enum err health_open(struct engine *engine, struct named *named)
+{
+	const struct endpoint_breaker *breaker = &named->endpoint->value.breaker;
+	int64_t pause_ms = breaker->open_ms;
+	for (uint64_t i = 0; i < named->health.opens && i < OPENS_DOUBLED && pause_ms < breaker->open_ms_max; i++)
+		pause_ms *= 2;
+	pause_ms = pause_ms < breaker->open_ms_max ? pause_ms : breaker->open_ms_max;
+	named->health.opens++;
+	named->health.allowed = 1;
+	enum err err = back_off_group(engine, named->group, pause_ms > 0 ? pause_ms * 1000 : 1);
+	named->health.open_until_us = group_at(&engine->index, named->group)->blocked_us; /* later, when somebody asked for that */
+	return err;
+}
+
+static uint64_t health_warning(const struct index *index, const struct named *named)
+{
+	const struct health *health = &named->health;
+	int64_t after_us = named->endpoint->value.disable_after_ms * 1000, since_us = index->now_us - health->failing_since_us;
+	if (!health->warned && !health->opens && health->attempts_failed < FAILED_LEAST)
+		return 0;
+	uint64_t share = after_us && since_us >= after_us / 10 * 9 ? 90 : after_us && since_us >= after_us / 2 ? 50 : WARNED_FIRST;
+	return share > health->warned ? share : health->warned;
+}
+
+static void health_count(struct health *health, int64_t now_us, bool at_fault)
+{
+	health->attempts_failed++;
+	if (!health->failing_since_us)
+		health->failing_since_us = now_us;
+	if (at_fault) {
+		health->failures++;
+		health->allowed = health->allowed > 1 ? health->allowed / 2 : 1;
+	} else {
+		health->failures = 0;
+	}
+}
+
+static enum err health_failed(struct engine *engine, uint32_t slot, bool at_fault)
+{
+	struct index *index = &engine->index;
+	struct named *named = named_at(index, slot);
+	struct health *health = &named->health;
+	uint64_t opens = health->opens, warned = health->warned;
+	enum err err = health_touch(engine->open, index, slot);
+	if (err)
+		return err;
+	health_count(health, index->now_us, at_fault);
+	if (!at_fault) {
+		err = health_end_pause(engine, named);
+		health->opens = 0;
+	} else if (health_opens(index, health, &named->endpoint->value.breaker)) {
+		err = health_open(engine, named);
+	}
+	health->warned = health_warning(index, named);
+	group_refresh(index, named->group);
+	if (!err && (health->opens != opens || health->warned != warned))
+		err = named_write(engine, named);
+	return err || health->warned == warned ? err : health_event(engine, named, EVENT_ENDPOINT_FAILING);
+}
+
+/* ---- doors ---- */
+
+enum err health_retry(struct engine *engine, uint32_t slot)
+{
+	struct named *named = named_at(&engine->index, slot);
+	if (named->group == SLOT_NONE || !named->health.opens || named->health.open_until_us <= engine->index.now_us)
+		return E_OK;
+	enum err err = health_end_pause(engine, named);
+	named->health.open_until_us = engine->index.now_us;
+	return err;
+}
+
+enum err health_ended(struct engine *engine, const struct op_hook *hook)
+{
+	uint32_t slot = named_find_number(&engine->index, hook->endpoint);
+	const struct named *named = slot == SLOT_NONE ? NULL : named_at(&engine->index, slot);
+	if (hook->test || !named || named->group == SLOT_NONE || !named->endpoint)
+		return E_OK;
+	switch (hook->blame) {
+	case BLAME_WELL: return health_well(engine, slot);
+	case BLAME_RECORD: return health_failed(engine, slot, false);
+	case BLAME_ENDPOINT: return health_failed(engine, slot, true);
+	default: return E_OK;
+	}
+}

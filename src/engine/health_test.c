@@ -1,0 +1,341 @@
+/* src/engine/health_test.c: third parties that answer well, badly, not at all, and again. */
+#include "engine/test_world.h"
+
+#define CRM "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":4,\"breaker\":{\"failures\":3,\"open_ms\":1000,\"open_ms_max\":3000}," \
+	"\"disable_after_ms\":0,\"retry\":{\"kind\":\"fixed\",\"max_attempts\":1000,\"delay_ms\":1,\"jitter\":\"none\"}}"
+
+static struct request *named_request(struct world *world, enum op_kind kind, const char *name, const char *text)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = kind;
+	request->ops[0].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = str_of(name), .text = str_of(text), .replace = true };
+	return request;
+}
+
+static void roomy(struct world *world)
+{
+	world_open(world);
+	world->engine->config.deliveries_max = 100;
+}
+
+static void put(struct world *world, const char *name, const char *text)
+{
+	assert_int_equal(world_err(world, named_request(world, OP_NAMED_PUT, name, text)), E_OK);
+}
+
+static void send_many(struct world *world, uint32_t count)
+{
+	struct request *request = request_new(world, count);
+	for (uint32_t i = 0; i < count; i++) {
+		request->ops[i].kind = OP_MESSAGE;
+		request->ops[i].message = (struct op_message){ .uid = uid_next(&world->maker, world->wall_us), .type = STR("a"), .payload = STR("1") };
+	}
+	assert_ptr_equal(world_ask(world, request), request);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(request->ops[i].result.units, 1);
+	request_drop(request);
+}
+
+static struct named_info look(struct world *world, const char *name)
+{
+	struct request *request = named_request(world, OP_NAMED_GET, name, "");
+	assert_ptr_equal(world_ask(world, request), request);
+	assert_int_equal(request->ops[0].result.err, E_OK);
+	struct named_info info = *request->ops[0].result.nameds;
+	info.text = (struct str){ 0 };
+	request_drop(request);
+	return info;
+}
+
+static const struct effect *call_of(const struct world *world) /* the oldest that is under way */
+{
+	const struct index *index = &world->engine->index;
+	for (const struct effect *effect = world->effects; effect; effect = effect->next) {
+		uint32_t slot = effect->kind == EFFECT_DELIVER ? job_find(index, effect->uid) : SLOT_NONE;
+		if (slot != SLOT_NONE && job_at(index, slot)->state == JOB_ACTIVE && job_at(index, slot)->fence == effect->fence)
+			return effect;
+	}
+	return NULL;
+}
+
+/* The oldest call ends so. */
+static struct request *end_request(struct world *world, struct op_hook *hook)
+{
+	const struct effect *effect = call_of(world);
+	assert_non_null(effect);
+	bool well = hook->blame == BLAME_WELL;
+	struct request *request = lease_request(world, well ? OP_COMPLETE : OP_FAIL, effect->uid);
+	hook->endpoint = effect->endpoint_number;
+	request->ops[0].lease = (struct op_lease){
+		.uid = effect->uid, .token = DELIVERY_TOKEN, .fence = effect->fence, .hook = hook, .body = well ? STR("1") : STR(""),
+		.error = well ? STR("") : STR("{\"type\":\"http\",\"class\":\"timeout\"}"),
+	};
+	return request;
+}
+
+static void end(struct world *world, enum blame blame)
+{
+	struct op_hook hook = { .blame = blame };
+	assert_int_equal(world_err(world, end_request(world, &hook)), E_OK);
+}
+
+static enum explain_code why_not(struct world *world) /* the first that waits */
+{
+	const struct index *index = &world->engine->index;
+	uint32_t queue = queue_find(index, (struct queue_name){ .name = ENDPOINT_QUEUE });
+	struct request *request = job_request(world, OP_EXPLAIN, job_at(index, queue_at(index, queue)->oldest)->uid);
+	assert_ptr_equal(world_ask(world, request), request);
+	enum explain_code code = request->ops[0].result.explanation->code;
+	request_drop(request);
+	return code;
+}
+
+static uint32_t running(struct world *world)
+{
+	return (uint32_t)look(world, "crm").active;
+}
+
+/* ---- slow start ---- */
+
+static void trust_grows_with_successes_and_is_halved(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", CRM);
+	send_many(&world, 20);
+	assert_int_equal(running(&world), 2);
+	assert_int_equal(why_not(&world), EXPLAIN_GROUP_CONCURRENCY);
+	end(&world, BLAME_WELL);
+	assert_int_equal(running(&world), 3);
+	end(&world, BLAME_WELL);
+	end(&world, BLAME_WELL);
+	assert_int_equal(running(&world), 4); /* its concurrency */
+	end(&world, BLAME_ENDPOINT);
+	end(&world, BLAME_ENDPOINT);
+	end(&world, BLAME_NONE);
+	assert_int_equal(running(&world), 1);
+	end(&world, BLAME_RECORD);
+	assert_int_equal(running(&world), 1); /* it answered, but not well */
+	end(&world, BLAME_WELL);
+	assert_int_equal(running(&world), 2);
+	world_close(&world);
+}
+
+static void nobody_takes_more_than_half_of_all_calls(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	world.engine->config.deliveries_max = 8;
+	put(&world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":0}");
+	send_many(&world, 30);
+	for (int i = 0; i < 10; i++)
+		end(&world, BLAME_WELL);
+	assert_int_equal(running(&world), 4);
+	world_close(&world);
+}
+
+/* ---- breaker ---- */
+
+static void open_breaker(struct world *world)
+{
+	roomy(world);
+	put(world, "crm", CRM);
+	send_many(world, 10);
+	for (int i = 0; i < 3; i++)
+		end(world, BLAME_ENDPOINT);
+}
+
+static void it_opens_probes_and_closes(void **state)
+{
+	struct world world;
+	(void)state;
+	open_breaker(&world);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_OPEN);
+	assert_int_equal(info.health.failures, 3);
+	assert_int_equal(info.health.open_until_us - world.wall_us, 1000000);
+	assert_int_equal(info.active, 0);
+	assert_int_equal(why_not(&world), EXPLAIN_BREAKER_OPEN);
+	world_pass(&world, 999);
+	assert_int_equal(running(&world), 0);
+	world_pass(&world, 1);
+	info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_PROBING);
+	assert_int_equal(info.active, 1);
+	end(&world, BLAME_ENDPOINT);
+	info = look(&world, "crm");
+	assert_int_equal(info.health.open_until_us - world.wall_us, 2000000); /* twice as long */
+	world_pass(&world, 2000);
+	end(&world, BLAME_ENDPOINT);
+	assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 3000000); /* open_ms_max */
+	world_pass(&world, 3000);
+	end(&world, BLAME_NONE); /* asked to wait, perhaps: neither well nor bad */
+	assert_int_equal(look(&world, "crm").health.state, HEALTH_PROBING);
+	assert_int_equal(running(&world), 1);
+	end(&world, BLAME_WELL);
+	info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_OK);
+	assert_int_equal(info.health.failures, 0);
+	assert_int_equal(info.active, 2);
+	for (int i = 0; i < 3; i++)
+		end(&world, BLAME_ENDPOINT);
+	assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 1000000); /* from the beginning */
+	world_close(&world);
+}
+
+static void what_was_under_way_does_not_count_twice(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":0,\"breaker\":{\"failures\":2,\"open_ms\":1000,\"open_ms_max\":9000}}");
+	send_many(&world, 20);
+	for (int i = 0; i < 5; i++)
+		end(&world, BLAME_WELL);
+	assert_int_equal(running(&world), 7);
+	for (int i = 0; i < 5; i++)
+		end(&world, BLAME_ENDPOINT);
+	assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 1000000);
+	assert_int_equal(running(&world), 2);
+	end(&world, BLAME_WELL); /* alive: nobody waits any longer */
+	assert_int_equal(look(&world, "crm").health.state, HEALTH_OK);
+	assert_int_equal(running(&world), 2);
+	world_close(&world);
+}
+
+static void an_answer_that_refuses_a_record_closes_it_quietly(void **state)
+{
+	struct world world;
+	(void)state;
+	open_breaker(&world);
+	world_pass(&world, 1000);
+	end(&world, BLAME_RECORD);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_FAILING);
+	assert_int_equal(info.health.failures, 0);
+	assert_true(info.health.failing_since_us > 0);
+	assert_int_equal(info.active, 1);
+	world_close(&world);
+}
+
+static void new_settings_end_the_pause(void **state)
+{
+	struct world world;
+	(void)state;
+	open_breaker(&world);
+	struct request *patch = named_request(&world, OP_NAMED_PUT, "crm", "{\"url\":\"https://new.example/\"}");
+	patch->ops[0].named.replace = false;
+	assert_int_equal(world_err(&world, patch), E_OK);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_PROBING);
+	assert_int_equal(info.active, 1);
+	end(&world, BLAME_ENDPOINT);
+	assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 2000000);
+	struct request *pause = named_request(&world, OP_NAMED_STATE, "crm", "");
+	pause->ops[0].named.state = NAMED_PAUSED;
+	assert_int_equal(world_err(&world, pause), E_OK);
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_STATE, "crm", "")), E_OK);
+	info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_OK); /* enabled by hand: as if nothing had been */
+	assert_int_equal(info.active, 2);
+	world_close(&world);
+}
+
+static void a_restart_goes_on_from_there(void **state)
+{
+	struct world world;
+	(void)state;
+	open_breaker(&world);
+	world_pass(&world, 1000);
+	end(&world, BLAME_ENDPOINT);
+	int64_t until_us = look(&world, "crm").health.open_until_us, since_us = look(&world, "crm").health.failing_since_us;
+	world_crash(&world);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_OPEN);
+	assert_true(info.health.open_until_us >= until_us);
+	assert_true(info.health.failing_since_us >= since_us);
+	assert_int_equal(why_not(&world), EXPLAIN_BREAKER_OPEN);
+	world_pass(&world, 2000);
+	assert_int_equal(running(&world), 1);
+	end(&world, BLAME_ENDPOINT);
+	assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 3000000);
+	world_close(&world);
+}
+
+static void a_test_and_no_breaker_change_nothing(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"breaker\":{\"failures\":0}}");
+	send_many(&world, 40);
+	struct op_hook test = { .blame = BLAME_ENDPOINT, .test = true };
+	assert_int_equal(world_err(&world, end_request(&world, &test)), E_OK);
+	assert_int_equal(look(&world, "crm").health.failures, 0);
+	for (int i = 0; i < 30; i++)
+		end(&world, BLAME_ENDPOINT);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.state, HEALTH_FAILING);
+	assert_int_equal(info.active, 1);
+	world_close(&world);
+}
+
+/* ---- undone ---- */
+
+static void dump(struct world *world, struct buf *out)
+{
+	buf_init(out, 1 << 20);
+	engine_dump(world->engine, out);
+}
+
+/* The third failure opens the breaker: whatever fails, all of it is there, or nothing. */
+static void memory_runs_out(void **state)
+{
+	static const enum blame blames[] = { BLAME_ENDPOINT, BLAME_WELL, BLAME_RECORD };
+	(void)state;
+	for (uint64_t nth = 1, which = 0; which < ARRAY_COUNT(blames); nth++) {
+		struct world world;
+		struct buf before, after;
+		struct op_hook hook = { .blame = blames[which] };
+		open_breaker(&world);
+		world_pass(&world, 1000);
+		dump(&world, &before);
+		struct health health = named_at(&world.engine->index, 0)->health;
+		struct request *request = end_request(&world, &hook);
+		engine_push(world.engine, request);
+		bool starved = world_starve(&world, nth, MEM_FAIL_ONE);
+		world_step(&world);
+		assert_true(world_answered(&world, request));
+		bool done = !request->err && request->ops[0].result.err == E_OK;
+		request_drop(request);
+		dump(&world, &after);
+		assert_int_equal(str_eq(buf_str(&before), buf_str(&after)), !done);
+		assert_int_equal(memcmp(&health, &named_at(&world.engine->index, 0)->health, sizeof(health)) == 0, !done);
+		buf_fini(&before);
+		buf_fini(&after);
+		world_close(&world);
+		assert_true(nth < 5000);
+		if (!starved) {
+			nth = 0;
+			which++;
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trust_grows_with_successes_and_is_halved),
+		cmocka_unit_test(nobody_takes_more_than_half_of_all_calls),
+		cmocka_unit_test(it_opens_probes_and_closes),
+		cmocka_unit_test(what_was_under_way_does_not_count_twice),
+		cmocka_unit_test(an_answer_that_refuses_a_record_closes_it_quietly),
+		cmocka_unit_test(new_settings_end_the_pause),
+		cmocka_unit_test(a_restart_goes_on_from_there),
+		cmocka_unit_test(a_test_and_no_breaker_change_nothing),
+		cmocka_unit_test(memory_runs_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
