@@ -140,6 +140,50 @@ def an_endless_program_is_stopped():
 
 
 @story
+def formats_on_the_command_line(ruche):
+    """set, show, list, preview, delete; from a word, a file and standard input; what is refused changes nothing."""
+    api = ruche.api
+    check(b"no format yet" in ruche.cli("formats"), "nothing there yet says how to begin")
+    check(b"no message to try it on" in ruche.cli("formats", "preview", "titles", "."), "no message yet")
+    sent(api, {"title": "Bees", "open": True}, {"title": "Wax"}, "text", entity="e1")
+    text = ruche.cli("formats", "preview", "titles", ".payload | select(.open) | {title}", "--last", "3", status=1).decode().splitlines()
+    equal([line.strip() for line in text[1::2]], [text[1].strip(), "filtered: nothing is sent", '{"title":"Bees"}'], "tried")
+    check(text[1].startswith("    error: Cannot index string") and text[2].startswith("msg_") and "fiche.updated  e1  " in text[2], text)
+    ruche.cli("formats", "show", "titles", status=66)
+    equal(json.loads(ruche.cli("formats", "preview", "titles", ".payload", "--json"))["previews"][0]["output"], "text", "--json")
+    ruche.cli("formats", "preview", "titles", ".payload.open", "--json", status=1)
+    ruche.cli("formats", "set", "titles", "{", status=65)
+    check("program: The program does not compile: " in ruche.cli_errors and "syntax error" in ruche.cli_errors, ruche.cli_errors)
+    ruche.cli("formats", "show", "titles", status=66)
+    program = ".payload\n| {title}\n"
+    check(b"titles is set" in ruche.cli("formats", "set", "titles", "--file", "-", "--description", "titles only", stdin=program.encode()), "set")
+    equal(ruche.cli("formats", "show", "titles", "--program").decode(), program, "its program, byte for byte")
+    path = os.path.join(ruche.directory, "titles.jq")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(".payload.title")
+    ruche.cli("formats", "set", "titles", "--file", path)
+    shown = ruche.cli("formats", "show", "titles").decode()
+    check("description  titles only\n" in shown and shown.endswith("\n\n.payload.title\n"), f"the description stays: {shown}")
+    ruche.cli("formats", "set", "titles", ".payload.title", "--description", "")
+    check("description" not in ruche.cli("formats", "show", "titles").decode(), "the description goes")
+    listed = ruche.cli("formats", "list").decode().splitlines()
+    equal((len(listed), listed[1].split()[:2]), (2, ["titles", "14"]), "listed")
+    check(b"ce-type: fiche.updated" in ruche.cli("formats", "preview", "cloudevents-binary", "--last", "1"), "headers of a built-in one")
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["note"]})
+    check(b"no message" in ruche.cli("formats", "preview", "titles", "--endpoint", "crm"), "it wants none")
+    check(b"does not want it" in ruche.cli("formats", "preview", "raw", "--endpoint", "crm", "--type", "fiche.*", "--last", "1"), "any, for it")
+    for words, status in ((("set", "titles"), 64), (("set", "titles", ".", "--file", path), 64), (("set", "titles", " "), 64), (("set",), 64), (("set", "titles", "--file", path + ".not"), 66),
+                          (("set", "raw", "."), 65), (("preview",), 64), (("preview", "titles", "--last", "21"), 64), (("preview", "titles", "--message", "what"), 65),
+                          (("preview", "nobody"), 66), (("delete", "titles"), 64), (("delete", "nobody", "--yes"), 66), (("shwo", "x"), 64)):
+        ruche.cli("formats", *words, status=status)
+    api.patch("/v1/endpoints/crm", {"format": "titles"})
+    ruche.cli("formats", "delete", "titles", "--yes", status=65)
+    check("crm" in ruche.cli_errors, f"who uses it: {ruche.cli_errors}")
+    api.patch("/v1/endpoints/crm", {"format": "raw"})
+    equal(ruche.cli("formats", "delete", "titles", "--yes"), b"titles is deleted\n", "deleted")
+
+
+@story
 def who_may_see_it(ruche):
     """It shows payloads: operate and read; and of its own queues only."""
     api = ruche.api
