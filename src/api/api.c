@@ -77,7 +77,11 @@ void api_answer(struct api *api, struct question *question)
 void api_compiled(struct api *api, struct compile *compile)
 {
 	(void)api;
-	formats_compiled(compile->owner);
+	struct call *call = compile->owner;
+	if (call->preview)
+		previews_compiled(call);
+	else
+		formats_compiled(call);
 }
 
 void api_events(struct api *api, uint64_t commit_seq)

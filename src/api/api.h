@@ -3,6 +3,7 @@
  *
  * An exchange's life: authenticate (token, scope) → route → decode body or query → request or question → reply → encode → respond. */
 #pragma once
+#include "base/buf.h"
 #include "engine/command.h"
 #include "http/server.h"
 #include "store/query.h"
@@ -12,12 +13,17 @@ struct api;
 struct secrets;
 struct sockaddr;
 
-/* A format's program on its way to the compiler and back; the api's own. */
+/* A format's program on its way to be compiled, or run once, and back; the api's own. */
 struct compile {
 	void *link, *carrier;       /* the carrier's */
 	void *owner;
 	struct str program;
-	enum err err;               /* E_INVALID: it does not compile; anything else: nobody could tell */
+	struct str input;           /* JSON to run it over; ptr NULL: it is compiled only */
+	enum err err;               /* E_INVALID: it does not compile, or fails on this input; anything else: nobody could tell */
+	bool killed;                /* E_INVALID: it went over a bound */
+	bool nothing;               /* E_OK: it made nothing of the input */
+	struct buf output;          /* E_OK: one JSON value; the owner initialises and frees it */
+	int64_t us;                 /* its run */
 	char why[400];              /* without capital and point */
 };
 struct api_ports {

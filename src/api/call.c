@@ -72,6 +72,9 @@ void call_give(struct call *call)
 	if (call->secret_text[0])
 		bytes_wipe(call->secret_text, sizeof(call->secret_text));
 	buf_fini(&call->request.body);
+	buf_fini(&call->compile.output);
+	if (call->preview)
+		preview_fini(call->preview);
 	if (api->free_count == CALLS_KEPT) {
 		call_free(call);
 		return;

@@ -19,6 +19,7 @@
 #define CALLS_KEPT      1024
 #define DICE_BYTES      1024
 
+struct preview;
 struct stream;
 struct worker;
 struct call {
@@ -51,7 +52,8 @@ struct call {
 	struct stream *stream;        /* events.c */
 	struct totals *totals;        /* stats.c */
 	struct worker *worker;        /* workers.c */
-	struct compile compile;       /* formats.c */
+	struct compile compile;       /* formats.c, preview.c */
+	struct preview *preview;      /* preview.c */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
 };
@@ -150,6 +152,9 @@ void claims_replied(struct call *call);
 void claims_abandon(struct call *call); /* gives back every grant of the reply */
 void claims_shelve(struct call *call);  /* enqueues that were acknowledged */
 void claim_write(struct buf *out, struct call *call, const struct op *op, uint32_t *at, uint32_t *view);
+
+/* ---- preview.c ---- */
+void preview_fini(struct preview *preview); /* its memory; the struct itself is the call's */
 
 /* ---- tokens.c, events.c ---- */
 void tokens_learn(struct api *api);

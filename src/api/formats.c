@@ -88,6 +88,18 @@ void formats_compiled(struct call *call)
 
 /* ---- answers ---- */
 
+enum err format_program(struct call *call, struct str text, struct str *out)
+{
+	struct format_body body = { 0 };
+	struct problem problem = { 0 };
+	struct json json;
+	json_init(&json, text, &call->request.arena, &problem);
+	if (!json_read_fields(&json, body_fields, ARRAY_COUNT(body_fields), &body, NULL, NULL))
+		return problem.err == E_NOMEM ? E_NOMEM : E_INVALID;
+	*out = body.program;
+	return E_OK;
+}
+
 static void format_write(struct buf *out, struct call *call, const struct named_info *info)
 {
 	struct format_body body = { 0 };

@@ -161,6 +161,12 @@ static const struct request_case cases[] = {
 	{ "putFormat", "/v1/formats/wide", NULL, "{\"program\":\".payload\",\"description\":\"all of\\nit\"}", 200 },
 	{ "putFormat", "/v1/formats/wide", NULL, "{\"program\":\"broken\"}", 422 },
 	{ "deleteFormat", "/v1/formats/wide", NULL, NULL, 204 },
+	{ "previewFormat", "/v1/formats/wide/preview?namespace=default", NULL, "{\"endpoint\":\"crm\",\"last\":2}", 200 },
+	{ "previewFormat", "/v1/formats/form/preview", NULL, "{\"message\":\"msg_" UID_1 "\"}", 200 },
+	{ "previewFormat", "/v1/formats/cloudevents-binary/preview", NULL, NULL, 200 },
+	{ "previewFormat", "/v1/formats/new/preview", NULL, "{\"program\":\"broken\"}", 422 },
+	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{\"program\":\".\\u0061\",\"type\":\"a.*\",\"entity\":\"e\"}", 200 },
+	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{}", 403, .limited = true },
 	{ "pauseEndpoint", "/v1/endpoints/crm/pause", NULL, NULL, 200 },
 	{ "resumeEndpoint", "/v1/endpoints/crm/resume", NULL, "{}", 200 },
 	{ "disableEndpoint", "/v1/endpoints/crm/disable", NULL, NULL, 200 },
@@ -233,8 +239,12 @@ static struct chain_info chain = { .queue = { STR_INIT("default"), STR_INIT("q")
 				   .job = STR_INIT("{}"), .payload = STR_INIT("[1]"), .metadata = STR_INIT("{\"a\":1}"), .next_id = STR_INIT("repeat:k:5"), .next_us = CREATED_US,
 				   .pending = 77, .count = 3 };
 
-static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"), STR_INIT("crm") }, .text = STR_INIT("{\"url\":\"https://x.example/\"}"),
+static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"), STR_INIT("crm") },
+				      .text = STR_INIT("{\"url\":\"https://x.example/\",\"types\":[\"a.*\"],\"filter\":{\"\\u0061\":1},\"format\":\"raw\"}"),
 				      .state = NAMED_PAUSED, .reason = STR_INIT("by_hand"), .created_us = CREATED_US, .waiting = 4 };
+static struct named_info format = { .number = 4, .named = { STR_INIT("default"), STR_INIT("wide") }, .text = STR_INIT("{\"program\":\".pay\\u006coad\"}"),
+				    .created_us = CREATED_US };
+static struct entity_row entity_row = { .endpoint = 3, .entity = STR_INIT("e"), .external_id = STR_INIT("rec1") };
 static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT("default"), .type = STR_INIT("a.b"), .entity = STR_INIT("e"),
 					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
 
@@ -280,7 +290,7 @@ static void play_op(struct op *op, struct tally *tally)
 		op->result.more = op->kind == OP_LIMITS;
 		break;
 	case OP_NAMED_GET: case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMEDS:
-		op->result.nameds = &endpoint;
+		op->result.nameds = op->named.kind == NAMED_FORMAT ? &format : &endpoint;
 		op->result.count = 1;
 		op->result.more = op->kind == OP_NAMEDS;
 		break;
@@ -353,6 +363,10 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->messages = &message_row;
 		answer->message_count = 1;
 		answer->next_cursor = question->query.kind == QUERY_MESSAGES ? STR("5") : STR("");
+		break;
+	case QUERY_ENTITIES:
+		answer->entities = &entity_row;
+		answer->entity_count = 1;
 		break;
 	case QUERY_TOKENS:
 		answer->tokens = scene->tokens;

@@ -28,7 +28,7 @@ bool messages_decode(struct call *call)
 	return json_read_fields(&json, list_fields, ARRAY_COUNT(list_fields), &call->request, call, NULL) && json_finish(&json);
 }
 
-static void put_message_id(struct buf *out, const char *key, uint64_t uid)
+void put_message_id(struct buf *out, const char *key, uint64_t uid)
 {
 	char text[4 + UID_TEXT_BYTES] = "msg_";
 	uid_text(uid, text + 4);
@@ -88,13 +88,16 @@ void messages_list(struct call *call)
 		call_refuse(call, call->problem.err);
 }
 
-/* The path's {message}: "msg_" and its uid, or the uid alone. */
-static bool messages_uid(struct call *call, uint64_t *out)
+bool message_id_parse(struct str text, uint64_t *out)
 {
-	struct str text = call->pieces[0];
 	if (text.len > 4 && str_eq((struct str){ text.ptr, 4 }, MESSAGE_PREFIX))
 		text = str_from(text, 4);
-	if (!uid_parse(text, out))
+	return !uid_parse(text, out);
+}
+
+static bool messages_uid(struct call *call, uint64_t *out)
+{
+	if (message_id_parse(call->pieces[0], out))
 		return true;
 	problem_set(&call->problem, E_MESSAGE_NOT_FOUND, "message", "\"" STR_FMT "\" is no message's id: those look like msg_0r4k2m7x9q3zt.",
 		    STR_ARG(str_cut(call->pieces[0], 40)));

@@ -286,6 +286,15 @@ static const struct refusal {
 	{ "PUT", "/v1/formats/wide", "{\"programm\":\".\"}", 422, "unknown_field", "programm", "did you mean \\\"program\\\"?" },
 	{ "PUT", "/v1/formats/raw", "{\"program\":\".\"}", 422, "invalid_field", "format", "built-in" },
 	{ "PUT", "/v1/formats/%07", "{\"program\":\".\"}", 422, "invalid_field", "format" },
+	{ "POST", "/v1/formats/raw/preview", "{\"program\":\".\"}", 422, "invalid_field", "program", "built-in" },
+	{ "POST", "/v1/formats/%07/preview", "{}", 422, "invalid_field", "format" },
+	{ "POST", "/v1/formats/wide/preview", "{\"last\":21}", 422, "invalid_field", "last" },
+	{ "POST", "/v1/formats/wide/preview", "{\"last\":0}", 422, "invalid_field", "last" },
+	{ "POST", "/v1/formats/wide/preview", "{\"program\":\"\"}", 422, "invalid_field", "program" },
+	{ "POST", "/v1/formats/wide/preview", "{\"message\":\"nonsense\"}", 422, "invalid_field", "message", "msg_" },
+	{ "POST", "/v1/formats/wide/preview", "{\"message\":\"msg_" UID "\",\"type\":\"a\"}", 422, "invalid_field", "message" },
+	{ "POST", "/v1/formats/wide/preview", "{\"endpoints\":\"crm\"}", 422, "unknown_field", "endpoints" },
+	{ "POST", "/v1/endpoints/crm/preview", "{\"endpoint\":\"crm\"}", 422, "unknown_field", "endpoint" },
 
 	/* bulk work, batches, tokens */
 	{ "POST", "/v1/operations", "{}", 422, "invalid_field", "action" },

@@ -333,6 +333,16 @@ const struct route routes[] = {
 	{ DELETE("/v1/formats/{format}", "deleteFormat"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
 	  .kind = OP_NAMED_DELETE, .decode = formats_decode, .begin = call_run, .encode = formats_encode, .tag = "formats",
 	  .doc = "Delete a format that no endpoint uses." },
+	{ POST("/v1/formats/{format}/preview", "previewFormat"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,
+	  .params = namespace_params, .decode = previews_decode, .begin = previews_begin, .encode = previews_encode, .tag = "formats",
+	  .takes = "PreviewOfFormat", .gives = "Previews",
+	  .doc = "What a format makes of the newest stored messages: a built-in or a stored one, or a program that is not stored yet. Nothing is stored or "
+		 "sent. Needs the scope read, too." },
+	{ POST("/v1/endpoints/{endpoint}/preview", "previewEndpoint"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,
+	  .params = namespace_params, .decode = previews_decode, .begin = previews_begin, .encode = previews_encode, .tag = "endpoints",
+	  .takes = "PreviewOfEndpoint", .gives = "Previews",
+	  .doc = "The bodies that an endpoint would be sent for the newest stored messages that it wants. Nothing is stored or sent. Needs the scope read, "
+		 "too." },
 #define ENDPOINT_STATE(verb, name_text, words)                                                                                              \
 	{ POST("/v1/endpoints/{endpoint}/" verb, name_text), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,               \
 	  .params = namespace_params, .kind = OP_NAMED_STATE, .decode = endpoints_decode_state, .begin = call_run, .encode = endpoints_encode, \

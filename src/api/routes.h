@@ -75,6 +75,15 @@ bool formats_decode_list(struct call *call);
 void formats_put(struct call *call);
 void formats_compiled(struct call *call);
 void formats_encode(struct call *call, struct buf *out);
+enum err format_program(struct call *call, struct str text, struct str *out); /* of a stored format's text; E_INVALID: it cannot be read */
+/* preview.c */
+bool previews_decode(struct call *call);
+void previews_begin(struct call *call);
+void previews_compiled(struct call *call);
+void previews_encode(struct call *call, struct buf *out);
+/* messages.c */
+void put_message_id(struct buf *out, const char *key, uint64_t uid);
+bool message_id_parse(struct str text, uint64_t *out); /* "msg_" and its uid, or the uid alone; false: it is none */
 bool messages_decode(struct call *call);
 void messages_list(struct call *call);
 bool messages_decode_expunge(struct call *call);

@@ -105,12 +105,27 @@ static const char *scene_key_file(char out[64])
 	return out;
 }
 
+/* "nothing" makes nothing, "endless" is stopped, "failing" fails, any other makes the input. */
+static void scene_run_program(struct compile *compile)
+{
+	compile->us = 7;
+	compile->nothing = str_eq(compile->program, STR("nothing"));
+	compile->killed = str_eq(compile->program, STR("endless"));
+	if (compile->killed || str_eq(compile->program, STR("failing")))
+		compile->err = E_INVALID;
+	buf_add(&compile->output, compile->input);
+	if (!buf_ok(&compile->output))
+		compile->err = E_NOMEM;
+}
+
 /* "broken" does not compile, and nobody can tell of "lost". */
 static void scene_on_compile(void *context, struct compile *compile)
 {
 	struct scene *scene = context;
 	compile->err = str_eq(compile->program, STR("broken")) ? E_INVALID : str_eq(compile->program, STR("lost")) ? E_UNAVAILABLE : E_OK;
 	snprintf(compile->why, sizeof(compile->why), "syntax error, line 1");
+	if (compile->input.ptr && !compile->err)
+		scene_run_program(compile);
 	api_compiled(scene->api, compile);
 }
 

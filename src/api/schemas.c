@@ -200,6 +200,17 @@ const struct schema schemas[] = {
 	{ "Format", "name:string namespace:string program:string description:string|null created_at:instant|null changed_at:instant|null "
 		    "version:count", NULL },
 	{ "FormatList", "formats:Format[] next_cursor:string|null", NULL },
+	{ "PreviewOfFormat", "endpoint?:string|null program?:string|null type?:string|null entity?:string|null message?:string|null last?:count",
+	  "program: instead of the stored one. endpoint: what its program is told of it; only messages that it wants, unless type or message say which. "
+	  "last: how many (5), at most 20. type: one that ends in * means all that begin so." },
+	{ "PreviewOfEndpoint", "program?:string|null type?:string|null entity?:string|null message?:string|null last?:count",
+	  "program: instead of the endpoint's format. last: how many (5), at most 20." },
+	{ "Preview", "message:string type:string entity:string|null created_at:instant|null wanted?:boolean output?:any filtered?:boolean error?:string "
+		     "headers?:Headers us?:integer",
+	  "output: the body, a text where it is not JSON; filtered: the program made none; error: in jq's words. wanted: whether the endpoint's types, "
+	  "channels and filter take it. headers: those that belong to the format. us: how long the program ran." },
+	{ "Previews", "format:string stopped:boolean previews:Preview[]",
+	  "The newest first. stopped: the program went over a bound at the last one told, and the others were not tried." },
 	{ "MessageSent", "id:string uid:Uid matched:integer|null deliveries:integer|null expanding:boolean|null nothing?:string duplicate:boolean",
 	  "id: the same at every attempt of every delivery, as webhook-id. matched: endpoints that want it; deliveries: made by now; expanding: more are being "
 	  "made, and matched counts by type and channels only. nothing: why there are none. Of a duplicate these are null." },

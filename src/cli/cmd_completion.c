@@ -16,6 +16,10 @@ static const struct completion_names {
 	  "enqueue work queues" },
 	{ "endpoints", "ruche endpoints list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
 	  "endpoints\\ *", "endpoints" },
+	{ "formats", "ruche formats list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
+	  "formats\\ *", "formats" },
+	{ "secrets", "ruche secrets list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
+	  "secrets\\ *", "secrets" },
 };
 
 static const struct completion_names *completion_live(const char *words) /* what "@queues" means; NULL: it is none of these */

@@ -12,6 +12,7 @@ const struct cli_option send_options[] = {
 	{ "channel", 'c', "CHANNEL", "only endpoints of this channel, or of none; may be given 5 times", NULL, true },
 	{ "key", 'k', "KEY", "your own id of it: a second message with it is a duplicate", NULL, false },
 	{ "endpoint", 0, "ENDPOINT", "only for this endpoint, whatever it wants", "@endpoints", false },
+	{ "metadata", 'm', "JSON", "an object that goes with it, also as @FILE: formats are told it", NULL, false },
 	{ "deleted", 0, NULL, "the entity is gone", NULL, false },
 	{ "require-match", 0, NULL, "fail, and keep nothing, when no endpoint wants it", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
@@ -31,7 +32,7 @@ static void send_put_channels(struct buf *body, const struct args *args)
 	buf_add_byte(body, ']');
 }
 
-static void send_put_message(struct remote *remote, const struct args *args, struct str payload)
+static void send_put_message(struct remote *remote, const struct args *args, struct str payload, struct str metadata)
 {
 	static const char *const texts[] = { "entity", "key", "endpoint" };
 	struct buf *body = &remote->body;
@@ -47,6 +48,8 @@ static void send_put_message(struct remote *remote, const struct args *args, str
 			json_put_field_str(body, texts[i], str_of(args_get(args, texts[i])));
 	}
 	send_put_channels(body, args);
+	if (metadata.len)
+		json_put_field_raw(body, "metadata", metadata);
 	if (args_has(args, "deleted"))
 		json_put_field_bool(body, "deleted", true);
 	if (args_has(args, "require-match"))
@@ -68,16 +71,41 @@ static void send_print(struct remote *remote, struct str answer)
 		       pluck_true(answer, "expanding", &remote->arena) ? "; the last deliveries are being made" : "");
 }
 
+/* As it stands, or from a file. */
+static int send_read_metadata(struct remote *remote, const struct args *args, struct str *out)
+{
+	const char *word = args_get(args, "metadata");
+	struct problem problem = { 0 };
+	struct buf text;
+	if (!word)
+		return 0;
+	buf_init(&text, LIMIT_BODY_MAX);
+	int code = 0;
+	if (word[0] == '@')
+		code = text_read("send", word + 1, &text);
+	else
+		buf_add(&text, str_of(word));
+	*out = code ? (struct str){ 0 } : arena_str(&remote->arena, str_trim(buf_str(&text)));
+	buf_fini(&text);
+	if (!code && (json_check(*out, &problem) || out->ptr[0] != '{'))
+		code = args_complain(args->command, "--metadata takes a JSON object, such as '{\"by\": \"ada\"}', or @FILE");
+	return code;
+}
+
 static int send_call(struct remote *remote, const struct args *args, struct str payload)
 {
+	struct str metadata = { 0 };
 	struct problem problem = { 0 };
 	struct str body;
 	if (json_check(payload, &problem)) {
 		fprintf(stderr, "ruche send: the payload is not JSON: %s Text needs quotes: ruche send %s '\"text\"'\n", problem.detail, args->words[0]);
 		return EX_DATAERR;
 	}
-	send_put_message(remote, args, payload);
-	int code = remote_call(remote, "POST", &body);
+	int code = send_read_metadata(remote, args, &metadata);
+	if (code)
+		return code;
+	send_put_message(remote, args, payload, metadata);
+	code = remote_call(remote, "POST", &body);
 	if (!code && !remote_printed(args, body))
 		send_print(remote, body);
 	return code;

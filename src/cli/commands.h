@@ -15,6 +15,8 @@ const struct cli_command *commands_find(const char *name);
 	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
 	X(endpoints_disable) X(endpoints_delete) X(messages_list) X(messages_show) X(deliveries_list) X(deliveries_show) \
 	X(deliveries_retry)                                                                                              \
+	X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete)                              \
+	X(secrets_list) X(secrets_set) X(secrets_rotate) X(secrets_delete) X(secrets_rekey)                              \
 	X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
 	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
@@ -31,4 +33,8 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 	messages_show_options[], deliveries_list_options[], deliveries_plain_options[], deliveries_retry_options[], work_options[], sink_options[],
 	events_options[], events_send_options[], events_trim_options[], workers_list_options[],
 	token_create_options[], token_list_options[], token_plain_options[], bench_options[], help_options[];
+extern const struct cli_option formats_list_options[], formats_show_options[], formats_set_options[], formats_preview_options[],
+	formats_delete_options[], secrets_list_options[], secrets_set_options[], secrets_rotate_options[], secrets_delete_options[],
+	secrets_rekey_options[];
+extern const struct cli_exit formats_preview_exits[], secrets_rekey_exits[];
 extern const struct cli_exit enqueue_exits[], bulk_exits[], work_exits[];

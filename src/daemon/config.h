@@ -101,6 +101,14 @@ struct config_list {
 	  0, "TIME", "How long an Idempotency-Key is remembered")                                                             \
 	X(webhooks_message_age_ms, WEBHOOKS_MESSAGE_AGE_MS, "webhooks.message_age_ms", DURATION, "30d", 60000, LIMIT_DURATION_MS, 0, "TIME", \
 	  "How long a message is kept, for repeats of its key and for replays; as long as its deliveries are kept in any case")  \
+	X(formats_helper, FORMATS_HELPER, "formats.helper", TEXT, "", 0, 0, 0, "FILE",                                        \
+	  "The program that runs formats; by default the ruche-jq beside this program")                                       \
+	X(formats_helpers, FORMATS_HELPERS, "formats.helpers", COUNT, "2", 1, 16, 0, "N",                                     \
+	  "Processes that run formats at once; they begin with the first format and end when there is nothing to do")        \
+	X(formats_cpu_ms, FORMATS_CPU_MS, "formats.cpu_ms", DURATION, "1s", 10, 60000, 0, "TIME",                             \
+	  "Processor time that a format may take for one message; one that takes more is stopped")                            \
+	X(formats_wall_ms, FORMATS_WALL_MS, "formats.wall_ms", DURATION, "2s", 10, 600000, 0, "TIME",                         \
+	  "Time that a format may take for one message in all")                                                               \
 	X(api_cache_bytes, API_CACHE_BYTES, "api.cache_bytes", BYTES, "8MiB", 0, 64 * GIB, 0, "BYTES",                        \
 	  "Memory for payloads just enqueued, so that claims need no read")                                                   \
 	X(shutdown_grace_ms, SHUTDOWN_GRACE_MS, "shutdown.grace_ms", DURATION, "10s", 0, 3600000, 0, "TIME",                  \

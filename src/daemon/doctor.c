@@ -8,6 +8,7 @@
 #include "daemon/keeper.h"
 #include "daemon/serve.h"
 #include "daemon/vitals.h"
+#include "format/pool.h"
 #include "http/client.h"
 #include "net/address.h"
 #include <errno.h>
@@ -216,6 +217,20 @@ static void doctor_secrets(struct doctor *doctor)
 			    "%u in the environment, where children of whoever started the daemon see them", in_environment);
 }
 
+static void doctor_formats(struct doctor *doctor)
+{
+	char path[FORMAT_PATH_BYTES];
+	struct problem problem = { 0 };
+	const char *configured = doctor->config.formats_helper;
+	if (format_helper_path(*configured ? configured : NULL, path, &problem))
+		doctor_note(doctor, "formats", FINDING_FAIL, "Correct it.", "%s: %s", problem.field, problem.detail);
+	else if (access(path, X_OK) != 0)
+		doctor_note(doctor, "formats", *configured ? FINDING_FAIL : FINDING_WARN, "Install ruche-jq beside ruche, or name it with formats.helper; "
+			    "built-in formats need none.", "%s: %s", path, strerror(errno));
+	else
+		doctor_note(doctor, "formats", FINDING_OK, "", "programs are run by %s", path);
+}
+
 static void doctor_clock(struct doctor *doctor)
 {
 	struct timex timex = { 0 };
@@ -348,6 +363,7 @@ int cmd_doctor(int argc, char **argv)
 	doctor_configuration(&doctor);
 	if (doctor.has_config) {
 		doctor_secrets(&doctor);
+		doctor_formats(&doctor);
 		doctor_store(&doctor);
 		doctor_disk(&doctor);
 		doctor_sync(&doctor);

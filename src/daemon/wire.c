@@ -17,15 +17,18 @@
 #include "deliver/guard.h"
 #include "format/pool.h"
 #include "net/mailbox.h"
+#include <errno.h>
 #include <ifaddrs.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define WIRE_READERS    2
 #define WIRE_TICK_MS    1000
 #define WIRE_STUCK_US   INT64_C(20000000) /* a step that runs so long is not coming back: the watchdog is told nothing more */
 #define WIRE_RANGES_MAX 256
+#define WIRE_FORMATS_IDLE_MS 60000 /* without one to run, their processes end */
 
 enum asker { ASKER_API, ASKER_BULK, ASKER_DELIVER, ASKER_START };
 #define ASKER_SHIFT 56
@@ -178,7 +181,7 @@ static void wire_effects(void *context, struct effect *first)
 		uv_async_send(&wire->arrived);
 }
 
-/* ---- programs of formats, which are compiled before they are stored ---- */
+/* ---- programs of formats, which are compiled before they are stored, and tried before that ---- */
 
 static void wire_compile_ended(void *context, const struct format_outcome *outcome) /* on the pool's thread */
 {
@@ -186,6 +189,13 @@ static void wire_compile_ended(void *context, const struct format_outcome *outco
 	struct wire *wire = compile->carrier;
 	bool refused = outcome->end == FORMAT_ERROR || outcome->end == FORMAT_KILLED;
 	compile->err = outcome->end == FORMAT_OURS ? E_UNAVAILABLE : refused ? E_INVALID : E_OK;
+	compile->killed = outcome->end == FORMAT_KILLED;
+	compile->nothing = outcome->end == FORMAT_NOTHING;
+	compile->us = outcome->us;
+	if (outcome->end == FORMAT_VALUE)
+		buf_add(&compile->output, outcome->text);
+	if (!buf_ok(&compile->output))
+		compile->err = E_NOMEM;
 	snprintf(compile->why, sizeof(compile->why), STR_FMT, STR_ARG(str_cut(outcome->text, sizeof(compile->why) - 1)));
 	mailbox_post(&wire->compiled, (struct letter *)(void *)compile);
 }
@@ -193,8 +203,9 @@ static void wire_compile_ended(void *context, const struct format_outcome *outco
 static void wire_compile(void *context, struct compile *compile)
 {
 	struct wire *wire = context;
-	const struct format_job job = { .program = compile->program, .input = STR(""), .compile_only = true, .done = wire_compile_ended,
-					.context = compile };
+	bool only = !compile->input.ptr;
+	const struct format_job job = { .program = compile->program, .input = only ? STR("") : compile->input, .compile_only = only,
+					.done = wire_compile_ended, .context = compile };
 	uint64_t ticket;
 	compile->carrier = wire;
 	enum err err = format_run(wire->formats, &job, &ticket);
@@ -203,7 +214,7 @@ static void wire_compile(void *context, struct compile *compile)
 		return;
 	}
 	compile->err = err;
-	snprintf(compile->why, sizeof(compile->why), err == E_TOO_LARGE ? "a program has at most 64 KiB" : "there was not enough memory");
+	snprintf(compile->why, sizeof(compile->why), err == E_TOO_LARGE ? "a program has at most 64 KiB, and its input 16 MiB" : "there was not enough memory");
 	api_compiled(wire->api, compile);
 }
 
@@ -471,7 +482,13 @@ static bool wire_judge(void *context, const struct sockaddr *address, char *why,
 /* Its helpers begin with the first format that needs one. */
 static enum err wire_open_formats(struct wire *wire, struct problem *problem)
 {
-	const struct format_pool_config wanted = { .helpers = 2, .cpu_ms = 1000, .wall_ms = 2000, .idle_ms = 60000 };
+	const struct config *config = wire->config.config;
+	const char *helper = *config->formats_helper ? config->formats_helper : NULL;
+	const struct format_pool_config wanted = { .helper = helper, .helpers = (uint32_t)config->formats_helpers, .cpu_ms = config->formats_cpu_ms,
+						   .wall_ms = config->formats_wall_ms, .idle_ms = WIRE_FORMATS_IDLE_MS };
+	_Static_assert(FORMAT_HELPERS_MAX == 16, "as many as the configuration lets through");
+	if (helper && access(helper, X_OK) != 0)
+		return problem_set(problem, E_CONFIG, "formats.helper", "'%s' is no program that can be run: %s.", helper, strerror(errno));
 	return format_pool_start(&wanted, &wire->formats, problem);
 }
 

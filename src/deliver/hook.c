@@ -7,6 +7,7 @@
 #include "base/uid.h"
 #include "deliver/header_builder.h"
 #include "http/client.h"
+#include "rules/format_input.h"
 #include "rules/http_header.h"
 #include "rules/signature.h"
 #include "rules/url_template.h"
@@ -162,34 +163,17 @@ static enum hook_step hook_step_retract(struct hook_work *work)
 
 /* ---- shape ---- */
 
-/* What a program is told; the payload goes in as it is. */
 static void hook_put_input(const struct hook_work *work, struct buf *out)
 {
 	const struct message_row *message = work->message;
 	const struct endpoint_settings *settings = work->settings;
-	buf_add_lit(out, "{\"message\":{");
-	json_put_field_str(out, "id", work->hook->message_id);
-	json_put_field_str(out, "type", message->type);
-	json_put_field_instant(out, "timestamp", uid_time_us(message->uid));
-	if (message->entity.len)
-		json_put_field_str(out, "entity", message->entity);
-	else
-		json_put_field_null(out, "entity");
-	json_put_field_raw(out, "channels", hook_first_of(message->channels, STR("[]")));
-	json_put_field_bool(out, "deleted", message->flags & MESSAGE_DELETED);
-	json_put_field_raw(out, "metadata", hook_first_of(message->metadata, STR("{}")));
-	buf_add_lit(out, "},\"endpoint\":{");
-	json_put_field_str(out, "name", work->view->definition.group);
-	json_put_field_raw(out, "tags", hook_first_of(settings->tags, STR("[]")));
-	json_put_field_raw(out, "metadata", hook_first_of(settings->metadata, STR("{}")));
-	buf_add_byte(out, '}');
-	if (work->external_id.len)
-		json_put_field_str(out, "external_id", work->external_id);
-	else
-		json_put_field_null(out, "external_id");
-	json_put_field_u64(out, "attempt", (uint64_t)work->effect->attempts_made + 1);
-	json_put_field_raw(out, "payload", work->payload);
-	buf_add_byte(out, '}');
+	const struct format_input input = {
+		.id = work->hook->message_id, .type = message->type, .entity = message->entity, .at_us = uid_time_us(message->uid),
+		.channels = message->channels, .metadata = message->metadata, .deleted = message->flags & MESSAGE_DELETED,
+		.endpoint = work->view->definition.group, .tags = settings->tags, .endpoint_metadata = settings->metadata,
+		.external_id = work->external_id, .attempt = (uint64_t)work->effect->attempts_made + 1, .payload = work->payload,
+	};
+	format_input_write(&input, out);
 }
 
 static enum hook_step hook_ask_program(struct hook_work *work, struct format_program *program)

@@ -16,7 +16,6 @@
 
 #define RESTART_US (1 * INT64_C(1000000)) /* after a helper could not be started */
 #define SLEEP_MAX_US (3600 * INT64_C(1000000))
-#define PATH_BYTES 4096u
 #define HASH_SEED  UINT64_C(0x7f4a7c15)
 
 /* A job, until it ends. It stands in a line, or is under way in a helper. */
@@ -33,7 +32,7 @@ struct line {
 };
 struct format_pool {
 	struct format_pool_config config;
-	char helper_path[PATH_BYTES];
+	char helper_path[FORMAT_PATH_BYTES];
 	pthread_t thread; /* from the first job on */
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t called;
@@ -434,21 +433,21 @@ static void formats_wake(struct format_pool *pool)
 
 /* ---- for others ---- */
 
-static enum err formats_find_helper(struct format_pool *pool, struct problem *problem)
+enum err format_helper_path(const char *helper, char out[FORMAT_PATH_BYTES], struct problem *problem)
 {
 	static const char name[] = "ruche-jq";
-	if (pool->config.helper) {
-		int n = snprintf(pool->helper_path, sizeof(pool->helper_path), "%s", pool->config.helper);
-		if (n < 0 || (size_t)n >= sizeof(pool->helper_path))
+	if (helper) {
+		int n = snprintf(out, FORMAT_PATH_BYTES, "%s", helper);
+		if (n < 0 || (size_t)n >= FORMAT_PATH_BYTES)
 			return problem_set(problem, E_CONFIG, "formats.helper", "The path is too long.");
 		return E_OK;
 	}
-	ssize_t n = readlink("/proc/self/exe", pool->helper_path, sizeof(pool->helper_path) - sizeof(name));
+	ssize_t n = readlink("/proc/self/exe", out, FORMAT_PATH_BYTES - sizeof(name));
 	if (n < 0)
 		return problem_set(problem, E_CONFIG, "formats.helper", "/proc is not there, so ruche-jq cannot be looked for beside this program; name it.");
-	while (n > 0 && pool->helper_path[n - 1] != '/')
+	while (n > 0 && out[n - 1] != '/')
 		n--;
-	memcpy(pool->helper_path + n, name, sizeof(name));
+	memcpy(out + n, name, sizeof(name));
 	return E_OK;
 }
 
@@ -491,7 +490,7 @@ enum err format_pool_start(const struct format_pool_config *config, struct forma
 	pool->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	enum err err = pool->wake < 0 ? problem_set(problem, E_IO, "", "No eventfd for the helpers of formats: %s.", strerror(errno)) : E_OK;
 	if (!err)
-		err = formats_find_helper(pool, problem);
+		err = format_helper_path(config->helper, pool->helper_path, problem);
 	if (err) {
 		formats_free(pool);
 		return err;

@@ -10,6 +10,7 @@
 
 #define FORMAT_HELPERS_MAX 16u
 #define FORMAT_DEPTH       8u /* frames under way in a helper */
+#define FORMAT_PATH_BYTES  4096u
 
 struct format_pool;
 struct format_pool_config {
@@ -38,6 +39,8 @@ struct format_job {
 	void *context;
 };
 
+/* Where the helper is: as the configuration says it, or (NULL) beside this program. E_CONFIG. */
+MUST_USE enum err format_helper_path(const char *helper, char out[FORMAT_PATH_BYTES], struct problem *problem);
 MUST_USE enum err format_pool_start(const struct format_pool_config *config, struct format_pool **out, struct problem *problem);
 /* Copies nothing: the texts stay valid until done was called, or format_cancel has returned. *out_ticket is a number, never 0, never given twice.
  * E_TOO_LARGE, E_NOMEM: done is not called. */

@@ -48,13 +48,18 @@ def fill(api):
     message = api.post("/v1/messages", {"type": "fiche.updated", "entity": "fiche-417", "endpoint": "crm"})["id"]
     delivery = api.get("/v1/jobs?queue=webhooks&group=crm")["jobs"][0]["uid"]
     api.post(f"/v1/jobs/{delivery}/cancel")
+    for name in ("titles", "trial"):
+        api.put(f"/v1/formats/{name}", {"program": "{title: .payload.title}"})
+        api.put(f"/v1/secrets/{name}", {"value": name})
+    api.put("/v1/secrets/crm-token", {"value": "hunter2hunter2"})
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
     return {"msg_0r4k2m7x9q3zt": message, "0r4k2m7x9q3zv": delivery}
 
 
 def run_example(ruche, line, directory):
     """One example in a shell of its own. Those that run for ever are given a moment, then told to stop."""
-    env = {**os.environ, "PATH": directory + ":" + os.environ["PATH"], "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "NO_COLOR": "1"}
+    env = {**os.environ, "PATH": directory + ":" + os.environ["PATH"], "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "NO_COLOR": "1",
+           "CRM_TOKEN": "hunter2hunter2"}
     forever = line.startswith(FOREVER) or " --listen " in line
     process = subprocess.Popen(["sh", "-c", line], cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
@@ -78,6 +83,8 @@ def every_example_runs():
     with open(script, "w", encoding="utf-8") as file:
         file.write("#!/bin/sh\ncat > /dev/null\n")
     os.chmod(script, 0o755)
+    with open(os.path.join(directory, "crm-token.txt"), "w", encoding="utf-8") as file:
+        file.write("hunter2hunter2\n")
     failures, ran = [], 0
     try:
         for name in commands():
@@ -111,7 +118,8 @@ def json_on_every_read(ruche):
     fill(api)
     for words in (["jobs", "list", "--queue", "sheets"], ["jobs", "show", "sheets/sheet-417"], ["jobs", "explain", "sheets/sheet-417"], ["queues", "list"],
                   ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"],
-                  ["endpoints", "list"], ["endpoints", "show", "crm"], ["messages", "list"], ["deliveries", "list"]):
+                  ["endpoints", "list"], ["endpoints", "show", "crm"], ["messages", "list"], ["deliveries", "list"],
+                  ["formats", "list"], ["formats", "show", "titles"], ["formats", "preview", "titles"], ["secrets", "list"]):
         json.loads(ruche.cli(*words, "--json"))
         check(ruche.cli(*words).strip(), f"{words} prints nothing")
     shown = ruche.cli("jobs", "show", "sheets/sheet-417").decode()
@@ -316,11 +324,13 @@ def completion_and_man_pages(ruche):
     """The scripts parse, know the live queues, and the pages lint."""
     api = ruche.api
     api.enqueue("live-queue")
+    api.put("/v1/formats/live-format", {"program": "."})
+    api.put("/v1/secrets/live-secret", {"value": "x"})
     api.put("/v1/endpoints/live-hook", {"url": "https://crm.example.org/", "types": []})
     script = ruche.cli("completion", "bash")
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
     for words, wanted in (("jobs list --queue liv", ["live-queue"]), ("jobs exp", ["explain"]), ("config ", ["check", "print"]), ("completion f", ["fish"]), ("help tok", ["token"]),
-                          ("endpoints pause li", ["live-hook"]), ("send x --endpoint li", ["live-hook"]), ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
+                          ("endpoints pause li", ["live-hook"]), ("send x --endpoint li", ["live-hook"]), ("formats preview li", ["live-format"]), ("secrets rotate li", ["live-secret"]), ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
                           ("config check --log-level w", ["warn"]), ("jobs list --state fa", ["failed"])):
         count = len(words.split(" "))
         probe = script.decode() + f"\nCOMP_WORDS=(ruche {words} \"\"); COMP_CWORD={count}; _ruche; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"

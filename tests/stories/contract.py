@@ -109,6 +109,8 @@ def webhooks(api):
     api.post("/v1/endpoints", {"url": "https://other.example.org/"})
     api.get("/v1/endpoints")
     api.get("/v1/endpoints/crm")
+    api.post("/v1/endpoints/crm/preview")
+    api.post("/v1/formats/raw/preview")
     sent = api.post("/v1/messages", {"type": "made", "entity": "e", "payload": [1]}, status=201)
     api.post("/v1/messages", {"messages": [{"type": "made", "key": "k"}, {"type": "made", "key": "k"}]}, status=200)
     api.post("/v1/batch", {"ops": [{"op": "message", "type": "made"}]})

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -282,6 +283,48 @@ def an_endpoint_has_a_secret_of_its_own():
         wrong = ruche.api.call("PUT", "/v1/endpoints/wrong", {"url": receiver.url, "format": "nowhere"}, status=422)
         check(b"whsec_" not in wrong.body, "a refusal tells a secret")
         equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "secrets, none of them of an endpoint that was refused")
+
+
+@story
+def secrets_on_the_command_line(ruche):
+    """Values come from standard input or a file, never from words, and are printed nowhere; rotated, listed, sealed anew, deleted."""
+    api = ruche.api
+    check(b"no secret yet" in ruche.cli("secrets"), "nothing there yet says how to begin")
+    ruche.cli("secrets", "set", "crm", CANARY, status=64)
+    check("standard input" in ruche.cli_errors and CANARY not in ruche.cli_errors, f"never as a word: {ruche.cli_errors}")
+    for value, status in ((b"", 65), (b"\n", 65), (b"\xff\xfe", 65), (b"x" * 70000, 65), (b"x" * 400000, 66)):
+        ruche.cli("secrets", "set", "crm", status=status, stdin=value)
+    equal(api.get("/v1/secrets")["secrets"], [], "nothing is kept of what is refused")
+    said = [ruche.cli("secrets", "set", "crm", stdin=CANARY.encode() + b"\n")]
+    equal(said[0], b"crm is stored, sealed\n", "stored")
+    path = os.path.join(ruche.directory, "value")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(SIGNING + "\n")
+    said += [ruche.cli("secrets", "set", "endpoint/crm", "--file", path), ruche.cli("secrets", "rotate", "crm", "--file", "-", "--overlap", "1h", stdin=b"other " + CANARY.encode())]
+    check(b"still count for 1 h" in said[2], said[2])
+    with Daemon("--deliver-allow", "127.0.0.0/8") as other, Receiver(200) as receiver:
+        other.cli("secrets", "set", "endpoint/crm", "--file", path)
+        other.api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"]})
+        made = re.search(r"told once: (whsec_\S+)", other.cli("secrets", "rotate", "endpoint/crm").decode()).group(1)
+        other.cli("send", "note")
+        received = receiver.wait(1)
+        check(signed_by(received, KEY) and signed_by(received, base64.b64decode(made.removeprefix("whsec_"))), "the last newline is cut, and both sign")
+    rows = [line.split() for line in ruche.cli("secrets", "list").decode().splitlines()]
+    equal([row[:3] for row in rows[1:]], [["crm", "store", "2,"], ["endpoint/crm", "store", "1"]], "listed")
+    said += [ruche.cli("secrets", "list"), ruche.cli("secrets", "list", "--json"), ruche.cli("secrets", "rekey")]
+    check(b"0 secrets were sealed anew" in said[-1], said[-1])
+    with open(ruche.store + ".key", encoding="ascii") as file:
+        old = file.read()
+    replace(ruche.store + ".key", base64.b64encode(bytes(range(32))).decode() + "\n" + old)
+    ruche.process.send_signal(signal.SIGHUP)
+    until(lambda: "reload.done" in ruche.log(), "both keys were read")
+    equal(json.loads(ruche.cli("secrets", "rekey", "--json")), {"rekeyed": 2, "left": 0}, "under the new key")
+    for words, status in ((("rotate", "none", "--file", path), 66), (("rotate", "crm"), 65), (("rotate", "crm", "--overlap", "soon"), 64), (("rotate", "crm", "--overlap", "8d", "--file", path), 65),
+                          (("delete", "crm"), 64), (("delete", "none", "--yes"), 66), (("set",), 64), (("rekey", "crm"), 64), (("set", "no name", "--file", path), 65)):
+        ruche.cli("secrets", *words, status=status)
+        said.append(ruche.cli_errors.encode())
+    check(not any(CANARY.encode() in text or SIGNING[6:].encode() in text for text in said), "a value was printed")
+    equal(ruche.cli("secrets", "delete", "crm", "--yes"), b"crm is deleted\n", "deleted")
 
 
 @story

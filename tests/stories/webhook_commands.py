@@ -101,6 +101,12 @@ def a_message_is_sent(ruche):
             file.write("[1, 2]\n")
         equal(kept(ruche.cli("send", "fiche.made", "@" + path))["payload"], [1, 2], "from a file")
         ruche.cli("send", "fiche.made", "@" + path + ".not", status=66)
+        equal(kept(ruche.cli("send", "fiche.made", "--metadata", '{"by": "ada"}'))["metadata"], {"by": "ada"}, "metadata")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write('{"from": "a file"}\n')
+        equal(kept(ruche.cli("send", "fiche.made", "-m", "@" + path))["metadata"], {"from": "a file"}, "metadata from a file")
+        for wrong, status in (("[1]", 64), ("{", 64), ("", 64), ("@" + path + ".not", 66)):
+            ruche.cli("send", "fiche.made", "--metadata", wrong, status=status)
     sent = json.loads(ruche.cli("send", "note", "--endpoint", "paris", "--json"))
     equal((sent["matched"], sent["deliveries"]), (1, 1), "for one endpoint, whatever it wants")
     nobody = ruche.cli("send", "note", "--namespace", "elsewhere")
