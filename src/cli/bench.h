@@ -7,6 +7,7 @@
 #define BENCH_QUEUE         "bench"
 #define BENCH_RUNS_MAX      32u
 #define BENCH_PAYLOAD_BYTES 200u
+#define BENCH_VALUES        3u /* of a scenario, at most */
 
 struct bench_daemon {
 	pid_t pid;              /* 0: it was running before us */
@@ -24,7 +25,7 @@ struct bench {
 	uint32_t connections;    /* 0: the scenario's own */
 	bool use_unix;           /* over a Unix socket */
 	struct bench_daemon daemon;
-	double value[2];         /* of this run; [1] for scenarios that measure two things at once */
+	double value[BENCH_VALUES]; /* of this run; [1] and [2] for scenarios that measure several things at once */
 	struct problem problem;
 };
 
@@ -49,7 +50,11 @@ MUST_USE enum err bench_count(struct bench *bench, struct swarm *swarm, const ch
 /* E_INTERNAL unless the bench's queue says that: what a scenario claims to have done must be there. */
 MUST_USE enum err bench_expect(struct bench *bench, struct swarm *swarm, const char *path, uint64_t count);
 MUST_USE enum err bench_fill(struct bench *bench, uint64_t jobs); /* enqueues, 1,000 a request */
+MUST_USE enum err bench_call(struct bench *bench, struct swarm *swarm, const char *method, const char *path, struct str request); /* 2xx, or fails */
 MUST_USE enum err bench_fail(struct bench *bench, const char *what, int status, struct str body);
+/* Until the queue at that address has completed so many deliveries to the target. */
+struct target;
+MUST_USE enum err bench_wait_delivered(struct bench *bench, struct swarm *swarm, const char *queue, const struct target *target, uint64_t jobs);
 
 /* ---- scenarios: each sets bench->value ---- */
 enum err bench_enqueue_single(struct bench *bench);
@@ -64,3 +69,6 @@ enum err bench_polls(struct bench *bench);
 enum err bench_large(struct bench *bench);
 enum err bench_restart(struct bench *bench);
 enum err bench_list(struct bench *bench);
+enum err bench_webhook_deliveries(struct bench *bench);
+enum err bench_webhook_fan_out(struct bench *bench);
+enum err bench_webhook_dead(struct bench *bench);

@@ -120,6 +120,14 @@ enum err bench_fail(struct bench *bench, const char *what, int status, struct st
 	return problem_set(&bench->problem, E_INTERNAL, "", "%s was answered %d: " STR_FMT, what, status, STR_ARG(str_cut(body, 160)));
 }
 
+enum err bench_call(struct bench *bench, struct swarm *swarm, const char *method, const char *path, struct str request)
+{
+	int status;
+	struct str body;
+	enum err err = swarm_call(swarm, method, path, request, &status, &body, &bench->problem);
+	return err || status / 100 == 2 ? err : bench_fail(bench, path, status, body);
+}
+
 enum err bench_count(struct bench *bench, struct swarm *swarm, const char *address, const char *path, uint64_t *out)
 {
 	int status;

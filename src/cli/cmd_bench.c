@@ -9,7 +9,8 @@
 #include <sysexits.h>
 
 #define BENCH_SCENARIO_WORDS                                                                                                  \
-	"enqueue_single enqueue_bulk drain_batch end_to_end_batch end_to_end_single latency http_deliveries memory polls large restart list"
+	"enqueue_single enqueue_bulk drain_batch end_to_end_batch end_to_end_single latency http_deliveries memory polls large restart list " \
+	"webhook_deliveries webhook_fan_out webhook_dead"
 
 const struct cli_option bench_options[] = {
 	{ "jobs", 'j', "N", "jobs of a run, instead of the scenario's own number", NULL, false },
@@ -30,7 +31,7 @@ struct bench_figure { /* one line of the outcome */
 };
 static const struct bench_scenario {
 	const char *name;
-	struct bench_figure figures[2]; /* [1].name NULL: only one */
+	struct bench_figure figures[BENCH_VALUES]; /* a name that is NULL: no more */
 	enum err (*run)(struct bench *bench);
 } bench_scenarios[] = {
 	{ "enqueue_single", { { "enqueue_single", "jobs/s", 30000, false } }, bench_enqueue_single },
@@ -45,8 +46,13 @@ static const struct bench_scenario {
 	{ "large", { { "large_beside_p50_ms", "ms", 4, true }, { "large_beside_p99_ms", "ms", 20, true } }, bench_large },
 	{ "restart", { { "restart_1m_s", "s", 3, true } }, bench_restart },
 	{ "list", { { "list_p95_ms", "ms", 50, true } }, bench_list },
+	{ "webhook_deliveries", { { "webhook_deliveries", "/s", 10000, false } }, bench_webhook_deliveries },
+	{ "webhook_fan_out",
+	  { { "fan_out_acknowledged_ms", "ms", 30, true }, { "fan_out_expanded_ms", "ms", 300, true }, { "fan_out_step_ms", "ms", 20, true } },
+	  bench_webhook_fan_out },
+	{ "webhook_dead", { { "dead_p99_ratio", "times", 1.2, true }, { "dead_p99_ms", "ms", 20, true } }, bench_webhook_dead },
 };
-#define BENCH_FIGURES (ARRAY_COUNT(bench_scenarios) * 2)
+#define BENCH_FIGURES (ARRAY_COUNT(bench_scenarios) * BENCH_VALUES)
 
 struct bench_outcome {
 	const struct bench_figure *figure;
@@ -128,7 +134,9 @@ static int bench_explain(const struct bench *bench, const struct bench_scenario 
 
 static int bench_run(struct bench *bench, const struct bench_scenario *scenario, uint64_t runs, struct bench_outcome *outcomes, size_t *count)
 {
-	size_t figures = scenario->figures[1].name ? 2 : 1;
+	size_t figures = 0;
+	while (figures < BENCH_VALUES && scenario->figures[figures].name)
+		figures++;
 	for (size_t i = 0; i < figures; i++)
 		outcomes[*count + i] = (struct bench_outcome){ .figure = &scenario->figures[i] };
 	for (uint64_t run = 0; run < runs; run++) {
@@ -157,8 +165,10 @@ static const struct bench_scenario *bench_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(bench_scenarios); i++) {
 		const struct bench_scenario *scenario = &bench_scenarios[i];
-		if (strcmp(scenario->name, name) == 0 || strcmp(scenario->figures[0].name, name) == 0 ||
-		    (scenario->figures[1].name && strcmp(scenario->figures[1].name, name) == 0))
+		bool found = strcmp(scenario->name, name) == 0;
+		for (size_t figure = 0; figure < BENCH_VALUES && scenario->figures[figure].name && !found; figure++)
+			found = strcmp(scenario->figures[figure].name, name) == 0;
+		if (found)
 			return scenario;
 	}
 	return NULL;
@@ -173,7 +183,7 @@ static int bench_scenarios_run(struct bench *bench, const struct args *args, uin
 		const struct bench_scenario *scenario = bench_find(args->words[i]);
 		if (!scenario)
 			return args_complain(args->command, "no scenario '%s'; there are " BENCH_SCENARIO_WORDS, args->words[i]);
-		if (count + 2 > BENCH_FIGURES)
+		if (count + BENCH_VALUES > BENCH_FIGURES)
 			return args_complain(args->command, "too many scenarios");
 		code = bench_run(bench, scenario, runs, outcomes, &count);
 	}

@@ -23,6 +23,7 @@ struct engine_thread {
 	_Atomic bool quiesce_asked, stop_asked;
 	_Atomic int64_t stop_by_us;   /* on the boot clock */
 	_Atomic int64_t step_begun_us; /* 0: it sleeps */
+	_Atomic int64_t longest_us;    /* of a step */
 	pthread_mutex_t view_lock;
 	struct engine_view view;
 	bool quiesced; /* the thread's own */
@@ -103,6 +104,9 @@ static void *engine_thread_run(void *context)
 		int64_t want_us = engine_step(thread->engine, now_us, clock_wall_us());
 		engine_thread_hand_out(thread);
 		engine_thread_tell(thread);
+		int64_t took_us = clock_boot_us() - now_us;
+		if (took_us > atomic_load(&thread->longest_us))
+			atomic_store(&thread->longest_us, took_us);
 		atomic_store(&thread->step_begun_us, 0);
 		if (!letters && engine_thread_is_over(thread))
 			break;
@@ -171,6 +175,7 @@ void engine_thread_view(struct engine_thread *thread, struct engine_view *out)
 	*out = thread->view;
 	pthread_mutex_unlock(&thread->view_lock);
 	int64_t begun_us = atomic_load(&thread->step_begun_us);
+	out->longest_us = atomic_load(&thread->longest_us);
 	out->busy_us = begun_us ? clock_boot_us() - begun_us : 0;
 }
 

@@ -16,6 +16,7 @@ struct engine_view { /* what the thread last told about itself */
 	enum err health;
 	bool idle;            /* after everything that was posted before the view was asked for */
 	int64_t busy_us;      /* the present step has run so long; 0: it sleeps */
+	int64_t longest_us;   /* of all steps since the start */
 };
 
 /* Starts the engine on the caller's thread (it takes the shard and reads the store), then the thread. The store stays the caller's; its

@@ -126,6 +126,8 @@ static void telling_engine_metrics(const struct telling *telling, struct buf *ou
 	telling_counter(out, "ruche_requests", "Requests applied since the start.", stats->requests);
 	telling_counter(out, "ruche_operations", "Operations applied since the start.", stats->operations);
 	telling_counter(out, "ruche_rebuilds", "Times memory was rebuilt from the store after an unknown outcome.", stats->rebuilds);
+	telling_seconds(out, "ruche_longest_step_seconds", "gauge", "The longest time since the start for which the engine did nothing else.",
+			(uint64_t)telling->view.longest_us);
 	telling_counter(out, "ruche_commits_refused", "Change-sets that the store refused for sure.", stats->refused_commits);
 }
 

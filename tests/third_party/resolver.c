@@ -1,5 +1,5 @@
 #include "third_party/resolver.h"
-#include <dlfcn.h>
+#include "third_party/answers.h"
 #include <netdb.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -10,7 +10,6 @@
 
 #define RESOLVER_NAMES 32
 
-typedef int resolve(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 struct name {
 	char text[256];
 	const char *const *addresses;
@@ -90,36 +89,6 @@ static int resolver_be_silent(void) /* with the lock held */
 	return EAI_AGAIN;
 }
 
-static int resolver_ask_system(const char *node, const char *service, const struct addrinfo *hints,
-			       struct addrinfo **out)
-{
-	resolve *system_resolve;
-	void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
-	memcpy(&system_resolve, &symbol, sizeof(symbol));
-	struct addrinfo numeric = hints ? *hints : (struct addrinfo){ 0 };
-	numeric.ai_flags = (numeric.ai_flags | AI_NUMERICHOST) & ~AI_ADDRCONFIG;
-	return system_resolve(node, service, &numeric, out);
-}
-
-/* The lists of single answers, tied together: freeaddrinfo frees them node by node. */
-static int resolver_answer(const char *const *addresses, const char *service, const struct addrinfo *hints,
-			   struct addrinfo **out)
-{
-	struct addrinfo *first = NULL, **last = &first;
-	for (; *addresses; addresses++) {
-		struct addrinfo any = hints ? *hints : (struct addrinfo){ 0 };
-		any.ai_family = AF_UNSPEC;
-		if (resolver_ask_system(*addresses, service, &any, last))
-			continue;
-		while (*last)
-			last = &(*last)->ai_next;
-	}
-	if (!first)
-		return EAI_NONAME;
-	*out = first;
-	return 0;
-}
-
 int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
 		struct addrinfo **restrict out)
 {
@@ -127,10 +96,10 @@ int getaddrinfo(const char *restrict node, const char *restrict service, const s
 	struct name *name = node ? resolver_find(node) : NULL;
 	if (!name) {
 		pthread_mutex_unlock(&resolver_lock);
-		return resolver_ask_system(node, service, hints, out);
+		return answers_numeric(node, service, hints, out);
 	}
 	int error = name->silent ? resolver_be_silent() : name->error;
 	const char *const *addresses = error ? NULL : name->addresses;
 	pthread_mutex_unlock(&resolver_lock);
-	return error ? error : resolver_answer(addresses, service, hints, out);
+	return error ? error : answers_make(addresses, service, hints, out);
 }
