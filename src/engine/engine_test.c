@@ -686,6 +686,105 @@ static void the_same_idempotency_key_gives_the_same_answer(void **state)
 	world_close(&world);
 }
 
+/* ---- what a repeat hears ---- */
+
+#define KEPT_OPS 7
+
+/* Jobs with ids and without, one twice, one that a dedup key holds back, one refused, one cancelled while it runs. */
+static struct request *kept_request(struct world *world, uint64_t running)
+{
+	static const struct op_dedup dedup = { .key = { "sheet-17", 8 }, .ttl_ms = 60000 };
+	struct request *request = request_new(world, KEPT_OPS);
+	for (int i = 0; i < 5; i++)
+		enqueue_op(world, &request->ops[i], "q", "");
+	request->ops[0].enqueue.dedup = request->ops[3].enqueue.dedup = &dedup;
+	request->ops[0].enqueue.id = request->ops[1].enqueue.id = request->ops[2].enqueue.id = STR("the first of them");
+	request->ops[5].kind = OP_CANCEL;
+	request->ops[5].job.uid = 1;
+	request->ops[6].kind = OP_CANCEL;
+	request->ops[6].job.uid = running;
+	request->idempotency_key = STR("1:abc");
+	request->request_hash = 7;
+	return request;
+}
+
+static void a_repeat_hears_every_word_of_the_first_answer(void **state)
+{
+	struct world world;
+	struct request *first = NULL;
+	uint64_t running;
+	(void)state;
+	world_open(&world);
+	world_enqueue(&world, "q", "");
+	assert_int_equal(world_claim(&world, "q", 1, &running), 1);
+	for (int i = 0; i < 3; i++) {
+		struct request *request = kept_request(&world, running);
+		assert_ptr_equal(world_ask(&world, request), request);
+		assert_int_equal(request->replayed, i > 0);
+		for (int n = 0; n < KEPT_OPS && first; n++) {
+			const struct op_result *was = &first->ops[n].result, *is = &request->ops[n].result;
+			assert_int_equal(is->err, was->err);
+			assert_true(is->uid == was->uid && is->fence == was->fence && is->next == was->next && is->until_us == was->until_us);
+			assert_int_equal(is->state, was->state);
+			assert_int_equal(is->count, n < 5 ? 0 : was->count);
+			assert_int_equal(is->duplicate, was->duplicate);
+			assert_int_equal(is->deduplicated, was->deduplicated);
+			assert_int_equal(is->cancel_requested, was->cancel_requested);
+			assert_true(str_eq(is->id, was->id));
+		}
+		if (first)
+			request_drop(request);
+		else
+			first = request;
+		for (int n = 0; n < KEPT_OPS && !i; n++) /* the owner's id is the engine's */
+			first->ops[n].result.id = arena_str(&first->arena, first->ops[n].result.id);
+		world_crash(&world);
+	}
+	assert_true(first->ops[1].result.duplicate && first->ops[3].result.deduplicated && first->ops[3].result.id.len);
+	assert_int_equal(first->ops[5].result.err, E_JOB_NOT_FOUND);
+	assert_int_equal(first->ops[6].result.err, E_OK);
+	request_drop(first);
+	world_close(&world);
+}
+
+/* A record that outgrows a quarter of a page is kept on pages of its own, and each search past it reads them. */
+static void the_answer_to_fifty_jobs_is_a_small_record(void **state)
+{
+	struct world world;
+	struct arena arena = { 0 };
+	struct str key = STR("1:abc");
+	struct load load = { .idempotency = &key, .idempotency_count = 1 };
+	(void)state;
+	world_open(&world);
+	struct request *request = request_new(&world, 50);
+	for (int i = 0; i < 50; i++)
+		enqueue_op(&world, &request->ops[i], "q", "");
+	request->idempotency_key = key;
+	assert_ptr_equal(world_ask(&world, request), request);
+	request_drop(request);
+	assert_int_equal(world.store->verbs->load(world.store, &load, &arena), E_OK);
+	assert_in_range(load.records[0].answer.len, 50 * 3, 50 * 10);
+	arena_fini(&arena);
+	world_close(&world);
+}
+
+static void a_record_of_another_form_is_refused(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	const struct str forms[] = { STR("\1\0\2\0"), STR(""), STR("\2\0\2\0"), STR("\1"), STR("\1\0"), STR("\1\0\2"), STR("\1\20\2\0"), STR("\1\100\2\0\5abc") };
+	for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+		struct request *request = enqueue_request(&world, "q", "", "");
+		request->request_hash = 7;
+		const struct idempotency_row record = { .key = STR("1:abc"), .request_hash = 7, .answer = forms[i] };
+		idempotency_found(request, &record);
+		assert_int_equal(request->err, i ? E_IDEMPOTENCY : E_OK);
+		request_drop(request);
+	}
+	world_close(&world);
+}
+
 static void retention_keeps_the_newest(void **state)
 {
 	struct world world;
@@ -1035,6 +1134,9 @@ int main(void)
 		cmocka_unit_test(a_moved_job_may_be_put_off),
 		cmocka_unit_test(large_payloads_are_staged),
 		cmocka_unit_test(the_same_idempotency_key_gives_the_same_answer),
+		cmocka_unit_test(a_repeat_hears_every_word_of_the_first_answer),
+		cmocka_unit_test(the_answer_to_fifty_jobs_is_a_small_record),
+		cmocka_unit_test(a_record_of_another_form_is_refused),
 		cmocka_unit_test(retention_keeps_the_newest),
 		cmocka_unit_test(retention_goes_by_the_order_of_ends),
 		cmocka_unit_test(retention_and_the_same_id_do_not_meet),

@@ -78,33 +78,31 @@ static struct timespec mailbox_deadline(int64_t wait_us)
 	return at;
 }
 
-struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us)
+/* With the lock: until a letter is there (one that rouses), somebody wakes or the time is over. */
+static void mailbox_sleep(struct mailbox *box, int64_t wait_us)
 {
 	struct timespec deadline = mailbox_deadline(wait_us > 0 ? wait_us : 0);
-	CHECK(pthread_mutex_lock(&box->lock) == 0);
 	int waited = 0;
-	while (!box->first && !box->woken && waited != ETIMEDOUT && wait_us != 0) {
+	while ((box->napping || !box->first) && !box->woken && waited != ETIMEDOUT && wait_us != 0) {
 		waited = wait_us < 0 ? pthread_cond_wait(&box->filled, &box->lock)
 				     : pthread_cond_timedwait(&box->filled, &box->lock, &deadline);
 		CHECK(waited == 0 || waited == ETIMEDOUT);
 	}
-	box->woken = false;
-	struct letter *first = mailbox_empty(box);
-	CHECK(pthread_mutex_unlock(&box->lock) == 0);
-	return first;
 }
 
-struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us)
+struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us)
 {
-	struct timespec deadline = mailbox_deadline(nap_us);
+	return mailbox_nap(box, 0, wait_us);
+}
+
+struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us, int64_t wait_us)
+{
 	CHECK(pthread_mutex_lock(&box->lock) == 0);
-	int waited = 0;
-	box->napping = true;
-	while (!box->woken && waited != ETIMEDOUT) {
-		waited = pthread_cond_timedwait(&box->filled, &box->lock, &deadline);
-		CHECK(waited == 0 || waited == ETIMEDOUT);
-	}
-	box->napping = box->woken = false;
+	box->napping = nap_us > 0;
+	mailbox_sleep(box, nap_us);
+	box->napping = false;
+	mailbox_sleep(box, wait_us);
+	box->woken = false;
 	struct letter *first = mailbox_empty(box);
 	CHECK(pthread_mutex_unlock(&box->lock) == 0);
 	return first;

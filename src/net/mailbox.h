@@ -25,7 +25,7 @@ void mailbox_post_list(struct mailbox *box, struct letter *first); /* linked by 
 struct letter *mailbox_take(struct mailbox *box);
 /* Waits until a letter is there, mailbox_wake was called or wait_us passed (negative: for ever), then takes all. */
 struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us);
-/* Waits until mailbox_wake was called or nap_us passed, then takes all: letters gather meanwhile and rouse nobody. For a reader that could not do
- * more with them now than a little later, so that a hundred letters cost one change of threads. */
-struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us);
+/* The same after a nap: for nap_us letters gather and rouse nobody, only a wake does; those that came end the wait then. For a reader that could not
+ * do more with them now than a little later, so that a hundred letters cost one change of threads. */
+struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us, int64_t wait_us);
 void mailbox_wake(struct mailbox *box);

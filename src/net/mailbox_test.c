@@ -79,12 +79,13 @@ static void a_nap_ends_by_wake_or_time_and_takes_all(void **state)
 	mailbox_post(&box, &letters[0]);
 	mailbox_post(&box, &letters[1]);
 	mailbox_wake(&box); /* before the nap: it ends at once */
-	struct letter *first = mailbox_nap(&box, 3600 * INT64_C(1000000));
+	struct letter *first = mailbox_nap(&box, 3600 * INT64_C(1000000), -1);
 	assert_ptr_equal(first, &letters[0]);
 	assert_ptr_equal(first->next, &letters[1]);
-	assert_null(mailbox_nap(&box, 1));
+	assert_null(mailbox_nap(&box, 1, 0));
+	assert_null(mailbox_nap(&box, 1, 1));
 	mailbox_post(&box, &letters[0]);
-	assert_ptr_equal(mailbox_nap(&box, 1), &letters[0]);
+	assert_ptr_equal(mailbox_nap(&box, 1, -1), &letters[0]); /* it came before: the nap is not cut short, the wait is */
 	assert_null(mailbox_take(&box));
 	mailbox_fini(&box);
 }
@@ -125,9 +126,9 @@ static void nothing_is_lost_or_swapped_between_threads(void **state)
 	uint32_t next[WRITERS] = { 0 };
 	uint32_t taken = 0;
 	while (taken < WRITERS * LETTERS) {
-		struct letter *letter = mailbox_take(&box); /* with and without waiting */
+		struct letter *letter = mailbox_take(&box); /* with and without waiting, roused from behind a nap too */
 		if (!letter)
-			letter = mailbox_wait(&box, -1);
+			letter = taken % 2 ? mailbox_wait(&box, -1) : mailbox_nap(&box, 1, -1);
 		for (; letter; letter = letter->next, taken++) {
 			struct note *note = (struct note *)letter;
 			assert_int_equal(note->number, next[note->writer]++);

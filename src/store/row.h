@@ -243,7 +243,7 @@ struct idempotency_row {
 	struct str key;          /* token number and key */
 	uint64_t request_hash;
 	int64_t at_us;
-	struct str answer;       /* engine/reply.c's own encoding */
+	struct str answer;       /* engine/idempotency.c's own encoding */
 };
 
 /* ---- webhooks: docs/decisions/2026-11-25-webhooks.md ---- */
