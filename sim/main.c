@@ -36,7 +36,8 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		       (unsigned long long)world.shadow.shared, (unsigned long long)world.shadow.held, (unsigned long long)world.shadow.proportions,
 		       (unsigned long long)world.shadow.batched, (unsigned long long)world.shadow.risen,
 		       (unsigned long long)world.shadow.deferrals, (unsigned long long)world.trees, (unsigned long long)world.shadow.hooked,
-		       (unsigned long long)world.shadow.sliced, (unsigned long long)world.shadow.superseded, (unsigned long long)world.shadow.opened, (unsigned long long)world.shadow.probed);
+		       (unsigned long long)world.shadow.sliced, (unsigned long long)world.shadow.superseded,
+		       (unsigned long long)world.shadow.opened, (unsigned long long)world.shadow.probed);
 	return hash;
 }
 

@@ -922,7 +922,7 @@ void shadow_at_rest(struct shadow *shadow)
 				(unsigned long long)job->row.uid, job_state_name(job->row.state),
 				shadow_queue(shadow, job->row.queue)->name, job->group, (long long)job->row.due_us,
 				job->row.attempts_made);
-CHECK(!job->exists || job_state_is_final(job->row.state)); /* rule 5: no wake-up is lost */
+		CHECK(!job->exists || job_state_is_final(job->row.state)); /* rule 5: no wake-up is lost */
 	}
 	for (uint32_t i = 0; i < shadow->queue_count; i++) {
 		const struct shadow_queue *queue = &shadow->queues[i];

@@ -1,5 +1,6 @@
 /* Who may do what: tokens as values, then over HTTP: scopes on every route, limits to queues, learning, making and revoking. */
 #include "api/router.h"
+#include "api/routes.h"
 #include "api/scene.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -198,6 +199,8 @@ static void scopes_on_every_route(void **state)
 		route_example(route, path, &body);
 		for (size_t s = 0; s < ARRAY_COUNT(scopes); s++) {
 			unsigned needed = route->scope ? route->scope : SCOPE_OPERATE; /* /v1/batch: its operation's */
+			if (route->decode == previews_decode)
+				needed |= SCOPE_READ; /* it shows what messages say */
 			bool opens = (route->flags & ROUTE_OPEN) || scopes_include(scopes[s], needed);
 			scene_as(&scene, (uint32_t)s);
 			scene_send(&scene, http_method_name(route->method), path, NULL, str_of(body));
