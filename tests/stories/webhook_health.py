@@ -122,7 +122,7 @@ def gone_is_disabled_and_what_it_missed_is_held():
         house.ruche.cli("endpoints", "enable", "crm")
         for one in house.jobs("crm"):
             equal(house.api.wait(one["uid"])["state"], "completed", "a delivery")
-        equal({received.headers["webhook-id"] for received in third.received[:2]}, {job["delivery"]["message"]}, "the same id again")
+        equal([received.headers["webhook-id"] for received in third.received].count(job["delivery"]["message"]), 2, "the same id again")
         attempts = house.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
         equal([attempt["exchange"]["status"] for attempt in attempts], [410, 200], "its attempts")
 
