@@ -4,6 +4,7 @@
 #include "base/check.h"
 
 #define QUICK "\"retry\":{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":40}"
+#define SHORT ",\"disable_after_ms\":4000"
 #define TOUCHY "\"breaker\":{\"failures\":2,\"open_ms\":300,\"open_ms_max\":1000},"
 #define HOOKS_MANY 120 /* more messages than a request expands at once */
 #define HOOKS_MOOD_US 4000000
@@ -33,7 +34,9 @@ static void hooks_name(struct world *world, struct request *request, struct op *
 static void hooks_settings(struct world *world, struct request *request, struct op *op)
 {
 	static const char *const settings[] = {
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
+		"{\"url\":\"https://ops.example/\",\"types\":[\"endpoint.*\",\"delivery.exhausted\"],\"timeout_ms\":2000,"
+		TOUCHY QUICK SHORT ",\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK SHORT ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
@@ -58,11 +61,14 @@ void hooks_blame(struct world *world, struct request *request, struct op *op, ui
 	static const enum blame blames[] = { BLAME_NONE, BLAME_RECORD, BLAME_ENDPOINT };
 	struct op_hook *hook = ARENA_NEW(&request->arena, struct op_hook);
 	CHECK(hook);
-	*hook = (struct op_hook){ .endpoint = endpoint, .test = world_chance(world, 20) };
+	*hook = (struct op_hook){ .endpoint = endpoint, .test = world_chance(world, 20), .meta = hooks_is_meta(&world->shadow, op->lease.uid) };
 	if (op->kind == OP_COMPLETE)
 		hook->blame = BLAME_WELL;
 	else
 		hook->blame = hooks_is_dead(world, endpoint) ? BLAME_ENDPOINT : blames[world_below(world, ARRAY_COUNT(blames))];
+	hook->gone = hook->blame == BLAME_ENDPOINT && world_chance(world, 30);
+	if (hook->gone)
+		op->lease.verdict = VERDICT_FINAL;
 	op->lease.hook = hook;
 }
 

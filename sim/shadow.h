@@ -151,8 +151,11 @@ struct shadow_turn { /* what an event of the queues of sim/turns.c said */
 #define SIM_ENDPOINTS   8 /* "h0" … */
 #define SIM_ENTITIES    4 /* "e0" … */
 #define SHADOW_MESSAGES 16384
+#define SHADOW_METAS    1024
+enum { HOOK_A, HOOK_B, HOOK_FAILING, HOOK_DISABLED, HOOK_RECOVERED, HOOK_EXHAUSTED, HOOK_TYPES };
 struct shadow_endpoint {
-	bool live, push, wants_a, wants_b, may_miss;
+	bool live, push, may_miss;
+	uint32_t wants;           /* bits of types: a, b, then those of messages about endpoints */
 	uint32_t number, least;   /* least: of the payload's n */
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
 	uint64_t unsent, unsent_seq;
@@ -160,13 +163,17 @@ struct shadow_endpoint {
 	uint64_t done[SIM_ENTITIES]; /* the newest delivery about it that succeeded */
 	uint64_t opens, opens_before; /* of its breaker, as its row says; before the change-set that is being judged */
 	uint64_t touched_seq;     /* changed by hand, or its state */
+	uint64_t warned;
+	uint32_t state;
+	bool by_hand;             /* its state */
 };
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
 	uint32_t n, made, count, said; /* made: bits of endpoints */
 	uint32_t entity;          /* 1 + its number; 0: about none */
 	uint32_t next_endpoint;
-	bool is_a, expanded;
+	uint32_t type;            /* bit of it */
+	bool expanded;
 };
 
 struct shadow_delivery { /* about an entity, where the order counts, and not done */
@@ -213,7 +220,11 @@ struct shadow {
 	uint32_t shares[SHARE_GROUPS][SHARE_GROUPS]; /* starts of the first, since both always had something to start */
 	uint64_t share_life;
 	uint64_t batched, risen, proportions; /* likewise how often */
-	uint64_t opened, probed;
+	uint32_t changes[HOOK_TYPES]; /* of endpoints, that a message of this type tells of, in the change-set that is being judged; messages that came in it */
+	uint32_t metas[HOOK_TYPES];
+	uint64_t meta_jobs[SHADOW_METAS]; /* deliveries of such messages; the last ones */
+	uint32_t meta_count;
+	uint64_t opened, probed, disabled, about;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded; /* likewise, of messages and their deliveries */
 };
@@ -263,6 +274,7 @@ void told_batch(struct shadow *shadow, const struct op *op);
 /* shadow_hooks.c */
 void hooks_read(struct shadow *shadow, const struct changeset *cs);
 void hooks_health(struct shadow *shadow); /* when the rows of jobs are there */
+bool hooks_is_meta(const struct shadow *shadow, uint64_t uid); /* a delivery of a message about endpoints */
 bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job); /* it is a delivery to an endpoint that is there */
 void hooks_at_rest(const struct shadow *shadow);
 void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out); /* of endpoints up to this number */

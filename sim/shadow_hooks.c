@@ -23,6 +23,24 @@ static uint64_t hooks_unsent(struct str health)
 	return hooks_number(health, STR("\"unsent\":"));
 }
 
+static const char *const hook_types[HOOK_TYPES] = { "a", "b", "endpoint.failing", "endpoint.disabled", "endpoint.recovered", "delivery.exhausted" };
+
+/* What a message is to tell of, by rows alone: each is written when there is something to tell. */
+static void hooks_change(struct shadow *shadow, struct shadow_endpoint *endpoint, const struct named_row *row)
+{
+	uint64_t warned = hooks_number(row->health, STR("\"warned\":"));
+	bool same = endpoint->live && endpoint->number == row->number && !row->gone, by_hand = str_eq(row->reason, STR("by_hand"));
+	bool disabled = row->state == NAMED_DISABLED && !by_hand;
+	CHECK(!disabled || str_eq(row->reason, STR("gone")) || str_eq(row->reason, STR("failing")));
+	shadow->changes[HOOK_FAILING] += same && warned > endpoint->warned && !disabled;
+	shadow->changes[HOOK_DISABLED] += same && disabled && (endpoint->state != NAMED_DISABLED || endpoint->by_hand);
+	shadow->changes[HOOK_RECOVERED] += same && !warned && endpoint->warned && endpoint->state == row->state;
+	shadow->disabled += same && disabled && endpoint->state != NAMED_DISABLED;
+	endpoint->warned = warned;
+	endpoint->state = row->state;
+	endpoint->by_hand = by_hand;
+}
+
 static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 {
 	struct shadow_endpoint *endpoint = &shadow->endpoints[hooks_place(row->name)];
@@ -46,13 +64,15 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	endpoint->number = row->number;
 	endpoint->text = str_hash(row->text, 1);
 	endpoint->unsent = unsent;
+	hooks_change(shadow, endpoint, row);
 	endpoint->opens = hooks_number(row->health, STR("\"opens\":"));
 	shadow->opened += endpoint->opens > endpoint->opens_before;
 	if (row->version == shadow->seq)
 		endpoint->touched_seq = shadow->seq;
 	endpoint->push = settings.kind == ENDPOINT_PUSH;
-	endpoint->wants_a = endpoint_wants_type(&settings, STR("a"));
-	endpoint->wants_b = endpoint_wants_type(&settings, STR("b"));
+	endpoint->wants = 0;
+	for (uint32_t type = 0; type < HOOK_TYPES; type++)
+		endpoint->wants |= (uint32_t)endpoint_wants_type(&settings, str_of(hook_types[type])) << type;
 	endpoint->least = settings.filter.len ? 5 : 0;
 	endpoint->may_miss = settings.hold_max != 0;
 	endpoint->order = settings.order;
@@ -67,6 +87,21 @@ static struct shadow_message *hooks_message(struct shadow *shadow, uint64_t uid)
 	return NULL;
 }
 
+static uint32_t hooks_type(struct str text)
+{
+	uint32_t type = 0;
+	while (type < HOOK_TYPES && !str_eq(text, str_of(hook_types[type])))
+		type++;
+	CHECK(type < HOOK_TYPES);
+	return type;
+}
+
+static void hooks_read_message(struct shadow_message *message, const struct message_row *row)
+{
+	message->n = (uint32_t)strtoul(row->payload.ptr + 5, NULL, 10);
+	message->entity = row->entity.len ? 1 + (uint32_t)(row->entity.ptr[1] - '0') : 0;
+}
+
 static void hooks_row(struct shadow *shadow, const struct message_row *row)
 {
 	struct shadow_message *message = hooks_message(shadow, row->uid);
@@ -74,9 +109,12 @@ static void hooks_row(struct shadow *shadow, const struct message_row *row)
 	if (!message) {
 		CHECK(shadow->message_count < SHADOW_MESSAGES);
 		message = &shadow->messages[shadow->message_count++];
-		*message = (struct shadow_message){ .uid = row->uid, .seq = shadow->seq, .is_a = str_eq(row->type, STR("a")),
-			                            .n = (uint32_t)strtoul(row->payload.ptr + 5, NULL, 10),
-			                            .entity = row->entity.len ? 1 + (uint32_t)(row->entity.ptr[1] - '0') : 0 };
+		*message = (struct shadow_message){ .uid = row->uid, .seq = shadow->seq, .type = hooks_type(row->type) };
+		if (row->flags & MESSAGE_META)
+			shadow->metas[message->type]++;
+		else
+			hooks_read_message(message, row);
+		CHECK((message->type >= HOOK_FAILING) == !!(row->flags & MESSAGE_META));
 		CHECK(row->seq == shadow->seq);
 	}
 	CHECK(!message->expanded);
@@ -87,7 +125,7 @@ static void hooks_row(struct shadow *shadow, const struct message_row *row)
 	message->changed_seq = shadow->seq;
 }
 
-static void hooks_delivery(struct shadow *shadow, const struct job_definition *definition)
+static void hooks_delivery(struct shadow *shadow, uint64_t uid, const struct job_definition *definition)
 {
 	struct shadow_message *message = hooks_message(shadow, definition->message);
 	uint32_t place = hooks_place(definition->group);
@@ -96,6 +134,9 @@ static void hooks_delivery(struct shadow *shadow, const struct job_definition *d
 	CHECK(!(message->made & 1u << place));                                  /* once */
 	message->made |= 1u << place;
 	message->count++;
+	if (message->type >= HOOK_FAILING)
+		shadow->meta_jobs[shadow->meta_count++ % SHADOW_METAS] = uid;
+	shadow->about += message->type >= HOOK_FAILING;
 	shadow->hooked++;
 	shadow->sliced += message->seq != shadow->seq;
 }
@@ -105,7 +146,7 @@ static void hooks_judge(const struct shadow *shadow, const struct shadow_message
 	CHECK(message->count == message->said);
 	for (uint32_t i = 0; i < SIM_ENDPOINTS && message->expanded; i++) {
 		const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
-		bool wants = endpoint->push && (message->is_a ? endpoint->wants_a : endpoint->wants_b) && message->n >= endpoint->least;
+		bool wants = endpoint->push && endpoint->wants & 1u << message->type && message->n >= endpoint->least;
 		if (!endpoint->live || endpoint->changed_seq >= message->seq)
 			continue; /* it is another one since then, or came in between */
 		bool missed = endpoint->may_miss && endpoint->unsent_seq >= message->seq;
@@ -118,15 +159,26 @@ void hooks_read(struct shadow *shadow, const struct changeset *cs)
 {
 	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++)
 		shadow->endpoints[i].opens_before = shadow->endpoints[i].opens;
+	memset(shadow->changes, 0, sizeof(shadow->changes));
+	memset(shadow->metas, 0, sizeof(shadow->metas));
 	for (uint32_t i = 0; i < cs->nameds.count; i++)
 		hooks_endpoint(shadow, &cs->nameds.items[i]);
 	for (uint32_t i = 0; i < cs->messages.count; i++)
 		hooks_row(shadow, &cs->messages.items[i]);
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		if (cs->jobs.items[i].before == TABLE_NONE && cs->jobs.items[i].definition && cs->jobs.items[i].definition->message)
-			hooks_delivery(shadow, cs->jobs.items[i].definition);
+			hooks_delivery(shadow, cs->jobs.items[i].row.uid, cs->jobs.items[i].definition);
 	for (uint32_t i = 0; i < cs->messages.count; i++)
 		hooks_judge(shadow, hooks_message(shadow, cs->messages.items[i].uid));
+}
+
+bool hooks_is_meta(const struct shadow *shadow, uint64_t uid)
+{
+	uint32_t count = shadow->meta_count < SHADOW_METAS ? shadow->meta_count : SHADOW_METAS;
+	for (uint32_t i = 0; i < count; i++)
+		if (shadow->meta_jobs[i] == uid)
+			return true;
+	return false;
 }
 
 static bool hooks_is_of(const struct shadow *shadow, const struct shadow_job *job, uint32_t place)
@@ -143,9 +195,19 @@ bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job)
 	return false;
 }
 
-/* While a breaker is not closed one call is under way at most, beside those that were before. */
+/* Each change is told at most once: never by the deliveries of such messages, nor while the disk is full. Who is held is so from the change-set on that
+ * says why. While a breaker is not closed one call is under way at most, beside those that were before. */
 void hooks_health(struct shadow *shadow)
 {
+	for (uint32_t type = HOOK_FAILING; type <= HOOK_RECOVERED; type++)
+		CHECK(shadow->metas[type] <= shadow->changes[type]);
+	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
+		const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
+		const char key[] = { 'h', (char)('0' + i), '\0' };
+		for (uint32_t n = 0; n < shadow->queue_count && endpoint->live && endpoint->push; n++)
+			if (str_eq(str_of(shadow->queues[n].name), STR("webhooks")) && !shadow->queues[n].dropped)
+				CHECK(shadow_group(shadow, shadow->queues[n].number, str_of(key))->paused == (endpoint->state != NAMED_ENABLED));
+	}
 	for (uint32_t n = 0; n < shadow->start_count; n++) {
 		const struct shadow_job *job = shadow->starts[n].job;
 		for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {

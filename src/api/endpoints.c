@@ -18,19 +18,6 @@
 
 /* ---- addresses that are ours to keep ---- */
 
-/* Where the host of a template ends: its places come later. */
-static struct str url_origin(struct str url)
-{
-	size_t from = 0;
-	for (size_t i = 0; i + 2 < url.len && !from; i++)
-		if (memcmp(url.ptr + i, "://", 3) == 0)
-			from = i + 3;
-	size_t end = from;
-	while (from && end < url.len && !strchr("/?#", url.ptr[end]))
-		end++;
-	return (struct str){ url.ptr, end };
-}
-
 /* An address that stands in the URL by itself, in any of its spellings; names are looked at when they are called. */
 static bool url_address(struct str url, struct sockaddr_storage *out)
 {
@@ -39,7 +26,7 @@ static bool url_address(struct str url, struct sockaddr_storage *out)
 	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
 	memset(out, 0, sizeof(*out));
-	if (http_url_split(url_origin(url), &split) || split.host.len >= sizeof(host))
+	if (http_url_split(http_url_origin(url), &split) || split.host.len >= sizeof(host))
 		return false;
 	bool brackets = split.host.len > 2 && split.host.ptr[0] == '[';
 	struct str name = brackets ? (struct str){ split.host.ptr + 1, split.host.len - 2 } : split.host;

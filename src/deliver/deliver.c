@@ -49,6 +49,8 @@ struct delivery {
 	const struct oauth_token *token; /* AUTHORISING: that it waits for */
 	struct shaping *shaping;     /* SHAPING, and until its answer was used */
 	size_t shaping_bytes;        /* of its input */
+	struct hook_subject subject; /* of a delivery to an endpoint: once it was read; its texts are in: */
+	char *subject_texts;         /* owned */
 	bool renewed;                /* its token was refused, and is asked for once more */
 	int64_t since_us;            /* on the monotonic clock */
 };
@@ -221,6 +223,7 @@ static void delivery_free(struct delivery *delivery)
 	delivery_unload(delivery);
 	deliver->loaded_bytes -= delivery->shaping_bytes;
 	shaping_drop(delivery->shaping);
+	mem_free(delivery->subject_texts);
 	map_remove(&deliver->by_uid, map_mix(delivery->effect->uid), delivery->slot);
 	effect_free(delivery->effect);
 	pool_give(&deliver->deliveries, delivery->slot);
@@ -254,7 +257,8 @@ static void delivery_fail(struct delivery *delivery, enum http_class http_class,
 	deliver_count_class(deliver, http_class);
 	bool to_endpoint = delivery->effect->endpoint_number != 0;
 	if (!op || (to_endpoint ? hook_verdict_of_trouble : verdict_of_trouble)(delivery->effect, http_class, detail,
-										outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
+										outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
+	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -267,7 +271,8 @@ static void delivery_filter(struct delivery *delivery, const char *reason)
 {
 	struct deliver *deliver = delivery->deliver;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
-	if (!op || hook_verdict_filtered(delivery->effect, reason, outbox_arena(&deliver->outbox), op)) {
+	if (!op || hook_verdict_filtered(delivery->effect, reason, outbox_arena(&deliver->outbox), op) ||
+	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -305,7 +310,8 @@ static void delivery_on_done(void *context, const struct http_outcome *outcome)
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
 	if (!op || (delivery->call.hook ? hook_verdict : verdict_of_outcome)(delivery->effect, &delivery->call, outcome, clock_wall_us(),
-									     outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op)) {
+									     outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
+	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -419,10 +425,28 @@ static void deliver_take_shape(struct deliver *deliver, struct shaping *shaping)
 		delivery_move(delivery, DELIVERY_QUEUED);
 }
 
+/* The view goes with its query; without memory the engine hears less. */
+static void delivery_remember(struct delivery *delivery, const struct message_row *message)
+{
+	size_t bytes = message->type.len + message->entity.len;
+	if (!delivery->subject_texts)
+		delivery->subject_texts = mem_alloc(bytes + 1);
+	char *texts = delivery->subject_texts;
+	delivery->subject = (struct hook_subject){ .meta = message->flags & MESSAGE_META, .message = message->uid };
+	if (!texts)
+		return;
+	memcpy(texts, message->type.ptr, message->type.len);
+	if (message->entity.len)
+		memcpy(texts + message->type.len, message->entity.ptr, message->entity.len);
+	delivery->subject.type = (struct str){ texts, message->type.len };
+	delivery->subject.entity = (struct str){ texts + message->type.len, message->entity.len };
+}
+
 static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
 {
 	struct deliver *deliver = delivery->deliver;
 	struct hook_answer answer;
+	delivery_remember(delivery, &view->message);
 	enum err err = hook_prepare(&deliver->hooks, delivery->effect, view, delivery->shaping, clock_wall_us(), &delivery->arena, &answer);
 	if (!err && answer.end == HOOK_CALL) {
 		delivery->host = host_take(&deliver->hosts, answer.call.origin);

@@ -129,6 +129,7 @@ enum err hook_verdict(const struct effect *effect, const struct call *call, cons
 	if (err)
 		return err;
 	made.lease.hook = told;
+	told->gone &= made.lease.verdict == VERDICT_FINAL; /* or its policy knows better */
 	if (made.kind == OP_COMPLETE && hook->retracts)
 		made.lease.body = str_of(arena_printf(arena, "{\"status\":%d,\"retracted\":true}", outcome->status));
 	else if (made.kind == OP_FAIL)
@@ -137,6 +138,26 @@ enum err hook_verdict(const struct effect *effect, const struct call *call, cons
 		return E_NOMEM;
 	*op = made;
 	return E_OK;
+}
+
+enum err hook_verdict_about(const struct hook_subject *subject, struct arena *arena, struct op *op)
+{
+	const struct op_hook *said = op->lease.hook;
+	bool failed = op->kind == OP_FAIL;
+	if (!said || (!failed && !subject->meta))
+		return E_OK;
+	struct op_hook *told = ARENA_NEW(arena, struct op_hook);
+	if (!told)
+		return E_NOMEM;
+	*told = *said;
+	told->meta = subject->meta;
+	told->message = subject->message;
+	if (failed) {
+		told->about_type = arena_str(arena, subject->type);
+		told->about_entity = arena_str(arena, subject->entity);
+	}
+	op->lease.hook = told;
+	return failed && (!told->about_type.ptr || !told->about_entity.ptr) ? E_NOMEM : E_OK;
 }
 
 enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op)

@@ -14,6 +14,13 @@
 /* As verdict_of_outcome, for a call with a hook. */
 MUST_USE enum err hook_verdict(const struct effect *effect, const struct call *call, const struct http_outcome *outcome, int64_t now_us,
 			       struct arena *arena, struct buf *scratch, struct op *op);
+/* What else the engine learns of a delivery to an endpoint, however it ended. */
+struct hook_subject {
+	bool meta;                  /* its message is about endpoints */
+	uint64_t message;           /* 0: it was not read */
+	struct str type, entity;    /* of the message */
+};
+MUST_USE enum err hook_verdict_about(const struct hook_subject *subject, struct arena *arena, struct op *op); /* a verdict is made; E_NOMEM */
 /* There was nothing to send. */
 MUST_USE enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op);
 /* As verdict_of_trouble, for a delivery to an endpoint: nobody is blamed. */

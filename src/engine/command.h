@@ -254,6 +254,8 @@ struct op_hook {
 	enum blame blame;
 	bool gone;                /* the other side said that it is gone for good: 410 */
 	bool test;                /* touches neither health nor entity */
+	bool meta;                /* of a message about endpoints: makes no other one */
+	struct str about_type, about_entity; /* FAIL: of the message, for people; or empty */
 	struct str entity;        /* empty: nothing is kept of it */
 	struct str external_id;   /* as found in the answer; empty: none was */
 	enum entity_state entity_state;

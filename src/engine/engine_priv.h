@@ -267,19 +267,28 @@ MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const
 /* ---- op_named.c ---- */
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
+MUST_USE enum err endpoint_hold(struct engine *engine, const struct named *named); /* its group goes by its state */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
 
 /* ---- health.c: how third parties do, and what follows ---- */
-MUST_USE enum err health_ended(struct engine *engine, const struct op_hook *hook); /* an attempt has, and its job has left its lease */
+MUST_USE enum err health_ended(struct engine *engine, const struct op *op, const struct job *job); /* an attempt has, and its job has left its lease */
+bool health_holds(const struct engine *engine, const struct op_hook *hook); /* it failed since the endpoint is gone: it is kept, to be sent when that is back */
 /* Settings are new: an open breaker's pause is over. Between its named_touch and named_write. */
 MUST_USE enum err health_retry(struct engine *engine, uint32_t slot);
 void health_clear(struct health *health); /* as of one of which nothing is known; what was unsent or learnt stays */
 void health_tell(const struct index *index, const struct named *named, struct health_info *out);
 
+/* ---- meta.c: messages about endpoints ---- */
+enum meta { META_FAILING, META_DISABLED, META_RECOVERED, META_EXHAUSTED };
+/* Sent, if some endpoint of its namespace names the type; if that cannot be done, it is not. `now`: its health at that time. */
+void meta_send(struct engine *engine, enum meta what, const struct named *endpoint, const struct health *now, const struct op *op, const struct job *job);
+
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
 MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
+/* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
+MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);
 struct str message_key_id(struct arena *arena, struct str namespace_name, struct str key); /* among the ids in flight; ptr NULL: no memory */
 /* Goes on with a message from the endpoint after row->next_endpoint: deliveries, and the row's cursor. What there is no room for is left; then
  * row->next_endpoint is not MESSAGE_EXPANDED. `payload` is read when a filter asks for it. */

@@ -5,7 +5,10 @@
  *   breaker      after enough of those in a row its group is backed off, each time twice as long as before; then one call is the probe
  *   warnings     that it fails: when its breaker opens or ten attempts have failed without a success between them; at 50 and 90 per cent of the
  *                time after which it is disabled
+ *   disabled     when that time is over, ten attempts at least have failed and none went through; or when it says that it is gone (410): what
+ *                waits is held until somebody enables it
  *
+ * Each of these is told, as an event and as a message (meta.c).
  * A record that it refuses (a 4xx) is an answer: it ends a row of failures and closes the breaker, but is no success. Numbers are memory; what has
  * been told (warned, opens) stands in its row, too, and a restart goes on from there. */
 #include "base/json.h"
@@ -74,6 +77,8 @@ static enum err health_event(struct engine *engine, const struct named *named, e
 	buf_init(&text, LIMIT_NAME_BYTES * 6 + 512);
 	buf_add_byte(&text, '{');
 	json_put_field_str(&text, "endpoint", named->name);
+	if (type == EVENT_ENDPOINT_DISABLED)
+		json_put_field_str(&text, "reason", named_reason_text(named));
 	if (type == EVENT_ENDPOINT_FAILING) {
 		json_put_field_u64(&text, "failures", health->failures);
 		json_put_field_instant(&text, "failing_since_at", index_wall_us(index, health->failing_since_us));
@@ -83,6 +88,17 @@ static enum err health_event(struct engine *engine, const struct named *named, e
 	struct str details = buf_ok(&text) ? arena_str(&engine->open->cs.arena, buf_str(&text)) : (struct str){ 0 };
 	buf_fini(&text);
 	return details.ptr ? batch_event(engine->open, type, group_at(index, named->group)->queue, 0, details) : E_NOMEM;
+}
+
+/* As an event; and as a message, which may be left out. */
+static enum err health_say(struct engine *engine, const struct named *named, enum meta what, const struct health *health, const struct op *op)
+{
+	static const enum event_type types[] = { [META_FAILING] = EVENT_ENDPOINT_FAILING, [META_DISABLED] = EVENT_ENDPOINT_DISABLED,
+		                                 [META_RECOVERED] = EVENT_ENDPOINT_RECOVERED };
+	enum err err = health_event(engine, named, types[what]);
+	if (!err && !op->lease.hook->meta)
+		meta_send(engine, what, named, health, op, NULL);
+	return err;
 }
 
 /* ---- well ---- */
@@ -103,7 +119,7 @@ static uint64_t health_more(const struct engine *engine, const struct named *nam
 	return enough || allowed >= half ? allowed : allowed + 1;
 }
 
-static enum err health_well(struct engine *engine, uint32_t slot)
+static enum err health_well(struct engine *engine, uint32_t slot, const struct op *op)
 {
 	struct index *index = &engine->index;
 	struct named *named = named_at(index, slot);
@@ -116,13 +132,13 @@ static enum err health_well(struct engine *engine, uint32_t slot)
 	err = err ? err : health_end_pause(engine, named);
 	if (err)
 		return err;
-	bool recovered = health->warned;
+	struct health before = *health;
 	health->failures = health->attempts_failed = health->opens = health->warned = 0;
 	health->failing_since_us = health->open_until_us = 0;
 	health->allowed = allowed;
 	group_refresh(index, named->group);
 	err = told ? named_write(engine, named) : E_OK;
-	return err || !recovered ? err : health_event(engine, named, EVENT_ENDPOINT_RECOVERED);
+	return err || !before.warned ? err : health_say(engine, named, META_RECOVERED, &before, op);
 }
 
 /* ---- not well ---- */
@@ -152,6 +168,8 @@ static uint64_t health_warning(const struct index *index, const struct named *na
 {
 	const struct health *health = &named->health;
 	int64_t after_us = named->endpoint->value.disable_after_ms * 1000, since_us = index->now_us - health->failing_since_us;
+	if (named->state != NAMED_ENABLED)
+		return health->warned; /* what was under way still comes in */
 	if (!health->warned && !health->opens && health->attempts_failed < FAILED_LEAST)
 		return 0;
 	uint64_t share = after_us && since_us >= after_us / 10 * 9 ? 90 : after_us && since_us >= after_us / 2 ? 50 : WARNED_FIRST;
@@ -171,8 +189,29 @@ static void health_count(struct health *health, int64_t now_us, bool at_fault)
 	}
 }
 
-static enum err health_failed(struct engine *engine, uint32_t slot, bool at_fault)
+static bool health_is_over(const struct index *index, const struct named *named) /* it has failed for so long that it is disabled */
 {
+	int64_t at_us = health_disable_us(named);
+	return at_us && at_us <= index->now_us && named->health.attempts_failed >= FAILED_LEAST;
+}
+
+static enum err health_disable(struct engine *engine, uint32_t slot, enum named_reason reason, const struct op *op)
+{
+	struct named *named = named_at(&engine->index, slot);
+	enum err err = named_touch(engine->open, &engine->index, slot);
+	if (err)
+		return err;
+	named->state = NAMED_DISABLED;
+	named->reason = (uint8_t)reason;
+	named->changed_us = engine->index.wall_us;
+	err = endpoint_hold(engine, named);
+	err = err ? err : named_write(engine, named);
+	return err ? err : health_say(engine, named, META_DISABLED, &named->health, op);
+}
+
+static enum err health_failed(struct engine *engine, uint32_t slot, const struct op *op)
+{
+	bool at_fault = op->lease.hook->blame == BLAME_ENDPOINT;
 	struct index *index = &engine->index;
 	struct named *named = named_at(index, slot);
 	struct health *health = &named->health;
@@ -189,9 +228,11 @@ static enum err health_failed(struct engine *engine, uint32_t slot, bool at_faul
 	}
 	health->warned = health_warning(index, named);
 	group_refresh(index, named->group);
+	if (!err && named->state == NAMED_ENABLED && (op->lease.hook->gone || health_is_over(index, named)))
+		return health_disable(engine, slot, op->lease.hook->gone ? NAMED_GONE : NAMED_FAILING, op);
 	if (!err && (health->opens != opens || health->warned != warned))
 		err = named_write(engine, named);
-	return err || health->warned == warned ? err : health_event(engine, named, EVENT_ENDPOINT_FAILING);
+	return err || health->warned == warned ? err : health_say(engine, named, META_FAILING, health, op);
 }
 
 /* ---- doors ---- */
@@ -206,16 +247,37 @@ enum err health_retry(struct engine *engine, uint32_t slot)
 	return err;
 }
 
-enum err health_ended(struct engine *engine, const struct op_hook *hook)
+static uint32_t health_of(const struct index *index, const struct op_hook *hook) /* whose it is; SLOT_NONE: nobody's */
 {
-	uint32_t slot = named_find_number(&engine->index, hook->endpoint);
-	const struct named *named = slot == SLOT_NONE ? NULL : named_at(&engine->index, slot);
-	if (hook->test || !named || named->group == SLOT_NONE || !named->endpoint)
-		return E_OK;
-	switch (hook->blame) {
-	case BLAME_WELL: return health_well(engine, slot);
-	case BLAME_RECORD: return health_failed(engine, slot, false);
-	case BLAME_ENDPOINT: return health_failed(engine, slot, true);
+	uint32_t slot = named_find_number(index, hook->endpoint);
+	const struct named *named = slot == SLOT_NONE ? NULL : named_at(index, slot);
+	return hook->test || !named || named->group == SLOT_NONE || !named->endpoint ? SLOT_NONE : slot;
+}
+
+bool health_holds(const struct engine *engine, const struct op_hook *hook)
+{
+	return hook->gone && health_of(&engine->index, hook) != SLOT_NONE;
+}
+
+static enum err health_judge(struct engine *engine, uint32_t slot, const struct op *op)
+{
+	switch (op->lease.hook->blame) {
+	case BLAME_WELL: return health_well(engine, slot, op);
+	case BLAME_RECORD:
+	case BLAME_ENDPOINT: return health_failed(engine, slot, op);
 	default: return E_OK;
 	}
+}
+
+enum err health_ended(struct engine *engine, const struct op *op, const struct job *job)
+{
+	const struct op_hook *hook = op->lease.hook;
+	uint32_t slot = health_of(&engine->index, hook);
+	if (slot == SLOT_NONE)
+		return E_OK;
+	enum err err = health_judge(engine, slot, op);
+	const struct named *named = named_at(&engine->index, slot);
+	if (!err && !hook->meta && job->state == JOB_FAILED)
+		meta_send(engine, META_EXHAUSTED, named, &named->health, op, job);
+	return err;
 }

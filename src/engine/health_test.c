@@ -282,6 +282,247 @@ static void a_test_and_no_breaker_change_nothing(void **state)
 	world_close(&world);
 }
 
+/* ---- disabled ---- */
+
+static struct request *gone_request(struct world *world)
+{
+	static struct op_hook hook;
+	hook = (struct op_hook){ .blame = BLAME_ENDPOINT, .gone = true };
+	struct request *request = end_request(world, &hook);
+	request->ops[0].lease.verdict = VERDICT_FINAL;
+	return request;
+}
+
+static void gone_disables_and_holds(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", CRM);
+	send_many(&world, 5);
+	uint64_t uid = call_of(&world)->uid;
+	assert_int_equal(world_err(&world, gone_request(&world)), E_OK);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.state, NAMED_DISABLED);
+	assert_true(str_eq(info.reason, STR("gone")));
+	assert_int_equal(info.active, 1);
+	assert_int_equal(info.waiting, 4);
+	assert_int_equal(world_state(&world, uid), JOB_WAITING);
+	assert_int_equal(job_at(&world.engine->index, job_find(&world.engine->index, uid))->attempts_made, 0);
+	assert_int_equal(world_err(&world, gone_request(&world)), E_OK); /* the other one that was under way */
+	world_crash(&world);
+	info = look(&world, "crm");
+	assert_int_equal(info.state, NAMED_DISABLED);
+	assert_int_equal(info.waiting, 5);
+	assert_int_equal(why_not(&world), EXPLAIN_ENDPOINT_DISABLED);
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_STATE, "crm", "")), E_OK);
+	assert_int_equal(running(&world), 2);
+	end(&world, BLAME_WELL);
+	assert_int_equal(look(&world, "crm").health.state, HEALTH_OK);
+	world_close(&world);
+}
+
+static void nobody_is_gone_who_is_deleted_or_tested(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", CRM);
+	send_many(&world, 3);
+	struct op_hook hook = { .blame = BLAME_ENDPOINT, .gone = true, .test = true };
+	struct request *request = end_request(&world, &hook);
+	uint64_t uid = request->ops[0].lease.uid;
+	request->ops[0].lease.verdict = VERDICT_FINAL;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	assert_int_equal(look(&world, "crm").state, NAMED_ENABLED);
+	request = gone_request(&world);
+	uid = request->ops[0].lease.uid;
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_DELETE, "crm", "")), E_OK);
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, uid), JOB_FAILED);
+	world_close(&world);
+}
+
+#define FRAGILE "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"breaker\":{\"failures\":0},\"disable_after_ms\":10000," \
+	"\"retry\":{\"kind\":\"fixed\",\"max_attempts\":1000,\"delay_ms\":1,\"jitter\":\"none\"}}"
+#define OPS "{\"url\":\"https://ops.example/?token=secret\",\"types\":[\"endpoint.*\",\"delivery.exhausted\"],\"concurrency\":0}"
+
+static void fails_for(struct world *world, uint32_t attempts, int64_t ms)
+{
+	for (uint32_t i = 0; i < attempts; i++)
+		end(world, BLAME_ENDPOINT);
+	world_pass(world, ms);
+}
+
+static uint32_t events_of(struct world *world, const char *type)
+{
+	struct query query = { .kind = QUERY_EVENTS, .queue = ENDPOINT_QUEUE };
+	struct answer answer = { 0 };
+	struct arena arena = { 0 };
+	struct reader *reader;
+	uint32_t count = 0;
+	assert_int_equal(world->store->verbs->reader_open(world->store, &reader), E_OK);
+	assert_int_equal(reader_run(reader, &query, &arena, &answer), E_OK);
+	reader_close(reader);
+	for (uint32_t i = 0; i < answer.event_count; i++)
+		for (struct str rest = answer.events[i].lines; rest.len; rest = str_from(rest, str_index(rest, '\n') + 1))
+			count += str_starts(rest, str_of(type));
+	arena_fini(&arena);
+	return count;
+}
+
+/* It takes the time, and enough attempts in it. */
+static void it_is_disabled_after_a_while(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", FRAGILE);
+	send_many(&world, 30);
+	fails_for(&world, 9, 20000);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 0);
+	end(&world, BLAME_WELL);
+	fails_for(&world, 1, 5000);
+	fails_for(&world, 8, 4000);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 0);
+	fails_for(&world, 1, 1000); /* the tenth */
+	assert_int_equal(events_of(&world, "endpoint_failing"), 1);
+	assert_int_equal(look(&world, "crm").state, NAMED_ENABLED);
+	world_crash(&world); /* it has been told, so it is known since when */
+	fails_for(&world, 1, 0);
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.state, NAMED_DISABLED);
+	assert_true(str_eq(info.reason, STR("failing")));
+	assert_int_equal(info.health.disable_us, 0);
+	assert_int_equal(info.active, 1);
+	fails_for(&world, 1, 0); /* it was under way */
+	assert_int_equal(events_of(&world, "endpoint_failing"), 1);
+	assert_int_equal(events_of(&world, "endpoint_disabled"), 1);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 1);
+	world_close(&world);
+}
+
+static void warnings_come_at_half_and_nine_tenths(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", FRAGILE);
+	send_many(&world, 30);
+	fails_for(&world, 10, 4999);
+	fails_for(&world, 1, 1);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 1);
+	fails_for(&world, 3, 4000);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 2);
+	fails_for(&world, 3, 900);
+	assert_int_equal(events_of(&world, "endpoint_failing"), 3);
+	end(&world, BLAME_WELL);
+	assert_int_equal(events_of(&world, "endpoint_recovered"), 1);
+	end(&world, BLAME_WELL);
+	assert_int_equal(events_of(&world, "endpoint_recovered"), 1);
+	world_close(&world);
+}
+
+/* ---- messages about it ---- */
+
+static uint32_t deliveries_to(struct world *world, const char *name)
+{
+	struct named_info info = look(world, name);
+	return (uint32_t)(info.waiting + info.active + info.delayed);
+}
+
+static void each_change_is_a_message(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", FRAGILE);
+	put(&world, "ops", OPS);
+	send_many(&world, 30);
+	fails_for(&world, 10, 0);
+	assert_int_equal(deliveries_to(&world, "ops"), 1);
+	end(&world, BLAME_WELL);
+	assert_int_equal(deliveries_to(&world, "ops"), 2);
+	assert_int_equal(world_err(&world, gone_request(&world)), E_OK);
+	assert_int_equal(deliveries_to(&world, "ops"), 3);
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_STATE, "crm", "")), E_OK);
+	struct op_hook hook = { .blame = BLAME_RECORD };
+	struct request *request = end_request(&world, &hook);
+	request->ops[0].lease.verdict = VERDICT_FINAL;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(deliveries_to(&world, "ops"), 4); /* delivery.exhausted */
+	end(&world, BLAME_RECORD); /* tried again */
+	assert_int_equal(deliveries_to(&world, "ops"), 4);
+	world_close(&world);
+}
+
+static const struct effect *call_to(const struct world *world, uint32_t number)
+{
+	const struct index *index = &world->engine->index;
+	for (const struct effect *effect = world->effects; effect; effect = effect->next) {
+		uint32_t slot = effect->kind == EFFECT_DELIVER && effect->endpoint_number == number ? job_find(index, effect->uid) : SLOT_NONE;
+		if (slot != SLOT_NONE && job_at(index, slot)->state == JOB_ACTIVE && job_at(index, slot)->fence == effect->fence)
+			return effect;
+	}
+	return NULL;
+}
+
+/* Those who are told of others are judged, too; but nobody is told of it, themselves least of all. */
+static void messages_about_endpoints_make_none(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", FRAGILE);
+	put(&world, "ops", OPS);
+	send_many(&world, 30);
+	fails_for(&world, 10, 0);
+	const struct effect *effect = call_to(&world, 2);
+	assert_non_null(effect);
+	struct op_hook hook = { .endpoint = 2, .blame = BLAME_ENDPOINT, .gone = true, .meta = true };
+	struct request *request = lease_request(&world, OP_FAIL, effect->uid);
+	request->ops[0].lease = (struct op_lease){ .uid = effect->uid, .token = DELIVERY_TOKEN, .hook = &hook, .error = STR("{}") };
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(look(&world, "ops").state, NAMED_DISABLED);
+	assert_int_equal(deliveries_to(&world, "ops"), 1);
+	assert_int_equal(events_of(&world, "endpoint_disabled"), 1);
+	world_close(&world);
+}
+
+/* A verdict needs no room; a message about it does. */
+static void without_room_only_the_message_is_left_out(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	put(&world, "crm", FRAGILE);
+	put(&world, "ops", OPS);
+	send_many(&world, 30);
+	fails_for(&world, 9, 0);
+	world.engine->full = E_STORE_FULL;
+	world.engine->full_until_us = world.engine->index.now_us + 1000;
+	assert_int_equal(world_err(&world, gone_request(&world)), E_OK);
+	assert_int_equal(deliveries_to(&world, "ops"), 0);
+	assert_int_equal(look(&world, "crm").state, NAMED_DISABLED);
+	world_close(&world);
+}
+
+static void our_types_are_not_for_others(void **state)
+{
+	static const char *const types[] = { "endpoint.failing", "endpoint.disabled", "endpoint.recovered", "endpoint.test", "delivery.exhausted" };
+	struct world world;
+	(void)state;
+	roomy(&world);
+	for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+		struct request *request = request_new(&world, 1);
+		request->ops[0].kind = OP_MESSAGE;
+		request->ops[0].message = (struct op_message){ .uid = uid_next(&world.maker, world.wall_us), .type = str_of(types[i]), .payload = STR("1") };
+		assert_int_equal(world_err(&world, request), E_INVALID);
+	}
+	world_close(&world);
+}
+
 /* ---- undone ---- */
 
 static void dump(struct world *world, struct buf *out)
@@ -300,6 +541,7 @@ static void memory_runs_out(void **state)
 		struct buf before, after;
 		struct op_hook hook = { .blame = blames[which] };
 		open_breaker(&world);
+		put(&world, "ops", OPS);
 		world_pass(&world, 1000);
 		dump(&world, &before);
 		struct health health = named_at(&world.engine->index, 0)->health;
@@ -335,6 +577,14 @@ int main(void)
 		cmocka_unit_test(new_settings_end_the_pause),
 		cmocka_unit_test(a_restart_goes_on_from_there),
 		cmocka_unit_test(a_test_and_no_breaker_change_nothing),
+		cmocka_unit_test(gone_disables_and_holds),
+		cmocka_unit_test(nobody_is_gone_who_is_deleted_or_tested),
+		cmocka_unit_test(it_is_disabled_after_a_while),
+		cmocka_unit_test(warnings_come_at_half_and_nine_tenths),
+		cmocka_unit_test(each_change_is_a_message),
+		cmocka_unit_test(messages_about_endpoints_make_none),
+		cmocka_unit_test(without_room_only_the_message_is_left_out),
+		cmocka_unit_test(our_types_are_not_for_others),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,6 +400,7 @@ struct index {
 	struct { uint32_t *slots; uint32_t count, capacity; } endpoints; /* of all namespaces, by number, gone ones too */
 	uint32_t first_expansion, last_expansion;
 	uint32_t next_named_number;
+	bool meta_known, meta_wanted; /* whether some endpoint names a type of messages about endpoints; unknown after each change (meta.c) */
 	struct policy *policies;  /* number - 1 */
 	uint32_t policy_count, policy_capacity;
 	struct heap leases_by_deadline, expiring, due, due_wall, blocked_groups, blocked_queues, far[FAR_CLOCKS], dedups_by_until;

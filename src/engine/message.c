@@ -96,17 +96,40 @@ static enum err message_add(struct engine *engine, const struct message_row *row
 
 /* Among messages about entities the first one that came is the first one made, whatever they have to wait for: none overtakes those that are still
  * on their way. */
-static struct expand_room *message_room(struct engine *engine, const struct message_row *row, struct expand_room *none)
+static struct expand_room *message_room(const struct engine *engine, const struct message_row *row, struct expand_room *room, struct expand_room *none)
 {
 	*none = (struct expand_room){ 0 };
-	return row->entity.len && expand_is_under_way(engine) ? none : &engine->room;
+	return row->entity.len && expand_is_under_way(engine) ? none : room;
+}
+
+/* It is taken to whom there is room for. */
+static enum err message_expand(struct engine *engine, struct message_row *row, struct expand_room *room, uint32_t *matched)
+{
+	struct expand_payload payload = { .row = row, .whole = true };
+	struct expand_room none;
+	if (row->uid > engine->last_uid)
+		engine->last_uid = row->uid;
+	*matched = 0;
+	enum err err = expand_message(engine, row, &payload, message_room(engine, row, room, &none), matched);
+	if (!err)
+		*matched += expand_count(engine, row, room);
+	return err;
+}
+
+enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room)
+{
+	uint32_t matched;
+	enum err err = message_expand(engine, row, room, &matched);
+	if (err || !matched)
+		return err;
+	err = message_add(engine, row);
+	return err ? err : message_tell(engine, row, matched);
 }
 
 enum err op_message_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	struct message_row row;
-	struct expand_payload payload = { .row = &row, .whole = true };
-	struct expand_room none;
+	uint32_t matched;
 	struct str key;
 	bool known;
 	(void)park;
@@ -117,13 +140,9 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	err = message_fill(engine, op, &row);
 	if (err)
 		return err;
-	if (row.uid > engine->last_uid)
-		engine->last_uid = row.uid;
-	uint32_t matched = 0;
-	err = expand_message(engine, &row, &payload, message_room(engine, &row, &none), &matched);
+	err = message_expand(engine, &row, &engine->room, &matched);
 	if (err)
 		return err;
-	matched += expand_count(engine, &row, &engine->room);
 	if (!matched && op->message.require_match)
 		return E_NO_ENDPOINT;
 	err = message_add(engine, &row);

@@ -186,6 +186,7 @@ static enum err named_create(struct index *index, enum named_kind kind, struct q
 		index->endpoints.slots[index->endpoints.count++] = slot;
 	if (number >= index->next_named_number)
 		index->next_named_number = number + 1;
+	index->meta_known = false;
 	*out_slot = slot;
 	return E_OK;
 }
@@ -228,6 +229,7 @@ enum err named_touch(struct batch *batch, struct index *index, uint32_t slot)
 	if (named->endpoint)
 		named->endpoint->holders++;
 	named->version = index->open_seq;
+	index->meta_known = false;
 	return E_OK;
 }
 
@@ -254,6 +256,7 @@ enum err named_begin(struct batch *batch, struct index *index, enum named_kind k
 void named_undo(struct index *index, const struct undo *undo)
 {
 	struct named *named = named_at(index, undo->slot);
+	index->meta_known = false;
 	if (undo->kind == UNDO_NAMED_NEW) {
 		named_free(index, undo->slot);
 		return;

@@ -95,6 +95,10 @@ static enum err lease_fail(struct engine *engine, struct request *request, struc
 		.verdict = lease->verdict, .delay_us = lease->delay_ms * 1000, .costs_nothing = lease->costs_nothing, .error = lease->error,
 		.exchange = lease->exchange, .dice = (uint32_t)map_mix(request->dice ^ lease->uid), .keep = lease->keep,
 	};
+	if (lease->hook && health_holds(engine, lease->hook)) {
+		failure.verdict = VERDICT_HEAD;
+		failure.costs_nothing = true;
+	}
 	return life_fail(engine, slot, &failure);
 }
 
@@ -203,7 +207,7 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	}
 	err = err ? err : back_off_after(engine, request, op, slot);
 	if (!err && op->lease.hook)
-		err = health_ended(engine, op->lease.hook);
+		err = health_ended(engine, op, job_at(&engine->index, slot));
 	if (!err && op->kind == OP_RELEASE)
 		op->result.rate_ttl_ms = lease_rate_ttl_ms(&engine->index, slot);
 	op->result.state = job_state_of(job_at(&engine->index, slot));

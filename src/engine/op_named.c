@@ -401,7 +401,7 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 
 /* ---- held, and let go ---- */
 
-static enum err endpoint_hold(struct engine *engine, const struct named *named)
+enum err endpoint_hold(struct engine *engine, const struct named *named)
 {
 	struct index *index = &engine->index;
 	if (named->group == SLOT_NONE)

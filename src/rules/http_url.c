@@ -102,3 +102,15 @@ const char *http_url_split(struct str url, struct http_url *out)
 		*out = parts;
 	return wrong;
 }
+
+struct str http_url_origin(struct str url)
+{
+	size_t from = 0;
+	for (size_t i = 0; i + 2 < url.len && !from; i++)
+		if (memcmp(url.ptr + i, "://", 3) == 0)
+			from = i + 3;
+	size_t end = from;
+	while (from && end < url.len && !strchr("/?#", url.ptr[end]))
+		end++;
+	return (struct str){ url.ptr, end };
+}

@@ -12,3 +12,5 @@ struct http_url {
 
 /* NULL, or a sentence that says what is wrong; *out is then untouched. The slices are the URL's. */
 const char *http_url_split(struct str url, struct http_url *out);
+/* Scheme, host and port: also of a template, whose places come behind them. Empty: there is no "://". */
+struct str http_url_origin(struct str url);

@@ -165,6 +165,17 @@ static void test_cut_urls(void **state)
 	}
 }
 
+static void the_origin_of_a_template_ends_before_its_places(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "https://h.example/a/{external_id}", "https://h.example" }, { "http://[::1]:8080?x={entity}", "http://[::1]:8080" },
+		{ "https://h.example#a", "https://h.example" }, { "https://h.example", "https://h.example" }, { "h.example/a", "" }, { "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+		assert_true(str_eq(http_url_origin(str_of(cases[i][0])), str_of(cases[i][1])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +184,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_cut_urls),
+		cmocka_unit_test(the_origin_of_a_template_ends_before_its_places),
 	};
 	return cmocka_run_group_tests_name("http_url", tests, NULL, NULL);
 }

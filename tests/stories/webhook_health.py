@@ -1,5 +1,7 @@
 """Third parties that die, refuse and recover, and what becomes of their deliveries."""
 
+import json
+
 from harness import Daemon, Receiver, check, equal, run, story
 
 QUICK = {"kind": "fixed", "delay_ms": 1, "max_attempts": 1000, "jitter": "none"}
@@ -96,6 +98,102 @@ def fixed_settings_are_tried_at_once():
         house.api.patch("/v1/endpoints/crm", {"url": good.url})
         for job in house.jobs("crm"):
             equal(house.api.wait(job["uid"])["state"], "completed", "a delivery")
+
+
+@story
+def gone_is_disabled_and_what_it_missed_is_held():
+    """410: the delivery that met it goes back, uses up no attempt, and is sent when somebody enables the endpoint."""
+    with House() as house:
+        third = house.third("crm", 410, 200)
+        events = house.api.events(queue="webhooks", after="0.0")
+        house.send()
+        equal(events.until("endpoint_disabled")["json"]["reason"], "gone", "the event")
+        [job] = house.jobs("crm")
+        equal((job["state"], job["attempts_made"]), ("waiting", 0), "the delivery")
+        endpoint = house.look("crm")
+        equal((endpoint["state"], endpoint["reason"], endpoint["held"], endpoint["health"]["disable_at"]), ("disabled", "gone", 1, None), "the endpoint")
+        equal(house.api.explain(job["uid"])["code"], "endpoint_disabled", "why it waits")
+        check(b"disabled (gone)" in house.ruche.cli("endpoints", "list"), "the list says nothing of it")
+        house.send()
+        equal((house.look("crm")["held"], len(third.received)), (2, 1), "held, and calls")
+        house.ruche.restart()
+        house.api = house.ruche.api
+        equal(house.look("crm")["held"], 2, "held after a restart")
+        house.ruche.cli("endpoints", "enable", "crm")
+        for one in house.jobs("crm"):
+            equal(house.api.wait(one["uid"])["state"], "completed", "a delivery")
+        equal([received.headers["webhook-id"] for received in third.received].count(job["delivery"]["message"]), 2, "the same id again")
+        attempts = house.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
+        equal([attempt["exchange"]["status"] for attempt in attempts], [410, 200], "its attempts")
+
+
+@story
+def a_policy_may_know_better_than_410():
+    """Who lists 410 among the statuses to retry has it retried."""
+    with House() as house:
+        house.third("crm", 410, 200, policy={"retry": ["410"]})
+        house.send()
+        [job] = house.jobs("crm")
+        job = house.api.wait(job["uid"])
+        equal((job["state"], job["attempts_made"], house.look("crm")["state"]), ("completed", 2, "enabled"), "the delivery")
+
+
+@story
+def whoever_fails_for_too_long_is_disabled_and_somebody_is_told():
+    """endpoint.failing, endpoint.disabled, endpoint.recovered and delivery.exhausted arrive at the endpoint that names them, and say what is needed."""
+    with House() as house:
+        ops = house.third("ops", 200, types=["endpoint.*", "delivery.exhausted"], concurrency=1)
+        third = house.third("crm", 503, breaker={"failures": 10, "open_ms": 1, "open_ms_max": 1}, disable_after_ms=400)
+        events = house.api.events(queue="webhooks", after="0.0")
+        house.send(2, entity="f1")
+        events.until("endpoint_disabled")
+        endpoint = house.look("crm")
+        equal((endpoint["state"], endpoint["reason"]), ("disabled", "failing"), "the endpoint")
+        told = [(received.headers["webhook-id"], json.loads(received.body)) for received in [ops.wait(1), ops.wait(2)]]
+        first = told[0][1]
+        equal((first["endpoint"], first["namespace"], first["url"], first["state"]), ("crm", "default", f"http://127.0.0.1:{third.port}", "enabled"), "failing")
+        check(first["failures"] >= 10 and first["failing_since_at"] < first["disable_at"], first)
+        equal((first["error"]["class"], first["error"]["status"]), ("status_5xx", 503), "its last error")
+        while told[-1][1]["state"] != "disabled":
+            received = ops.wait(len(told) + 1)
+            told.append((received.headers["webhook-id"], json.loads(received.body)))
+        last = told[-1][1]
+        equal((last["reason"], last["disable_at"]), ("failing", None), "disabled")
+        kept = [house.api.get(f"/v1/messages/{uid}") for uid, _ in told]
+        equal([one["type"] for one in kept], ["endpoint.failing"] * (len(kept) - 1) + ["endpoint.disabled"], "types")
+        equal({one["entity"] for one in kept}, {"crm"}, "about")
+        third.script = [503] * (len(third.received) + 10) + [400, 200]
+        house.api.patch("/v1/endpoints/crm", {"disable_after_ms": 0})
+        house.api.post("/v1/endpoints/crm/enable")
+        events.until("endpoint_recovered")
+        bodies = [json.loads(ops.wait(len(told) + n).body) for n in (1, 2, 3)]
+        exhausted = [body for body in bodies if "delivery" in body]
+        equal(len(exhausted), 1, f"exhausted, of {bodies}")
+        job = house.api.get(f"/v1/jobs/{exhausted[0]['delivery']}")
+        equal((job["state"], exhausted[0]["message"], exhausted[0]["type"], exhausted[0]["entity"], exhausted[0]["attempts_made"]),
+              ("failed", job["delivery"]["message"], "fiche.made", "f1", job["attempts_made"]), "exhausted")
+        equal(exhausted[0]["error"]["status"], 400, "its last error")
+        recovered = [body for body in bodies if "delivery" not in body]
+        check(recovered[-1]["attempts_failed"] >= 11 and recovered[-1]["failing_since_at"], recovered)
+        house.api.refused("POST", "/v1/messages", {"type": "endpoint.failing"}, field="type")
+
+
+@story
+def who_asks_to_wait_is_not_failing():
+    """429 with Retry-After: a pause of the endpoint, no attempt, no failure; it is told as what it is."""
+    with House() as house:
+        third = house.third("crm", (429, {"Retry-After": "1"}, b""), 200, breaker={"failures": 1, "open_ms": 3600000, "open_ms_max": 3600000}, concurrency=1)
+        house.send(2)
+        third.wait(1)
+        events = house.api.events(queue="webhooks", after="0.0")
+        events.until("backed_off")
+        health = house.look("crm")["health"]
+        equal((health["state"], health["failures"], health["open_until_at"]), ("ok", 0, None), "health")
+        codes = {house.api.explain(job["uid"])["code"] for job in house.jobs("crm")}
+        check("breaker_open" not in codes, codes)
+        for job in house.jobs("crm"):
+            job = house.api.wait(job["uid"])
+            equal((job["state"], job["attempts_made"]), ("completed", 1), "a delivery")
 
 
 if __name__ == "__main__":
