@@ -6,7 +6,7 @@ ONCE = {"kind": "fixed", "delay_ms": 5, "max_attempts": 1, "jitter": "none"}
 
 
 class House:
-    """A daemon, and a third party that answers by script, then 200."""
+    """A daemon, and a third party that answers by script; its last step is repeated."""
 
     def __init__(self, *script):
         self.third = Receiver(*script)
@@ -176,6 +176,42 @@ def a_limited_token_recovers_what_is_its_own(ruche):
     for method, path, body in (("GET", "/v1/deliveries", None), ("GET", "/v1/endpoints/crm/entities", None), ("GET", "/v1/endpoints/crm/entities/e", None),
                                ("DELETE", "/v1/endpoints/crm/entities/e", None), ("POST", "/v1/endpoints/crm/test", {})):
         other.refused(method, path, body, status=403, code="forbidden")
+
+
+@story
+def the_same_from_the_command_line():
+    """A test says what came of it; deliveries are found and sent again, one or all that match; entities are shown and forgotten."""
+    with House(500, (201, {}, b'{"id":"E1"}'), 503, 200) as house:
+        api, ruche = house.api, house.ruche
+        house.endpoint("crm", order="latest", external_id="$.id")
+        message = house.send(entity="f1")
+        failed = house.delivery(message, "crm")
+        equal(ruche.cli("deliveries", "list", "--message", message["id"], "--outcome", "attempts_spent").split()[8].decode(), failed["uid"], "found")
+        for words in (("--entity", "f2"), ("--outcome", "success"), ("--since", "2100-01-01T00:00:00Z"), ("--endpoint", "nobody")):
+            equal(ruche.cli("deliveries", "list", *words), b"no delivery matches\n", f"not found: {words}")
+        equal(ruche.cli("deliveries", "retry", "--all", "--endpoint", "crm", "--dry-run"), b"1 delivery would be sent again\n", "counted")
+        ruche.cli("deliveries", "retry", "--all", status=64)
+        ruche.cli("deliveries", "retry", "--endpoint", "crm", status=64)
+        said = ruche.cli("deliveries", "retry", "--all", "--yes", "--endpoint", "crm").decode()
+        check(said.startswith("retried 1 delivery;"), said)
+        equal(api.wait(failed["uid"])["state"], "completed", "sent again")
+        equal(ruche.cli("deliveries", "retry", "--all", "--endpoint", "crm"), b"no delivery matches\n", "none failed any more")
+        row = ruche.cli("endpoints", "entities", "crm").decode().splitlines()[1].split()
+        equal(row[:4], ["f1", "E1", "delivered", message["id"]], "entities")
+        equal(ruche.cli("endpoints", "entities", "crm", "f1").decode().splitlines()[1].split()[:2], ["f1", "E1"], "one of them")
+        said = ruche.cli("endpoints", "test", "crm", status=1).decode()
+        check(said.startswith("crm: ") and "503" in said, said)
+        said = ruche.cli("endpoints", "test", "crm", "--payload", "-", stdin=b'{"x": 1}').decode()
+        check(said.startswith("crm: HTTP 200 after "), said)
+        ruche.cli("endpoints", "test", "nobody", status=66)
+        check(b"forgotten" in ruche.cli("endpoints", "entities", "crm", "f1", "--forget"), "forgotten")
+        ruche.cli("endpoints", "entities", "crm", "f1", status=66)
+        equal(ruche.cli("endpoints", "entities", "crm"), b"it was told of no entity yet\n", "none is left")
+        said = ruche.cli("messages", "resend", message["id"], "crm").decode()
+        check(failed["uid"] in said, said)
+        equal(api.wait(failed["uid"])["state"], "completed", "once more")
+        ruche.cli("messages", "resend", message["id"], "nobody", status=66)
+        ruche.cli("messages", "resend", message["id"], status=64)
 
 
 run()
