@@ -55,7 +55,8 @@ static int test_print(struct remote *remote, const struct args *args, struct str
 	struct str said = pluck_text(body, "attempts.0.exchange.response_excerpt", arena), wrong = pluck_text(body, "attempts.0.error.message", arena);
 	printf("%s: ", args->words[0]);
 	if (!took.len)
-		printf("not called yet: it is " STR_FMT "; 'ruche jobs explain " STR_FMT "' says why\n", STR_ARG(pluck_text(job, "state", arena)), STR_ARG(uid));
+		printf("not called yet: it is " STR_FMT "; 'ruche jobs explain " STR_FMT "' says why\n", STR_ARG(pluck_text(job, "state", arena)),
+		       STR_ARG(uid));
 	else if (wrong.len)
 		printf(STR_FMT " (after " STR_FMT " ms)\n", STR_ARG(wrong), STR_ARG(took));
 	else if (status.len)
