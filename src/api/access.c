@@ -107,6 +107,8 @@ static bool access_named(struct call *call, uint32_t index, const struct op *op)
 		return access_queue(call, index, op->chain.queue);
 	case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMED_DELETE: case OP_NAMED_GET: case OP_NAMEDS:
 		return access_queue(call, index, (struct queue_name){ op->named.named.namespace_name, STR("webhooks") });
+	case OP_ENTITY_DELETE:
+		return access_queue(call, index, (struct queue_name){ op->entity.endpoint.namespace_name, STR("webhooks") });
 	case OP_MESSAGE:
 		return access_queue(call, index, (struct queue_name){ op->message.namespace_name, STR("webhooks") });
 	case OP_OPERATION_START:

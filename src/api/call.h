@@ -11,7 +11,7 @@
 #include "api/shelf.h"
 #include "base/uid.h"
 
-#define CALL_PARAMS     18    /* query parameters of a route */
+#define CALL_PARAMS     24    /* query parameters of a route */
 #define CALL_ARENA_MAX  ((size_t)256 * 1024 * 1024)
 #define ANSWER_MAX      ((size_t)1024 * 1024 * 1024)
 #define ANSWER_COPY_MAX (32 * 1024) /* shorter answers are copied to the connection, longer ones handed over */

@@ -4,8 +4,16 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/suggest.h"
+#include "base/uid.h"
 
 #define FILTER_STATES_BYTES 256
+
+const char *const job_outcome_words[] = {
+#define X(name, text) text,
+	JOB_OUTCOMES(X)
+#undef X
+	NULL
+};
 
 static bool filter_read_state(struct json *json, struct str word, uint32_t *states)
 {
@@ -51,6 +59,58 @@ static bool filter_read_state_list(struct json *json, void *out, void *context)
 	return true;
 }
 
+static bool filter_read_outcome(struct json *json, struct str word, uint32_t *outcomes)
+{
+	for (uint32_t i = 0; outcome_words[i]; i++) {
+		if (str_eq(word, str_of(outcome_words[i]))) {
+			*outcomes |= 2u << i;
+			return true;
+		}
+	}
+	return json_refuse(json, E_INVALID, "\"" STR_FMT "\" is no outcome: success, filtered, attempts_spent, final_error and so on are.",
+	                   STR_ARG(str_cut(word, 40)));
+}
+
+static bool filter_read_outcomes(struct json *json, void *out, void *context)
+{
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, FILTER_STATES_BYTES, &text))
+		return false;
+	do {
+		size_t comma = str_index(text, ',');
+		if (!filter_read_outcome(json, str_trim((struct str){ text.ptr, comma }), out))
+			return false;
+		text = str_from(text, comma + 1);
+	} while (text.len);
+	return true;
+}
+
+/* ---- ids of messages ---- */
+
+bool message_id_parse(struct str text, uint64_t *out)
+{
+	if (str_starts(text, STR("msg_")))
+		text = str_from(text, 4);
+	return !uid_parse(text, out);
+}
+
+void put_message_id(struct buf *out, const char *key, uint64_t uid)
+{
+	char text[4 + UID_TEXT_BYTES] = "msg_";
+	uid_text(uid, text + 4);
+	json_put_field_str(out, key, str_of(text));
+}
+
+static bool filter_read_message(struct json *json, void *out, void *context)
+{
+	struct str text;
+	(void)context;
+	if (!json_read_str(json, 64, &text))
+		return false;
+	return message_id_parse(text, out) || json_refuse(json, E_INVALID, MESSAGE_ID_REFUSAL, STR_ARG(str_cut(text, 40)));
+}
+
 #define AT(member) offsetof(struct job_filter, member)
 const struct json_field filter_fields[] = {
 	{ "namespace", JSON_F_STR, AT(namespace_name), 1, LIMIT_NAME_BYTES, .doc = "Of this namespace (default)." },
@@ -66,13 +126,20 @@ const struct json_field filter_fields[] = {
 	{ "created_before", JSON_F_INSTANT, AT(created_before_us), .doc = "Enqueued before this instant." },
 	{ "finished_after", JSON_F_INSTANT, AT(finished_after_us), .doc = "Ended at this instant or later." },
 	{ "finished_before", JSON_F_INSTANT, AT(finished_before_us), .doc = "Ended before this instant." },
+	{ "outcome", JSON_F_CUSTOM, AT(outcomes), .read = filter_read_outcomes, .doc = "Only jobs that ended so: as text, separated by commas." },
+	{ "message", JSON_F_CUSTOM, AT(message), .read = filter_read_message, .doc = "Only deliveries of this message: its id, or its uid." },
+	{ "entity", JSON_F_STR, AT(entity), 1, LIMIT_ID_BYTES, .doc = "Only deliveries of messages about this entity." },
+	{ "endpoint", JSON_F_STR, AT(endpoint), 1, LIMIT_NAME_BYTES, .doc = "Only deliveries to this endpoint." },
 };
 const size_t filter_field_count = ARRAY_COUNT(filter_fields);
 #undef AT
 
 const char *filter_field_type(const struct json_field *field)
 {
-	return field->read == filter_read_states ? "State[]" : field->read == filter_read_state_list ? "string" : NULL;
+	if (field->read == filter_read_states)
+		return "State[]";
+	bool text = field->read == filter_read_state_list || field->read == filter_read_outcomes || field->read == filter_read_message;
+	return text ? "string" : NULL;
 }
 
 const char *filter_refusal(const struct job_filter *filter)
@@ -82,12 +149,13 @@ const char *filter_refusal(const struct job_filter *filter)
 
 bool filter_is_empty(const struct job_filter *filter)
 {
-	const struct str texts[] = { filter->namespace_name, filter->queue, filter->name, filter->id, filter->group, filter->tag, filter->error };
+	const struct str texts[] = { filter->namespace_name, filter->queue, filter->name, filter->id, filter->group, filter->tag, filter->error,
+		                     filter->entity, filter->endpoint };
 	size_t bytes = 0;
 	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
 		bytes += texts[i].len;
-	return !bytes && !filter->states && !filter->created_after_us && !filter->created_before_us && !filter->finished_after_us &&
-	       !filter->finished_before_us;
+	return !bytes && !filter->states && !filter->outcomes && !filter->message && !filter->created_after_us && !filter->created_before_us &&
+	       !filter->finished_after_us && !filter->finished_before_us;
 }
 
 bool filter_read(struct json *json, struct job_filter *out)
@@ -102,6 +170,20 @@ static void filter_put(struct buf *out, const char *key, struct str text)
 {
 	if (text.len)
 		json_put_field_str(out, key, text);
+}
+
+static void filter_put_outcomes(struct buf *out, uint32_t outcomes)
+{
+	struct buf words;
+	if (!outcomes)
+		return;
+	buf_init(&words, FILTER_STATES_BYTES);
+	for (uint32_t i = 0; outcome_words[i]; i++)
+		if (outcomes & 2u << i)
+			buf_addf(&words, "%s%s", words.len ? "," : "", outcome_words[i]);
+	json_put_field_str(out, "outcome", buf_str(&words));
+	out->failed |= !buf_ok(&words);
+	buf_fini(&words);
 }
 
 static void filter_put_instant(struct buf *out, const char *key, int64_t at_us)
@@ -135,7 +217,24 @@ void filter_write(const struct job_filter *filter, struct buf *out)
 	filter_put_instant(out, "created_before", filter->created_before_us);
 	filter_put_instant(out, "finished_after", filter->finished_after_us);
 	filter_put_instant(out, "finished_before", filter->finished_before_us);
+	filter_put_outcomes(out, filter->outcomes);
+	if (filter->message)
+		put_message_id(out, "message", filter->message);
+	filter_put(out, "entity", filter->entity);
+	filter_put(out, "endpoint", filter->endpoint);
 	buf_add_byte(out, '}');
+}
+
+bool filter_from_delivery_params(struct call *call, struct job_filter *out)
+{
+	struct str message = call_param(call, "message")->text;
+	out->outcomes = (uint32_t)call_param(call, "outcome")->number << 1;
+	out->entity = call_param(call, "entity")->text;
+	out->endpoint = call_param(call, "endpoint")->text;
+	if (!message.len || message_id_parse(message, &out->message))
+		return true;
+	problem_set(&call->problem, E_INVALID, "message", MESSAGE_ID_REFUSAL, STR_ARG(str_cut(message, 40)));
+	return false;
 }
 
 bool filter_from_params(struct call *call, struct job_filter *out)
@@ -154,6 +253,8 @@ bool filter_from_params(struct call *call, struct job_filter *out)
 		.finished_after_us = call_param(call, "finished_after")->number,
 		.finished_before_us = call_param(call, "finished_before")->number,
 	};
+	if (!filter_from_delivery_params(call, out))
+		return false;
 	const char *why = filter_refusal(out);
 	if (why)
 		problem_set(&call->problem, E_INVALID, "id", "%s", why);

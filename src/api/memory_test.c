@@ -148,6 +148,18 @@ static const struct request_case cases[] = {
 	{ "rotateSecret", "/v1/secrets/crm/rotate", NULL, "{\"overlap_ms\":-1}", 422 },
 	{ "rekeySecrets", "/v1/secrets/rekey", NULL, NULL, 200 },
 	{ "deleteSecret", "/v1/secrets/crm?namespace=n", NULL, NULL, 204 },
+	{ "listMessageDeliveries", "/v1/messages/msg_" UID_1 "/deliveries?limit=1", NULL, NULL, 200 },
+	{ "listMessageDeliveries", "/v1/messages/" UID_1 "/deliveries", NULL, NULL, 404, .limited = true },
+	{ "resendMessage", "/v1/messages/msg_" UID_1 "/resend", ONCE, "{\"endpoint\":\"crm\"}", 200 },
+	{ "resendMessage", "/v1/messages/" UID_1 "/resend", NULL, "{\"endpoint\":\"crm\"}", 404, .limited = true },
+	{ "listDeliveries", "/v1/deliveries?endpoint=crm&entity=e&message=msg_" UID_1 "&outcome=success,filtered", NULL, NULL, 200 },
+	{ "retryDelivery", "/v1/deliveries/" UID_1 "/retry", ONCE, "{}", 200 },
+	{ "testEndpoint", "/v1/endpoints/crm/test", ONCE, "{\"payload\":[1]}", 201 },
+	{ "listEntities", "/v1/endpoints/crm/entities?limit=1&cursor=YQ", NULL, NULL, 200 },
+	{ "getEntity", "/v1/endpoints/crm/entities/e", NULL, NULL, 200 },
+	{ "getEntity", "/v1/endpoints/crm/entities/e", NULL, NULL, 403, .limited = true },
+	{ "deleteEntity", "/v1/endpoints/crm/entities/e", NULL, NULL, 204 },
+	{ "startOperation", "/v1/operations", NULL, "{\"action\":\"retry\",\"filter\":{\"endpoint\":\"crm\",\"outcome\":\"final_error\",\"message\":\"" UID_1 "\"}}", 201 },
 	{ "expungeMessage", "/v1/messages/msg_" UID_1 "/content", NULL, NULL, 204 },
 	{ "listEndpoints", "/v1/endpoints?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "makeEndpoint", "/v1/endpoints", NULL, ENDPOINT, 201, .varies = true },
@@ -222,7 +234,7 @@ static struct job_view views[2] = {
 	  .row = { .uid = 77, .state = JOB_COMPLETED, .finished_us = CREATED_US, .worker = STR_INIT("w"), .group = STR_INIT("g") },
 	  .result = { .result = STR_INIT("[1]"), .result_bytes = 3 }, .queue_name = STR_INIT("q"), .namespace_name = STR_INIT("default") },
 	{ .definition = { .uid = 78, .id = STR_INIT("b"), .created_us = CREATED_US, .payload = STR_INIT("7"), .payload_bytes = 1 },
-	  .row = { .uid = 78, .state = JOB_ACTIVE }, .queue_name = STR_INIT("q"), .namespace_name = STR_INIT("default") },
+	  .row = { .uid = 78, .state = JOB_ACTIVE }, .held = NAMED_PAUSED, .held_since_us = CREATED_US, .queue_name = STR_INIT("q"), .namespace_name = STR_INIT("default") },
 };
 static struct attempt_row attempt = { .uid = 77, .number = 1, .fence = 2, .started_us = CREATED_US, .finished_us = CREATED_US + 5, .worker = STR_INIT("w"),
 				      .error = STR_INIT("{\"message\":\"m\"}"), .exchange = STR_INIT("{\"status\":503}") };
@@ -244,9 +256,10 @@ static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"
 				      .state = NAMED_PAUSED, .reason = STR_INIT("by_hand"), .created_us = CREATED_US, .waiting = 4 };
 static struct named_info format = { .number = 4, .named = { STR_INIT("default"), STR_INIT("wide") }, .text = STR_INIT("{\"program\":\".pay\\u006coad\"}"),
 				    .created_us = CREATED_US };
-static struct entity_row entity_row = { .endpoint = 3, .entity = STR_INIT("e"), .external_id = STR_INIT("rec1") };
 static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT("default"), .type = STR_INIT("a.b"), .entity = STR_INIT("e"),
 					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
+
+static struct entity_row entity_row = { .endpoint = 3, .entity = STR_INIT("e"), .external_id = STR_INIT("rec1"), .message = 77, .at_us = CREATED_US };
 
 struct tally { /* of one run */
 	uint32_t granted, released;
@@ -367,6 +380,7 @@ static void play_question(struct scene *scene, struct question *question)
 	case QUERY_ENTITIES:
 		answer->entities = &entity_row;
 		answer->entity_count = 1;
+		answer->next_cursor = STR("e");
 		break;
 	case QUERY_TOKENS:
 		answer->tokens = scene->tokens;

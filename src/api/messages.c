@@ -1,8 +1,7 @@
 /* src/api/messages.c: /v1/messages: something happened, and whoever wants to know is told; what was sent, looked at again. */
 #include "api/body.h"
+#include "api/filter.h"
 #include "api/routes.h"
-
-#define MESSAGE_PREFIX STR("msg_")
 
 /* ---- sending ---- */
 
@@ -26,13 +25,6 @@ bool messages_decode(struct call *call)
 	call->request.atomic = true;
 	body_json(call, &json);
 	return json_read_fields(&json, list_fields, ARRAY_COUNT(list_fields), &call->request, call, NULL) && json_finish(&json);
-}
-
-void put_message_id(struct buf *out, const char *key, uint64_t uid)
-{
-	char text[4 + UID_TEXT_BYTES] = "msg_";
-	uid_text(uid, text + 4);
-	json_put_field_str(out, key, str_of(text));
 }
 
 /* Of a message that came before nothing is known here but that it did. */
@@ -88,19 +80,12 @@ void messages_list(struct call *call)
 		call_refuse(call, call->problem.err);
 }
 
-bool message_id_parse(struct str text, uint64_t *out)
-{
-	if (text.len > 4 && str_eq((struct str){ text.ptr, 4 }, MESSAGE_PREFIX))
-		text = str_from(text, 4);
-	return !uid_parse(text, out);
-}
-
-static bool messages_uid(struct call *call, uint64_t *out)
+/* The path's {message}: "msg_" and its uid, or the uid alone. */
+bool message_uid_of_path(struct call *call, uint64_t *out)
 {
 	if (message_id_parse(call->pieces[0], out))
 		return true;
-	problem_set(&call->problem, E_MESSAGE_NOT_FOUND, "message", "\"" STR_FMT "\" is no message's id: those look like msg_0r4k2m7x9q3zt.",
-		    STR_ARG(str_cut(call->pieces[0], 40)));
+	problem_set(&call->problem, E_MESSAGE_NOT_FOUND, "message", MESSAGE_ID_REFUSAL, STR_ARG(str_cut(call->pieces[0], 40)));
 	return false;
 }
 
@@ -112,6 +97,27 @@ static void messages_got(struct call *call)
 		call_refuse(call, E_MESSAGE_NOT_FOUND);
 	else
 		call_answered(call);
+}
+
+static void messages_found(struct call *call)
+{
+	const struct answer *answer = &call->question.answer;
+	if (call->question.err)
+		call_refuse(call, call->question.err);
+	else if (!token_allows(call->token, messages_queue(answer->messages[0].namespace_name)))
+		call_refuse(call, E_MESSAGE_NOT_FOUND);
+	else
+		call->checked(call);
+}
+
+void messages_seek(struct call *call, void (*found)(struct call *call))
+{
+	call->question.query = (struct query){ .kind = QUERY_MESSAGE, .uids = &call->number, .uid_count = 1 };
+	call->checked = found;
+	if (message_uid_of_path(call, &call->number))
+		call_ask(call, messages_found);
+	else
+		call_refuse(call, call->problem.err);
 }
 
 static void messages_ask(struct call *call)
@@ -136,7 +142,7 @@ void messages_get(struct call *call)
 	query->uids = uid;
 	query->uid_count = 1;
 	query->with_payload = call_param(call, "payload")->number;
-	if (messages_uid(call, uid))
+	if (message_uid_of_path(call, uid))
 		call_submit(call, messages_ask);
 	else
 		call_refuse(call, call->problem.err);
@@ -145,7 +151,7 @@ void messages_get(struct call *call)
 bool messages_decode_expunge(struct call *call)
 {
 	struct op *op = call_op(call, OP_MESSAGE_EXPUNGE);
-	return op && messages_uid(call, &op->resend.message);
+	return op && message_uid_of_path(call, &op->resend.message);
 }
 
 static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */

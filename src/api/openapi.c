@@ -461,6 +461,7 @@ void openapi_write(struct buf *out, const char *version)
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
 			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"formats\"},{\"name\":\"secrets\"},{\"name\":\"messages\"},"
+			 "{\"name\":\"deliveries\"},"
 			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
 	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");

@@ -4,6 +4,7 @@
  *     named (engine) → compiled → chosen (reader) → [ read (reader) → known entity (reader) → run (pool) ] for each → answered */
 #include "api/body.h"
 #include "api/name.h"
+#include "api/filter.h"
 #include "api/routes.h"
 #include "base/json_tree.h"
 #include "format/pool.h"

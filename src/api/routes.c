@@ -78,6 +78,20 @@ static const struct param message_list_params[] = {
 	{ "until", PARAM_INSTANT, 0, 0, NULL, "Only those that came before this instant." },
 	P_LIMIT, P_CURSOR, { 0 },
 };
+#define P_ORDER { "order", PARAM_WORD, 0, 0, order_words, "The newest first (the usual), or the oldest." }
+static const struct param ordered_page_params[] = { P_ORDER, P_LIMIT, P_CURSOR, { 0 } };
+static const struct param delivery_list_params[] = {
+	P_NAMESPACE, FILTER_ENDPOINT, FILTER_MESSAGE, FILTER_ENTITY,
+	{ "type", PARAM_TEXT, 1, 255, NULL, "Only of messages of this type." },
+	{ "state", PARAM_WORDS, 0, 0, job_state_words, "Only those in these states, separated by commas." },
+	FILTER_OUTCOME,
+	{ "error", PARAM_TEXT, 1, 512, NULL, "Only those whose error holds this text; the scan is bounded." },
+	{ "created_after", PARAM_INSTANT, 0, 0, NULL, "Made at this instant or later." },
+	{ "created_before", PARAM_INSTANT, 0, 0, NULL, "Made before this instant." },
+	{ "finished_after", PARAM_INSTANT, 0, 0, NULL, "Ended at this instant or later." },
+	{ "finished_before", PARAM_INSTANT, 0, 0, NULL, "Ended before this instant." },
+	P_ORDER, P_LIMIT, P_CURSOR, { 0 },
+};
 static const struct param message_params[] = { { "payload", PARAM_FLAG, 0, 0, NULL, "With its payload and metadata (no)." }, { 0 } };
 static const struct param ready_params[] = { { "verbose", PARAM_FLAG, 0, 0, NULL, "Each check by name." }, { 0 } };
 
@@ -301,6 +315,19 @@ const struct route routes[] = {
 	  .encode = messages_encode_list, .tag = "messages", .gives = "MessageList", .doc = "Messages that were sent, newest first." },
 	{ GET("/v1/messages/{message}", "getMessage"), .status = 200, .scope = SCOPE_READ, .params = message_params, .begin = messages_get,
 	  .encode = messages_encode_one, .tag = "messages", .gives = "Message", .doc = "Look at a message, by its id or its uid." },
+	{ GET("/v1/messages/{message}/deliveries", "listMessageDeliveries"), .status = 200, .scope = SCOPE_READ, .params = ordered_page_params,
+	  .begin = deliveries_of_message, .encode = deliveries_encode_list, .tag = "messages", .gives = "DeliveryList",
+	  .doc = "A message's deliveries, newest first." },
+	{ POST("/v1/messages/{message}/resend", "resendMessage"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY | ROUTE_ONCE,
+	  .kind = OP_RESEND, .decode = resend_decode, .begin = resend_run, .encode = encode_alone, .tag = "messages", .takes = "Resend",
+	  .gives = "JobChanged",
+	  .doc = "Send a message to an endpoint once more, or for the first time, whatever that wants. Its id stays the same. 409 while a delivery is on "
+		 "its way." },
+	{ GET("/v1/deliveries", "listDeliveries"), .status = 200, .scope = SCOPE_READ, .params = delivery_list_params, .begin = deliveries_list,
+	  .encode = deliveries_encode_list, .tag = "deliveries", .gives = "DeliveryList",
+	  .doc = "List deliveries: jobs of the queue webhooks. By finish when only final states can match, otherwise by creation." },
+	{ POST("/v1/deliveries/{uid}/retry", "retryDelivery"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE,
+	  ALONE(OP_RETRY), .tag = "deliveries", .takes = "Retry", .gives = "JobChanged", .doc = "The same as /v1/jobs/{uid}/retry." },
 	{ DELETE("/v1/messages/{message}/content", "expungeMessage"), .status = 204, .scope = SCOPE_OPERATE, .flags = ROUTE_WHOLE,
 	  .kind = OP_MESSAGE_EXPUNGE, .decode = messages_decode_expunge, .begin = call_run, .encode = messages_encode_sent, .tag = "messages",
 	  .doc = "Forget what a message said: payload, metadata, and what its deliveries sent and were answered. Its ids and instants stay." },
@@ -343,6 +370,19 @@ const struct route routes[] = {
 	  .takes = "PreviewOfEndpoint", .gives = "Previews",
 	  .doc = "The bodies that an endpoint would be sent for the newest stored messages that it wants. Nothing is stored or sent. Needs the scope read, "
 		 "too." },
+	{ POST("/v1/endpoints/{endpoint}/test", "testEndpoint"), .status = 201, .scope = SCOPE_ENQUEUE, .flags = ROUTE_MAY_BODY | ROUTE_ONCE,
+	  .params = namespace_params, .kind = OP_MESSAGE, .decode = test_decode, .begin = call_run, .encode = test_encode, .tag = "endpoints",
+	  .takes = "TestMessage", .gives = "TestSent",
+	  .doc = "Send an endpoint a message to try it out: one attempt, which counts neither for its health nor for what it was told." },
+	{ GET("/v1/endpoints/{endpoint}/entities", "listEntities"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params,
+	  .kind = OP_NAMED_GET, .decode = decode_path, .begin = entities_list, .encode = entities_encode_list, .tag = "endpoints",
+	  .gives = "EntityList", .doc = "What an endpoint was told of entities, by their names." },
+	{ GET("/v1/endpoints/{endpoint}/entities/{entity}", "getEntity"), .status = 200, .scope = SCOPE_READ, .params = namespace_params,
+	  .kind = OP_NAMED_GET, .decode = decode_path, .begin = entities_get, .encode = entities_encode_one, .tag = "endpoints", .gives = "Entity",
+	  .doc = "What an endpoint was told of an entity, and the other side's name for it." },
+	{ DELETE("/v1/endpoints/{endpoint}/entities/{entity}", "deleteEntity"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  .kind = OP_ENTITY_DELETE, .decode = entities_decode_delete, .begin = call_run, .encode = encode_alone, .tag = "endpoints",
+	  .doc = "Forget what an endpoint was told of an entity: the next message about it makes it anew." },
 #define ENDPOINT_STATE(verb, name_text, words)                                                                                              \
 	{ POST("/v1/endpoints/{endpoint}/" verb, name_text), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,               \
 	  .params = namespace_params, .kind = OP_NAMED_STATE, .decode = endpoints_decode_state, .begin = call_run, .encode = endpoints_encode, \

@@ -82,8 +82,6 @@ void previews_begin(struct call *call);
 void previews_compiled(struct call *call);
 void previews_encode(struct call *call, struct buf *out);
 /* messages.c */
-void put_message_id(struct buf *out, const char *key, uint64_t uid);
-bool message_id_parse(struct str text, uint64_t *out); /* "msg_" and its uid, or the uid alone; false: it is none */
 bool messages_decode(struct call *call);
 void messages_list(struct call *call);
 bool messages_decode_expunge(struct call *call);
@@ -91,6 +89,22 @@ void messages_get(struct call *call);
 void messages_encode_sent(struct call *call, struct buf *out);
 void messages_encode_list(struct call *call, struct buf *out);
 void messages_encode_one(struct call *call, struct buf *out);
+bool message_uid_of_path(struct call *call, uint64_t *out); /* false: the problem is set */
+/* The path's message, for its caller to see: goes on with it as the question's answer. */
+void messages_seek(struct call *call, void (*found)(struct call *call));
+/* deliveries.c, entities.c */
+void deliveries_list(struct call *call);
+void deliveries_of_message(struct call *call);
+void deliveries_encode_list(struct call *call, struct buf *out);
+bool resend_decode(struct call *call);
+void resend_run(struct call *call);
+bool test_decode(struct call *call);
+void test_encode(struct call *call, struct buf *out);
+void entities_list(struct call *call);
+void entities_get(struct call *call);
+bool entities_decode_delete(struct call *call);
+void entities_encode_one(struct call *call, struct buf *out);
+void entities_encode_list(struct call *call, struct buf *out);
 /* operations.c */
 void operations_list(struct call *call);
 void operations_get(struct call *call);

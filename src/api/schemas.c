@@ -81,10 +81,11 @@ const struct schema schemas[] = {
 		 "attempts_started:count attempts_made:count max_attempts:count stalls:count fence:count timeout_ms:count ttl_ms:count created_at:instant|null "
 		 "due_at:instant|null started_at:instant|null finished_at:instant|null worker:string|null tags:Tag[] trace:Trace|null http:HttpTarget|null "
 		 "chain:string|null progress:any error:object|null payload_bytes:count payload_edited:boolean result_bytes:count metadata?:object|null "
-		 "delivery?:JobDelivery deferred?:string payload?:any original_payload?:any result?:any errors?:object[] parents?:JobParent[]",
+		 "delivery?:JobDelivery hold?:JobHold deferred?:string payload?:any original_payload?:any result?:any errors?:object[] parents?:JobParent[]",
 	  "A job. metadata comes with the payload; that, original_payload, result, errors (of its attempts, the newest last, at most 100) and parents "
 	  "(who wait for it, or did) only where asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
-	  "deferred: it fails with this reason when it is claimed next. delivery: it takes this message to this endpoint, and its payload is the message's." },
+	  "deferred: it fails with this reason when it is claimed next. delivery: it takes this message to this endpoint, and its payload is the message's. "
+	  "hold: while its endpoint is paused or disabled." },
 	{ "JobParent", "uid:Uid id:string queue:string|null namespace:string|null on_failure:OnFailure state:=pending,done,ignored,failed",
 	  "state: what has become of this child, as the parent sees it. queue is null when that queue was deleted." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
@@ -223,6 +224,14 @@ const struct schema schemas[] = {
 		     "expunged:boolean deliveries:count expanding:boolean payload_bytes:count created_at:instant|null metadata?:object|null payload?:any",
 	  "metadata and payload only where asked for." },
 	{ "MessageList", "messages:Message[] next_cursor:string|null", NULL },
+	{ "Resend", "endpoint:Name", "To whom, by name." },
+	{ "DeliveryList", "deliveries:Job[] next_cursor:string|null", NULL },
+	{ "TestMessage", "type?:MessageType payload?:any", "endpoint.test and {\"test\":true} unless said." },
+	{ "TestSent", "id:string delivery:Uid|null", "delivery: what to look at for the result, a job." },
+	{ "Entity", "entity:string external_id:string|null state:=delivered,retracted message:string told_at:instant|null",
+	  "message: the newest one about it that was delivered. external_id: the other side's name for it, as its answer told." },
+	{ "EntityList", "entities:Entity[] next_cursor:string|null", NULL },
+	{ "JobHold", "reason:=endpoint_paused,endpoint_disabled since_at:instant|null", "Why it waits, and since when that is so." },
 	{ "JobDelivery", "message:string endpoint:string type:string entity?:string|null", "entity: comes with the payload." },
 
 	/* bulk work, batches */

@@ -1,5 +1,6 @@
 #include "api/view.h"
 #include "api/auth.h"
+#include "api/filter.h"
 #include "api/op_codec.h"
 
 static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */
@@ -107,15 +108,23 @@ void parents_write(struct buf *out, const struct job_view *view)
 
 static void put_delivery(struct buf *out, const struct job_view *view, bool with_entity)
 {
-	char message[4 + UID_TEXT_BYTES] = "msg_";
-	uid_text(view->definition.message, message + 4);
 	json_put_key(out, "delivery");
 	buf_add_byte(out, '{');
-	json_put_field_str(out, "message", str_of(message));
+	put_message_id(out, "message", view->definition.message);
 	json_put_field_str(out, "endpoint", view->definition.group);
 	json_put_field_str(out, "type", view->definition.name);
 	if (with_entity)
 		put_text(out, "entity", view->message.entity);
+	buf_add_byte(out, '}');
+}
+
+/* In the words of explain. */
+static void put_hold(struct buf *out, const struct job_view *view)
+{
+	json_put_key(out, "hold");
+	buf_add_byte(out, '{');
+	json_put_field_str(out, "reason", view->held == NAMED_PAUSED ? STR("endpoint_paused") : STR("endpoint_disabled"));
+	json_put_field_instant(out, "since_at", view->held_since_us);
 	buf_add_byte(out, '}');
 }
 
@@ -133,6 +142,8 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	put_progress_of(out, view);
 	if (definition->message)
 		put_delivery(out, view, parts.payload);
+	if (view->held != NAMED_ENABLED)
+		put_hold(out, view);
 	put_text(out, "chain", definition->chain);
 	put_json(out, "tags", definition->tags, STR("[]"));
 	put_json(out, "trace", definition->trace, STR("null"));

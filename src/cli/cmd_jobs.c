@@ -3,8 +3,8 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/pluck.h"
-#include "cli/bar.h"
 #include "cli/commands.h"
+#include "cli/follow.h"
 #include "cli/job_show.h"
 #include "cli/remote.h"
 #include "cli/table.h"
@@ -14,7 +14,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define JOBS_POLL_US 100000
 #define JOBS_VALUE_MAX 60
 #define STATE_WORDS  "waiting delayed active completed failed cancelled expired"
 
@@ -306,36 +305,6 @@ static void jobs_put_filter(struct remote *remote, const struct args *args)
 	buf_add_byte(body, '}');
 }
 
-/* Follows a bulk operation to its end. Leaving with Ctrl-C leaves it running: it is the daemon's, not ours. */
-static int jobs_follow(struct remote *remote, const struct args *args, const struct jobs_change *change, uint64_t expected, struct str operation)
-{
-	struct arena *arena = &remote->arena;
-	struct str uid = pluck_text(operation, "uid", arena), state = pluck_text(operation, "state", arena);
-	uint64_t done = 0, skipped = 0, failed = 0;
-	bar_init(&remote->bar, "jobs", !args_has(args, "json"));
-	bar_show(&remote->bar, 0, expected);
-	while (str_eq(state, STR("running"))) {
-		usleep(JOBS_POLL_US);
-		remote_begin(remote);
-		remote_path(remote, "/v1/operations/");
-		remote_piece(remote, uid);
-		int code = remote_call(remote, "GET", &operation);
-		if (code)
-			return code; /* the operation goes on */
-		state = pluck_text(operation, "state", arena);
-		pluck_u64(operation, "done", arena, &done);
-		bar_show(&remote->bar, done, expected);
-	}
-	bar_wipe(&remote->bar);
-	pluck_u64(operation, "done", arena, &done);
-	pluck_u64(operation, "skipped", arena, &skipped);
-	pluck_u64(operation, "failed", arena, &failed);
-	if (!remote_printed(args, operation))
-		printf("%s %llu job%s; %llu had changed meanwhile, %llu could not be changed\n", change->done, (unsigned long long)done,
-		       done == 1 ? "" : "s", (unsigned long long)skipped, (unsigned long long)failed);
-	return failed ? 1 : 0;
-}
-
 /* How many match now: for the question, and for the bar. */
 static int jobs_count(struct remote *remote, const struct args *args, uint64_t *out)
 {
@@ -377,7 +346,7 @@ static int jobs_change_all(struct remote *remote, const struct args *args, const
 	}
 	buf_add_byte(&remote->body, '}');
 	code = remote_call(remote, "POST", &body);
-	return code ? code : jobs_follow(remote, args, change, expected, body);
+	return code ? code : operation_follow(remote, args, body, change->done, "job", expected);
 }
 
 static bool jobs_has_filter(const struct args *args)

@@ -68,6 +68,8 @@ static op_handler *const handlers[OP_KIND_COUNT] = {
 	[OP_WITHDRAW] = op_withdraw_apply,
 	[OP_MESSAGE] = op_message_apply,
 	[OP_MESSAGE_EXPUNGE] = op_expunge_apply,
+	[OP_RESEND] = op_resend_apply,
+	[OP_ENTITY_DELETE] = op_entity_apply,
 	[OP_NAMED_PUT] = op_named_apply,
 	[OP_NAMED_STATE] = op_named_apply,
 	[OP_NAMED_DELETE] = op_named_apply,
@@ -107,12 +109,6 @@ static void apply_refused(struct op *op, enum err err)
 	op->result.state = state;
 }
 
-/* Some of webhooks' operations have nobody yet who applies them: no route asks for those. */
-static enum err apply_op(struct engine *engine, struct request *request, struct op *op, bool *park)
-{
-	return handlers[op->kind] ? handlers[op->kind](engine, request, op, park) : E_UNAVAILABLE;
-}
-
 static bool apply_ops(struct engine *engine, struct request *request, struct mark start)
 {
 	for (uint32_t i = 0; i < request->op_count; i++) {
@@ -120,7 +116,7 @@ static bool apply_ops(struct engine *engine, struct request *request, struct mar
 		bool park = false;
 		struct mark mark = batch_mark(engine->open);
 		bool skipped = op->kind == OP_CLAIM && op->claim.rides && i > 0 && request->ops[i - 1].result.err;
-		enum err err = skipped ? E_CANCELLED : apply_op(engine, request, op, &park);
+		enum err err = skipped ? E_CANCELLED : handlers[op->kind](engine, request, op, &park);
 		if (park) {
 			CHECK(request->op_count == 1);
 			return true;

@@ -74,6 +74,7 @@
 	X(MESSAGE, "message", ENQUEUE)                        \
 	X(MESSAGE_EXPUNGE, NULL, OPERATE)                     \
 	X(RESEND, NULL, OPERATE)                              \
+	X(ENTITY_DELETE, NULL, OPERATE)                       \
 	X(NAMED_PUT, NULL, OPERATE)                           \
 	X(NAMED_STATE, NULL, OPERATE)                         \
 	X(NAMED_DELETE, NULL, OPERATE)                        \
@@ -489,6 +490,10 @@ struct op_resend {
 	uint64_t message;
 	struct str endpoint;      /* RESEND: name, in the message's namespace */
 };
+struct op_entity {            /* ENTITY_DELETE */
+	struct queue_name endpoint;
+	struct str entity;
+};
 /* NAMED_PUT, NAMED_STATE, NAMED_DELETE, NAMED_GET, NAMEDS. */
 struct op_named {
 	enum named_kind kind;
@@ -545,7 +550,7 @@ struct op_result {
 	bool deduplicated;        /* ENQUEUE: by its dedup key: uid and id are the owner's, and state is JOB_STATE_COUNT when it is not kept any more */
 	struct str id;            /* ENQUEUE deduplicated, DEDUP_*: the owner's own; empty: the uid's text. CHAIN_PUT, CHAIN_NEXT: of the job made.
 	                           * SWEEP: ids of those that it took back, a JSON array */
-	uint64_t next;            /* DEDUP_*: the parked successor, or 0 */
+	uint64_t next;            /* DEDUP_*: the parked successor, or 0. MESSAGE for one endpoint: its delivery, if that was made at once */
 	union {
 		int64_t until_us;   /* DEDUP_*: wall time when the key is free; 0: when its owner ends */
 		int64_t rate_ttl_ms; /* RELEASE in compat mode: nothing of the queue starts for so long, if its worker knows a rate */
@@ -584,6 +589,7 @@ struct op {
 		struct op_chain chain;
 		struct op_message message;
 		struct op_resend resend;
+		struct op_entity entity;
 		struct op_named named;
 		uint64_t withdraw;    /* number of the request */
 	};

@@ -26,7 +26,7 @@ enum err delivery_make(struct engine *engine, const struct message_row *message,
 	struct op op = {
 		.kind = OP_ENQUEUE,
 		.enqueue = { .uid = engine_uid(engine), .name = message->type, .group = arena_str(&engine->open->cs.arena, endpoint->name),
-		             .message = message->uid },
+		             .message = message->uid, .max_attempts = message->flags & MESSAGE_TEST ? 1 : 0 },
 	};
 	if (!op.enqueue.group.ptr)
 		return E_NOMEM;
@@ -36,6 +36,18 @@ enum err delivery_make(struct engine *engine, const struct message_row *message,
 	err = err ? err : id_next(engine, queue, &number, &id);
 	err = err ? err : enqueue_make(engine, &op.enqueue, id, queue, &meeting, out_job);
 	return err || !op.enqueue.dedup ? err : dedup_take(engine, &op, id, queue, &meeting);
+}
+
+/* The next message about it is the first one again. */
+enum err op_entity_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	uint32_t slot = named_find(&engine->index, NAMED_ENDPOINT, op->entity.endpoint);
+	struct entity_row *row = slot == SLOT_NONE ? NULL : change_add(&engine->open->cs, entities);
+	(void)request, (void)park;
+	if (!row)
+		return slot == SLOT_NONE ? E_ENDPOINT_NOT_FOUND : E_NOMEM;
+	*row = (struct entity_row){ .endpoint = named_at(&engine->index, slot)->number, .entity = op->entity.entity, .gone = true };
+	return E_OK;
 }
 
 /* Merged by the store: an older message never takes the place of a newer one. */

@@ -126,7 +126,7 @@ op_handler op_enqueue_apply, op_claim_apply, op_lease_apply, op_job_apply, op_wa
 	op_groups_apply, op_back_off_apply, op_limit_apply, op_operation_apply, op_slice_apply, op_token_apply, op_dedup_apply, op_event_apply, op_sweep_apply,
 	op_reset_apply,
 	op_chain_apply, op_chains_apply, op_barrier_apply, op_withdraw_apply, op_named_apply, op_nameds_apply, op_message_apply,
-	op_expunge_apply;
+	op_expunge_apply, op_resend_apply, op_entity_apply;
 enum err refuse(struct request *request, struct op *op, enum err err, const char *field, const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* ---- job_life.c: what can happen to a job, each with its event; used by handlers and timers alike ---- */
@@ -289,6 +289,7 @@ MUST_USE enum err delivery_make(struct engine *engine, const struct message_row 
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
 /* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
 MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);
+const struct message_row *message_loaded(const struct engine *engine, uint64_t uid); /* by plan, without content; NULL: there is none */
 struct str message_key_id(struct arena *arena, struct str namespace_name, struct str key); /* among the ids in flight; ptr NULL: no memory */
 /* Goes on with a message from the endpoint after row->next_endpoint: deliveries, and the row's cursor. What there is no room for is left; then
  * row->next_endpoint is not MESSAGE_EXPANDED. `payload` is read when a filter asks for it. */
@@ -297,6 +298,7 @@ struct expand_payload { /* for filters: one parse for all of them */
 	bool whole;                /* its payload is there; otherwise it is loaded */
 	bool read;
 	struct json_node *value;   /* NULL: there is none */
+	uint64_t made;             /* the newest delivery */
 };
 MUST_USE enum err expand_message(struct engine *engine, struct message_row *row, struct expand_payload *payload, struct expand_room *room,
 			     uint32_t *matched); /* grows by those that want it */

@@ -75,7 +75,7 @@ static enum err expand_skip(struct engine *engine, const struct message_row *row
 	enum err err = named_touch(engine->open, &engine->index, slot);
 	if (err)
 		return err;
-	if (!named->health.unsent++)
+	if (!named->health.unsent++ || row->uid < named->health.unsent_uid) /* they do not come in the order of their uids */
 		named->health.unsent_uid = row->uid;
 	return named_write(engine, named);
 }
@@ -86,15 +86,18 @@ static bool endpoint_is_full(const struct index *index, const struct named *name
 	return named->state != NAMED_ENABLED && max && group_at(index, named->group)->ready.count >= max;
 }
 
-static enum err expand_deliver(struct engine *engine, struct message_row *row, uint32_t slot)
+static enum err expand_deliver(struct engine *engine, struct message_row *row, struct expand_payload *payload, uint32_t slot)
 {
 	uint32_t job;
 	const struct named *named = named_at(&engine->index, slot);
 	if (endpoint_is_full(&engine->index, named) && !row->only)
 		return expand_skip(engine, row, slot);
 	enum err err = delivery_make(engine, row, named, &job);
-	row->deliveries += !err;
-	return err;
+	if (err)
+		return err;
+	row->deliveries++;
+	payload->made = job_at(&engine->index, job)->uid;
+	return E_OK;
 }
 
 /* What the filter says. *later: it costs more than there is room for. */
@@ -118,6 +121,8 @@ enum err expand_message(struct engine *engine, struct message_row *row, struct e
 	struct wish wish;
 	enum err err = wish_read(engine, row, &wish);
 	for (uint32_t place = endpoints_from(index, row->next_endpoint + 1); place < index->endpoints.count && !err; place++) {
+		if (row->only && row->next_endpoint >= row->only)
+			break;
 		uint32_t slot = index->endpoints.slots[place];
 		const struct named *named = named_at(index, slot);
 		bool later, passes = endpoint_wants(row, &wish, named);
@@ -131,7 +136,7 @@ enum err expand_message(struct engine *engine, struct message_row *row, struct e
 		if (!err && later)
 			return E_OK;
 		if (!err && passes) {
-			err = expand_deliver(engine, row, slot);
+			err = expand_deliver(engine, row, payload, slot);
 			room->deliveries--;
 			++*matched;
 		}

@@ -249,6 +249,7 @@ struct health {
 	uint64_t allowed;         /* calls at once, now */
 	uint64_t batch_cap, batch_max; /* messages of one call: now; learnt. 0: as the settings say */
 	uint64_t unsent, unsent_uid; /* deliveries that were not made, and the first message of which */
+	int64_t held_since_us;    /* wall time since when it is paused or disabled; 0: it is not */
 	int64_t failing_since_us; /* 0: it is well */
 	int64_t open_until_us;    /* the penalty of its breaker, or the last one's; then a probe */
 	uint64_t opens;           /* in a row; 0: its breaker is closed */

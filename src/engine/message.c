@@ -67,18 +67,25 @@ static enum err message_tell(struct engine *engine, const struct message_row *ro
 	return details.ptr ? batch_event(engine->open, EVENT_MESSAGE, queue, 0, details) : E_NOMEM;
 }
 
-static enum err message_fill(struct engine *engine, struct op *op, struct message_row *row)
+static enum err message_fill(struct engine *engine, struct request *request, struct op *op, struct message_row *row)
 {
 	const struct op_message *want = &op->message;
 	uint32_t only = want->only.len ? named_find(&engine->index, NAMED_ENDPOINT, (struct queue_name){ want->namespace_name, want->only }) : SLOT_NONE;
 	if (want->only.len && only == SLOT_NONE)
 		return E_ENDPOINT_NOT_FOUND;
+	if (want->flags & MESSAGE_TEST && named_at(&engine->index, only)->state != NAMED_ENABLED)
+		return refuse(request, op, E_STATE, "endpoint", "The endpoint is %s, and a test would be held with the rest: resume it first.",
+			      named_at(&engine->index, only)->state == NAMED_PAUSED ? "paused" : "disabled");
 	*row = (struct message_row){
 		.uid = want->uid, .seq = engine->next_seq, .namespace_name = named_namespace(want->namespace_name), .type = want->type,
 		.entity = want->entity, .key = want->key, .channels = want->channels, .metadata = want->metadata,
 		.payload = want->payload.len ? want->payload : STR("null"), .payload_body = want->payload_body, .payload_bytes = want->payload.len,
-		.flags = want->flags, .only = only == SLOT_NONE ? 0 : named_at(&engine->index, only)->number,
+		.flags = want->flags,
 	};
+	if (only != SLOT_NONE) {
+		row->only = named_at(&engine->index, only)->number;
+		row->next_endpoint = row->only - 1;
+	}
 	return E_OK;
 }
 
@@ -137,7 +144,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	err = err ? err : message_find_first(engine, op, &key, &known);
 	if (err || known)
 		return err;
-	err = message_fill(engine, op, &row);
+	err = message_fill(engine, request, op, &row);
 	if (err)
 		return err;
 	err = message_expand(engine, &row, &engine->room, &matched);
@@ -150,6 +157,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 		err = batch_key(engine->open, &engine->index, SLOT_NONE, key, row.uid);
 	err = err ? err : message_tell(engine, &row, matched);
 	op->result.uid = row.uid;
+	op->result.next = row.only ? payload.made : 0;
 	op->result.count = matched;
 	op->result.units = row.deliveries;
 	op->result.more = row.next_endpoint != MESSAGE_EXPANDED;
@@ -158,7 +166,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 
 /* ---- content that is to be forgotten ---- */
 
-static const struct message_row *message_loaded(const struct engine *engine, uint64_t uid)
+const struct message_row *message_loaded(const struct engine *engine, uint64_t uid)
 {
 	for (uint32_t i = 0; i < engine->message_count; i++)
 		if (engine->messages[i].uid == uid)

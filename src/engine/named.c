@@ -291,6 +291,7 @@ static const struct json_field health_fields[] = {
 	{ "batch_max", JSON_F_I64, HEALTH(batch_max), 0, INT64_MAX },
 	{ "unsent", JSON_F_I64, HEALTH(unsent), 0, INT64_MAX },
 	{ "unsent_uid", JSON_F_CUSTOM, HEALTH(unsent_uid), .read = read_unsent_uid },
+	{ "held_since_us", JSON_F_I64, HEALTH(held_since_us), 0, INT64_MAX },
 };
 
 /* Of what an unreadable text says nothing is known. */

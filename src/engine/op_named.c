@@ -34,11 +34,11 @@ static enum err named_put_health(struct engine *engine, const struct named *name
 		{ "failing_since_us", health->warned ? (uint64_t)health->failing_since_us : 0 },
 		{ "attempts_failed", health->warned ? health->attempts_failed : 0 }, { "warned", health->warned }, { "opens", health->opens },
 		{ "open_until_us", health->opens ? (uint64_t)health->open_until_us : 0 }, { "batch_max", health->batch_max },
-		{ "unsent", health->unsent },
+		{ "unsent", health->unsent }, { "held_since_us", (uint64_t)health->held_since_us },
 	};
 	char uid[UID_TEXT_BYTES];
 	struct buf text;
-	if (!health->warned && !health->opens && !health->batch_max && !health->unsent)
+	if (!health->held_since_us && !health->warned && !health->opens && !health->batch_max && !health->unsent)
 		return E_OK;
 	uid_text(health->unsent_uid, uid);
 	buf_init(&text, 512);
@@ -401,9 +401,13 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 
 /* ---- held, and let go ---- */
 
-enum err endpoint_hold(struct engine *engine, const struct named *named)
+enum err endpoint_hold(struct engine *engine, struct named *named)
 {
 	struct index *index = &engine->index;
+	if (named->state == NAMED_ENABLED)
+		named->health.held_since_us = 0;
+	else if (!named->health.held_since_us)
+		named->health.held_since_us = index->wall_us;
 	if (named->group == SLOT_NONE)
 		return E_OK;
 	enum err err = group_touch(engine->open, index, named->group);

@@ -15,6 +15,9 @@ struct plan { /* in the scratch arena */
 	uint32_t message_capacity;
 	uint64_t *messages; /* named by their uids */
 	uint32_t named_capacity, named_count;
+	struct load_delivery *deliveries;
+	uint64_t **delivery_targets;
+	uint32_t delivery_capacity, delivery_count;
 	struct str *idempotency;
 	struct request **idempotency_targets;
 	uint32_t idempotency_capacity;
@@ -121,6 +124,23 @@ static void plan_message_uid(struct engine *engine, struct plan *plan, uint64_t 
 	messages[plan->named_count++] = uid;
 }
 
+/* The newest one on disk; those in flight are looked for when it is applied. */
+static void plan_delivery(struct engine *engine, struct plan *plan, uint64_t message, struct str endpoint, uint64_t *target)
+{
+	uint32_t capacity = plan->delivery_capacity;
+	struct load_delivery *deliveries = plan_grow(engine, plan->deliveries, plan->delivery_count, &capacity, sizeof(*deliveries));
+	uint64_t **targets = plan_grow(engine, plan->delivery_targets, plan->delivery_count, &plan->delivery_capacity, sizeof(*targets));
+	if (!deliveries || !targets) {
+		plan->failed = true;
+		return;
+	}
+	plan->deliveries = deliveries;
+	plan->delivery_targets = targets;
+	deliveries[plan->delivery_count] = (struct load_delivery){ message, endpoint };
+	targets[plan->delivery_count++] = target;
+	*target = 0;
+}
+
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
@@ -147,6 +167,9 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 		plan_message(engine, plan, op);
 	} else if (op->kind == OP_MESSAGE_EXPUNGE) {
 		plan_message_uid(engine, plan, op->resend.message);
+	} else if (op->kind == OP_RESEND) {
+		plan_message_uid(engine, plan, op->resend.message);
+		plan_delivery(engine, plan, op->resend.message, op->resend.endpoint, &op->result.uid);
 	} else if (op_holds_lease(op->kind)) {
 		if (!op->lease.uid)
 			plan_key(engine, plan, op->lease.queue, op->lease.id, &op->result.uid);
@@ -196,6 +219,8 @@ static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op
 		plan_uid(engine, plan, op->job.uid ? op->job.uid : op->result.uid);
 	else if (op_holds_lease(op->kind))
 		plan_uid(engine, plan, op->lease.uid ? op->lease.uid : op->result.uid);
+	else if (op->kind == OP_RESEND)
+		plan_uid(engine, plan, op->result.uid);
 	else if (op->kind == OP_SLICE)
 		for (uint32_t i = 0; i < op->operation.count; i++)
 			plan_uid(engine, plan, op->operation.uids[i]);
@@ -257,6 +282,8 @@ static void plan_above(struct engine *engine, struct plan *plan, uint64_t uid)
 static void plan_op_above(struct engine *engine, struct plan *plan, const struct op *op)
 {
 	if (op->kind == OP_ENQUEUE && op->enqueue.parent_count && op->result.uid)
+		plan_above(engine, plan, op->result.uid);
+	else if (op->kind == OP_RESEND)
 		plan_above(engine, plan, op->result.uid);
 	else if (op->kind == OP_RETRY)
 		plan_above(engine, plan, op->job.uid ? op->job.uid : plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid));
@@ -397,10 +424,13 @@ static enum err plan_load_below(struct engine *engine, struct plan *plan, struct
 
 static enum err plan_load_messages(struct engine *engine, const struct plan *plan)
 {
-	struct load load = { .messages = plan->messages, .message_count = plan->named_count };
+	struct load load = { .messages = plan->messages, .message_count = plan->named_count, .messages_bare = true,
+		             .deliveries = plan->deliveries, .delivery_count = plan->delivery_count };
 	enum err err = plan->named_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
 	engine->messages = load.message_rows;
 	engine->message_count = err ? 0 : plan->named_count;
+	for (uint32_t i = 0; i < plan->delivery_count && !err; i++)
+		*plan->delivery_targets[i] = load.delivery_uids[i];
 	return err;
 }
 

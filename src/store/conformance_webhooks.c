@@ -2,6 +2,7 @@
 #include "store/conformance_priv.h"
 #include "base/check.h"
 #include "base/uid.h"
+#include "store/filter.h"
 
 #include <stdio.h>
 
@@ -312,6 +313,10 @@ static void large_messages_are_read_whole(void **state)
 	struct load load = { .messages = &uid, .message_count = 1 };
 	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
 	assert_text(load.message_rows[0].payload, "[\"first second\"]");
+	load = (struct load){ .messages = &uid, .message_count = 1, .messages_bare = true };
+	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+	assert_text(load.message_rows[0].type, "big");
+	assert_int_equal(load.message_rows[0].payload.len, 0);
 }
 
 /* ---- deliveries ---- */
@@ -373,6 +378,93 @@ static void a_delivery_is_read_with_its_message_and_entity(void **state)
 	suite_commit(suite);
 	assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
 	assert_int_equal(load.delivery_uids[0], 6);
+}
+
+static const char *listed_deliveries(struct suite *suite, struct job_filter filter) /* "1 2", the oldest first; and counted, and matched */
+{
+	static char text[256];
+	size_t len = 0;
+	uint32_t matched = 0;
+	struct query query = { .kind = QUERY_JOBS, .filter = filter, .oldest_first = true };
+	assert_ok(suite_ask(suite, &query));
+	uint32_t count = suite->answer.job_count;
+	text[0] = '\0';
+	for (uint32_t i = 0; i < count; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", i ? " " : "", (unsigned long long)suite->answer.jobs[i].row.uid);
+	query.kind = QUERY_COUNT;
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.count, count);
+	query.kind = QUERY_MATCHES;
+	while (query.cursor_phase < 2) {
+		assert_ok(suite_ask(suite, &query));
+		matched += suite->answer.match_count;
+		query.cursor_uid = suite->answer.next_uid;
+		query.cursor_phase = suite->answer.next_phase;
+	}
+	assert_int_equal(matched, count);
+	return text;
+}
+
+static void deliveries_are_listed_by_what_they_are(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	suite_queue(suite, 2, "other", "webhooks");
+	add_message(suite, 100, "fiche", "17");
+	add_message(suite, 101, "fiche", "18");
+	add_message(suite, 102, "fiche", "17")->namespace_name = STR("other");
+	add_delivery(suite, TABLE_LIVE, 1, 100, "crm");
+	add_delivery(suite, TABLE_DONE, 2, 100, "dms")->row.outcome = OUTCOME_FILTERED;
+	add_delivery(suite, TABLE_DONE, 3, 101, "crm")->row.outcome = OUTCOME_SUCCESS;
+	struct job_write *write = add_delivery(suite, TABLE_LIVE, 4, 102, "crm");
+	write->row.queue = 2;
+	write = suite_job(suite, TABLE_NONE, TABLE_LIVE, 5, 1); /* no delivery, though of that group */
+	suite_definition(suite, write, "plain")->group = STR("crm");
+	write->row.group = STR("crm");
+	suite_commit(suite);
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .message = 100 }), "1 2");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .message = 100, .endpoint = STR("dms") }), "2");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .message = 99 }), "");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .entity = STR("17") }), "1 2");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .entity = STR("17"), .namespace_name = STR("other") }), "4");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .entity = STR("17"), .message = 101 }), "");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .endpoint = STR("crm") }), "1 3");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .endpoint = STR("crm"), .queue = STR("webhooks") }), "1 3");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .endpoint = STR("crm"), .states = 1u << JOB_COMPLETED }), "3");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .outcomes = 1u << OUTCOME_FILTERED }), "2");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .outcomes = 1u << OUTCOME_FILTERED | 1u << OUTCOME_SUCCESS }), "2 3");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .outcomes = 1u << OUTCOME_SUCCESS, .states = STATES_LIVE }), "");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .group = STR("crm") }), "1 3 5");
+}
+
+static void held_deliveries_say_so(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	add_message(suite, 100, "fiche", "17");
+	add_endpoint(suite, 4, "crm");
+	struct named_row *row = add_endpoint(suite, 5, "dms");
+	row->state = NAMED_DISABLED;
+	row->health = STR("{\"unsent\":1,\"held_since_us\":1234}");
+	row = add_endpoint(suite, 6, "dms");
+	row->namespace_name = STR("other");
+	row->state = NAMED_PAUSED;
+	add_endpoint(suite, 7, "xms")->state = NAMED_PAUSED;
+	const char *const endpoints[] = { "crm", "dms", "dms", "xms" };
+	for (uint64_t uid = 1; uid <= 4; uid++)
+		add_delivery(suite, uid == 3 ? TABLE_DONE : TABLE_LIVE, uid, 100, endpoints[uid - 1]);
+	suite_commit(suite);
+	suite_restart(suite);
+	assert_ok(suite_ask(suite, &(struct query){ .kind = QUERY_JOBS, .oldest_first = true }));
+	const struct job_view *views = suite->answer.jobs;
+	const enum named_state held[] = { NAMED_ENABLED, NAMED_DISABLED, NAMED_ENABLED, NAMED_PAUSED }; /* what has ended is not held */
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(views[i].held, held[i]);
+	assert_int_equal(views[1].held_since_us, 1234);
+	assert_int_equal(views[3].held_since_us, 0);
+	assert_int_equal(suite_view(suite, 2)->held, NAMED_DISABLED);
 }
 
 /* ---- entities ---- */
@@ -550,6 +642,8 @@ int conformance_webhooks(struct factory *factory)
 		TEST(messages_are_listed_newest_first),
 		TEST(large_messages_are_read_whole),
 		TEST(a_delivery_is_read_with_its_message_and_entity),
+		TEST(deliveries_are_listed_by_what_they_are),
+		TEST(held_deliveries_say_so),
 		TEST(entities_are_merged_paged_and_dropped),
 		TEST(entities_of_an_endpoint_go_in_slices),
 		TEST(messages_go_when_nothing_needs_them),

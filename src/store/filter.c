@@ -28,7 +28,7 @@ void filter_init(struct filter *out, const struct job_filter *asked)
 	*out = (struct filter){ .asked = asked, .states = asked->states & STATES_ALL, .finished_below = INT64_MAX, .uid_below = INT64_MAX };
 	if (!asked->states)
 		out->states = STATES_ALL;
-	if (asked->finished_after_us || asked->finished_before_us || asked->error.len)
+	if (asked->finished_after_us || asked->finished_before_us || asked->error.len || asked->outcomes)
 		out->states &= STATES_FINAL;
 	out->by_finish = !(out->states & STATES_LIVE);
 	if (asked->created_after_us)
@@ -44,7 +44,8 @@ void filter_init(struct filter *out, const struct job_filter *asked)
 		out->id.len--;
 	}
 	filter_init_id(out);
-	out->reads_definition = out->id.len || asked->name.len || asked->tag.len;
+	out->reads_message = asked->message || asked->entity.len || asked->endpoint.len;
+	out->reads_definition = out->id.len || asked->name.len || asked->tag.len || out->reads_message;
 	out->reads_error = asked->error.len > 0;
 }
 
@@ -55,6 +56,10 @@ bool filter_takes_row(const struct filter *filter, const struct job_row *row)
 	if (row->uid < filter->uid_from || row->uid >= filter->uid_below)
 		return false;
 	if (row->finished_us < filter->finished_from || row->finished_us >= filter->finished_below)
+		return false;
+	if (filter->asked->outcomes && !(filter->asked->outcomes & 1u << row->outcome))
+		return false;
+	if (filter->asked->endpoint.len && !str_eq(row->group, filter->asked->endpoint))
 		return false;
 	return !filter->asked->group.len || str_eq(row->group, filter->asked->group);
 }
@@ -139,7 +144,14 @@ bool filter_takes_definition(const struct filter *filter, const struct job_defin
 	}
 	if (filter->asked->name.len && !str_eq(definition->name, filter->asked->name))
 		return false;
+	if (filter->reads_message && (!definition->message || (filter->asked->message && filter->asked->message != definition->message)))
+		return false;
 	return !filter->asked->tag.len || filter_has_tag(definition->tags, filter->asked->tag);
+}
+
+bool filter_takes_entity(const struct filter *filter, struct str entity)
+{
+	return !filter->asked->entity.len || str_eq(entity, filter->asked->entity);
 }
 
 bool filter_takes_error(const struct filter *filter, struct str error)

@@ -22,13 +22,15 @@ struct filter {
 	bool id_is_prefix;
 	uint64_t id_uid_first, id_uid_last;  /* what the id means as a uid's text, or the start of one; first > last: nothing */
 	bool reads_definition, reads_error;  /* what filter_takes_definition and filter_takes_error need at all */
+	bool reads_message;                  /* the definition's message is asked for, too, and what that is about */
 };
 
 /* Keeps `asked`, which must outlive it. */
 void filter_init(struct filter *out, const struct job_filter *asked);
-/* State, creation, finish and group. The queue is the caller's to check: a row's own one, but with an id its definition's. */
+/* State, outcome, creation, finish and group. The queue is the caller's to check: a row's own one, but with an id its definition's. */
 bool filter_takes_row(const struct filter *filter, const struct job_row *row);
-bool filter_takes_definition(const struct filter *filter, const struct job_definition *definition); /* id, name and tag */
+bool filter_takes_definition(const struct filter *filter, const struct job_definition *definition); /* id, name, tag and message */
+bool filter_takes_entity(const struct filter *filter, struct str entity); /* the definition's message's */
 bool filter_takes_error(const struct filter *filter, struct str error);
 
 bool message_filter_takes(const struct message_filter *filter, struct str namespace_name, struct str type); /* entity and instants aside */

@@ -16,6 +16,10 @@ struct job_filter {
 	struct str error;          /* part of the error's text, in any case; only final jobs match; scanned within a bound */
 	int64_t created_after_us, created_before_us;   /* 0: open */
 	int64_t finished_after_us, finished_before_us; /* only final jobs match when set */
+	uint32_t outcomes;         /* bit per enum job_outcome; 0: any. Only final jobs match when set */
+	uint64_t message;          /* only deliveries of it; 0: any job */
+	struct str entity;         /* only deliveries of messages about it */
+	struct str endpoint;       /* only deliveries to the endpoint of this name */
 };
 
 #define QUERY_ERRORS_MAX 100
@@ -110,6 +114,9 @@ struct job_view {
 	struct message_row message;            /* uid 0: none */
 	uint32_t endpoint;                     /* number of the endpoint that its group names now; 0: there is none */
 	struct entity_row entity;              /* what that was told of the message's entity; entity empty: nothing */
+	/* Of a delivery that is not under way, wherever rows are asked for. */
+	enum named_state held;                 /* PAUSED, DISABLED: its endpoint is, and it waits for that to be over; ENABLED: it is not held */
+	int64_t held_since_us;                 /* wall time; 0: not known */
 };
 struct child_view {
 	struct edge_row edge;

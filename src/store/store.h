@@ -51,6 +51,7 @@ struct load {
 	const uint64_t *parents;      uint32_t parent_count;
 	const struct load_message_key *message_keys; uint32_t message_key_count;
 	const uint64_t *messages;     uint32_t message_count;
+	bool messages_bare;           /* without metadata and payload */
 	const struct load_delivery *deliveries; uint32_t delivery_count;
 	/* answers, in the arena */
 	struct job_row *rows;         /* uid 0: not there. row.state tells live from done */
@@ -59,7 +60,7 @@ struct load {
 	struct idempotency_row *records;  /* key.len 0: not there */
 	struct edge_row *edges;           uint32_t edge_count; /* of all children, then of all parents, without values; no place each */
 	uint64_t *message_key_uids;       /* 0: free */
-	struct message_row *message_rows; /* with payload, whole, wherever it was; uid 0: not there */
+	struct message_row *message_rows; /* with payload, whole, wherever it was, unless bare; uid 0: not there */
 	uint64_t *delivery_uids;          /* the newest job; 0: there is none */
 };
 

@@ -117,8 +117,17 @@ def webhooks(api):
     api.get("/v1/messages")
     api.get(f"/v1/messages/{sent['id']}?payload=true")
     api.get("/v1/jobs?queue=webhooks")
+    [delivery] = api.get(f"/v1/messages/{sent['id']}/deliveries")["deliveries"]
+    api.get("/v1/deliveries?endpoint=crm")
+    api.post(f"/v1/jobs/{delivery['uid']}/cancel", {})
+    api.post(f"/v1/messages/{sent['id']}/resend", {"endpoint": "crm"})
+    api.post(f"/v1/jobs/{delivery['uid']}/cancel", {})
+    api.post(f"/v1/deliveries/{delivery['uid']}/retry", {})
+    api.get("/v1/endpoints/crm/entities")
+    api.call("DELETE", "/v1/endpoints/crm/entities/e", status=204)
     api.call("DELETE", f"/v1/messages/{sent['id']}/content", status=204)
     api.post("/v1/endpoints/crm/resume", {})
+    api.post("/v1/endpoints/crm/test", {}, status=201)
     api.call("DELETE", "/v1/endpoints/crm", status=204)
 
 
@@ -223,7 +232,8 @@ def every_route_keeps_its_word(ruche):
     for path in ("/v1", "/livez", "/readyz", "/metrics", "/v1/openapi.json"):
         api.call("GET", path)
     good = {(method, path, status) for method, path, operation in operations(ruche.contract.document) for status in operation["responses"] if status[0] == "2"}
-    equal(sorted(good - ruche.contract.seen), [], "good answers that were never seen")
+    elsewhere = {("GET", "/v1/endpoints/{endpoint}/entities/{entity}", "200")}  # takes a third party: webhook_recovery.py
+    equal(sorted(good - elsewhere - ruche.contract.seen), [], "good answers that were never seen")
 
 
 if __name__ == "__main__":

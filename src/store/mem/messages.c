@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "base/uid.h"
 #include "store/filter.h"
+#include "store/hold.h"
 #include "store/mem/reader.h"
 
 #include <stdlib.h>
@@ -55,6 +56,18 @@ enum err mem_view_delivery(const struct mem_disk *disk, struct arena *arena, str
 	if (entity && copy_entity(arena, entity, &view->entity))
 		return E_NOMEM;
 	return mem_copy_message(disk, arena, message, true, &view->message);
+}
+
+enum err mem_view_hold(const struct mem_disk *disk, struct arena *arena, struct job_view *view)
+{
+	for (uint32_t i = 0; i < disk->tables[MEM_NAMEDS].count && hold_concerns(view); i++) {
+		const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
+		if (row->kind != NAMED_ENDPOINT || !str_eq(row->namespace_name, view->namespace_name) || !str_eq(row->name, view->row.group))
+			continue;
+		view->held = row->state;
+		return row->state == NAMED_ENABLED ? E_OK : hold_since(row->health, arena, &view->held_since_us);
+	}
+	return E_OK;
 }
 
 uint64_t mem_message_by_key(const struct mem_disk *disk, struct str namespace_name, struct str key)

@@ -127,7 +127,7 @@ static enum err view_fill(const struct mem_disk *disk, struct arena *arena, cons
 	if (queue) {
 		out->queue_name = queue->name;
 		out->namespace_name = queue->namespace_name;
-		if (mem_copy_str(arena, &out->queue_name) || mem_copy_str(arena, &out->namespace_name))
+		if (mem_copy_str(arena, &out->queue_name) || mem_copy_str(arena, &out->namespace_name) || mem_view_hold(disk, arena, out))
 			return E_NOMEM;
 	}
 	for (uint32_t i = 0; i < disk->tables[MEM_PROGRESS].count; i++) {
@@ -204,7 +204,9 @@ static bool selection_takes(void *context, const struct mem_job *job)
 		if (!queue || !str_eq(queue->namespace_name, namespace_or_default(filter->asked->namespace_name)))
 			return false;
 	}
+	const struct message_row *message = job->definition->message ? disk_message(selection->disk, job->definition->message) : NULL;
 	return filter_takes_row(filter, job->row) && filter_takes_definition(filter, job->definition) &&
+	       filter_takes_entity(filter, message ? message->entity : STR("")) &&
 	       filter_takes_error(filter, job->result ? job->result->error : STR(""));
 }
 
@@ -327,6 +329,7 @@ static enum err answer_definitions(const struct mem_disk *disk, const struct que
 		whole.row = (struct job_row){ .uid = whole.row.uid, .queue = whole.row.queue, .flags = whole.row.flags,
 			                      .edited_body = whole.row.edited_body };
 		whole.result = (struct job_result){ 0 };
+		whole.held = NAMED_ENABLED; /* rows are not asked for */
 		if (!query->with_history)
 			whole.progress = STR("");
 		else if (job && mem_errors(disk, arena, &whole))

@@ -20,6 +20,7 @@ MUST_USE enum err mem_copy_message(const struct mem_disk *disk, struct arena *ar
                                    struct message_row *out);
 uint64_t mem_message_by_key(const struct mem_disk *disk, struct str namespace_name, struct str key); /* uid; 0: none */
 MUST_USE enum err mem_view_delivery(const struct mem_disk *disk, struct arena *arena, struct job_view *view);
+MUST_USE enum err mem_view_hold(const struct mem_disk *disk, struct arena *arena, struct job_view *view);
 MUST_USE enum err mem_message(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_messages(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_entities(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);

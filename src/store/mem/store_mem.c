@@ -187,7 +187,7 @@ static enum err load_webhooks(struct mem_disk *disk, struct load *load, struct a
 		load->message_key_uids[i] = mem_message_by_key(disk, load->message_keys[i].namespace_name, load->message_keys[i].key);
 	for (uint32_t i = 0; i < load->message_count; i++) {
 		const struct message_row *row = disk_message(disk, load->messages[i]);
-		if (row && mem_copy_message(disk, arena, row, true, &load->message_rows[i]))
+		if (row && mem_copy_message(disk, arena, row, !load->messages_bare, &load->message_rows[i]))
 			return E_NOMEM;
 	}
 	for (uint32_t i = 0; i < load->delivery_count; i++) {

@@ -134,9 +134,10 @@ enum {
 	SHAPE_ERROR = 128,
 	SHAPE_UNSORTED = 256,
 	SHAPE_WAITING = 512,   /* with INDEX: the state is waiting, which has an index of its own */
+	SHAPE_MESSAGE = 1024,  /* with DEFINITION: a delivery's message, and what that is about */
 };
-enum { COLUMN_UID, COLUMN_FINISHED, COLUMN_STATE, COLUMN_QUEUE, COLUMN_GROUP, COLUMN_VERSION, COLUMN_ERROR, COLUMN_JOB_QUEUE, COLUMN_JOB_ID,
-       COLUMN_JOB_NAME, COLUMN_JOB_TAGS };
+enum { COLUMN_UID, COLUMN_FINISHED, COLUMN_STATE, COLUMN_QUEUE, COLUMN_GROUP, COLUMN_VERSION, COLUMN_OUTCOME, COLUMN_ERROR, COLUMN_JOB_QUEUE,
+       COLUMN_JOB_ID, COLUMN_JOB_NAME, COLUMN_JOB_TAGS, COLUMN_JOB_MESSAGE, COLUMN_ENTITY };
 
 static void shape_sql(uint32_t shape, char *out, size_t bytes)
 {
@@ -156,11 +157,12 @@ static void shape_sql(uint32_t shape, char *out, size_t bytes)
 	else
 		snprintf(where, sizeof(where), "%s%s%s p.uid >= ?3 AND p.uid < ?4", shape & SHAPE_INDEX ? "p.queue = ?1 AND " : "",
 		         shape & SHAPE_INDEX ? state : "", shape & SHAPE_INDEX ? " AND" : "");
-	snprintf(out, bytes, "SELECT p.uid, %s, %s, %s FROM %s p %s WHERE %s %s %s",
+	snprintf(out, bytes, "SELECT p.uid, %s, %s, %s%s FROM %s p %s WHERE %s %s %s",
 	         shape & (SHAPE_ROW | SHAPE_BY_FINISH) ? "p.finished_us" : "0",
-	         shape & SHAPE_ROW ? "p.state, p.queue, p.group_key, p.version" : "?2, ?1, NULL, 0",
+	         shape & SHAPE_ROW ? "p.state, p.queue, p.group_key, p.version, p.outcome" : "?2, ?1, NULL, 0, 0",
 	         shape & SHAPE_ERROR ? shape & SHAPE_DEFINITION ? "p.error, j.queue, j.id, j.name, j.tags" : "p.error" :
 	         shape & SHAPE_DEFINITION ? "NULL, j.queue, j.id, j.name, j.tags" : "NULL",
+	         shape & SHAPE_MESSAGE ? ", j.message, (SELECT entity FROM message WHERE uid = j.message)" : "",
 	         shape & SHAPE_DONE ? "done" : "live", shape & SHAPE_DEFINITION ? "CROSS JOIN job j ON j.uid = p.uid" : "",
 	         where, after, order);
 }
@@ -188,10 +190,13 @@ static uint32_t list_shape(const struct list *list) /* what every stream of this
 	const struct filter *filter = &list->filter;
 	bool finish_bound = filter->finished_from || filter->finished_below != INT64_MAX;
 	uint32_t shape = list->descending ? SHAPE_DESCENDING : 0;
-	if (list->wants_version || filter->asked->group.len || (finish_bound && !list->by_finish))
+	if (list->wants_version || filter->asked->group.len || filter->asked->endpoint.len || filter->asked->outcomes ||
+	    (finish_bound && !list->by_finish))
 		shape |= SHAPE_ROW;
 	if (filter->reads_definition)
 		shape |= SHAPE_DEFINITION;
+	if (filter->reads_message)
+		shape |= SHAPE_MESSAGE;
 	return shape;
 }
 
@@ -213,7 +218,8 @@ static bool list_takes(const struct list *list, uint32_t shape, sqlite3_stmt *st
 	const struct filter *filter = &list->filter;
 	struct job_row row = { .uid = sql_u64(stmt, COLUMN_UID), .finished_us = sql_i64(stmt, COLUMN_FINISHED),
 		               .state = (enum job_state)sql_i64(stmt, COLUMN_STATE), .queue = sql_u32(stmt, COLUMN_QUEUE),
-		               .version = sql_u64(stmt, COLUMN_VERSION), .group = sql_str(stmt, COLUMN_GROUP) };
+		               .version = sql_u64(stmt, COLUMN_VERSION), .group = sql_str(stmt, COLUMN_GROUP),
+		               .outcome = (enum job_outcome)sql_i64(stmt, COLUMN_OUTCOME) };
 	*out = (struct list_row){ { list->by_finish ? row.finished_us : 0, row.uid }, row.version };
 	bool by_done_index = shape & SHAPE_DONE && shape & SHAPE_INDEX;
 	if (!(shape & (SHAPE_ROW | SHAPE_DEFINITION | SHAPE_ERROR)) && !by_done_index)
@@ -226,9 +232,11 @@ static bool list_takes(const struct list *list, uint32_t shape, sqlite3_stmt *st
 	if (shape & SHAPE_DEFINITION) {
 		struct job_definition definition = { .uid = row.uid, .queue = sql_u32(stmt, COLUMN_JOB_QUEUE), .id = sql_str(stmt, COLUMN_JOB_ID),
 			                             .name = sql_str(stmt, COLUMN_JOB_NAME), .tags = sql_str(stmt, COLUMN_JOB_TAGS) };
+		if (shape & SHAPE_MESSAGE)
+			definition.message = sql_u64(stmt, COLUMN_JOB_MESSAGE);
 		if (filter->id.len)
 			queue = definition.queue;
-		if (!filter_takes_definition(filter, &definition))
+		if (!filter_takes_definition(filter, &definition) || (shape & SHAPE_MESSAGE && !filter_takes_entity(filter, sql_str(stmt, COLUMN_ENTITY))))
 			return false;
 	}
 	if ((list->one_queue || !list->every_queue) && !list_has_queue(list, queue))
@@ -430,6 +438,24 @@ static enum err candidates_by_id(struct list *list, struct candidates *candidate
 	return err ? err : candidates_by_uid(list, candidates);
 }
 
+/* Deliveries of a message, or of all messages about an entity. */
+static enum err candidates_by_message(struct list *list, struct candidates *candidates)
+{
+	enum err err;
+	const struct job_filter *asked = list->filter.asked;
+	sqlite3_stmt *stmt = reader_statement(list->reader, asked->message ? READER_JOBS_OF_MESSAGE : READER_JOBS_OF_ENTITY, &err);
+	if (err)
+		return err;
+	sql_bind_i64(stmt, 1, LIST_CANDIDATES_MAX + 1);
+	if (asked->message) {
+		sql_bind_u64(stmt, 2, asked->message);
+	} else {
+		sql_bind_text(stmt, 2, reader_namespace(asked->namespace_name));
+		sql_bind_text(stmt, 3, asked->entity);
+	}
+	return candidates_add(list, candidates, stmt);
+}
+
 static enum err candidates_by_name(struct list *list, struct candidates *candidates)
 {
 	enum err err;
@@ -454,7 +480,7 @@ static enum err list_offer_candidate(struct list *list, bool done, uint64_t uid,
 {
 	enum err err;
 	struct list_row row;
-	uint32_t shape = SHAPE_POINT | SHAPE_ROW | SHAPE_DEFINITION | (done ? SHAPE_DONE : 0u) |
+	uint32_t shape = SHAPE_POINT | SHAPE_ROW | SHAPE_DEFINITION | (done ? SHAPE_DONE : 0u) | (list->filter.reads_message ? SHAPE_MESSAGE : 0u) |
 	                 (done && list->filter.reads_error ? SHAPE_ERROR : 0u);
 	*found = false;
 	sqlite3_stmt *stmt = shape_statement(list->reader, shape, &err);
@@ -472,11 +498,17 @@ static enum err list_offer_candidate(struct list *list, bool done, uint64_t uid,
 static enum err list_try_candidates(struct list *list, bool *found_few)
 {
 	struct candidates candidates = { 0 };
+	const struct job_filter *asked = list->filter.asked;
 	enum err err = E_OK;
-	*found_few = list->filter.id.len || list->filter.asked->name.len;
+	*found_few = list->filter.id.len || asked->message || asked->entity.len || asked->name.len;
 	if (!*found_few)
 		return E_OK;
-	err = list->filter.id.len ? candidates_by_id(list, &candidates) : candidates_by_name(list, &candidates);
+	if (list->filter.id.len)
+		err = candidates_by_id(list, &candidates);
+	else if (asked->message || asked->entity.len)
+		err = candidates_by_message(list, &candidates);
+	else
+		err = candidates_by_name(list, &candidates);
 	*found_few = candidates.count <= LIST_CANDIDATES_MAX;
 	if (err || !*found_few)
 		return err;
@@ -662,7 +694,7 @@ enum err reader_matches(struct sqlite_reader *reader, const struct query *query,
 static bool list_asks_states_only(const struct list *list)
 {
 	const struct filter *filter = &list->filter;
-	return !filter->reads_definition && !filter->reads_error && !filter->asked->group.len && !filter->uid_from &&
+	return !filter->reads_definition && !filter->reads_error && !filter->asked->group.len && !filter->asked->outcomes && !filter->uid_from &&
 	       filter->uid_below == INT64_MAX && !filter->finished_from && filter->finished_below == INT64_MAX;
 }
 

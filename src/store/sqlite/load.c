@@ -217,10 +217,10 @@ static enum err load_messages(struct loader *loader, struct load *load, struct a
 		err = sql_step(stmt, &found);
 		if (!found)
 			continue;
-		err = message_copy(stmt, true, arena, row);
+		err = message_copy(stmt, !load->messages_bare, arena, row);
 		enum err reset = sql_err(sqlite3_reset(stmt));
 		err = err ? err : reset;
-		if (!err && row->payload_body)
+		if (!err && row->payload_body && !load->messages_bare)
 			err = load_body(loader, row->payload_body, arena, &row->payload);
 	}
 	return err;

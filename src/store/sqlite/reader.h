@@ -89,10 +89,13 @@
 	X(ENTITIES, "SELECT entity, external_id, message, at_us, state FROM entity WHERE endpoint = ?1 AND entity > ?2"             \
 	            " ORDER BY entity LIMIT ?3")                                                                                     \
 	X(ENTITY, "SELECT entity, external_id, message, at_us, state FROM entity WHERE endpoint = ?1 AND entity = ?2 LIMIT ?3")      \
+	X(HOLD, "SELECT state, health FROM named WHERE kind = 0 AND namespace = ?1 AND name = ?2 AND state <> 0")                    \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \
 	X(JOBS_OF_NAME, "SELECT uid FROM job WHERE name = ? AND uid >= ? AND uid < ? LIMIT ?")                                       \
+	X(JOBS_OF_MESSAGE, "SELECT uid FROM job WHERE message = ?2 LIMIT ?1")                                                        \
+	X(JOBS_OF_ENTITY, "SELECT j.uid FROM message m JOIN job j ON j.message = m.uid WHERE m.namespace = ?2 AND m.entity = ?3 LIMIT ?1") \
 	X(JOBS_OF_PREFIX, "SELECT uid FROM job WHERE queue = ? AND id >= ? AND id < ? LIMIT ?")                                      \
 	X(JOBS_OF_UIDS, "SELECT uid, queue FROM job WHERE uid >= ? AND uid <= ? LIMIT ?")
 #define X(name, sql) READER_##name,
@@ -137,6 +140,8 @@ MUST_USE enum err reader_find_queue(struct sqlite_reader *reader, struct str nam
 MUST_USE enum err reader_find_job(struct sqlite_reader *reader, const struct query *query, uint64_t *out_uid);
 /* *found: whether there is such a job. `whole`: with payload and result. */
 MUST_USE enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, struct arena *arena, struct job_view *out, bool *found);
+/* Whether a delivery is held, and since when; nothing for other jobs. */
+MUST_USE enum err reader_view_hold(struct sqlite_reader *reader, struct arena *arena, struct job_view *view);
 /* The same, with the bodies and the history that the query asks for. */
 MUST_USE enum err reader_view_asked(struct sqlite_reader *reader, const struct query *query, uint64_t uid, struct arena *arena,
                                     struct job_view *out, bool *found);

@@ -137,7 +137,7 @@ enum err reader_view(struct sqlite_reader *reader, uint64_t uid, bool whole, str
 	enum err err = view_from(reader, whole ? READER_WHOLE_LIVE : READER_VIEW_LIVE, uid, arena, out, found);
 	if (!err && !*found)
 		err = view_from(reader, whole ? READER_WHOLE_DONE : READER_VIEW_DONE, uid, arena, out, found);
-	return err;
+	return err || !*found ? err : reader_view_hold(reader, arena, out);
 }
 
 /* What its attempts failed with, the newest last. */

@@ -1,5 +1,6 @@
 /* src/store/sqlite/reader_messages.c: messages, what endpoints were told of entities, and both for a delivery. */
 #include "base/uid.h"
+#include "store/hold.h"
 #include "store/sqlite/reader.h"
 
 #define MESSAGES_LOOKED_AT_MAX 200000 /* rows of one page's scan */
@@ -43,6 +44,24 @@ enum err reader_view_delivery(struct sqlite_reader *reader, struct arena *arena,
 	if (!err)
 		err = reset;
 	return err || !view->message.payload_body ? err : reader_body(reader, view->message.payload_body, arena, &view->message.payload);
+}
+
+enum err reader_view_hold(struct sqlite_reader *reader, struct arena *arena, struct job_view *view)
+{
+	enum err err = E_OK;
+	bool found;
+	sqlite3_stmt *stmt = hold_concerns(view) ? reader_statement(reader, READER_HOLD, &err) : NULL;
+	if (!stmt)
+		return err;
+	sql_bind_text(stmt, 1, view->namespace_name);
+	sql_bind_text(stmt, 2, view->row.group);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	view->held = (enum named_state)sql_i64(stmt, 0);
+	err = hold_since(sql_str(stmt, 1), arena, &view->held_since_us);
+	enum err reset = sql_err(sqlite3_reset(stmt));
+	return err ? err : reset;
 }
 
 /* ---- messages ---- */

@@ -1,0 +1,186 @@
+/* ruche endpoints test | entities, ruche messages resend: third parties tried out, and told once more. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/pluck.h"
+#include "cli/commands.h"
+#include "cli/job_show.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include <sysexits.h>
+
+#define TEST_WAIT_MS "60000"
+
+const struct cli_option endpoints_test_options[] = {
+	{ "type", 't', "TYPE", "of this type (endpoint.test)", NULL, false },
+	{ "payload", 'p', "FILE", "with this payload; - for standard input", "@files", false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option endpoints_entities_options[] = {
+	{ "forget", 0, NULL, "forget what it was told of ENTITY: the next message about it makes it anew", NULL, false },
+	{ "limit", 'l', "N", "how many (100)", NULL, false },
+	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option messages_resend_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+
+static void recovery_address(struct remote *remote, const char *endpoint, const char *tail)
+{
+	remote_begin(remote);
+	remote_path(remote, "/v1/endpoints/");
+	remote_piece(remote, str_of(endpoint));
+	remote_path(remote, tail);
+}
+
+/* ---- a test ---- */
+
+/* "200 after 12 ms", or what went wrong. */
+static int test_print(struct remote *remote, const struct args *args, struct str uid)
+{
+	struct arena *arena = &remote->arena;
+	struct str job, body;
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs/");
+	remote_piece(remote, uid);
+	remote_query(remote, "wait_ms", TEST_WAIT_MS);
+	int code = remote_call(remote, "GET", &job);
+	code = code ? code : job_get(remote, uid, "/attempts", &body);
+	if (code)
+		return code;
+	bool well = str_eq(pluck_text(job, "state", arena), STR("completed"));
+	if (remote_printed(args, job))
+		return well ? 0 : 1;
+	struct str status = pluck_text(body, "attempts.0.exchange.status", arena), took = pluck_text(body, "attempts.0.took_ms", arena);
+	struct str said = pluck_text(body, "attempts.0.exchange.response_excerpt", arena), wrong = pluck_text(body, "attempts.0.error.message", arena);
+	printf("%s: ", args->words[0]);
+	if (!took.len)
+		printf("not called yet: it is " STR_FMT "; 'ruche jobs explain " STR_FMT "' says why\n", STR_ARG(pluck_text(job, "state", arena)),
+		       STR_ARG(uid));
+	else if (wrong.len)
+		printf(STR_FMT " (after " STR_FMT " ms)\n", STR_ARG(wrong), STR_ARG(took));
+	else if (status.len)
+		printf("HTTP " STR_FMT " after " STR_FMT " ms\n", STR_ARG(status), STR_ARG(took));
+	else
+		puts("nothing was sent: its format leaves such a message out");
+	if (said.len)
+		printf("it said: " STR_FMT "\n", STR_ARG(said));
+	return well ? 0 : 1;
+}
+
+static int endpoints_test(struct remote *remote, const struct args *args)
+{
+	const char *file = args_get(args, "payload");
+	struct buf payload;
+	struct str body = { 0 };
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one endpoint");
+	buf_init(&payload, LIMIT_BODY_MAX);
+	int code = file ? text_read(args->command->name, file, &payload) : 0;
+	if (!code) {
+		recovery_address(remote, args->words[0], "/test");
+		remote_query(remote, "namespace", remote->space);
+		buf_add_byte(&remote->body, '{');
+		if (args_has(args, "type"))
+			json_put_field_str(&remote->body, "type", str_of(args_get(args, "type")));
+		if (file)
+			json_put_field_raw(&remote->body, "payload", str_trim(buf_str(&payload)));
+		buf_add_byte(&remote->body, '}');
+		code = remote_call(remote, "POST", &body);
+	}
+	buf_fini(&payload);
+	return code ? code : test_print(remote, args, pluck_text(body, "delivery", &remote->arena));
+}
+
+/* ---- entities ---- */
+
+static void entities_print_table(struct remote *remote, struct str *entities, uint32_t count)
+{
+	static const char *const heads[] = { "ENTITY", "THEIR ID", "STATE", "MESSAGE", "TOLD", NULL };
+	static const char *const paths[] = { "entity", "external_id", "state", "message" };
+	struct arena *arena = &remote->arena;
+	struct table table;
+	int64_t now_us = clock_wall_us();
+	table_init(&table, arena, heads);
+	for (uint32_t i = 0; i < count; i++) {
+		for (size_t at = 0; at < ARRAY_COUNT(paths); at++)
+			table_add(&table, pluck_text(entities[i], paths[at], arena));
+		table_add(&table, text_ago(pluck_text(entities[i], "told_at", arena), now_us, arena));
+	}
+	if (count)
+		table_print(&table, stdout, remote_is_fancy(stdout));
+	else
+		puts("it was told of no entity yet");
+}
+
+static int entities_one(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	bool forget = args_has(args, "forget");
+	recovery_address(remote, args->words[0], "/entities/");
+	remote_piece(remote, str_of(args->words[1]));
+	remote_query(remote, "namespace", remote->space);
+	int code = remote_call(remote, forget ? "DELETE" : "GET", &body);
+	if (!code && forget)
+		printf("%s is forgotten: the next message about it makes it anew\n", args->words[1]);
+	else if (!code && !remote_printed(args, body))
+		entities_print_table(remote, &body, 1);
+	return code;
+}
+
+static int endpoints_entities(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	uint32_t count;
+	if (args->word_count < 1 || args->word_count > 2 || (args->word_count == 1 && args_has(args, "forget")))
+		return args_complain(args->command, "it takes an endpoint, and an entity where one is meant");
+	if (args->word_count == 2)
+		return entities_one(remote, args);
+	recovery_address(remote, args->words[0], "/entities");
+	remote_query(remote, "namespace", remote->space);
+	remote_query(remote, "limit", args_get(args, "limit"));
+	remote_query(remote, "cursor", args_get(args, "cursor"));
+	int code = remote_call(remote, "GET", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	struct str *entities = pluck_items(body, "entities", &remote->arena, &count);
+	entities_print_table(remote, entities, count);
+	remote_print_more(remote, body);
+	return 0;
+}
+
+/* ---- once more ---- */
+
+static int messages_resend(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	if (args->word_count != 2)
+		return args_complain(args->command, "it takes a message's id and an endpoint");
+	remote_begin(remote);
+	remote_path(remote, "/v1/messages/");
+	remote_piece(remote, str_of(args->words[0]));
+	remote_path(remote, "/resend");
+	buf_add_byte(&remote->body, '{');
+	json_put_field_str(&remote->body, "endpoint", str_of(args->words[1]));
+	buf_add_byte(&remote->body, '}');
+	int code = remote_call(remote, "POST", &body);
+	if (!code && !remote_printed(args, body))
+		printf("%s goes to %s again: delivery " STR_FMT " is " STR_FMT "\n", args->words[0], args->words[1],
+		       STR_ARG(pluck_text(body, "uid", &remote->arena)), STR_ARG(pluck_text(body, "state", &remote->arena)));
+	return code;
+}
+
+int cmd_endpoints_test(int argc, char **argv)
+{
+	return remote_run(argc, argv, endpoints_test);
+}
+
+int cmd_endpoints_entities(int argc, char **argv)
+{
+	return remote_run(argc, argv, endpoints_entities);
+}
+
+int cmd_messages_resend(int argc, char **argv)
+{
+	return remote_run(argc, argv, messages_resend);
+}
