@@ -14,6 +14,12 @@
 /* As verdict_of_outcome, for a call with a hook. */
 MUST_USE enum err hook_verdict(const struct effect *effect, const struct call *call, const struct http_outcome *outcome, int64_t now_us,
 			       struct arena *arena, struct buf *scratch, struct op *op);
+/* The parts of it that verdicts of a batch need, too (bundle_verdict.c). */
+enum blame hook_blame(enum http_class http_class, int status);
+bool hook_shows_secret(const struct hook *hook, struct str text, struct arena *arena); /* also where there is no memory to see */
+struct json_node;
+bool hook_id_is_usable(const struct json_node *node);
+struct op_hook *hook_told(const struct effect *effect, struct arena *arena); /* of its endpoint; NULL: no memory */
 /* There was nothing to send. */
 MUST_USE enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op);
 /* As verdict_of_trouble, for a delivery to an endpoint: nobody is blamed. */
