@@ -239,6 +239,10 @@ static void health_write(struct buf *out, const struct health_info *health)
 	json_put_field_instant(out, "open_until_at", health->open_until_us);
 	json_put_field_instant(out, "disable_at", health->disable_us);
 	json_put_field_u64(out, "unsent", health->unsent);
+	if (health->batch_max)
+		json_put_field_u64(out, "batch_max", health->batch_max);
+	else
+		json_put_field_null(out, "batch_max");
 	buf_add_byte(out, '}');
 }
 

@@ -28,7 +28,7 @@ static bool read_list_token(struct json *json, void *out, void *context)
 		return false;
 	if (!list->token.len)
 		return json_refuse(json, E_INVALID, "A lease token must not be empty.");
-	return !str_eq(list->token, DELIVERY_TOKEN) || json_refuse(json, E_INVALID, "This lease token is the daemon's own; choose another.");
+	return !lease_token_is_ours(list->token) || json_refuse(json, E_INVALID, "This lease token is the daemon's own; choose another.");
 }
 
 static bool read_list_claim(struct json *json, void *out, void *context)
@@ -145,7 +145,7 @@ bool leases_decode_log(struct call *call)
 		return false;
 	if (!call->request.op_count)
 		return json_refuse_field(&json, E_INVALID, "line", "Say line or lines.");
-	if (str_eq(lines.lease.token, DELIVERY_TOKEN))
+	if (lease_token_is_ours(lines.lease.token))
 		return json_refuse_field(&json, E_INVALID, "token", "The lease token of the claim is needed.");
 	for (uint32_t i = 0; i < call->request.op_count; i++) {
 		struct op_lease *lease = &call->request.ops[i].lease;

@@ -73,7 +73,7 @@ static bool read_lease_token(struct json *json, void *out, void *context)
 		return false;
 	if (token->len == 0)
 		return json_refuse(json, E_INVALID, "A lease token must not be empty.");
-	if (str_eq(*token, DELIVERY_TOKEN))
+	if (lease_token_is_ours(*token))
 		return json_refuse(json, E_INVALID, "This lease token is the daemon's own; choose another.");
 	return true;
 }

@@ -178,7 +178,8 @@ const struct schema schemas[] = {
 			      "tags?:Tag[] metadata?:object|null",
 	  "A third party that wants to be told, and how. Read again at every attempt." },
 	{ "EndpointHealth", "state:=ok,failing,open,probing failing_since_at:instant|null failures:count open_until_at:instant|null disable_at:instant|null "
-			    "unsent:count", "unsent: deliveries that were not made because hold_max were held." },
+			    "unsent:count batch_max:count|null",
+	  "unsent: deliveries that were not made because hold_max were held. batch_max: so many messages of one call the other side takes, as it has said." },
 	{ "Endpoint", "name:string namespace:string number:count state:=enabled,paused,disabled reason:string|null retry_words:string|null "
 		      "health:EndpointHealth held:count waiting:count active:count delayed:count settings:EndpointSettings created_at:instant|null "
 		      "changed_at:instant|null version:count signing_secret?:string",

@@ -8,6 +8,9 @@
  *                  → running   libcurl has it
  *                  → gone      its verdict is in the batch that the next turn of the loop submits
  *
+ * One with riders, or for an endpoint that takes several messages in one call, is a batch (bundle.h): one delivery here, whose programs may be
+ * several and whose verdicts are one request. EFFECT_ABORT of one of its messages takes that one out.
+ *
  * EFFECT_ABORT ends it anywhere, silently. When memory runs out where a verdict should be written, the delivery is `owed` a release and
  * gets it when there is memory again. */
 #include "deliver/deliver.h"
@@ -16,8 +19,8 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "deliver/bundle_verdict.h"
 #include "deliver/guard.h"
-#include "deliver/hook_verdict.h"
 #include "deliver/host.h"
 #include "deliver/outbox.h"
 #include "net/mailbox.h"
@@ -51,6 +54,7 @@ struct delivery {
 	size_t shaping_bytes;        /* of its input */
 	struct hook_subject subject; /* of a delivery to an endpoint: once it was read; its texts are in: */
 	char *subject_texts;         /* owned */
+	struct bundle *bundle;         /* several messages in one call; NULL: it is none, or is not known to be one yet */
 	bool renewed;                /* its token was refused, and is asked for once more */
 	int64_t since_us;            /* on the monotonic clock */
 };
@@ -80,6 +84,7 @@ struct deliver {
 	struct host_table hosts;
 	struct pool deliveries;
 	struct map by_uid;
+	uint32_t bundle_count;
 	struct delivery_list queued, shaping, authorising, ready, running, owed;
 	struct effect *unserved, **unserved_last; /* no memory for a delivery yet */
 	uint32_t shaping_count, ready_count, held_count, running_count;
@@ -221,27 +226,58 @@ static void delivery_free(struct delivery *delivery)
 	struct deliver *deliver = delivery->deliver;
 	delivery_leave(delivery);
 	delivery_unload(delivery);
-	deliver->loaded_bytes -= delivery->shaping_bytes;
+	deliver->loaded_bytes -= delivery->shaping_bytes + (delivery->bundle ? delivery->bundle->bytes : 0);
 	shaping_drop(delivery->shaping);
 	mem_free(delivery->subject_texts);
+	deliver->bundle_count -= delivery->bundle != NULL;
+	bundle_free(delivery->bundle);
+	delivery->bundle = NULL; /* a free slot has none */
 	map_remove(&deliver->by_uid, map_mix(delivery->effect->uid), delivery->slot);
 	effect_free(delivery->effect);
 	pool_give(&deliver->deliveries, delivery->slot);
 }
 
-static void delivery_release(struct delivery *delivery)
+static bool delivery_tell_release(struct delivery *delivery)
 {
 	struct deliver *deliver = delivery->deliver;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
-	if (!op) {
-		delivery_leave(delivery);
-		delivery_unload(delivery);
-		delivery_enter(delivery, DELIVERY_OWED);
-		return;
-	}
+	if (!op)
+		return false;
 	verdict_release(delivery->effect, op);
 	outbox_add(&deliver->outbox);
-	delivery_free(delivery);
+	return true;
+}
+
+/* Verdicts of all messages of a batch. False: no memory. */
+static bool delivery_tell_bundle(struct delivery *delivery, const struct bundle_end *end)
+{
+	struct outbox *outbox = &delivery->deliver->outbox;
+	struct op *ops = outbox_ops(outbox, delivery->bundle->count);
+	uint32_t count;
+	if (!ops || bundle_verdicts(delivery->bundle, delivery->effect, end, clock_wall_us(), outbox_arena(outbox), &outbox->scratch, ops, &count))
+		return false;
+	outbox_add_all(outbox, count);
+	return true;
+}
+
+static void delivery_release(struct delivery *delivery)
+{
+	const struct bundle_end end = { .kind = BUNDLE_END_RELEASED };
+	if (delivery->bundle ? delivery_tell_bundle(delivery, &end) : delivery_tell_release(delivery)) {
+		delivery_free(delivery);
+		return;
+	}
+	delivery_leave(delivery);
+	delivery_unload(delivery);
+	delivery_enter(delivery, DELIVERY_OWED);
+}
+
+static void delivery_end_bundle(struct delivery *delivery, const struct bundle_end *end)
+{
+	if (delivery_tell_bundle(delivery, end))
+		delivery_free(delivery);
+	else
+		delivery_release(delivery);
 }
 
 static void deliver_count_class(struct deliver *deliver, enum http_class http_class)
@@ -253,8 +289,12 @@ static void deliver_count_class(struct deliver *deliver, enum http_class http_cl
 static void delivery_fail(struct delivery *delivery, enum http_class http_class, const char *detail)
 {
 	struct deliver *deliver = delivery->deliver;
-	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, http_class);
+	if (delivery->bundle) {
+		delivery_end_bundle(delivery, &(struct bundle_end){ .kind = BUNDLE_END_FAILED, .http_class = http_class, .detail = detail });
+		return;
+	}
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	bool to_endpoint = delivery->effect->endpoint_number != 0;
 	if (!op || (to_endpoint ? hook_verdict_of_trouble : verdict_of_trouble)(delivery->effect, http_class, detail,
 										outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
@@ -307,8 +347,12 @@ static void delivery_on_done(void *context, const struct http_outcome *outcome)
 	struct deliver *deliver = delivery->deliver;
 	if (delivery_renews(delivery, outcome))
 		return;
-	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	deliver_count_class(deliver, verdict_class(&delivery->call.policy, outcome));
+	if (delivery->bundle) {
+		delivery_end_bundle(delivery, &(struct bundle_end){ .kind = BUNDLE_END_CALLED, .call = &delivery->call, .outcome = outcome });
+		return;
+	}
+	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	if (!op || (delivery->call.hook ? hook_verdict : verdict_of_outcome)(delivery->effect, &delivery->call, outcome, clock_wall_us(),
 									     outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
 	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
@@ -419,6 +463,11 @@ static void deliver_take_shape(struct deliver *deliver, struct shaping *shaping)
 {
 	struct delivery *delivery = delivery_find(deliver, shaping->uid);
 	shaping->came = true;
+	if (delivery && delivery->bundle && bundle_take_shape(delivery->bundle, shaping)) {
+		if (!delivery->bundle->waiting && delivery->state == DELIVERY_SHAPING)
+			delivery_move(delivery, DELIVERY_QUEUED);
+		return;
+	}
 	if (!delivery || delivery->shaping != shaping)
 		shaping_free(shaping); /* nobody waits for it any more */
 	else if (delivery->state == DELIVERY_SHAPING)
@@ -442,33 +491,127 @@ static void delivery_remember(struct delivery *delivery, const struct message_ro
 	delivery->subject.entity = (struct str){ texts + message->type.len, message->entity.len };
 }
 
+static void delivery_take_answer(struct delivery *delivery, const struct hook_answer *answer)
+{
+	struct deliver *deliver = delivery->deliver;
+	enum err err = E_OK;
+	if (answer->end == HOOK_CALL) {
+		delivery->host = host_take(&deliver->hosts, answer->call.origin);
+		err = delivery->host ? E_OK : E_NOMEM;
+	}
+	if (answer->end == HOOK_PROGRAM)
+		err = delivery_shape(delivery, answer);
+	if (answer->end == HOOK_TOKEN)
+		err = delivery_authorise(delivery, &answer->wish);
+	if (err) {
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+	} else if (answer->end == HOOK_FAILED) {
+		delivery_fail(delivery, answer->http_class, answer->detail);
+	} else if (answer->end == HOOK_FILTERED) {
+		delivery_filter(delivery, answer->reason);
+	} else if (answer->end == HOOK_CALL) {
+		delivery->call = answer->call;
+		int64_t left_ms = delivery->renewed ? delivery_time_left_ms(delivery, answer->call.timeout_ms) : answer->call.timeout_ms;
+		delivery->call.timeout_ms = left_ms > 0 ? left_ms : 1;
+		deliver->loaded_bytes += answer->call.body.len;
+		delivery_move(delivery, DELIVERY_READY);
+	}
+}
+
+/* ---- a batch ---- */
+
+static struct bundle_pool deliver_pool(struct deliver *deliver)
+{
+	return (struct bundle_pool){ .formats = deliver->ports.formats, .box = &deliver->shapes };
+}
+
+/* Its messages were read: on to its programs, its call, its end. */
+static void delivery_go_on(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	const struct bundle_pool pool = deliver_pool(deliver);
+	struct hook_answer answer = { .end = HOOK_CALL };
+	enum bundle_next next;
+	if (bundle_go_on(delivery->bundle, &deliver->hooks, &pool, delivery->effect, clock_wall_us(), &delivery->arena, &answer, &next)) {
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+		return;
+	}
+	switch (next) {
+	case BUNDLE_WAITS:
+		delivery_move(delivery, DELIVERY_SHAPING);
+		break;
+	case BUNDLE_CALL:
+		delivery_take_answer(delivery, &answer);
+		break;
+	case BUNDLE_FAILED:
+		delivery_fail(delivery, answer.http_class, answer.detail);
+		break;
+	case BUNDLE_HALVES:
+		delivery_end_bundle(delivery, &(struct bundle_end){ .kind = BUNDLE_END_HALVES, .http_class = answer.http_class, .detail = answer.detail });
+		break;
+	case BUNDLE_ALONE:
+		delivery_end_bundle(delivery, &(struct bundle_end){ .kind = BUNDLE_END_ALONE });
+		break;
+	case BUNDLE_UNSENT:
+		delivery_end_bundle(delivery, &(struct bundle_end){ .kind = BUNDLE_END_UNSENT });
+		break;
+	}
+}
+
+static void delivery_read_bundle(struct delivery *delivery, const struct job_view *views)
+{
+	struct deliver *deliver = delivery->deliver;
+	const struct bundle_pool pool = deliver_pool(deliver);
+	enum err err = bundle_read(delivery->bundle, &deliver->hooks, &pool, delivery->effect, views, clock_wall_us());
+	deliver->loaded_bytes += delivery->bundle->bytes;
+	if (err)
+		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+	else
+		delivery_go_on(delivery);
+}
+
+static void delivery_load_bundle(struct delivery *delivery)
+{
+	struct deliver *deliver = delivery->deliver;
+	const struct bundle *bundle = delivery->bundle;
+	struct answer answer = { 0 };
+	struct arena arena;
+	if (bundle->is_read) {
+		delivery_go_on(delivery);
+		return;
+	}
+	arena_init(&arena, 0);
+	uint64_t *uids = ARENA_ARRAY(&arena, uint64_t, bundle->count);
+	for (uint32_t i = 0; uids && i < bundle->count; i++)
+		uids[i] = bundle->parts[i].rider.uid;
+	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = bundle->count };
+	enum err err = uids ? deliver->ports.definitions(deliver->ports.context, &query, &arena, &answer) : E_NOMEM;
+	CHECK(err || answer.job_count == bundle->count);
+	if (err)
+		delivery_fail(delivery, HTTP_CLASS_OURS, "the jobs could not be read from the store");
+	else
+		delivery_read_bundle(delivery, answer.jobs);
+	arena_fini(&arena);
+}
+
 static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
 {
 	struct deliver *deliver = delivery->deliver;
 	struct hook_answer answer;
+	if (bundle_is_wanted(&deliver->hooks, delivery->effect)) {
+		delivery->bundle = bundle_new(delivery->effect); /* of one */
+		deliver->bundle_count += delivery->bundle != NULL;
+		if (delivery->bundle)
+			delivery_read_bundle(delivery, view);
+		else
+			delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+		return;
+	}
 	delivery_remember(delivery, &view->message);
-	enum err err = hook_prepare(&deliver->hooks, delivery->effect, view, delivery->shaping, clock_wall_us(), &delivery->arena, &answer);
-	if (!err && answer.end == HOOK_CALL) {
-		delivery->host = host_take(&deliver->hosts, answer.call.origin);
-		err = delivery->host ? E_OK : E_NOMEM;
-	}
-	if (!err && answer.end == HOOK_PROGRAM)
-		err = delivery_shape(delivery, &answer);
-	if (!err && answer.end == HOOK_TOKEN)
-		err = delivery_authorise(delivery, &answer.wish);
-	if (err) {
+	if (hook_prepare(&deliver->hooks, delivery->effect, view, delivery->shaping, clock_wall_us(), &delivery->arena, &answer))
 		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
-	} else if (answer.end == HOOK_FAILED) {
-		delivery_fail(delivery, answer.http_class, answer.detail);
-	} else if (answer.end == HOOK_FILTERED) {
-		delivery_filter(delivery, answer.reason);
-	} else if (answer.end == HOOK_CALL) {
-		delivery->call = answer.call;
-		int64_t left_ms = delivery->renewed ? delivery_time_left_ms(delivery, answer.call.timeout_ms) : answer.call.timeout_ms;
-		delivery->call.timeout_ms = left_ms > 0 ? left_ms : 1;
-		deliver->loaded_bytes += answer.call.body.len;
-		delivery_move(delivery, DELIVERY_READY);
-	}
+	else
+		delivery_take_answer(delivery, &answer);
 }
 
 static void delivery_load(struct delivery *delivery, const struct job_view *view)
@@ -511,10 +654,16 @@ static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
 	uint64_t uids[DELIVER_LOAD_MAX];
 	uint32_t count = 0;
 	TAILQ_FOREACH(delivery, &deliver->queued, link) {
-		if (count == count_max)
+		if (count == count_max || (count && delivery->bundle))
 			break;
 		some[count] = delivery; // cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it
 		uids[count++] = delivery->effect->uid;
+		if (delivery->bundle)
+			break;
+	}
+	if (count && some[0]->bundle) { /* alone: it has as many */
+		delivery_load_bundle(some[0]);
+		return;
 	}
 	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = count };
 	struct answer answer = { 0 };
@@ -597,13 +746,18 @@ static bool deliver_add(struct deliver *deliver, struct effect *effect)
 	struct delivery *older = delivery_find(deliver, effect->uid);
 	if (older) { /* its lease was lost in between: its verdict would be stale */
 		delivery_stop_call(older);
+		if (older->bundle && bundle_forget(older->bundle, effect->uid, 0))
+			(void)delivery_tell_bundle(older, &(struct bundle_end){ .kind = BUNDLE_END_RELEASED }); /* or their leases run out */
 		delivery_free(older);
 	}
-	if (map_reserve(&deliver->by_uid, 1) || pool_take(&deliver->deliveries, &slot))
+	struct bundle *bundle = effect->rider_count ? bundle_new(effect) : NULL;
+	if ((effect->rider_count && !bundle) || map_reserve(&deliver->by_uid, 1) || pool_take(&deliver->deliveries, &slot)) {
+		bundle_free(bundle);
 		return false;
+	}
 	struct delivery *delivery = pool_at(&deliver->deliveries, slot);
-	*delivery =
-		(struct delivery){ .slot = slot, .deliver = deliver, .effect = effect, .since_us = clock_mono_us() };
+	*delivery = (struct delivery){ .slot = slot, .deliver = deliver, .effect = effect, .bundle = bundle, .since_us = clock_mono_us() };
+	deliver->bundle_count += bundle != NULL;
 	CHECK(map_put(&deliver->by_uid, map_mix(effect->uid), slot) == E_OK);
 	delivery_enter(delivery, DELIVERY_QUEUED);
 	return true;
@@ -617,13 +771,29 @@ static void deliver_put_aside(struct deliver *deliver, struct effect *effect)
 	deliver_again(deliver);
 }
 
+/* The message goes from the batch that it is in. A call that is under way goes on for the others. */
+static void deliver_forget(struct deliver *deliver, const struct effect *effect)
+{
+	for (uint32_t slot = 0; deliver->bundle_count && slot < deliver->deliveries.used; slot++) {
+		struct delivery *delivery = pool_at(&deliver->deliveries, slot);
+		if (!delivery->bundle || !bundle_forget(delivery->bundle, effect->uid, effect->fence))
+			continue;
+		if (bundle_is_forgotten(delivery->bundle)) {
+			delivery_stop_call(delivery);
+			delivery_free(delivery);
+		}
+		return;
+	}
+}
+
 static void deliver_abort(struct deliver *deliver, const struct effect *effect)
 {
 	struct delivery *delivery = delivery_find(deliver, effect->uid);
-	if (delivery && (!effect->fence || effect->fence >= delivery->effect->fence)) {
+	if (delivery && !delivery->bundle && (!effect->fence || effect->fence >= delivery->effect->fence)) {
 		delivery_stop_call(delivery);
 		delivery_free(delivery);
 	}
+	deliver_forget(deliver, effect);
 	for (struct effect **at = &deliver->unserved; *at;) {
 		struct effect *aside = *at;
 		if (aside->uid != effect->uid) {

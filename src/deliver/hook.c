@@ -31,6 +31,7 @@ struct hook_work { /* one attempt on its way through the steps */
 	const struct effect *effect;
 	const struct job_view *view;
 	const struct shaping *shaped;
+	const struct hook_parts *parts; /* of the batch whose call it is; NULL: it is none */
 	const struct message_row *message;
 	const struct endpoint_settings *settings;
 	const struct endpoint_target *endpoint;
@@ -112,6 +113,19 @@ static bool hook_make(struct hook_work *work)
 	return id && hook->entity.ptr && hook->external_id.ptr && hook->secrets;
 }
 
+/* It is the call of a whole batch, whose body is there. */
+static enum hook_step hook_join(struct hook_work *work)
+{
+	struct hook *hook = work->hook;
+	bool events = str_eq(work->settings->format, STR("cloudevents")) && !work->parts->wrapped;
+	hook->batch = true;
+	hook->message_id = arena_str(work->arena, work->parts->id);
+	hook->external_id = arena_str(work->arena, work->settings->batch.results);
+	hook->entity = work->external_id = STR("");
+	work->shape.content_type = events ? STR("application/cloudevents-batch+json") : STR("");
+	return hook->message_id.ptr && hook->external_id.ptr ? STEP_ADDRESS : STEP_NO_MEMORY;
+}
+
 static enum hook_step hook_step_read(struct hook_work *work)
 {
 	const struct job_view *view = work->view;
@@ -131,7 +145,9 @@ static enum hook_step hook_step_read(struct hook_work *work)
 	work->payload = view->edited_payload.len ? view->edited_payload : view->message.payload;
 	if (hook_knows_entity(work) && view->entity.state == ENTITY_DELIVERED)
 		work->external_id = view->entity.external_id;
-	return hook_make(work) ? STEP_OUTDATED : STEP_NO_MEMORY;
+	if (!hook_make(work))
+		return STEP_NO_MEMORY;
+	return work->parts ? hook_join(work) : STEP_OUTDATED;
 }
 
 /* ---- outdated, retract ---- */
@@ -595,8 +611,7 @@ static enum hook_step hook_step_sign(struct hook_work *work)
 
 /* ---- all of them ---- */
 
-enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct shaping *shaped, int64_t now_us,
-		      struct arena *arena, struct hook_answer *out)
+static enum err hook_run(struct hook_work *work, enum hook_step step, enum hook_step until)
 {
 	static enum hook_step (*const steps[STEP_COUNT])(struct hook_work *) = {
 #define X(NAME, name) [STEP_##NAME] = hook_step_##name,
@@ -606,18 +621,41 @@ enum err hook_prepare(struct hook_room *room, const struct effect *effect, const
 	static const enum hook_end ends[] = { [STEP_CALL - STEP_COUNT] = HOOK_CALL, [STEP_PROGRAM - STEP_COUNT] = HOOK_PROGRAM,
 					      [STEP_TOKEN - STEP_COUNT] = HOOK_TOKEN, [STEP_FILTERED - STEP_COUNT] = HOOK_FILTERED,
 					      [STEP_FAILED - STEP_COUNT] = HOOK_FAILED };
-	*out = (struct hook_answer){ .end = HOOK_CALL };
-	struct hook_work work = { .room = room, .effect = effect, .view = view, .shaped = shaped, .arena = arena, .now_us = now_us, .out = out };
-	enum hook_step step = STEP_READ;
-	while (step < STEP_COUNT)
-		step = steps[step](&work);
-	if (work.snapshot)
-		room->secrets.drop(work.snapshot);
+	struct hook_answer *out = work->out;
+	*out = (struct hook_answer){ .end = HOOK_CALL, .call = out->call };
+	while (step < STEP_COUNT && step != until)
+		step = steps[step](work);
+	if (work->snapshot)
+		work->room->secrets.drop(work->snapshot);
 	if (step == STEP_NO_MEMORY)
 		return E_NOMEM;
-	out->end = ends[step - STEP_COUNT];
-	out->call.headers = work.headers.lines;
-	out->call.header_count = work.headers.count;
-	out->call.hook = work.hook;
+	out->end = step == until ? HOOK_CALL : ends[step - STEP_COUNT];
+	out->call.headers = work->headers.lines;
+	out->call.header_count = work->headers.count;
+	out->call.hook = work->hook;
 	return E_OK;
+}
+
+enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct shaping *shaped, int64_t now_us,
+		      struct arena *arena, struct hook_answer *out)
+{
+	struct hook_work work = { .room = room, .effect = effect, .view = view, .shaped = shaped, .arena = arena, .now_us = now_us, .out = out };
+	out->call = (struct call){ 0 };
+	return hook_run(&work, STEP_READ, STEP_CALL);
+}
+
+enum err hook_prepare_part(struct hook_room *room, const struct effect *effect, const struct job_view *view, int64_t now_us, struct arena *arena,
+			   struct hook_answer *out)
+{
+	struct hook_work work = { .room = room, .effect = effect, .view = view, .arena = arena, .now_us = now_us, .out = out };
+	out->call = (struct call){ 0 };
+	return hook_run(&work, STEP_READ, STEP_ADDRESS);
+}
+
+enum err hook_prepare_batch(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct hook_parts *parts,
+			    int64_t now_us, struct arena *arena, struct hook_answer *out)
+{
+	struct hook_work work = { .room = room, .effect = effect, .view = view, .parts = parts, .arena = arena, .now_us = now_us, .out = out };
+	out->call = (struct call){ .body = parts->body };
+	return hook_run(&work, STEP_READ, STEP_CALL);
 }

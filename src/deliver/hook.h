@@ -30,17 +30,29 @@ struct hook_room { /* what all of them share; one thread */
 void hook_room_init(struct hook_room *room, const struct secret_port *secrets, struct oauth_room *tokens);
 void hook_room_fini(struct hook_room *room);
 
+struct hook_subject { /* what a delivery is about, however it ends */
+	bool meta;                  /* its message is about endpoints */
+	uint64_t message;           /* 0: it was not read */
+	struct str type, entity;    /* of the message */
+};
 struct hook { /* what the verdict needs to know of the call; of the call's arena */
 	uint64_t message;
 	struct str message_id;      /* "msg_…" */
 	struct str entity;          /* empty: none */
 	struct str external_id;     /* the path at which the answer has it (json_path.h); empty: none is looked for */
 	bool retracts, test;
+	bool batch;                 /* of several messages: message_id is "bat_…", the call's own */
 	struct str token;           /* the access token that the call carries; empty: none */
 	int64_t token_since_us;     /* when it came, on the monotonic clock */
 	bool alone;                 /* a 429 holds back only this delivery */
 	struct str *secrets;        /* values that stand in the call */
 	uint32_t secret_count;
+};
+
+/* Of a batch (bundle.h): the bodies of its messages, made one by one, are one call's. */
+struct hook_parts {
+	struct str id, body;
+	bool wrapped;               /* by a program of its own */
 };
 
 enum hook_end { HOOK_CALL, HOOK_PROGRAM, HOOK_TOKEN, HOOK_FILTERED, HOOK_FAILED };
@@ -57,3 +69,9 @@ struct hook_answer {
 /* The view is of a delivery: its definition names a message. shaped: what its program made; NULL: nobody asked yet. E_NOMEM: nothing else is said. */
 MUST_USE enum err hook_prepare(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct shaping *shaped,
 			       int64_t now_us, struct arena *arena, struct hook_answer *out);
+/* One message's part of a batch. end CALL: call.body is it, and JSON; call.hook is about this message; there is no more of a call. */
+MUST_USE enum err hook_prepare_part(struct hook_room *room, const struct effect *effect, const struct job_view *view, int64_t now_us,
+				    struct arena *arena, struct hook_answer *out);
+/* The call of a batch. view: of its first message, whose payload is not looked at. */
+MUST_USE enum err hook_prepare_batch(struct hook_room *room, const struct effect *effect, const struct job_view *view, const struct hook_parts *parts,
+				     int64_t now_us, struct arena *arena, struct hook_answer *out);

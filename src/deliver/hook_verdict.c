@@ -13,7 +13,7 @@ static enum blame hook_blame_of_refusal(int status)
 	return all_of_it ? BLAME_ENDPOINT : BLAME_RECORD;
 }
 
-static enum blame hook_blame(enum http_class http_class, int status)
+enum blame hook_blame(enum http_class http_class, int status)
 {
 	switch (http_class) {
 	case HTTP_CLASS_OK: return BLAME_WELL;
@@ -35,13 +35,13 @@ static enum blame hook_blame(enum http_class http_class, int status)
 
 /* ---- the other side's own id ---- */
 
-static bool hook_shows_secret(const struct hook *hook, struct str text, struct arena *arena)
+bool hook_shows_secret(const struct hook *hook, struct str text, struct arena *arena)
 {
 	struct str clean;
 	return redact_values(text, hook->secrets, hook->secret_count, arena, &clean) || clean.ptr != text.ptr;
 }
 
-static bool hook_id_is_usable(const struct json_node *node)
+bool hook_id_is_usable(const struct json_node *node)
 {
 	bool typed = node->type == JSON_STRING || node->type == JSON_NUMBER;
 	return typed && node->text.len && node->text.len <= LIMIT_ID_BYTES && !memchr(node->text.ptr, '\0', node->text.len);
@@ -67,7 +67,7 @@ static enum err hook_find_id(const struct hook *hook, const struct http_outcome 
 
 /* ---- the operation ---- */
 
-static struct op_hook *hook_told(const struct effect *effect, struct arena *arena)
+struct op_hook *hook_told(const struct effect *effect, struct arena *arena)
 {
 	struct op_hook *told = ARENA_NEW(arena, struct op_hook);
 	if (told)

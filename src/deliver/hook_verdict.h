@@ -15,12 +15,13 @@
 MUST_USE enum err hook_verdict(const struct effect *effect, const struct call *call, const struct http_outcome *outcome, int64_t now_us,
 			       struct arena *arena, struct buf *scratch, struct op *op);
 /* What else the engine learns of a delivery to an endpoint, however it ended. */
-struct hook_subject {
-	bool meta;                  /* its message is about endpoints */
-	uint64_t message;           /* 0: it was not read */
-	struct str type, entity;    /* of the message */
-};
 MUST_USE enum err hook_verdict_about(const struct hook_subject *subject, struct arena *arena, struct op *op); /* a verdict is made; E_NOMEM */
+/* The parts of it that verdicts of a batch need, too (bundle_verdict.c). */
+enum blame hook_blame(enum http_class http_class, int status);
+bool hook_shows_secret(const struct hook *hook, struct str text, struct arena *arena); /* also where there is no memory to see */
+struct json_node;
+bool hook_id_is_usable(const struct json_node *node);
+struct op_hook *hook_told(const struct effect *effect, struct arena *arena); /* of its endpoint; NULL: no memory */
 /* There was nothing to send. */
 MUST_USE enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op);
 /* As verdict_of_trouble, for a delivery to an endpoint: nobody is blamed. */

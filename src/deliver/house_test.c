@@ -56,7 +56,7 @@ static void house_hear(struct house *house, const struct op *op)
 {
 	static const struct op_hook none = { 0 };
 	CHECK(house->told_count < HOUSE_JOBS);
-	CHECK(str_eq(op->lease.token, DELIVERY_TOKEN));
+	CHECK(lease_token_is_ours(op->lease.token));
 	const struct op_hook *hook = op->lease.hook ? op->lease.hook : &none;
 	house->told[house->told_count++] = (struct told){
 		.uid = op->lease.uid,
@@ -69,6 +69,8 @@ static void house_hear(struct house *house, const struct op *op)
 		.error = house_copy(op->lease.error),
 		.exchange = house_copy(op->lease.exchange),
 		.busy = op->lease.busy,
+		.rides = str_eq(op->lease.token, RIDER_TOKEN),
+		.request = house->request_count,
 		.has_hook = op->lease.hook != NULL,
 		.hook = *hook,
 		.entity = house_copy(hook->entity),
@@ -227,6 +229,25 @@ void house_free(struct house *house)
 
 uint64_t house_deliver(struct house *house, const struct house_job *job)
 {
+	return house_deliver_batch(house, job, 1);
+}
+
+/* More of them, as the engine sends riders along. */
+static void house_add_riders(struct house *house, struct effect *effect, const struct house_job *riders, uint32_t count)
+{
+	CHECK(house->job_count + count <= HOUSE_JOBS);
+	effect->riders = count ? mem_zalloc_array(count, sizeof(*effect->riders)) : NULL;
+	CHECK(effect->riders || !count);
+	for (; effect->rider_count < count; effect->rider_count++) {
+		house->jobs[house->job_count++] = riders[effect->rider_count];
+		effect->riders[effect->rider_count] = (struct effect_rider){ .uid = house->job_count, .fence = 7000 + house->job_count,
+									     .attempts_made = riders[effect->rider_count].attempts_made };
+	}
+}
+
+uint64_t house_deliver_batch(struct house *house, const struct house_job *jobs, uint32_t count)
+{
+	const struct house_job *job = jobs;
 	struct effect *effect = mem_zalloc(sizeof(*effect));
 	CHECK(effect != NULL);
 	pthread_mutex_lock(&house->lock);
@@ -247,6 +268,7 @@ uint64_t house_deliver(struct house *house, const struct house_job *job)
 		effect->endpoint = shared_text_new(str_of(job->endpoint), job->endpoint_version ? job->endpoint_version : 2000000 + effect->uid);
 		CHECK(effect->endpoint != NULL);
 	}
+	house_add_riders(house, effect, jobs + 1, count - 1);
 	uint64_t uid = effect->uid;
 	pthread_mutex_unlock(&house->lock);
 	CHECK(effect->settings != NULL);

@@ -26,6 +26,8 @@ struct told {                       /* a verdict, as the engine heard it */
 	bool costs_nothing;
 	char *result, *error, *exchange;
 	bool busy, has_hook;
+	bool rides;                 /* told as a rider */
+	uint32_t request;           /* in which it came */
 	struct op_hook hook;        /* its texts are in: */
 	char *entity, *external_id;
 };
@@ -41,6 +43,7 @@ void house_secret(struct house *house, const char *name, const char *value, cons
 void house_close(struct house *house, int64_t grace_ms); /* stops the thread; what it told until then can still be asked */
 void house_free(struct house *house);
 uint64_t house_deliver(struct house *house, const struct house_job *job);
+uint64_t house_deliver_batch(struct house *house, const struct house_job *jobs, uint32_t count); /* the first one's uid; the others' follow */
 void house_abort(struct house *house, uint64_t uid);
 const struct told *house_wait(struct house *house, uint64_t uid);  /* until its verdict came */
 const struct told *house_heard(struct house *house, uint64_t uid); /* NULL: none yet */

@@ -78,12 +78,12 @@ void outbox_flush(struct outbox *outbox)
 		outbox_keep(outbox, request);
 }
 
-static bool outbox_open(struct outbox *outbox, uint32_t expected)
+static bool outbox_open(struct outbox *outbox, uint32_t capacity)
 {
 	struct request *request = outbox_request(outbox);
 	if (!request)
 		return false;
-	outbox->open_capacity = expected < OUTBOX_OPS ? expected + 1 : OUTBOX_OPS;
+	outbox->open_capacity = capacity;
 	request->ops = ARENA_ARRAY(&request->arena, struct op, outbox->open_capacity);
 	if (!request->ops) {
 		request_free(request);
@@ -100,9 +100,21 @@ struct op *outbox_op(struct outbox *outbox, uint32_t expected)
 {
 	if (outbox->open && outbox->open->op_count == outbox->open_capacity)
 		outbox_flush(outbox);
-	if (!outbox->open && !outbox_open(outbox, expected))
+	if (!outbox->open && !outbox_open(outbox, expected < OUTBOX_OPS ? expected + 1 : OUTBOX_OPS))
 		return NULL;
 	return &outbox->open->ops[outbox->open->op_count];
+}
+
+struct op *outbox_ops(struct outbox *outbox, uint32_t count)
+{
+	outbox_flush(outbox);
+	return outbox_open(outbox, count) ? outbox->open->ops : NULL;
+}
+
+void outbox_add_all(struct outbox *outbox, uint32_t count)
+{
+	outbox->open->op_count = count;
+	outbox_flush(outbox);
 }
 
 void outbox_add(struct outbox *outbox)

@@ -27,6 +27,9 @@ void outbox_fini(struct outbox *outbox); /* nothing may be outstanding */
 /* Room for one more operation, among about `expected` of this turn; it counts once outbox_add is called. NULL: no memory. */
 struct op *outbox_op(struct outbox *outbox, uint32_t expected);
 void outbox_add(struct outbox *outbox);
+/* A request of its own for so many operations, which are applied together: in outbox_arena; it counts once outbox_add_all is called. NULL: no memory. */
+struct op *outbox_ops(struct outbox *outbox, uint32_t count);
+void outbox_add_all(struct outbox *outbox, uint32_t count);
 struct arena *outbox_arena(struct outbox *outbox); /* of the request that outbox_op gave room in */
 void outbox_flush(struct outbox *outbox);
 /* A request is back. */

@@ -151,8 +151,8 @@ static bool verdict_put_sent(struct buf *buf, const struct call *call, struct ar
 	struct str sent = str_cut(call->body, 2 * VERDICT_EXCERPT_BYTES);
 	if (redact_values(sent, hook->secrets, hook->secret_count, arena, &sent))
 		return false;
-	json_put_field_str(buf, "kind", hook->retracts ? STR("retract") : STR("deliver"));
-	json_put_field_str(buf, "message", hook->message_id);
+	json_put_field_str(buf, "kind", hook->batch ? STR("batch") : hook->retracts ? STR("retract") : STR("deliver"));
+	json_put_field_str(buf, hook->batch ? "batch" : "message", hook->message_id);
 	json_put_field_str(buf, "request_excerpt", str_cut(sent, VERDICT_EXCERPT_BYTES));
 	json_put_field_u64(buf, "request_bytes", call->body.len);
 	return true;

@@ -162,6 +162,7 @@ MUST_USE enum err edge_become(struct batch *batch, struct index *index, uint32_t
 /* Finds or makes it, and journals it; a new one has neither text nor endpoint yet. */
 MUST_USE enum err named_begin(struct batch *batch, struct index *index, enum named_kind kind, struct queue_name name, uint32_t *out_slot);
 MUST_USE enum err named_touch(struct batch *batch, struct index *index, uint32_t slot);
+MUST_USE enum err health_touch(struct batch *batch, struct index *index, uint32_t slot); /* health.c: its numbers only */
 MUST_USE enum err expansion_begin(struct batch *batch, struct index *index, const struct message_row *row);
 MUST_USE enum err expansion_touch(struct batch *batch, struct index *index, uint32_t slot);
 /* Journals a number that is about to change, in an object that stays where it is as long as the batch lives. */

@@ -517,6 +517,7 @@ struct health_info {
 	int64_t open_until_us;    /* nothing is tried before; 0: not open */
 	int64_t disable_us;       /* when it is disabled if nothing succeeds before; 0: never */
 	uint64_t unsent;          /* deliveries that were not made because too many were held */
+	uint64_t batch_max;       /* messages of one call, as the other side has said; 0: it has not */
 };
 struct named_info {
 	enum named_kind kind;
@@ -667,9 +668,13 @@ struct effect {
 /* Makes it EFFECT_NAMED: copies the names, holds the text (NULL: gone). */
 MUST_USE enum err effect_set_named(struct effect *effect, enum named_kind kind, uint32_t number, struct queue_name name, struct shared_text *text);
 void effect_free(struct effect *effect);
-/* The lease token of the daemon's own deliveries. */
+/* The lease tokens of the daemon's own deliveries: of a call, and of those that ride in it. Rows tell them apart by these. */
 #define DELIVERY_TOKEN STR("ruche-delivery")
 #define RIDER_TOKEN    STR("ruche-rider")
+static inline bool lease_token_is_ours(struct str token)
+{
+	return str_eq(token, DELIVERY_TOKEN) || str_eq(token, RIDER_TOKEN);
+}
 
 /* Event types, as they stand in event_row.lines. */
 #define EVENT_TYPES(X)                                                                          \

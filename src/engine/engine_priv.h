@@ -267,7 +267,7 @@ MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const
 /* ---- op_named.c ---- */
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
-MUST_USE enum err endpoint_hold(struct engine *engine, const struct named *named); /* its group goes by its state */
+MUST_USE enum err endpoint_hold(struct engine *engine, struct named *named); /* its group goes by its state */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
 
 /* ---- health.c: how third parties do, and what follows ---- */
@@ -370,13 +370,20 @@ struct grant_terms {
 	struct str worker;
 	uint64_t token;
 	int64_t lease_ms;  /* 0: the queue's */
-	bool delivery;
+	bool delivery, rides;
 };
 /* The next job of the queue becomes active. E_NOT_FOUND: none may start now. */
 MUST_USE enum err serve_next(struct engine *engine, uint32_t queue, const struct grant_terms *terms, uint32_t *out_slot);
+/* The group's first job becomes active under another one's start, whatever limits say. E_NOT_FOUND: none waits. */
+MUST_USE enum err serve_ride(struct engine *engine, uint32_t group, const struct grant_terms *terms, uint32_t *out_slot);
 MUST_USE enum err serve_claim(struct engine *engine, struct request *request, struct op *op); /* as many as there are; result->claim */
 bool serve_flagged(struct engine *engine); /* waiters and deliveries; true: the batch is full, there is more */
 uint64_t lease_token_hash(struct str token);
+
+/* ---- ride.c: several messages in one call ---- */
+/* The group's first job was started by this effect: those that go along with it. */
+MUST_USE enum err ride_along(struct engine *engine, uint32_t group, struct effect *effect);
+MUST_USE enum err ride_ended(struct engine *engine, const struct op_hook *hook); /* what the call teaches of the size of the next ones */
 
 /* ---- park.c ---- */
 MUST_USE enum err park_claim(struct engine *engine, struct request *request, struct op *op);

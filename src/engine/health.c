@@ -19,7 +19,7 @@
 #define OPENS_DOUBLED    40 /* beyond, nothing is longer */
 #define WARNED_FIRST     1
 
-static enum err health_touch(struct batch *batch, struct index *index, uint32_t slot)
+enum err health_touch(struct batch *batch, struct index *index, uint32_t slot)
 {
 	struct undo *undo = journal_add(batch, UNDO_HEALTH, slot);
 	if (!undo)
@@ -61,7 +61,7 @@ void health_tell(const struct index *index, const struct named *named, struct he
 	const struct health *health = &named->health;
 	*out = (struct health_info){
 		.state = health_state(index, health), .failures = health->failures, .unsent = health->unsent,
-		.failing_since_us = index_wall_us(index, health->failing_since_us),
+		.batch_max = health->batch_max, .failing_since_us = index_wall_us(index, health->failing_since_us),
 	};
 	if (out->state == HEALTH_OPEN)
 		out->open_until_us = index_wall_us(index, health->open_until_us);

@@ -74,6 +74,7 @@ struct lease {
 	uint32_t log_lines;       /* written under it, since the last restart */
 	uint32_t position;        /* in its queue's `leases` */
 	bool delivery;
+	bool rides;               /* under another one's start: counted by nothing that bounds calls (ride.c) */
 	bool stays;               /* time does not end it, a sweep does (op_sweep.c) */
 	uint8_t limit_count;
 	uint32_t limits[LIMITS_A_JOB]; /* slots: those that it counts in, as its lane said at its start */
@@ -248,6 +249,7 @@ struct health {
 	uint64_t attempts_failed; /* since failing_since_us */
 	uint64_t allowed;         /* calls at once, now */
 	uint64_t batch_cap, batch_max; /* messages of one call: now; learnt. 0: as the settings say */
+	uint64_t batch_well;      /* calls of batch_cap messages that went well in a row */
 	uint64_t unsent, unsent_uid; /* deliveries that were not made, and the first message of which */
 	int64_t held_since_us;    /* wall time since when it is paused or disabled; 0: it is not */
 	int64_t failing_since_us; /* 0: it is well */
@@ -620,6 +622,11 @@ void named_use(struct named *named, struct shared_text *text, struct endpoint *e
 void named_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void nameds_fini(struct index *index);
 uint32_t endpoints_from(const struct index *index, uint32_t number); /* place of the first with this number or a higher one */
+
+/* ---- several messages in one call (ride.c) ---- */
+uint32_t ride_size(const struct index *index, const struct group *group); /* messages of its next call, at most */
+/* Engine time before which its call waits for more messages; 0: it does not. */
+int64_t ride_gathers_us(const struct index *index, const struct group *group);
 
 /* ---- messages on their way to endpoints (expansion.c) ---- */
 static inline struct expansion *expansion_at(const struct index *index, uint32_t slot) { return pool_at(&index->expansions, slot); }

@@ -208,7 +208,7 @@ static void job_count(struct index *index, const struct job *job, int sign)
 	group->jobs += (uint32_t)step;
 	group->touched = index->open_seq;
 	index->live_jobs += step;
-	if (job->state == JOB_ACTIVE) {
+	if (job->state == JOB_ACTIVE && !lease_at(index, job->lease)->rides) {
 		queue->active += (uint32_t)step;
 		group->active += (uint32_t)step;
 		limits_count(index, lease_at(index, job->lease), sign);

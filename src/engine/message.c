@@ -110,7 +110,7 @@ static struct expand_room *message_room(const struct engine *engine, const struc
 }
 
 /* It is taken to whom there is room for. */
-static enum err message_expand(struct engine *engine, struct message_row *row, struct expand_room *room, uint32_t *matched)
+static enum err message_expand(struct engine *engine, struct message_row *row, struct expand_room *room, uint32_t *matched, uint64_t *last_made)
 {
 	struct expand_payload payload = { .row = row, .whole = true };
 	struct expand_room none;
@@ -120,13 +120,15 @@ static enum err message_expand(struct engine *engine, struct message_row *row, s
 	enum err err = expand_message(engine, row, &payload, message_room(engine, row, room, &none), matched);
 	if (!err)
 		*matched += expand_count(engine, row, room);
+	*last_made = payload.made;
 	return err;
 }
 
 enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room)
 {
 	uint32_t matched;
-	enum err err = message_expand(engine, row, room, &matched);
+	uint64_t last_made;
+	enum err err = message_expand(engine, row, room, &matched, &last_made);
 	if (err || !matched)
 		return err;
 	err = message_add(engine, row);
@@ -137,6 +139,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 {
 	struct message_row row;
 	uint32_t matched;
+	uint64_t last_made;
 	struct str key;
 	bool known;
 	(void)park;
@@ -147,7 +150,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	err = message_fill(engine, request, op, &row);
 	if (err)
 		return err;
-	err = message_expand(engine, &row, &engine->room, &matched);
+	err = message_expand(engine, &row, &engine->room, &matched, &last_made);
 	if (err)
 		return err;
 	if (!matched && op->message.require_match)
@@ -157,7 +160,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 		err = batch_key(engine->open, &engine->index, SLOT_NONE, key, row.uid);
 	err = err ? err : message_tell(engine, &row, matched);
 	op->result.uid = row.uid;
-	op->result.next = row.only ? payload.made : 0;
+	op->result.next = row.only ? last_made : 0;
 	op->result.count = matched;
 	op->result.units = row.deliveries;
 	op->result.more = row.next_endpoint != MESSAGE_EXPANDED;

@@ -208,6 +208,8 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	err = err ? err : back_off_after(engine, request, op, slot);
 	if (!err && op->lease.hook)
 		err = health_ended(engine, op, job_at(&engine->index, slot));
+	if (!err && op->lease.hook)
+		err = ride_ended(engine, op->lease.hook);
 	if (!err && op->kind == OP_RELEASE)
 		op->result.rate_ttl_ms = lease_rate_ttl_ms(&engine->index, slot);
 	op->result.state = job_state_of(job_at(&engine->index, slot));

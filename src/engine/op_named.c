@@ -292,8 +292,6 @@ static enum err endpoint_check_built(struct request *request, struct op *op, con
 		return refuse(request, op, E_INVALID, "kind", "Endpoints that ask by themselves are not built yet: only push is.");
 	if (settings->order == ENDPOINT_ORDER_FIFO)
 		return refuse(request, op, E_INVALID, "order", "The order fifo is not built yet: none and latest are.");
-	if (settings->batch.max)
-		return refuse(request, op, E_INVALID, "batch", "Several messages in one call are not built yet: leave it out.");
 	return E_OK;
 }
 
@@ -342,6 +340,8 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 		return err;
 	}
 	struct named *named = named_at(index, *out_slot);
+	if (endpoint && named->endpoint && endpoint->value.batch.max != named->endpoint->value.batch.max)
+		named->health.batch_cap = named->health.batch_max = named->health.batch_well = 0; /* sizes are tried anew */
 	named_use(named, shared, endpoint);
 	named->changed_us = index->wall_us;
 	if (named->reason == NAMED_UNREADABLE) {

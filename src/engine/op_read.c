@@ -261,7 +261,9 @@ static struct str explain_text(struct request *request, const struct engine *eng
 			       ? "It is the newest delivery about its entity, and starts when the one that is under way has ended."
 			       : "It follows the job that owns its dedup key, and starts when that one has ended.";
 		break;
-	case EXPLAIN_GROUP_MIN: /* only of claims */
+	case EXPLAIN_GROUP_MIN:
+		text = "It waits for more messages to go in one call with them; then, or when the endpoint's batch.wait_ms have passed, it is sent.";
+		break;
 	case EXPLAIN_CODE_COUNT: break;
 	}
 	return str_of(text);

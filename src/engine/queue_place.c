@@ -533,6 +533,11 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 		*until_us = next_us;
 		return EXPLAIN_GROUP_RATE;
 	}
+	next_us = group->endpoint == SLOT_NONE ? 0 : ride_gathers_us(index, group);
+	if (next_us > index->now_us) {
+		*until_us = next_us;
+		return EXPLAIN_GROUP_MIN;
+	}
 	return group->ready.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
 }
 

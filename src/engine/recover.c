@@ -4,6 +4,7 @@
 #include "engine/engine_priv.h"
 #include "base/check.h"
 #include "base/json.h"
+#include <stdlib.h>
 
 static struct queue_name recover_name(const struct queue_row *row)
 {
@@ -176,10 +177,11 @@ static enum err recover_lease(struct index *index, struct job *job, const struct
 	int64_t timeout_ms = job->timeout_ms ? job->timeout_ms : queue->settings->timeout_ms;
 	int64_t term_us = index->now_us + row->lease_ms * 1000;
 	struct lease *lease = lease_at(index, job->lease);
-	bool delivery = row->lease_token == lease_token_hash(DELIVERY_TOKEN);
+	bool rides = row->lease_token == lease_token_hash(RIDER_TOKEN);
+	bool delivery = rides || row->lease_token == lease_token_hash(DELIVERY_TOKEN);
 	*lease = (struct lease){ .token = row->lease_token, .lease_ms = row->lease_ms, .deadline_us = term_us, .started_us = row->started_us,
-		                 .hard_us = INT64_MAX, .worker = name, .delivery = delivery,
-		                 .stays = queue->settings->compat && !delivery, .limit_count = (uint8_t)lane->limit_count };
+		                 .hard_us = INT64_MAX, .worker = name, .delivery = delivery, .rides = rides,
+		                 .stays = queue->settings->compat && !delivery, .limit_count = rides ? 0 : (uint8_t)lane->limit_count };
 	memcpy(lease->limits, lane->limits, sizeof(lane->limits));
 	if (timeout_ms && !lease->delivery) {
 		lease->hard_us = row->started_us + timeout_ms * 1000;
@@ -252,17 +254,43 @@ static enum err recover_chain(void *context, const struct chain_row *row)
 	return chain_restore(&engine->index, queue, row, terms);
 }
 
-/* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. */
-static enum err recover_deliveries(struct engine *engine)
+static int recover_compare_ranks(const void *a, const void *b) /* the last one first */
 {
-	struct index *index = &engine->index;
-	struct str none = { 0 };
+	const struct job *x = *(const struct job *const *)a, *y = *(const struct job *const *)b;
+	return x->rank != y->rank ? (x->rank < y->rank) - (x->rank > y->rank) : (x->uid < y->uid) - (x->uid > y->uid);
+}
+
+static uint32_t recover_called(struct index *index, struct job **out) /* out NULL: only counted */
+{
+	uint32_t count = 0;
 	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
 		struct job *job = job_at(index, slot);
 		if (job->state != JOB_ACTIVE || !lease_at(index, job->lease)->delivery)
 			continue;
-		enum err err = job->flags & ROW_CANCEL ? life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND })
-			                               : life_wait(engine, slot, true, EVENT_RELEASED, none);
+		if (out)
+			out[count] = job;
+		count++;
+	}
+	return count;
+}
+
+/* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. They stand first in line in the
+ * order that they had, so that a call of several messages has the same ones, and the same id, when it is made again. */
+static enum err recover_deliveries(struct engine *engine)
+{
+	struct index *index = &engine->index;
+	uint32_t count = recover_called(index, NULL);
+	struct job **jobs = count ? ARENA_ARRAY(&engine->scratch, struct job *, count) : NULL;
+	if (!count)
+		return E_OK;
+	if (!jobs)
+		return E_NOMEM;
+	recover_called(index, jobs);
+	qsort(jobs, count, sizeof(struct job *), recover_compare_ranks);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t slot = job_find(index, jobs[i]->uid);
+		enum err err = jobs[i]->flags & ROW_CANCEL ? life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND })
+			                                   : life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
 		if (err)
 			return err;
 	}

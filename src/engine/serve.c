@@ -42,7 +42,7 @@ static enum err serve_lease(struct engine *engine, struct queue *queue, struct j
 		.token = terms->token, .lease_ms = lease_ms, .deadline_us = index->now_us + lease_ms * 1000, .started_us = skew_now_us(index, queue),
 		.hard_us = timeout_ms && !terms->delivery ? index->now_us + timeout_ms * 1000 : INT64_MAX,
 		.worker = name, .delivery = terms->delivery, .stays = queue->settings->compat && !terms->delivery,
-		.limit_count = (uint8_t)lane->limit_count,
+		.rides = terms->rides, .limit_count = terms->rides ? 0 : (uint8_t)lane->limit_count,
 	};
 	memcpy(lease_at(index, slot)->limits, lane->limits, sizeof(lane->limits));
 	job_move(index, job, JOB_ACTIVE);
@@ -64,8 +64,8 @@ static enum err serve_start(struct engine *engine, uint32_t queue_slot, uint32_t
 	struct job *job = job_at(index, slot);
 	uint32_t group = job->group, chain;
 	int64_t waited_us = index->now_us - job->since_us;
-	bool runs = !deferred_of(index, job).len; /* who only hears that it has failed takes nothing from a rate */
-	enum err err = turn_take(engine->open, index, group, turn);
+	bool runs = !terms->rides && !deferred_of(index, job).len; /* who only hears that it has failed takes nothing from a rate */
+	enum err err = terms->rides ? E_OK : turn_take(engine->open, index, group, turn);
 	err = err ? err : job_touch(engine->open, index, slot);
 	err = err ? err : chain_leave(engine, slot, &chain);
 	err = err ? err : serve_lease(engine, queue, job, terms);
@@ -112,6 +112,22 @@ enum err serve_next(struct engine *engine, uint32_t queue_slot, const struct gra
 	}
 	if (until_us && lanes_ready(index, queue, false))
 		queue_open_at(index, queue_slot, until_us);
+	return E_NOT_FOUND;
+}
+
+enum err serve_ride(struct engine *engine, uint32_t group, const struct grant_terms *terms, uint32_t *out_slot)
+{
+	const struct heap *ready = &group_at(&engine->index, group)->ready;
+	while (ready->count) {
+		uint32_t slot = heap_peek(ready)->item;
+		if (!serve_is_late(&engine->index, slot)) {
+			*out_slot = slot;
+			return serve_start(engine, group_at(&engine->index, group)->queue, slot, TURN_MORE, terms);
+		}
+		enum err err = life_expire(engine, slot);
+		if (err)
+			return err;
+	}
 	return E_NOT_FOUND;
 }
 
@@ -433,7 +449,7 @@ static enum err serve_delivery(struct engine *engine, uint32_t slot)
 		.timeout_ms = serve_timeout_ms(&engine->index, job), .settings = shared_text_hold(queue->kept->text),
 		.endpoint_number = endpoint ? endpoint->number : 0, .endpoint = endpoint ? shared_text_hold(endpoint->text) : NULL,
 	};
-	return E_OK;
+	return endpoint ? ride_along(engine, job->group, effect) : E_OK;
 }
 
 /* Round and round the line, a few deliveries a turn, while there are slots. True: the batch is full, there is more. */

@@ -52,5 +52,6 @@ void effect_free(struct effect *effect)
 	shared_text_drop(effect->endpoint);
 	shared_text_drop(effect->named.text);
 	mem_free((char *)(uintptr_t)effect->named.namespace_name.ptr); /* and the name behind it */
+	mem_free(effect->riders);
 	mem_free(effect);
 }

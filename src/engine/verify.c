@@ -14,7 +14,7 @@ static void verify_heap(const struct heap *heap)
 
 struct recount {
 	uint64_t live[JOB_STATE_COUNT];
-	uint32_t active, delayed, jobs;
+	uint32_t active, delayed, jobs, riding;
 };
 
 /* Lanes have the groups that say so, and stand in lines; whoever stands there and was not woken stands at a limit without room. Limits
@@ -93,6 +93,7 @@ static void verify_job(const struct index *index, uint32_t slot)
 	CHECK((job->lease != SLOT_NONE) == (job->state == JOB_ACTIVE));
 	const struct lease *lease = job->lease == SLOT_NONE ? NULL : lease_at(index, job->lease);
 	CHECK(!lease || lease->stays == (queue->settings->compat && !lease->delivery));
+	CHECK(!lease || !lease->rides || (lease->delivery && !lease->limit_count));
 	if (lease && lease->stays) {
 		CHECK(queue->leases.entries[lease->position].item == slot);
 		CHECK(queue->leases.entries[lease->position].major == lease->deadline_us);
@@ -104,7 +105,7 @@ static void verify_queue(const struct index *index, const struct queue *queue, c
 {
 	for (int state = 0; state < JOB_STATE_COUNT; state++)
 		CHECK(queue->live[state] == counted->live[state]);
-	CHECK(queue->active == counted->live[JOB_ACTIVE]);
+	CHECK(queue->active + counted->riding == counted->live[JOB_ACTIVE]);
 	uint64_t linked = 0, far = 0, by_priority[JOB_STATE_COUNT] = { 0 };
 	int64_t since_us = INT64_MIN;
 	for (uint32_t slot = queue->oldest; slot != SLOT_NONE; slot = job_at(index, slot)->newer) {
@@ -412,9 +413,11 @@ void engine_verify(const struct engine *engine)
 		live++;
 		queues[job->queue].live[job->state]++;
 		groups[job->group].jobs++;
-		groups[job->group].active += job->state == JOB_ACTIVE;
+		bool rides = job->state == JOB_ACTIVE && lease_at(index, job->lease)->rides;
+		queues[job->queue].riding += rides;
+		groups[job->group].active += job->state == JOB_ACTIVE && !rides;
 		groups[job->group].delayed += job->state == JOB_DELAYED;
-		deliveries += job->state == JOB_ACTIVE && lease_at(index, job->lease)->delivery;
+		deliveries += job->state == JOB_ACTIVE && !rides && lease_at(index, job->lease)->delivery;
 	}
 	CHECK(live == index->live_jobs);
 	CHECK(labelled == index->labels.live);

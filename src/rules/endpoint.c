@@ -491,6 +491,32 @@ static bool uses_external_id(const struct endpoint_settings *settings)
 	return url_template_has(settings->url, STR("external_id")) || url_template_has(settings->update_url, STR("external_id"));
 }
 
+/* One call for several messages: what is about a single one has no place in it. */
+static bool check_batch(struct json *json, const struct endpoint_settings *settings)
+{
+	static const struct str places[] = { STR("external_id"), STR("entity"), STR("type"), STR("message") };
+	enum webhook_format format;
+	bool known = webhook_format_parse(settings->format, &format);
+	if (settings->order == ENDPOINT_ORDER_FIFO)
+		return json_refuse_field(json, E_INVALID, "batch", "With the order fifo each message goes alone.");
+	for (size_t i = 0; i < ARRAY_COUNT(places); i++)
+		if (url_template_has(settings->url, places[i]))
+			return json_refuse_field(json, E_INVALID, "url", "A batch is about several messages: its URL has no {" STR_FMT "}.",
+						 STR_ARG(places[i]));
+	if (settings->update_url.len || settings->update_method.len)
+		return json_refuse_field(json, E_INVALID, settings->update_url.len ? "update_url" : "update_method",
+					 "A batch makes and changes things in one call: leave it out.");
+	if (settings->retract.url.len)
+		return json_refuse_field(json, E_INVALID, "retract", "A batch has no calls of its own for what is gone: leave it out.");
+	if (str_eq(settings->method, STR("GET")) || str_eq(settings->method, STR("HEAD")))
+		return json_refuse_field(json, E_INVALID, "method", "A batch is a body, and this method has none.");
+	if (known && (format == WEBHOOK_FORMAT_FORM || format == WEBHOOK_FORMAT_CLOUDEVENTS_BINARY))
+		return json_refuse_field(json, E_INVALID, "format", "A batch is an array of JSON bodies, and this format makes none.");
+	if (settings->batch.wrap.len && webhook_format_parse(settings->batch.wrap, &format))
+		return json_refuse_field(json, E_INVALID, "batch.wrap", "A program wraps a batch: name a format that was stored before.");
+	return true;
+}
+
 static bool check_whole(struct json *json, const struct endpoint_settings *settings)
 {
 	enum webhook_format format;
@@ -505,11 +531,7 @@ static bool check_whole(struct json *json, const struct endpoint_settings *setti
 					 "A URL with {external_id} needs the order latest or fifo: two calls at once would make the thing twice.");
 	if (uses_external_id(settings) && !settings->external_id.len)
 		return json_refuse_field(json, E_INVALID, "external_id", "A URL has {external_id}: say where the answer has it.");
-	if (settings->batch.max && settings->order == ENDPOINT_ORDER_FIFO)
-		return json_refuse_field(json, E_INVALID, "batch", "With the order fifo each message goes alone.");
-	if (settings->batch.max && url_template_has(settings->url, STR("entity")))
-		return json_refuse_field(json, E_INVALID, "url", "A batch is about several entities: its URL has no {entity}.");
-	return true;
+	return !settings->batch.max || check_batch(json, settings);
 }
 
 bool endpoint_settings_read(struct json *json, struct endpoint_settings *out)

@@ -51,8 +51,8 @@ static struct str text_of(const struct endpoint_settings *settings)
 	"'prefix':'svix'},'timeout_ms':9000,'policy':{'success':null,'retry':[409],'final':['501-503']},'retry':{'kind':'list',"         \
 	"'max_attempts':3,'list_ms':[1000,5000],'max_delay_ms':0,'jitter':'none'},'concurrency':3,'rate':{'max':5,'per_ms':1000},"       \
 	"'limits':['airtable'],'retry_after':'airtable','order':'latest','fifo_on_failure':'go_on','external_id':'$.data.id',"           \
-	"'retract':{'method':'DELETE','url':'https://crm.example/things/{external_id}','body':'none'},'batch':{'max':10,'wait_ms':50,"   \
-	"'wrap':'airtable','results':'$.records[*].id'},'hold_max':5,'breaker':{'failures':3,'open_ms':1000,'open_ms_max':60000},"       \
+	"'retract':{'method':'DELETE','url':'https://crm.example/things/{external_id}','body':'none'},'batch':null,"                     \
+	"'hold_max':5,'breaker':{'failures':3,'open_ms':1000,'open_ms_max':60000},"       \
 	"'disable_after_ms':0,'tags':['crm'],'metadata':{'team':'a'}}"
 
 static void what_was_read_is_written(void **state)
@@ -69,6 +69,18 @@ static void what_was_read_is_written(void **state)
 	if (!read_over(text.ptr, &again, &problem)) /* what GET shows, PUT takes */
 		fail_msg("%s: %s", problem.field, problem.detail);
 	assert_true(str_eq(text_of(&again), text));
+}
+
+static void a_batch_is_read_and_written(void **state)
+{
+	struct problem problem;
+	(void)state;
+	struct endpoint_settings settings = settings_of("{'url':'https://h/','order':'latest','batch':{'max':10,'wait_ms':50,'wrap':'airtable','results':'$.records[*].id'}}");
+	struct str text = text_of(&settings);
+	assert_int_equal(settings.batch.max, 10);
+	assert_non_null(strstr(text.ptr, "\"batch\":{\"max\":10,\"wait_ms\":50,\"wrap\":\"airtable\",\"results\":\"$.records[*].id\"}"));
+	assert_true(read_over("{'batch':null}", &settings, &problem));
+	assert_int_equal(settings.batch.max, 0);
 }
 
 static void a_patch_keeps_the_rest(void **state)
@@ -127,6 +139,14 @@ static void refuses_with_the_field(void **state)
 		{ "{'url':'https://h/','batch':{'max':1}}", "batch.max", "2" },
 		{ "{'url':'https://h/','batch':{'max':2},'order':'fifo'}", "batch", "alone" },
 		{ "{'url':'https://h/{entity}','batch':{'max':2}}", "url", "several" },
+		{ "{'url':'https://h/?t={type}','batch':{'max':2}}", "url", "{type}" },
+		{ "{'url':'https://h/','update_url':'https://h/u','batch':{'max':2}}", "update_url", "leave it out" },
+		{ "{'url':'https://h/','update_method':'PUT','batch':{'max':2}}", "update_method", "leave it out" },
+		{ "{'url':'https://h/','retract':{'url':'https://h/'},'batch':{'max':2}}", "retract", "leave it out" },
+		{ "{'url':'https://h/','method':'GET','batch':{'max':2}}", "method", "body" },
+		{ "{'url':'https://h/','format':'form','batch':{'max':2}}", "format", "JSON" },
+		{ "{'url':'https://h/','format':'cloudevents-binary','batch':{'max':2}}", "format", "JSON" },
+		{ "{'url':'https://h/','batch':{'max':2,'wrap':'raw'}}", "batch.wrap", "stored" },
 		{ "{'url':'https://h/','breaker':{'open_ms':10,'open_ms_max':5}}", "breaker.open_ms_max", "shorter" },
 		{ "{'url':'https://h/','tags':[1]}", "tags[0]", "string" },
 		{ "{'url':'https://h/','metadata':[]}", "metadata", "object" },
@@ -195,7 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(what_was_read_is_written, forget), cmocka_unit_test_teardown(a_patch_keeps_the_rest, forget),
 		cmocka_unit_test_teardown(refuses_with_the_field, forget),   cmocka_unit_test_teardown(types_and_channels_choose, forget),
-		cmocka_unit_test_teardown(secrets_are_visited, forget),
+		cmocka_unit_test_teardown(secrets_are_visited, forget),      cmocka_unit_test_teardown(a_batch_is_read_and_written, forget),
 	};
 	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);
 }
