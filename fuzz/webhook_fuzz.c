@@ -6,6 +6,8 @@
 #include "rules/json_path.h"
 #include "rules/match.h"
 #include "rules/signature.h"
+#include "rules/source.h"
+#include "rules/source_text.h"
 #include "rules/url_template.h"
 #include "rules/verifier.h"
 #include "rules/webhook_body.h"
@@ -38,6 +40,30 @@ static void fuzz_endpoint(struct str text, struct arena *arena)
 	json_init(&json, buf_str(&first), arena, &problem);
 	CHECK(endpoint_settings_read(&json, &again) && json_finish(&json));
 	endpoint_settings_write(&again, &second);
+	CHECK(buf_ok(&first) && buf_ok(&second) && str_eq(buf_str(&first), buf_str(&second)));
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
+static void fuzz_source(struct str text, struct arena *arena)
+{
+	struct source_settings settings, again;
+	struct problem problem = { 0 };
+	struct json json;
+	struct buf first, second;
+	source_settings_default(&settings);
+	json_init(&json, text, arena, &problem);
+	if (!source_settings_read(&json, &settings) || !json_finish(&json)) {
+		CHECK(problem.detail[0]);
+		return;
+	}
+	buf_init(&first, LIMIT_NAMED_BYTES); /* what may be said fits */
+	buf_init(&second, LIMIT_NAMED_BYTES);
+	source_settings_write(&settings, &first);
+	source_settings_default(&again);
+	json_init(&json, buf_str(&first), arena, &problem);
+	CHECK(source_settings_read(&json, &again) && json_finish(&json));
+	source_settings_write(&again, &second);
 	CHECK(buf_ok(&first) && buf_ok(&second) && str_eq(buf_str(&first), buf_str(&second)));
 	buf_fini(&first);
 	buf_fini(&second);
@@ -124,6 +150,24 @@ static void fuzz_verifier(struct str text, struct arena *arena)
 	}
 }
 
+static void fuzz_source_text(struct str text, struct arena *arena)
+{
+	struct str template = take(&text), header = take(&text), missing = { 0 };
+	struct incoming incoming = { .header = one_header, .headers = &header };
+	struct json_node *body;
+	struct buf out;
+	const char *why = source_text_refusal(template);
+	CHECK(!why || why[0]);
+	if (why)
+		return;
+	if (json_tree_read(text, arena, &body, NULL))
+		body = NULL;
+	buf_init(&out, 1 << 20);
+	bool filled = source_text_fill(template, &incoming, body, &out, &missing);
+	CHECK(filled || (missing.len && missing.ptr >= template.ptr && missing.ptr + missing.len <= template.ptr + template.len));
+	buf_fini(&out);
+}
+
 static void fuzz_body(struct str text, struct arena *arena)
 {
 	struct webhook_input input = { .id = STR("msg_1"), .type = STR("a.b"), .source = STR("/ruche/x"), .at_us = NOW_S * 1000000 };
@@ -157,6 +201,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 's': fuzz_signature(text); break;
 	case 'v': fuzz_verifier(text, &arena); break;
 	case 'b': fuzz_body(text, &arena); break;
+	case 'S': fuzz_source(text, &arena); break;
+	case 'T': fuzz_source_text(text, &arena); break;
 	default: fuzz_endpoint(text, &arena); break;
 	}
 	arena_fini(&arena);

@@ -41,6 +41,7 @@ void api_free(struct api *api)
 	calls_free(api);
 	events_fini(api);
 	workers_fini(api);
+	source_table_fini(&api->sources);
 	shelf_fini(&api->shelf);
 	roster_drop(api->roster);
 	roster_drop(api->next_roster);
@@ -82,6 +83,11 @@ void api_compiled(struct api *api, struct compile *compile)
 		previews_compiled(call);
 	else
 		formats_compiled(call);
+}
+
+enum err api_named(struct api *api, const struct effect_named *named)
+{
+	return source_table_put(&api->sources, named);
 }
 
 void api_events(struct api *api, uint64_t commit_seq)
@@ -143,8 +149,7 @@ static enum err api_admit(struct call *call)
 	return E_OK;
 }
 
-/* "application/json", with parameters or as a suffix ("application/cloudevents+json"). None at all passes. */
-static bool media_is_json(struct str type)
+bool media_is_json(struct str type)
 {
 	type = str_trim((struct str){ type.ptr, str_index(type, ';') });
 	struct str suffix = str_from(type, type.len < 5 ? type.len : type.len - 5);
@@ -189,6 +194,8 @@ static enum err api_prepare(struct call *call)
 {
 	struct http_exchange *exchange = call->exchange;
 	enum err err = E_OK;
+	if (call->route->flags & ROUTE_RAW)
+		return E_OK; /* what senders add is theirs */
 	if (http_query(exchange).len)
 		err = route_read_params(call->route, exchange, &call->request.arena, call->params, &call->problem);
 	if (!err)
@@ -206,7 +213,7 @@ static void call_decode(struct call *call)
 	struct str body = buf_str(&call->request.body);
 	if (call->request.idempotency_key.len)
 		call->request.request_hash = str_hash(body, call->head_hash);
-	call->decoded = call->route->decode(call);
+	call->decoded = call->decode(call);
 	if (!call->decoded && call->problem.err == E_INVALID && !call->problem.field[0] && body.len)
 		(void)json_check(body, &call->problem); /* "nonsense" is no null in the wrong place */
 }
@@ -246,17 +253,19 @@ static void call_decode_back(uv_work_t *work, int status)
 	if (status)
 		call_fail(call, E_UNAVAILABLE, "", "The daemon is stopping; send it again shortly.");
 	else
-		call_decode_done(call);
+		call->then(call);
 }
 
-static void call_start_decode(struct call *call)
+void call_decode_by(struct call *call, bool (*decode)(struct call *call), void (*then)(struct call *call))
 {
+	call->decode = decode;
+	call->then = then;
 	call->work.data = call;
 	if (call->request.body.len > DECODE_HERE_MAX
 	    && uv_queue_work(call->api->config.loop, &call->work, call_decode_away, call_decode_back) == 0)
 		return;
 	call_decode(call);
-	call_decode_done(call);
+	then(call);
 }
 
 static void call_admitted(struct call *call)
@@ -270,7 +279,7 @@ static void call_admitted(struct call *call)
 	if (call->route->flags & (ROUTE_BODY | ROUTE_MAY_BODY))
 		http_take_body(call->exchange, &call->request.body);
 	if (call->route->decode)
-		call_start_decode(call);
+		call_decode_by(call, call->route->decode, call_decode_done);
 	else
 		call_begin(call);
 }

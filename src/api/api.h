@@ -26,6 +26,12 @@ struct compile {
 	int64_t us;                 /* its run */
 	char why[400];              /* without capital and point */
 };
+/* An incoming webhook that was not believed. */
+struct distrust {
+	struct str namespace_name, source, peer;
+	const char *why;            /* a sentence; nothing of what was sent, nor of a secret */
+	uint64_t count;             /* how many since it was told last, this one too */
+};
 struct api_ports {
 	void *context;
 	void (*submit)(void *context, struct request *request);   /* comes back through api_reply */
@@ -38,6 +44,7 @@ struct api_ports {
 	/* May third parties have this address? Otherwise why not, in a sentence. As at the call itself (deliver/guard.h). */
 	bool (*judge)(void *context, const struct sockaddr *address, char *why, size_t why_bytes);
 	void (*compile)(void *context, struct compile *compile);   /* comes back through api_compiled */
+	void (*distrusted)(void *context, const struct distrust *distrust); /* at most once a minute a source */
 };
 struct api_config {
 	uv_loop_t *loop;            /* the server's: for timers, and for its thread pool, where large bodies are decoded */
@@ -57,6 +64,8 @@ http_handler api_handle; /* context: the api */
 void api_reply(struct api *api, struct request *request);    /* takes the request back */
 void api_answer(struct api *api, struct question *question); /* takes the question back */
 void api_compiled(struct api *api, struct compile *compile); /* takes it back */
+/* EFFECT_NAMED: what sources there are. Those that were told before a reply must be told here before it. E_NOMEM: nothing changed. */
+MUST_USE enum err api_named(struct api *api, const struct effect_named *named);
 /* Events up to this commit are there: wakes the streams. */
 void api_events(struct api *api, uint64_t commit_seq);
 /* Ends streams and long polls with a clear answer, so that the server can drain. */

@@ -67,6 +67,7 @@ void call_give(struct call *call)
 		call->next->previous = call->previous;
 	api->live_count--;
 	roster_drop(call->roster);
+	incoming_drop(call);
 	if (call->route && call->route->flags & ROUTE_SECRET && call->request.body.len)
 		bytes_wipe(call->request.body.ptr, call->request.body.len);
 	if (call->secret_text[0])
@@ -299,6 +300,8 @@ static struct str call_refusal_headers(const struct call *call, enum err err, ch
 	out[0] = '\0';
 	if (err == E_UNAUTHORIZED)
 		snprintf(out, bytes, "WWW-Authenticate: Bearer realm=\"ruche\"\r\n");
+	else if (call->challenge)
+		snprintf(out, bytes, "WWW-Authenticate: %s\r\n", call->challenge);
 	else if (err == E_METHOD)
 		snprintf(out, bytes, "Allow: %s\r\n", call->allow);
 	else if (err_may_retry(err))
@@ -375,7 +378,7 @@ void call_encode(struct call *call)
 		return;
 	}
 	int status = call->route->status;
-	if (status == 201 && (!call->single || call->request.ops[0].result.duplicate))
+	if ((status == 201 || status == 202) && (!call->single || call->request.ops[0].result.duplicate))
 		status = 200; /* nothing new, or several things */
 	if (!call_send(call, status, status == 204 ? STR("") : STR("application/json"), headers, out))
 		claims_abandon(call);

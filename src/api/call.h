@@ -9,6 +9,7 @@
 #include "api/auth.h"
 #include "api/router.h"
 #include "api/shelf.h"
+#include "api/source_table.h"
 #include "base/uid.h"
 
 #define CALL_PARAMS     24    /* query parameters of a route */
@@ -42,6 +43,7 @@ struct call {
 	struct question question;
 	struct problem problem;
 	void (*then)(struct call *call);
+	bool (*decode)(struct call *call); /* perhaps on another thread */
 	void (*checked)(struct call *call); /* what follows once foreign jobs are excluded (access.c) */
 	struct query kept_query;      /* meanwhile */
 	uv_work_t work;
@@ -54,6 +56,8 @@ struct call {
 	struct worker *worker;        /* workers.c */
 	struct compile compile;       /* formats.c, preview.c */
 	struct preview *preview;      /* preview.c */
+	struct reception *reception;  /* incoming.c */
+	const char *challenge;        /* of a refused password: WWW-Authenticate */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
 };
@@ -84,6 +88,8 @@ struct api {
 	int64_t started_us;
 	uint64_t answers[6];          /* by class of status */
 	uint64_t refused_tokens;
+	struct source_table sources;  /* of incoming webhooks */
+	uint64_t received, received_again, distrusted; /* incoming.c */
 	struct buf openapi;           /* written once, when first asked for */
 };
 
@@ -141,6 +147,14 @@ void access_resolve_one(struct call *call, uint64_t uid, void (*next)(struct cal
 /* Lists: a limited token must name one of its queues. */
 MUST_USE bool access_list(struct call *call, struct queue_name queue);
 MUST_USE bool access_unlimited(struct call *call, const char *what);
+
+/* ---- api.c ---- */
+/* `decode` touches nothing but the call: a large body is decoded on another thread. call->decoded says how it went. */
+void call_decode_by(struct call *call, bool (*decode)(struct call *call), void (*then)(struct call *call));
+bool media_is_json(struct str type); /* "application/json", with parameters or as a suffix ("application/cloudevents+json"). None at all passes */
+
+/* ---- incoming.c ---- */
+void incoming_drop(struct call *call);
 
 /* ---- secrets.c ---- */
 enum signing_scheme;

@@ -67,6 +67,9 @@ void health_metrics(struct call *call)
 	metric(out, "counter", "ruche_api_definitions_missed", "Granted jobs whose definition had to be read.", api->shelf.misses);
 	metric(out, "gauge", "ruche_api_calls", "Requests being worked on, long polls and streams included.", api->live_count);
 	metric(out, "gauge", "ruche_api_streams", "Event streams.", streams);
+	metric(out, "counter", "ruche_incoming_received", "Incoming webhooks that were kept.", api->received);
+	metric(out, "counter", "ruche_incoming_repeated", "Incoming webhooks that had come before.", api->received_again);
+	metric(out, "counter", "ruche_incoming_distrusted", "Incoming webhooks whose signature or password was none that is known.", api->distrusted);
 	api->ports.metrics(api->ports.context, out);
 	buf_add_lit(out, "# EOF\n");
 	if (buf_ok(out))

@@ -36,6 +36,7 @@ struct request_case {
 #define LEASES "{\"token\":\"t\",\"leases\":[{\"uid\":\"" UID_1 "\"},{\"uid\":\"" UID_2 "\"}]"
 #define CLAIM_NEXT ",\"claim\":{\"queues\":[\"q\"],\"max\":2}}"
 #define ENDPOINT "{\"url\":\"https://x.example/{entity}\",\"types\":[\"a.*\"],\"headers\":{\"x-a\":\"b\"},\"filter\":{\"a\":1},\"metadata\":{\"m\":1}}"
+#define SOURCE "{\"verify\":{\"kind\":\"basic\",\"secret\":\"chat\"},\"into\":{\"message\":{\"type\":\"a.{header:x-a}\",\"entity\":\"$.id\",\"channels\":[\"c\"]}}}"
 #define ERROR_FIELD "\"error\":{\"type\":\"E\",\"message\":\"m\",\"stack\":\"s\"}"
 
 static char large_job[300 * 1024]; /* decoded on the thread pool */
@@ -179,6 +180,20 @@ static const struct request_case cases[] = {
 	{ "previewFormat", "/v1/formats/new/preview", NULL, "{\"program\":\"broken\"}", 422 },
 	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{\"program\":\".\\u0061\",\"type\":\"a.*\",\"entity\":\"e\"}", 200 },
 	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{}", 403, .limited = true },
+	{ "listSources", "/v1/sources?limit=1&cursor=YQ", NULL, NULL, 200 },
+	{ "getSource", "/v1/sources/open?namespace=n", NULL, NULL, 200 },
+	{ "putSource", "/v1/sources/chat", NULL, SOURCE, 200 },
+	{ "putSource", "/v1/sources/chat", NULL, "{\"verify\":{\"kind\":\"github\",\"secret\":\"none\"},\"into\":{\"job\":{\"queue\":\"q\"}}}", 422 },
+	{ "patchSource", "/v1/sources/open", NULL, "{\"id\":\"$.\\u0069d\",\"headers\":[\"x-a\"]}", 200 },
+	{ "patchSource", "/v1/sources/open", NULL, "{\"into\":{\"job\":{\"queue\":\"q\"}}}", 403, .limited = true },
+	{ "deleteSource", "/v1/sources/open", NULL, NULL, 204 },
+	{ "receive", "/in/open", "X-A: b\r\n", "{\"id\":\"a\u00e9\",\"list\":[1,2]}", 202, .varies = true },
+	{ "receive", "/in/open", "Content-Type: image/png\r\n", "\xff\xfe", 202, .varies = true },
+	{ "receive", "/in/open", "X-A: b\r\n", large_job, 202, .varies = true },
+	{ "receive", "/in/chat", "X-Hub-Signature-256: sha256=ecb66335ff7489429bf28edb795ecfc35391920945f24078f5c8ad68ee0be2b0\r\n", "{\"id\":\"a\"}", 202, .varies = true },
+	{ "receive", "/in/chat", "X-Hub-Signature-256: sha256=ecb66335ff7489429bf28edb795ecfc35391920945f24078f5c8bd68ee0be2b0\r\n", "{\"id\":\"a\"}", 401 },
+	{ "receive", "/in/none", NULL, "{}", 404 },
+	{ "receiveIn", "/in/n/job", NULL, "{\"id\":\"a\"}", 202, .varies = true },
 	{ "pauseEndpoint", "/v1/endpoints/crm/pause", NULL, NULL, 200 },
 	{ "resumeEndpoint", "/v1/endpoints/crm/resume", NULL, "{}", 200 },
 	{ "disableEndpoint", "/v1/endpoints/crm/disable", NULL, NULL, 200 },
@@ -539,6 +554,33 @@ static void sweep(struct scene *scene, const struct request_case *one, enum mem_
 	assert_true(nth > 2 && nth < NTH_MAX);
 }
 
+/* Sources, and the secret of one of them, as the engine tells. */
+static void know_sources(struct scene *scene)
+{
+	static const struct {
+		struct queue_name name;
+		const char *text;
+	} sources[] = {
+		{ { STR_INIT("default"), STR_INIT("open") }, "{\"verify\":{\"kind\":\"none\"},\"id\":\"$.id\",\"headers\":[\"x-a\",\"x-b\"],"
+							     "\"into\":{\"message\":{\"type\":\"a\",\"entity\":\"$.list[0]\",\"channels\":[\"c\"]}}}" },
+		{ { STR_INIT("default"), STR_INIT("chat") }, "{\"verify\":{\"kind\":\"github\",\"secret\":\"chat\"},\"into\":{\"message\":{\"type\":\"a\"}}}" },
+		{ { STR_INIT("n"), STR_INIT("job") }, "{\"verify\":{\"kind\":\"none\"},\"into\":{\"job\":{\"queue\":\"q\",\"group\":\"$.id\"}}}" },
+	};
+	const struct secret secret = { .values = { { .bytes = STR("user:pass") } }, .count = 1 };
+	static const unsigned char nonce[SECRET_NONCE_BYTES];
+	struct buf sealed;
+	for (uint32_t i = 0; i < ARRAY_COUNT(sources); i++) {
+		struct effect_named named = { .kind = NAMED_SOURCE, .number = i + 1, .namespace_name = sources[i].name.namespace_name, .name = sources[i].name.name,
+					      .text = shared_text_new(str_of(sources[i].text), i + 1) };
+		assert_int_equal(api_named(scene->api, &named), E_OK);
+		shared_text_drop(named.text);
+	}
+	buf_init(&sealed, 65536);
+	assert_int_equal(secret_seal(scene->secrets, STR("default"), STR("chat"), &secret, nonce, &sealed, NULL), E_OK);
+	assert_int_equal(secrets_put(scene->secrets, STR("default"), STR("chat"), buf_str(&sealed), 1), E_OK);
+	buf_fini(&sealed);
+}
+
 static void memory_runs_out_anywhere(void **state)
 {
 	struct scene scene;
@@ -548,6 +590,7 @@ static void memory_runs_out_anywhere(void **state)
 	scene_open(&scene, false, 1 << 16);
 	scene_token(&scene, "admin", "");
 	scene_token(&scene, "enqueue work read operate", "[\"q\"]");
+	know_sources(&scene);
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct tally tally = { 0 };
 		scene_run(&scene, &cases[i], 0, MEM_FAIL_ONE, &tally);

@@ -256,19 +256,23 @@ static bool route_may_refuse(const struct route *route, enum err err)
 {
 	bool open = route->flags & ROUTE_OPEN, body = route->flags & (ROUTE_BODY | ROUTE_MAY_BODY), changes = route->method != HTTP_M_GET;
 	bool endpoint = strstr(route->pattern, "{endpoint}"), message = route->kind == OP_MESSAGE, secret = strstr(route->pattern, "{secret}");
-	bool format = strstr(route->pattern, "{format}");
+	bool format = strstr(route->pattern, "{format}"), source = strstr(route->pattern, "{source}"), raw = route->flags & ROUTE_RAW;
 	bool job = strstr(route->pattern, "{uid}") || strstr(route->pattern, "{id}"), queue = strstr(route->pattern, "{queue}") != NULL;
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
-	case E_MALFORMED: case E_UNSUPPORTED_MEDIA: case E_TOO_LARGE: case E_UNKNOWN_FIELD: return body;
-	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format;
+	case E_UNSUPPORTED_MEDIA: case E_UNKNOWN_FIELD: return body && !raw;
+	case E_MALFORMED: case E_TOO_LARGE: return body;
+	case E_SIGNATURE: return raw;
+	case E_SOURCE_NOT_FOUND: return source;
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format || source;
 	case E_SECRET_NOT_FOUND: return secret && route->method != HTTP_M_PUT;
 	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
 	case E_FORMAT_NOT_FOUND: return format;
 	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
 	case E_NO_ENDPOINT: return message || route->list;
 	case E_ENDPOINT_OWNED: return changes && (strstr(route->pattern, "{group}") || route->list);
-	case E_UNAUTHORIZED: case E_FORBIDDEN: case E_UNAVAILABLE: return !open;
+	case E_UNAUTHORIZED: case E_FORBIDDEN: return !open;
+	case E_UNAVAILABLE: return !open || raw;
 	case E_NOT_FOUND: case E_JOB_NOT_FOUND: return job || route->list;
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
 	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
@@ -277,7 +281,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_SECRET_SEALED: return secret && route->method == HTTP_M_POST;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
 	case E_IDEMPOTENCY: return route->flags & ROUTE_ONCE;
-	case E_BACKLOG: return changes && !open;
+	case E_BACKLOG: return changes && (!open || raw);
 	case E_IO: case E_TIMEOUT: return !open;
 	default: return false;
 	}
@@ -366,6 +370,8 @@ static void put_responses(struct buf *out, const struct route *route)
 		put_response(out, route, route->status, "Done.");
 	if (route->begin == jobs_enqueue || route->decode == messages_decode)
 		put_response(out, route, 200, "A duplicate, or the results of many.");
+	if (route->begin == incoming_post)
+		put_response(out, route, 200, "It had come before.");
 	if (route->begin == health_ready)
 		put_not_ready(out, route);
 	put_refusals(out, route);
@@ -422,7 +428,7 @@ static void put_route(struct buf *out, const struct route *route)
 		json_put_key(out, "requestBody");
 		buf_add_byte(out, '{');
 		json_put_field_bool(out, "required", (route->flags & ROUTE_BODY) != 0);
-		put_content(out, "application/json", route->takes);
+		put_content(out, route->flags & ROUTE_RAW ? "*/*" : "application/json", route->takes);
 		buf_add_byte(out, '}');
 	}
 	put_responses(out, route);
@@ -460,9 +466,10 @@ void openapi_write(struct buf *out, const char *version)
 	json_put_field_str(out, "version", str_of(version));
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
-			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"formats\"},{\"name\":\"secrets\"},{\"name\":\"messages\"},"
+			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"formats\"},{\"name\":\"secrets\"},{\"name\":\"sources\"},"
 			 "{\"name\":\"deliveries\"},"
-			 "{\"name\":\"operations\"},{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
+			 "{\"name\":\"messages\"},{\"name\":\"operations\"},"
+			 "{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);
 	buf_add_lit(out, ",\"components\":{\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},\"responses\":{");
 	put_problem_responses(out);

@@ -296,6 +296,17 @@ static const struct refusal {
 	{ "POST", "/v1/formats/wide/preview", "{\"endpoints\":\"crm\"}", 422, "unknown_field", "endpoints" },
 	{ "POST", "/v1/endpoints/crm/preview", "{\"endpoint\":\"crm\"}", 422, "unknown_field", "endpoint" },
 
+	/* sources */
+	{ "PUT", "/v1/sources/gh", "{}", 422, "invalid_field", "verify", "Who is believed?" },
+	{ "PUT", "/v1/sources/gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"typ\":\"a\"}}}", 422, "unknown_field", "into.message.typ" },
+	{ "PUT", "/v1/sources/gh", "{\"verify\":{\"kind\":\"sentry\",\"secret\":\"x\"},\"into\":{\"message\":{\"type\":\"a\"}}}", 422, "invalid_field",
+	  "verify.secret", "There is no secret 'x'" },
+	{ "PUT", "/v1/sources/a%2Fb", "{}", 422, "invalid_field", "source", "'/'" },
+	{ "PATCH", "/v1/sources/gh", "{\"id\":\"$.id\"}", 404, "source_not_found" },
+	{ "PUT", "/v1/sources/gh", NULL, 400, "malformed_json", "body" },
+	{ "POST", "/in/gh", "{}", 404, "source_not_found" },
+	{ "GET", "/in/gh", NULL, 405, "method_not_allowed" },
+
 	/* bulk work, batches, tokens */
 	{ "POST", "/v1/operations", "{}", 422, "invalid_field", "action" },
 	{ "POST", "/v1/operations", "{\"action\":\"retry\"}", 422, "invalid_field", "filter" },

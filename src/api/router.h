@@ -34,6 +34,7 @@ struct param_value {
 #define ROUTE_ONCE     8u /* understands Idempotency-Key */
 #define ROUTE_WHOLE    16u /* no token that is limited to queues */
 #define ROUTE_SECRET   32u /* its body is wiped */
+#define ROUTE_RAW      64u /* for others' programs: any body of any type, any query, any header */
 
 struct route {
 	enum http_method method;

@@ -105,6 +105,15 @@ void entities_get(struct call *call);
 bool entities_decode_delete(struct call *call);
 void entities_encode_one(struct call *call, struct buf *out);
 void entities_encode_list(struct call *call, struct buf *out);
+/* sources.c, incoming.c */
+bool sources_decode(struct call *call);
+bool sources_decode_put(struct call *call);
+bool sources_decode_list(struct call *call);
+void sources_put(struct call *call);
+void sources_encode(struct call *call, struct buf *out);
+void incoming_post(struct call *call);
+void incoming_encode(struct call *call, struct buf *out);
+void put_message_id(struct buf *out, const char *key, uint64_t uid); /* messages.c */
 /* operations.c */
 void operations_list(struct call *call);
 void operations_get(struct call *call);

@@ -129,6 +129,13 @@ static void scene_on_compile(void *context, struct compile *compile)
 	api_compiled(scene->api, compile);
 }
 
+static void scene_on_distrusted(void *context, const struct distrust *distrust)
+{
+	struct scene *scene = context;
+	scene->told_distrust++;
+	scene->distrust_count = distrust->count;
+}
+
 void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 {
 	struct http_limits limits;
@@ -145,7 +152,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open,
 				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge,
-				   scene_on_compile };
+				   scene_on_compile, scene_on_distrusted };
 	scene->api = api_new(&config, &ports);
 	CHECK(scene->api != NULL);
 	http_limits_default(&limits);

@@ -36,6 +36,8 @@ struct scene {
 	uint32_t token_count;
 	bool hold_tokens;                /* do not answer them by itself */
 	bool brief;                      /* scene_send does not wait for what will not come */
+	uint32_t told_distrust;          /* how often it was told of incoming webhooks that were not believed */
+	uint64_t distrust_count;         /* of how many, last */
 	uint64_t fail_nth;               /* the next scene_send arms mem_fail_after with it, once its bytes are made; 0: not */
 	enum mem_fail fail_how;
 	struct scene_client client;

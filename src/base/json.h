@@ -102,5 +102,6 @@ void json_put_field_i64(struct buf *buf, const char *key, int64_t n);
 void json_put_field_u64(struct buf *buf, const char *key, uint64_t n);
 void json_put_field_bool(struct buf *buf, const char *key, bool value);
 void json_put_field_null(struct buf *buf, const char *key);
+void json_put_field_text(struct buf *buf, const char *key, struct str s);       /* the empty one as null */
 void json_put_field_raw(struct buf *buf, const char *key, struct str json_text); /* empty text writes null */
 void json_put_field_instant(struct buf *buf, const char *key, int64_t at_us);    /* RFC 3339, or null when at_us is 0 */

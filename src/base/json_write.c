@@ -86,6 +86,14 @@ void json_put_field_null(struct buf *buf, const char *key)
 	buf_add_lit(buf, "null");
 }
 
+void json_put_field_text(struct buf *buf, const char *key, struct str s)
+{
+	if (s.len)
+		json_put_field_str(buf, key, s);
+	else
+		json_put_field_null(buf, key);
+}
+
 void json_put_field_raw(struct buf *buf, const char *key, struct str json_text)
 {
 	json_put_key(buf, key);

@@ -20,6 +20,8 @@ static const struct completion_names {
 	  "formats\\ *", "formats" },
 	{ "secrets", "ruche secrets list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
 	  "secrets\\ *", "secrets" },
+	{ "sources", "ruche sources list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
+	  "sources\\ *", "sources" },
 };
 
 static const struct completion_names *completion_live(const char *words) /* what "@queues" means; NULL: it is none of these */

@@ -203,6 +203,23 @@ const struct cli_command cli_commands[] = {
 	{ "secrets rekey", "Seal all secrets under the first key of the key file", "[OPTION…]",
 	  "Put a new line on top of the key file and send the daemon SIGHUP before; then the old line may go. Interrupted, it goes on when it is\n"
 	  "run again.", secrets_rekey_options, EXAMPLES("ruche secrets rekey"), secrets_rekey_exits, false, cmd_secrets_rekey },
+	{ "sources", "List the sources of incoming webhooks", "[OPTION…]", NULL, sources_list_options, EXAMPLES("ruche sources"), NULL, true,
+	  cmd_sources_list },
+	{ "sources list", "List the sources of incoming webhooks: who is believed, and what becomes of what comes", "[OPTION…]", NULL,
+	  sources_list_options, EXAMPLES("ruche sources list", "ruche sources list --json"), NULL, false, cmd_sources_list },
+	{ "sources show", "Show a source of incoming webhooks: where it receives, and its settings", "[OPTION…] SOURCE", NULL, sources_plain_options,
+	  EXAMPLES("ruche sources show github"), NULL, false, cmd_sources_show },
+	{ "sources set", "Change a source of incoming webhooks; makes it if there is none",
+	  "[OPTION…] SOURCE KEY=VALUE… | SOURCE JSON | SOURCE --file FILE",
+	  "What is not named stays as it is, except with --file; verify and into are said whole. verify.kind is standard_webhooks, github, stripe,\n"
+	  "sentry, basic or none; verify.secret names a secret that is there. into is {\"message\": {\"type\"}} or {\"job\": {\"queue\"}}; texts\n"
+	  "may have places for what was sent: {header:x-github-event}, {$.repository.id}.",
+	  sources_set_options,
+	  EXAMPLES("ruche sources set github verify.kind=github verify.secret=gh-hook 'into={\"message\": {\"type\": \"github.{header:x-github-event}\"}}'",
+		   "ruche sources set chat verify.kind=none 'into={\"job\": {\"queue\": \"sheets\"}}' 'id=$.id'"),
+	  NULL, false, cmd_sources_set },
+	{ "sources delete", "Delete a source of incoming webhooks: whoever sends to it is refused", "[OPTION…] SOURCE", NULL, sources_delete_options,
+	  EXAMPLES("ruche sources delete --yes trial"), NULL, false, cmd_sources_delete },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
 	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
 	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"

@@ -17,12 +17,14 @@ const struct cli_command *commands_find(const char *name);
 	X(deliveries_retry) X(endpoints_test) X(endpoints_entities) X(messages_resend)                                   \
 	X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete)                              \
 	X(secrets_list) X(secrets_set) X(secrets_rotate) X(secrets_delete) X(secrets_rekey)                              \
+	X(sources_list) X(sources_show) X(sources_set) X(sources_delete)                                                 \
 	X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
 	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
 COMMAND_FUNCTIONS(X)
 #undef X
 
+extern const struct cli_option sources_list_options[], sources_plain_options[], sources_set_options[], sources_delete_options[];
 extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show_options[], jobs_plain_options[], jobs_bulk_options[],
 	jobs_children_options[], jobs_cancel_options[],
 	jobs_retry_options[], jobs_move_options[], jobs_priority_options[], jobs_delete_options[], jobs_edit_options[],

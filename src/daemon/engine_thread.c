@@ -41,11 +41,11 @@ static void engine_thread_tell(struct engine_thread *thread)
 static void engine_thread_hand_out(struct engine_thread *thread)
 {
 	struct request *replies = engine_take_replies(thread->engine);
+	struct effect *effects = engine_take_effects(thread->engine);
+	if (effects) /* first: whoever hears that a secret or a source is there may use it */
+		thread->ports.effects(thread->ports.context, effects);
 	if (replies)
 		thread->ports.replies(thread->ports.context, replies);
-	struct effect *effects = engine_take_effects(thread->engine);
-	if (effects)
-		thread->ports.effects(thread->ports.context, effects);
 }
 
 static void engine_thread_push(struct engine_thread *thread, struct letter *letters)

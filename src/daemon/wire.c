@@ -52,7 +52,7 @@ struct wire {
 	uint64_t token_number;         /* a uid kept for the first token */
 
 	struct request *outbox, **outbox_last; /* asked in this turn of the loop */
-	struct mailbox replies, answers, operations, compiled;
+	struct mailbox replies, answers, operations, compiled, nameds;
 	_Atomic uint64_t event_seq;
 	uint64_t event_seq_told;
 	uint64_t requests_away, questions_away;
@@ -152,6 +152,24 @@ static void wire_deliver(struct wire *wire, struct effect *effect)
 	pthread_mutex_unlock(&wire->deliver_door);
 }
 
+/* To whom it is of use: sources are the loop's, formats the deliver room's, and "forget all" is for both. */
+static void wire_named(struct wire *wire, struct effect *effect)
+{
+	bool all = !effect->named.number;
+	keeper_put(wire->config.secrets, effect);
+	struct effect *copy = all ? mem_zalloc(sizeof(*copy)) : NULL; /* without memory the loop remembers what is gone; that is all */
+	if (copy) {
+		copy->kind = EFFECT_NAMED;
+		mailbox_post(&wire->nameds, (struct letter *)copy);
+	}
+	if (all || effect->named.kind == NAMED_FORMAT)
+		wire_deliver(wire, effect);
+	else if (effect->named.kind == NAMED_SOURCE)
+		mailbox_post(&wire->nameds, (struct letter *)effect);
+	else
+		effect_free(effect);
+}
+
 static void wire_effects(void *context, struct effect *first)
 {
 	struct wire *wire = context;
@@ -163,13 +181,7 @@ static void wire_effects(void *context, struct effect *first)
 		case EFFECT_DELIVER:
 		case EFFECT_ABORT: wire_deliver(wire, first); break;
 		case EFFECT_OPERATION: mailbox_post(&wire->operations, (struct letter *)first); break;
-		case EFFECT_NAMED: /* before the deliveries behind it */
-			keeper_put(wire->config.secrets, first);
-			if (first->named.kind == NAMED_FORMAT || !first->named.number)
-				wire_deliver(wire, first);
-			else
-				effect_free(first);
-			break;
+		case EFFECT_NAMED: wire_named(wire, first); break; /* before the deliveries behind it */
 		case EFFECT_EVENTS:
 			atomic_store(&wire->event_seq, first->commit_seq);
 			events = true;
@@ -237,9 +249,23 @@ static void wire_answered(void *context, struct question *question)
 
 /* ---- on the loop ---- */
 
+static void wire_take_nameds(struct wire *wire)
+{
+	for (struct letter *letter = mailbox_take(&wire->nameds), *next; letter; letter = next) {
+		struct effect *effect = (struct effect *)letter;
+		next = letter->next;
+		if (wire->api && api_named(wire->api, &effect->named))
+			log_event(LOG_ERROR, "sources.no_memory", "name", log_str(effect->named.name), "kept", "what was there, until the next start",
+				  NULL);
+		effect_free(effect);
+	}
+}
+
 static void wire_take_replies(struct wire *wire)
 {
-	for (struct letter *letter = mailbox_take(&wire->replies), *next; letter; letter = next) {
+	struct letter *letter = mailbox_take(&wire->replies), *next;
+	wire_take_nameds(wire); /* effects are posted before the replies of their commit: whoever hears that a source is there may use it */
+	for (; letter; letter = next) {
 		struct request *request = (struct request *)letter;
 		enum asker asker = ASKER_OF(request);
 		next = letter->next;
@@ -391,6 +417,13 @@ static void wire_now(void *context, int64_t *wall_us)
 {
 	(void)context;
 	*wall_us = clock_wall_us();
+}
+
+static void wire_distrusted(void *context, const struct distrust *distrust)
+{
+	(void)context;
+	log_event(LOG_WARN, "incoming.refused", "source", log_str(distrust->source), "namespace", log_str(distrust->namespace_name), "why", distrust->why,
+		  "last_from", log_str(distrust->peer), "count", log_i64((int64_t)distrust->count), NULL);
 }
 
 static enum err wire_definitions(void *context, const struct query *query, struct arena *arena, struct answer *out)
@@ -583,7 +616,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 					   .last_uid = wire->token_number, .definition_cache_bytes = (size_t)config->api_cache_bytes,
 					   .version = RUCHE_VERSION, .secrets = wire->config.secrets };
 	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now, wire_judge,
-					    wire_compile };
+					    wire_compile, wire_distrusted };
 	const struct bulk_ports bulk_ports = { wire, wire_bulk_submit, wire_ask };
 	struct http_limits limits;
 	http_limits_default(&limits);
@@ -636,6 +669,7 @@ enum err wire_open(const struct wire_config *config, struct wire **out, struct p
 	mailbox_init(&wire->answers, wire_notify, wire);
 	mailbox_init(&wire->operations, wire_notify, wire);
 	mailbox_init(&wire->compiled, wire_notify, wire);
+	mailbox_init(&wire->nameds, wire_notify, wire);
 	wire_open_loop(wire);
 	vitals_read(config->config->store_path, &wire->telling.vitals);
 	enum err err = wire_open_formats(wire, problem);
@@ -765,6 +799,7 @@ void wire_close(struct wire *wire, int64_t grace_ms)
 	mailbox_fini(&wire->answers);
 	mailbox_fini(&wire->operations);
 	mailbox_fini(&wire->compiled);
+	mailbox_fini(&wire->nameds);
 	sem_destroy(&wire->started);
 	pthread_mutex_destroy(&wire->deliver_door);
 	mem_free(wire);

@@ -264,6 +264,9 @@ uint64_t queue_job_count(const struct queue *queue);
 /* Whole settings, with the names of limits in them, become the group's: into the lane of those, or of its queue. */
 MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const struct group_settings *settings, struct problem *problem);
 
+/* ---- source.c: the whole settings that a PUT or PATCH comes to ---- */
+MUST_USE enum err source_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out);
+
 /* ---- op_named.c ---- */
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */

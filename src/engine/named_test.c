@@ -309,21 +309,71 @@ static void over_another_text_nothing_is_put(void **state)
 	world_close(&world);
 }
 
+#define SOURCE "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"type\":\"a\"}}}"
+
+static enum err put_source(struct world *world, const char *text, bool replace)
+{
+	struct request *request = named_request(world, OP_NAMED_PUT, NAMED_SOURCE, "gh", text);
+	request->ops[0].named.replace = replace;
+	return world_err(world, request);
+}
+
+static const char *newest_text(const struct world *world)
+{
+	const char *text = NULL;
+	for (const struct effect *effect = world->effects; effect; effect = effect->next)
+		if (effect->kind == EFFECT_NAMED && effect->named.kind == NAMED_SOURCE && effect->named.text)
+			text = effect->named.text->bytes;
+	return text;
+}
+
+/* Kept whole and published; a PATCH keeps what it does not say; nothing new is no change; what makes no sense changes nothing. */
+static void a_source_is_kept_whole(void **state)
+{
+	static const char *const whole[] = {
+		"{\"verify\":{\"kind\":\"none\"},\"id\":null,\"headers\":[],\"into\":{\"message\":{\"type\":\"a\",\"entity\":null,\"channels\":[]}},"
+		"\"body_bytes\":1048576}",
+		"{\"verify\":{\"kind\":\"none\"},\"id\":\"$.id\",\"headers\":[],\"into\":{\"message\":{\"type\":\"a\",\"entity\":null,\"channels\":[]}},"
+		"\"body_bytes\":1048576}",
+	};
+	struct world world;
+	(void)state;
+	world_open(&world);
+	assert_int_equal(put_source(&world, SOURCE, false), E_SOURCE_NOT_FOUND);
+	assert_int_equal(put_source(&world, "{}", true), E_INVALID);
+	assert_int_equal(put_source(&world, SOURCE, true), E_OK);
+	assert_memory_equal(newest_text(&world), whole[0], strlen(whole[0]));
+	uint32_t told = world_effects(&world, EFFECT_NAMED);
+	assert_int_equal(put_source(&world, SOURCE, true), E_OK);
+	assert_int_equal(put_source(&world, "{\"id\":\"{\"}", false), E_INVALID);
+	assert_int_equal(world_effects(&world, EFFECT_NAMED), told);
+	assert_int_equal(put_source(&world, "{\"id\":\"$.id\"}", false), E_OK);
+	assert_memory_equal(newest_text(&world), whole[1], strlen(whole[1]));
+	world_crash(&world);
+	world_step(&world);
+	assert_memory_equal(newest_text(&world), whole[1], strlen(whole[1]));
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_DELETE, NAMED_SOURCE, "gh", "")), E_OK);
+	assert_int_equal(put_source(&world, "{\"id\":null}", false), E_SOURCE_NOT_FOUND);
+	world_close(&world);
+}
+
 /* ---- undone ---- */
 
 static struct request *many_changes(struct world *world)
 {
-	struct request *request = request_new(world, 5);
+	struct request *request = request_new(world, 7);
 	static const struct op_named ops[] = {
+		{ .kind = NAMED_SOURCE, .named.name = { "gh", 2 }, .text = { SOURCE, sizeof(SOURCE) - 1 }, .replace = true },
+		{ .kind = NAMED_SOURCE, .named.name = { "gh", 2 }, .text = { "{\"id\":\"$.id\"}", 13 } },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "new", 3 }, .text = { CRM, sizeof(CRM) - 1 }, .replace = true },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "crm", 3 }, .text = { "{\"concurrency\":9}", 17 } },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "crm", 3 }, .state = NAMED_PAUSED },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "old", 3 } },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "old", 3 }, .text = { CRM, sizeof(CRM) - 1 }, .replace = true },
 	};
-	static const enum op_kind kinds[] = { OP_NAMED_PUT, OP_NAMED_PUT, OP_NAMED_STATE, OP_NAMED_DELETE, OP_NAMED_PUT };
+	static const enum op_kind kinds[] = { OP_NAMED_PUT, OP_NAMED_PUT, OP_NAMED_PUT, OP_NAMED_PUT, OP_NAMED_STATE, OP_NAMED_DELETE, OP_NAMED_PUT };
 	request->atomic = true;
-	for (uint32_t i = 0; i < 5; i++) {
+	for (uint32_t i = 0; i < 7; i++) {
 		request->ops[i].kind = kinds[i];
 		request->ops[i].named = ops[i];
 	}
@@ -432,7 +482,7 @@ int main(void)
 		cmocka_unit_test(deliveries_of_a_paused_one_are_held_across_a_restart),
 		cmocka_unit_test(more_than_hold_max_is_only_counted),
 		cmocka_unit_test(others_are_published), cmocka_unit_test(over_another_text_nothing_is_put),
-		cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),
+		cmocka_unit_test(a_source_is_kept_whole), cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

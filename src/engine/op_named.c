@@ -378,6 +378,28 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 	return err ? err : named_answer(engine, request, op, named);
 }
 
+/* What other threads read: kept and published. */
+static enum err text_put(struct engine *engine, struct request *request, struct op *op, struct str text, uint32_t slot)
+{
+	enum err err = named_set(engine, op, text, &slot);
+	err = err ? err : named_write(engine, named_at(&engine->index, slot));
+	err = err ? err : named_publish(engine, named_at(&engine->index, slot));
+	return err ? err : named_answer(engine, request, op, named_at(&engine->index, slot));
+}
+
+static enum err source_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct buf text;
+	buf_init(&text, LIMIT_NAMED_BYTES);
+	enum err err = source_merge(engine, request, op, slot, &text);
+	if (!err && slot != SLOT_NONE && named_says(named_at(&engine->index, slot), buf_str(&text)))
+		err = named_answer(engine, request, op, named_at(&engine->index, slot)); /* nothing changes */
+	else if (!err)
+		err = text_put(engine, request, op, buf_str(&text), slot);
+	buf_fini(&text);
+	return err;
+}
+
 static enum err named_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	if (engine_is_full(engine))
@@ -393,10 +415,7 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 		return refuse(request, op, E_CONFLICT, "", "It has been changed meanwhile: look at it, and try again.");
 	if (op->named.text.len > LIMIT_NAMED_BYTES)
 		return refuse(request, op, E_TOO_LARGE, "", "It is larger than %d bytes.", LIMIT_NAMED_BYTES);
-	enum err err = named_set(engine, op, op->named.text, &slot);
-	err = err ? err : named_write(engine, named_at(&engine->index, slot));
-	err = err ? err : named_publish(engine, named_at(&engine->index, slot));
-	return err ? err : named_answer(engine, request, op, named_at(&engine->index, slot));
+	return op->named.kind == NAMED_SOURCE ? source_put(engine, request, op, slot) : text_put(engine, request, op, op->named.text, slot);
 }
 
 /* ---- held, and let go ---- */

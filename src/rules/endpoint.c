@@ -76,7 +76,7 @@ static bool read_null_text(struct json *json, struct str *out) /* null is the em
 	return json_read_null(json);
 }
 
-static bool read_checked(struct json *json, struct str *out, size_t max_bytes, const char *(*refusal)(struct str))
+bool endpoint_read_checked(struct json *json, struct str *out, size_t max_bytes, const char *(*refusal)(struct str))
 {
 	struct str text;
 	if (json_peek(json) == JSON_NULL)
@@ -90,7 +90,7 @@ static bool read_checked(struct json *json, struct str *out, size_t max_bytes, c
 	return true;
 }
 
-static const char *secret_refusal(struct str name)
+const char *secret_reference_refusal(struct str name)
 {
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
@@ -104,25 +104,25 @@ static const char *secret_refusal(struct str name)
 static bool read_secret(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_checked(json, out, LIMIT_NAME_BYTES, secret_refusal);
+	return endpoint_read_checked(json, out, LIMIT_NAME_BYTES, secret_reference_refusal);
 }
 
 static bool read_url(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_checked(json, out, LIMIT_URL_BYTES, url_template_refusal);
+	return endpoint_read_checked(json, out, LIMIT_URL_BYTES, url_template_refusal);
 }
 
 static bool read_path(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_checked(json, out, JSON_PATH_BYTES, json_path_refusal);
+	return endpoint_read_checked(json, out, JSON_PATH_BYTES, json_path_refusal);
 }
 
 static bool read_header_text(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_checked(json, out, LIMIT_NAME_BYTES, http_header_value_refusal);
+	return endpoint_read_checked(json, out, LIMIT_NAME_BYTES, http_header_value_refusal);
 }
 
 static bool read_optional_method(struct json *json, void *out, void *context)
@@ -144,7 +144,7 @@ static const char *channel_refusal(struct str channel)
 	return channel.len ? NULL : "A channel has a name.";
 }
 
-static bool read_words(struct json *json, struct endpoint_words *out, uint32_t max, const char *(*refusal)(struct str))
+bool endpoint_words_read(struct json *json, struct endpoint_words *out, uint32_t max, const char *(*refusal)(struct str))
 {
 	struct str *words = ARENA_ARRAY(json->arena, struct str, max);
 	uint32_t index, count = 0;
@@ -171,13 +171,13 @@ static bool read_words(struct json *json, struct endpoint_words *out, uint32_t m
 static bool read_types(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_words(json, out, ENDPOINT_TYPES, type_pattern_refusal);
+	return endpoint_words_read(json, out, ENDPOINT_TYPES, type_pattern_refusal);
 }
 
 static bool read_channels(struct json *json, void *out, void *context)
 {
 	(void)context;
-	return read_words(json, out, ENDPOINT_CHANNELS, channel_refusal);
+	return endpoint_words_read(json, out, ENDPOINT_CHANNELS, channel_refusal);
 }
 
 static bool read_filter(struct json *json, void *out, void *context)
@@ -559,9 +559,8 @@ static void put_open(struct buf *buf, const char *key)
 	buf_add_byte(buf, '{');
 }
 
-static void put_words(struct buf *buf, const char *key, const struct endpoint_words *words)
+void endpoint_words_write(const struct endpoint_words *words, struct buf *buf)
 {
-	json_put_key(buf, key);
 	buf_add_byte(buf, '[');
 	for (uint32_t i = 0; i < words->count; i++) {
 		json_put_comma(buf);
@@ -660,8 +659,10 @@ void endpoint_settings_write(const struct endpoint_settings *settings, struct bu
 	json_put_field_str(buf, "method", settings->method);
 	put_text(buf, "update_url", settings->update_url);
 	put_text(buf, "update_method", settings->update_method);
-	put_words(buf, "types", &settings->types);
-	put_words(buf, "channels", &settings->channels);
+	json_put_key(buf, "types");
+	endpoint_words_write(&settings->types, buf);
+	json_put_key(buf, "channels");
+	endpoint_words_write(&settings->channels, buf);
 	json_put_field_raw(buf, "filter", settings->filter);
 	json_put_field_str(buf, "format", settings->format);
 	put_text(buf, "content_type", settings->content_type);

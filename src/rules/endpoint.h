@@ -103,3 +103,10 @@ bool endpoint_wants_channels(const struct endpoint_settings *settings, const str
 /* Each secret that it names, until visit answers false; answers whether all were visited. `field` is where it stands. */
 bool endpoint_each_secret(const struct endpoint_settings *settings, struct arena *arena,
 			  bool (*visit)(void *context, const char *field, struct str secret), void *context);
+
+/* ---- also of sources (source.h) ---- */
+const char *secret_reference_refusal(struct str name); /* NULL, or a sentence: may a secret be named so? */
+/* null is the empty text. */
+bool endpoint_read_checked(struct json *json, struct str *out, size_t max_bytes, const char *(*refusal)(struct str));
+bool endpoint_words_read(struct json *json, struct endpoint_words *out, uint32_t max, const char *(*refusal)(struct str));
+void endpoint_words_write(const struct endpoint_words *words, struct buf *buf);

@@ -88,6 +88,28 @@ static void believes_who_knows_the_secret(void **state)
 	assert_int_equal(verify(&rows[11], NOW_S + 300, NULL), E_OK);
 }
 
+/* Whoever sends learns nothing of a secret that is no key, and the key behind it still opens. */
+static void a_secret_s_form_is_nobody_s_business(void **state)
+{
+	static const char *const secrets[][2] = { { "whsec_!", NULL }, { "whsec_!", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" },
+		                                  { "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", NULL }, { "plain text", "whsec_" } };
+	struct row row = { VERIFIER_STANDARD_WEBHOOKS, { 0 },
+			   { { "webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek" }, { "webhook-timestamp", "1614265330" },
+			     { "webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" } }, "{\"test\": 2432232314}", E_OK };
+	struct problem first = { 0 };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(secrets); i++) {
+		struct problem problem = { 0 };
+		memcpy(row.secrets, secrets[i], sizeof(row.secrets));
+		assert_int_equal(verify(&row, 1614265331, &problem), E_SIGNATURE);
+		first = i ? first : problem;
+		assert_string_equal(problem.detail, first.detail);
+	}
+	row.secrets[0] = "whsec_!";
+	row.secrets[1] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+	assert_int_equal(verify(&row, 1614265331, NULL), E_OK);
+}
+
 static void ids_are_the_senders(void **state)
 {
 	static const struct sent headers[] = { { "Webhook-Id", "msg_1" }, { "X-GitHub-Delivery", "72d3162e" }, { "Request-ID", "r1" }, { 0 } };
@@ -122,7 +144,7 @@ static void words_and_secrets_are_checked(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(believes_who_knows_the_secret), cmocka_unit_test(ids_are_the_senders),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(believes_who_knows_the_secret), cmocka_unit_test(a_secret_s_form_is_nobody_s_business), cmocka_unit_test(ids_are_the_senders),
 		                            cmocka_unit_test(words_and_secrets_are_checked) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

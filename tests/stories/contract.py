@@ -11,7 +11,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What OpenAPI 3.1 asks of a document, as far as ours uses it. Its schemas are JSON Schema 2020-12, which jsonschema knows by itself.
 TEXT, REF = {"type": "string", "minLength": 1}, {"type": "object", "required": ["$ref"], "properties": {"$ref": {"type": "string", "pattern": "^#/components/"}},
                                                "additionalProperties": False}
-CONTENT = {"type": "object", "minProperties": 1, "patternProperties": {"^[a-z]+/[-+.a-z0-9]+$": {"type": "object", "properties": {"schema": {"type": "object"}},
+CONTENT = {"type": "object", "minProperties": 1, "patternProperties": {r"^([a-z]+/[-+.a-z0-9]+|\*/\*)$": {"type": "object", "properties": {"schema": {"type": "object"}},
                                                                                               "additionalProperties": False}}, "additionalProperties": False}
 RESPONSE = {"oneOf": [REF, {"type": "object", "required": ["description"], "properties": {"description": TEXT, "content": CONTENT}, "additionalProperties": False}]}
 PARAMETER = {"type": "object", "required": ["name", "in", "schema"], "additionalProperties": False,
@@ -98,6 +98,15 @@ def webhooks(api):
     api.post("/v1/secrets/rekey")
     api.get("/v1/secrets")
     api.call("DELETE", "/v1/secrets/crm", status=204)
+    into = {"message": {"type": "in.{header:x-event}"}}
+    for namespace, address in (("default", "/in/open"), ("other", "/in/other/open")):
+        api.put(f"/v1/sources/open?namespace={namespace}", {"verify": {"kind": "none"}, "id": "$.id", "into": into})
+        for status in (202, 200):
+            api.post(address, {"id": 1}, headers={"X-Event": "made"}, status=status)
+    api.patch("/v1/sources/open", {"into": {"job": {"queue": "received"}}})
+    api.get("/v1/sources/open")
+    api.get("/v1/sources")
+    api.call("DELETE", "/v1/sources/open", status=204)
     api.put("/v1/formats/wide", {"program": ".payload"})
     api.get("/v1/formats/wide")
     api.get("/v1/formats")

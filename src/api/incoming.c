@@ -1,0 +1,350 @@
+/* src/api/incoming.c: POST /in/{source}: a third party says what happened. Whether it is believed is judged by the bytes as they came, before anybody
+ * reads them; then it is kept as a message or a job, and answered once that is on disk. The sender's id is the key: who hears no answer sends it
+ * again, and it is there once.
+ *
+ *     incoming_post   finds the source, and holds its secret; large bodies go to another thread
+ *     incoming_judge  believed? then its text becomes an operation
+ *     incoming_judged refused and counted, or off to the engine
+ *
+ * A sender that is not believed learns what his request lacks, and nothing of the secret, nor whether there is one. */
+#include "api/body.h"
+#include "api/routes.h"
+#include "base/base64.h"
+#include "base/crypto.h"
+#include "base/json_tree.h"
+#include "rules/http_header.h"
+#include "rules/source_text.h"
+#include "secret/secret.h"
+#include <stdio.h>
+
+#define ID_BYTES      200 /* of the sender; longer ones are told apart by their hash */
+#define TELL_EVERY_US INT64_C(60000000)
+
+struct reception {
+	struct source *source;           /* held */
+	struct secret_snapshot *secrets; /* held; NULL: none is needed */
+	struct str values[SECRET_VALUES];
+	size_t value_count;
+	struct incoming incoming;
+	struct json_node *body;          /* of the payload; NULL: no setting looks into it */
+};
+
+void incoming_drop(struct call *call)
+{
+	if (!call->reception)
+		return;
+	secret_snapshot_drop(call->reception->secrets);
+	source_drop(call->reception->source);
+	call->reception = NULL;
+}
+
+/* ---- judged, and made into an operation: perhaps on another thread ---- */
+
+static struct str incoming_header(const void *exchange, const char *name)
+{
+	return http_header(exchange, str_of(name));
+}
+
+/* What is no JSON is told as JSON. */
+static enum err payload_wrap(struct call *call, struct str type, struct str *out)
+{
+	struct str body = call->reception->incoming.body;
+	bool text = str_is_utf8(body) && !memchr(body.ptr, 0, body.len);
+	struct buf wrapped;
+	buf_init(&wrapped, CALL_ARENA_MAX / 2);
+	buf_add_byte(&wrapped, '{');
+	json_put_field_text(&wrapped, "content_type", str_cut(type, LIMIT_NAME_BYTES));
+	if (text) {
+		json_put_field_str(&wrapped, "text", body);
+	} else {
+		json_put_key(&wrapped, "base64");
+		buf_add_byte(&wrapped, '"');
+		char *room = buf_reserve(&wrapped, BASE64_BYTES(body.len));
+		if (room) {
+			base64_write(body, room);
+			wrapped.len += BASE64_BYTES(body.len);
+		}
+		buf_add_byte(&wrapped, '"');
+	}
+	buf_add_byte(&wrapped, '}');
+	*out = buf_ok(&wrapped) ? arena_str(&call->request.arena, buf_str(&wrapped)) : (struct str){ 0 };
+	buf_fini(&wrapped);
+	return out->ptr ? E_OK : E_NOMEM;
+}
+
+/* JSON stays as it came, byte for byte. Who says that it is JSON must send some; who says nothing may. */
+static enum err payload_make(struct call *call, struct str *out)
+{
+	struct str type = incoming_header(call->exchange, "Content-Type"), body = call->reception->incoming.body;
+	struct problem problem = { 0 };
+	struct json json;
+	*out = STR("null");
+	if (!body.len)
+		return E_OK;
+	if (media_is_json(type)) {
+		json_init(&json, body, &call->request.arena, &problem);
+		if (json_read_raw(&json, out) && json_finish(&json))
+			return E_OK;
+		if (type.len || problem.err == E_NOMEM)
+			return problem_set(&call->problem, problem.err, "body", "%s", problem.detail);
+	}
+	return payload_wrap(call, type, out);
+}
+
+/* Does a setting look into the body? */
+static bool source_looks_inside(const struct source_settings *settings)
+{
+	const struct str texts[] = { settings->id, settings->type, settings->entity, settings->name, settings->group };
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		if (str_index(texts[i], '$') < texts[i].len)
+			return true;
+	return false;
+}
+
+/* Empty when a place finds nothing. */
+static enum err text_fill(struct call *call, struct str text, const char *field, size_t max_bytes, struct str *out)
+{
+	struct reception *reception = call->reception;
+	struct str missing;
+	struct buf filled;
+	*out = STR("");
+	buf_init(&filled, CALL_ARENA_MAX / 2);
+	enum err err = E_OK;
+	if (source_text_fill(text, &reception->incoming, reception->body, &filled, &missing)) {
+		bool fits = filled.len <= max_bytes && !memchr(filled.len ? filled.ptr : "", 0, filled.len);
+		if (fits)
+			*out = arena_str(&call->request.arena, buf_str(&filled));
+		else
+			err = problem_set(&call->problem, E_INVALID, field, "What was sent makes a text for it that is longer than %zu bytes, or holds NUL.",
+					  max_bytes);
+	}
+	err = !err && (!buf_ok(&filled) || !out->ptr) ? E_NOMEM : err;
+	buf_fini(&filled);
+	return err;
+}
+
+/* Under which it is known again: "in/", the source's name, "/", and the sender's id, or the hash of one that is long or no plain text. */
+static enum err key_make(struct call *call, struct str *out)
+{
+	struct reception *reception = call->reception;
+	const struct source *source = reception->source;
+	struct arena *arena = &call->request.arena;
+	unsigned char hash[SHA256_BYTES];
+	char hex[2 * SHA256_BYTES + 1];
+	struct str id = { 0 };
+	enum err err = E_OK;
+	if (source->settings.id.len)
+		err = text_fill(call, source->settings.id, "id", LIMIT_BODY_MAX, &id);
+	else
+		id = verifier_id(source->settings.verifier, &reception->incoming, arena);
+	*out = (struct str){ 0 };
+	if (err || !id.len)
+		return err;
+	bool plain = id.len <= ID_BYTES && str_is_utf8(id) && !http_header_value_refusal(id);
+	if (!plain && sha256(&id, 1, hash))
+		return E_NOMEM;
+	for (size_t i = 0; !plain && i < SHA256_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	const char *text = arena_printf(arena, "in/" STR_FMT "/%s" STR_FMT, STR_ARG(source->name), plain ? "" : "sha256:",
+					STR_ARG(plain ? id : str_of(hex)));
+	*out = str_of(text);
+	return text ? E_OK : E_NOMEM;
+}
+
+/* {"source":"gh","headers":{"x-github-event":"push"}} */
+static enum err metadata_make(struct call *call, struct str *out)
+{
+	const struct source *source = call->reception->source;
+	const struct endpoint_words *headers = &source->settings.headers;
+	struct buf text;
+	buf_init(&text, CALL_ARENA_MAX / 2);
+	buf_add_byte(&text, '{');
+	json_put_field_str(&text, "source", source->name);
+	json_put_key(&text, "headers");
+	buf_add_byte(&text, '{');
+	for (uint32_t i = 0; i < headers->count; i++) {
+		struct str value = http_header(call->exchange, headers->words[i]);
+		if (!value.len)
+			continue;
+		json_put_comma(&text);
+		json_put_str(&text, headers->words[i]);
+		buf_add_byte(&text, ':');
+		json_put_str(&text, value);
+	}
+	buf_add_lit(&text, "}}");
+	*out = buf_ok(&text) ? arena_str(&call->request.arena, buf_str(&text)) : (struct str){ 0 };
+	buf_fini(&text);
+	return out->ptr ? E_OK : E_NOMEM;
+}
+
+/* What others say may hold anything: in a type that is an underscore. */
+static void type_tidy(struct str type)
+{
+	for (size_t i = 0; i < type.len; i++)
+		if (message_type_refusal((struct str){ type.ptr + i, 1 }))
+			((char *)type.ptr)[i] = '_';
+}
+
+static enum err message_make(struct call *call, struct op_message *message)
+{
+	const struct source_settings *settings = &call->reception->source->settings;
+	struct buf channels;
+	enum err err = text_fill(call, settings->type, "into.message.type", MESSAGE_TYPE_BYTES, &message->type);
+	if (!err && !message->type.len)
+		err = problem_set(&call->problem, E_INVALID, "into.message.type", "The message's type is made of what was not sent.");
+	if (!err)
+		err = text_fill(call, settings->entity, "into.message.entity", LIMIT_ID_BYTES, &message->entity);
+	if (err)
+		return err;
+	type_tidy(message->type);
+	buf_init(&channels, LIMIT_NAMED_BYTES);
+	endpoint_words_write(&settings->channels, &channels);
+	if (settings->channels.count)
+		message->channels = arena_str(&call->request.arena, buf_str(&channels));
+	bool made = buf_ok(&channels) && (message->channels.ptr || !settings->channels.count);
+	buf_fini(&channels);
+	return made ? E_OK : E_NOMEM;
+}
+
+static enum err job_make(struct call *call, struct op_enqueue *enqueue)
+{
+	const struct source *source = call->reception->source;
+	const struct source_settings *settings = &source->settings;
+	enum err err = text_fill(call, settings->name, "into.job.name", LIMIT_NAME_BYTES, &enqueue->name);
+	if (!err)
+		err = text_fill(call, settings->group, "into.job.group", LIMIT_ID_BYTES, &enqueue->group);
+	if (!enqueue->name.len)
+		enqueue->name = source->name;
+	enqueue->queue = (struct queue_name){ source->namespace_name, settings->queue };
+	return err;
+}
+
+static enum err incoming_make_op(struct call *call)
+{
+	const struct source *source = call->reception->source;
+	bool message = source->settings.into == SOURCE_INTO_MESSAGE;
+	struct str payload, key, metadata;
+	struct op *op = call_op(call, message ? OP_MESSAGE : OP_ENQUEUE);
+	enum err err = op ? payload_make(call, &payload) : E_NOMEM;
+	if (!err && source_looks_inside(&source->settings))
+		err = json_tree_read(payload, &call->request.arena, &call->reception->body, &call->problem);
+	err = err ? err : key_make(call, &key);
+	err = err ? err : metadata_make(call, &metadata);
+	if (err)
+		return err;
+	if (message) {
+		op->message = (struct op_message){ .namespace_name = source->namespace_name, .key = key, .metadata = metadata, .payload = payload };
+		return message_make(call, &op->message);
+	}
+	op->enqueue = (struct op_enqueue){ .id = key, .metadata = metadata, .payload = payload };
+	return job_make(call, &op->enqueue);
+}
+
+static bool incoming_judge(struct call *call)
+{
+	const struct reception *reception = call->reception;
+	enum verifier verifier = reception->source->settings.verifier;
+	enum err err = verifier_verify(verifier, reception->values, reception->value_count, &reception->incoming, &call->problem);
+	err = err ? err : incoming_make_op(call);
+	if (err && call->problem.err != err)
+		problem_set(&call->problem, err, "", "%s", err_sentence(err));
+	return !err;
+}
+
+/* ---- on the loop ---- */
+
+/* At most once a minute a source. */
+static void incoming_tell(struct call *call, const char *why)
+{
+	const struct api_ports *ports = &call->api->ports;
+	struct source *source = call->reception->source;
+	int64_t now_us = call_now_us(call);
+	source->untold++;
+	if (source->told_us && now_us >= source->told_us && now_us - source->told_us < TELL_EVERY_US)
+		return;
+	const struct distrust distrust = { .namespace_name = source->namespace_name, .source = source->name, .peer = http_peer(call->exchange), .why = why,
+					   .count = source->untold };
+	source->told_us = now_us;
+	source->untold = 0;
+	ports->distrusted(ports->context, &distrust);
+}
+
+static void incoming_judged(struct call *call)
+{
+	secret_snapshot_drop(call->reception->secrets);
+	call->reception->secrets = NULL;
+	if (call->decoded) {
+		call_run(call);
+		return;
+	}
+	if (call->problem.err == E_SIGNATURE) {
+		call->api->distrusted++;
+		incoming_tell(call, call->problem.detail);
+		if (call->reception->source->settings.verifier == VERIFIER_BASIC)
+			call->challenge = "Basic realm=\"ruche\"";
+	}
+	call_refuse(call, call->problem.err);
+}
+
+/* False: the source names a secret that is not there now, and whoever sends is to try again. */
+static bool incoming_hold_secret(struct call *call)
+{
+	struct reception *reception = call->reception;
+	const struct source *source = reception->source;
+	struct secret secret;
+	if (!verifier_needs_secret(source->settings.verifier))
+		return true;
+	reception->secrets = secrets_hold(call->api->config.secrets);
+	if (!secret_find(reception->secrets, source->namespace_name, source->settings.secret, call_now_us(call), &secret))
+		return false;
+	for (uint32_t i = 0; i < secret.count; i++)
+		reception->values[i] = secret.values[i].bytes;
+	reception->value_count = secret.count;
+	return true;
+}
+
+static void incoming_receive(struct call *call)
+{
+	struct reception *reception = call->reception;
+	const struct source *source = reception->source;
+	struct str body = buf_str(&call->request.body);
+	reception->incoming = (struct incoming){ .header = incoming_header, .headers = call->exchange, .body = body, .now_s = call_now_us(call) / 1000000 };
+	if (!source->readable) {
+		incoming_tell(call, "Its settings cannot be read: put them anew.");
+		call_fail(call, E_UNAVAILABLE, "", "Nothing can be received here at present; send it again later.");
+	} else if (body.len > source->settings.body_bytes) {
+		call_fail(call, E_TOO_LARGE, "body", "At most %u bytes are received here.", source->settings.body_bytes);
+	} else if (!incoming_hold_secret(call)) {
+		incoming_tell(call, "Its secret is not there, or does not open.");
+		call_fail(call, E_UNAVAILABLE, "", "Nothing can be received here at present; send it again later.");
+	} else {
+		call_decode_by(call, incoming_judge, incoming_judged);
+	}
+}
+
+void incoming_post(struct call *call)
+{
+	bool spaced = call->pieces[1].len;
+	struct queue_name name = { spaced ? call->pieces[0] : STR(""), call->pieces[spaced] };
+	struct source *source = source_table_find(&call->api->sources, name);
+	call->reception = source ? ARENA_NEW(&call->request.arena, struct reception) : NULL;
+	if (!call->reception) {
+		call_refuse(call, source ? E_NOMEM : E_SOURCE_NOT_FOUND);
+		return;
+	}
+	call->reception->source = source_hold(source);
+	incoming_receive(call);
+}
+
+void incoming_encode(struct call *call, struct buf *out)
+{
+	const struct op *op = &call->request.ops[0];
+	*(op->result.duplicate ? &call->api->received_again : &call->api->received) += 1;
+	buf_add_byte(out, '{');
+	if (op->kind == OP_MESSAGE)
+		put_message_id(out, "id", op->result.uid);
+	else
+		put_uid(out, "id", op->result.uid);
+	json_put_field_bool(out, "duplicate", op->result.duplicate);
+	buf_add_byte(out, '}');
+}

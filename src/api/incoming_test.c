@@ -1,0 +1,121 @@
+#include "api/scene.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define NONE    "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"type\":\"a\"}}}"
+#define GITHUB  "{\"verify\":{\"kind\":\"github\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}"
+#define WRONG   "X-Hub-Signature-256: sha256=0000000000000000000000000000000000000000000000000000000000000000\r\n"
+
+static void tell(struct scene *scene, const char *name, const char *text)
+{
+	struct effect_named named = { .kind = NAMED_SOURCE, .number = 1, .namespace_name = STR("default"), .name = str_of(name),
+				      .text = text ? shared_text_new(str_of(text), 1) : NULL };
+	assert_int_equal(api_named(scene->api, &named), E_OK);
+	shared_text_drop(named.text);
+}
+
+static void know_secret(struct scene *scene)
+{
+	const struct secret secret = { .values = { { .bytes = STR("one") } }, .count = 1 };
+	static const unsigned char nonce[SECRET_NONCE_BYTES];
+	struct buf sealed;
+	buf_init(&sealed, 65536);
+	assert_int_equal(secret_seal(scene->secrets, STR("default"), STR("gh"), &secret, nonce, &sealed, NULL), E_OK);
+	assert_int_equal(secrets_put(scene->secrets, STR("default"), STR("gh"), buf_str(&sealed), 1), E_OK);
+	buf_fini(&sealed);
+}
+
+static int receive(struct scene *scene, const char *name, const char *headers)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/in/%s", name);
+	scene_send(scene, "POST", path, headers, STR("{\"n\":1}"));
+	return scene->status;
+}
+
+static void refusals_are_told_once_a_minute(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	know_secret(&scene);
+	tell(&scene, "gh", GITHUB);
+	tell(&scene, "other", GITHUB);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(receive(&scene, "gh", WRONG), 401);
+	assert_int_equal(scene.told_distrust, 1);
+	assert_int_equal(scene.distrust_count, 1);
+	assert_int_equal(receive(&scene, "other", WRONG), 401); /* of its own */
+	assert_int_equal(scene.told_distrust, 2);
+	tell(&scene, "gh", GITHUB); /* put anew: no new minute */
+	scene.now_us += 59 * INT64_C(1000000);
+	assert_int_equal(receive(&scene, "gh", NULL), 401);
+	assert_int_equal(scene.told_distrust, 2);
+	scene.now_us += INT64_C(1000000);
+	assert_int_equal(receive(&scene, "gh", NULL), 401);
+	assert_int_equal(scene.told_distrust, 3);
+	assert_int_equal(scene.distrust_count, 6);
+	scene.now_us -= INT64_C(3600000000); /* the clock jumped back */
+	assert_int_equal(receive(&scene, "gh", NULL), 401);
+	assert_int_equal(scene.told_distrust, 4);
+	scene_close(&scene);
+}
+
+static void sources_are_as_told_last(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	assert_int_equal(receive(&scene, "gh", NULL), 404);
+	tell(&scene, "gh", NONE);
+	receive(&scene, "gh", NULL);
+	struct request *request = scene_request(&scene);
+	assert_int_equal(request->ops[0].kind, OP_MESSAGE);
+	assert_true(str_eq(request->ops[0].message.payload, STR("{\"n\":1}")));
+	tell(&scene, "gh", NULL); /* while it is on its way */
+	request->ops[0].result.uid = 77;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	assert_int_equal(receive(&scene, "gh", NULL), 404);
+	tell(&scene, "gh", "{\"verify\":{\"kind\":\"of tomorrow\"}}"); /* of a newer program: nobody is believed */
+	assert_int_equal(receive(&scene, "gh", NULL), 503);
+	tell(&scene, "gh", GITHUB);
+	assert_int_equal(receive(&scene, "gh", WRONG), 503); /* no secret */
+	tell(&scene, "gh", NONE);
+	const struct effect_named all = { .kind = NAMED_ENDPOINT };
+	assert_int_equal(api_named(scene.api, &all), E_OK);
+	assert_int_equal(receive(&scene, "gh", NULL), 404);
+	scene_close(&scene);
+}
+
+static void a_repeat_is_told(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	tell(&scene, "gh", NONE);
+	receive(&scene, "gh", NULL);
+	struct request *request = scene_request(&scene);
+	request->ops[0].result.uid = 77;
+	request->ops[0].result.duplicate = true;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 200);
+	assert_true(str_eq(scene.body, STR("{\"id\":\"msg_000000000002d\",\"duplicate\":true}")));
+	receive(&scene, "gh", NULL);
+	request = scene_request(&scene);
+	request->err = E_STORE_FULL;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 507);
+	scene_close(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(sources_are_as_told_last),
+		                            cmocka_unit_test(a_repeat_is_told) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
