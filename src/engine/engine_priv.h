@@ -267,7 +267,7 @@ MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const
 /* ---- op_named.c ---- */
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
-MUST_USE enum err endpoint_hold(struct engine *engine, const struct named *named); /* its group goes by its state */
+MUST_USE enum err endpoint_hold(struct engine *engine, struct named *named); /* its group goes by its state */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
 
 /* ---- health.c: how third parties do, and what follows ---- */

@@ -109,8 +109,8 @@ static struct expand_room *message_room(const struct engine *engine, const struc
 	return row->entity.len && expand_is_under_way(engine) ? none : room;
 }
 
-/* It is taken to whom there is room for. */
-static enum err message_expand(struct engine *engine, struct message_row *row, struct expand_room *room, uint32_t *matched)
+/* It is taken to whom there is room for. *made: the newest delivery; 0: none. */
+static enum err message_expand(struct engine *engine, struct message_row *row, struct expand_room *room, uint32_t *matched, uint64_t *made)
 {
 	struct expand_payload payload = { .row = row, .whole = true };
 	struct expand_room none;
@@ -118,6 +118,7 @@ static enum err message_expand(struct engine *engine, struct message_row *row, s
 		engine->last_uid = row->uid;
 	*matched = 0;
 	enum err err = expand_message(engine, row, &payload, message_room(engine, row, room, &none), matched);
+	*made = payload.made;
 	if (!err)
 		*matched += expand_count(engine, row, room);
 	return err;
@@ -126,7 +127,8 @@ static enum err message_expand(struct engine *engine, struct message_row *row, s
 enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room)
 {
 	uint32_t matched;
-	enum err err = message_expand(engine, row, room, &matched);
+	uint64_t made;
+	enum err err = message_expand(engine, row, room, &matched, &made);
 	if (err || !matched)
 		return err;
 	err = message_add(engine, row);
@@ -137,6 +139,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 {
 	struct message_row row;
 	uint32_t matched;
+	uint64_t made;
 	struct str key;
 	bool known;
 	(void)park;
@@ -147,7 +150,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	err = message_fill(engine, request, op, &row);
 	if (err)
 		return err;
-	err = message_expand(engine, &row, &engine->room, &matched);
+	err = message_expand(engine, &row, &engine->room, &matched, &made);
 	if (err)
 		return err;
 	if (!matched && op->message.require_match)
@@ -157,7 +160,7 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 		err = batch_key(engine->open, &engine->index, SLOT_NONE, key, row.uid);
 	err = err ? err : message_tell(engine, &row, matched);
 	op->result.uid = row.uid;
-	op->result.next = row.only ? payload.made : 0;
+	op->result.next = row.only ? made : 0;
 	op->result.count = matched;
 	op->result.units = row.deliveries;
 	op->result.more = row.next_endpoint != MESSAGE_EXPANDED;
