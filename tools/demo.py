@@ -1,11 +1,13 @@
 """demo: a job's journey. An action sheet is enqueued for a third party that answers 503, then nothing at all, then 200; the daemon
 is killed with SIGKILL between two attempts and started again. Prints what happens as it happens, then the job's timeline; ends with
-exit code 0 only if the third party got exactly the right bytes each time and the job is completed. Standard library only."""
+exit code 0 only if the third party got exactly the right bytes each time and the job is completed. Then one message for three third parties
+(demo_webhooks.py): their signatures must be good, too. Standard library only."""
 
 import argparse
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -14,9 +16,13 @@ import sys
 import tempfile
 import time
 from datetime import datetime
+from http.client import HTTPConnection
+
+import demo_webhooks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHEET = os.path.join(ROOT, "examples", "fiche-action.json")
+FORMAT = os.path.join(ROOT, "examples", "formats", "communs.jq")
 QUEUE, IDENTITY = "fiches", "FA-2026-0417"
 TIMEOUT_MS, RETRY_MS = 2000, 1500
 DEADLINE_S = 60
@@ -50,7 +56,7 @@ class Demo:
 
     def command(self, *words):
         """A ruche command, shown as one would type it."""
-        self.say(f"{BOLD}$ ruche {' '.join(os.path.relpath(word) if os.path.isfile(word) else word for word in words)}{PLAIN}")
+        self.say(f"{BOLD}$ ruche {' '.join(shown(word) for word in words)}{PLAIN}")
         done = subprocess.run([self.ruche, *words], env=self.env, capture_output=True, timeout=DEADLINE_S, check=False)
         if done.returncode:
             raise Failed(f"ruche {words[0]} ended with {done.returncode}: {done.stderr.decode().strip()}")
@@ -116,17 +122,19 @@ class Demo:
         self.did(f"the job is {job['state']}")
         return job
 
-    def attempts(self, uid):
-        import http.client
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
-        connection.request("GET", f"/v1/jobs/{uid}/attempts", headers={"Authorization": f"Bearer {self.token}"})
-        answer = json.loads(connection.getresponse().read())
+    def call(self, method, path, body=None):
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        connection.request(method, path, None if body is None else json.dumps(body), headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
         connection.close()
-        return answer["attempts"]
+        if answer.status >= 300:
+            raise Failed(f"{method} {path}: {answer.status} {text}")
+        return json.loads(text)
 
     def timeline(self, job):
         entries = list(self.happened)
-        for attempt in self.attempts(job["uid"]):
+        for attempt in self.call("GET", f"/v1/jobs/{job['uid']}/attempts")["attempts"]:
             exchange = attempt["exchange"] or {}
             outcome = f"HTTP {exchange['status']}" if exchange.get("status") else (attempt["error"] or {}).get("message", exchange.get("class"))
             after = f"next: {attempt['next']}" + (f", due {clock(attempt['retry_at'])}" if attempt.get("retry_at") else "")
@@ -168,6 +176,11 @@ def expect(text, holds, found):
         raise Failed(text)
 
 
+def shown(word):
+    at = word.startswith("@")
+    return "@" * at + os.path.relpath(word[at:]) if os.path.isfile(word[at:]) else shlex.quote(word)
+
+
 def seconds(instant):
     return datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
 
@@ -190,6 +203,10 @@ def main():
         job = demo.run()
         demo.timeline(job)
         demo.verdict(job)
+        print(f"\n{BOLD}one message, three third parties{PLAIN}")
+        deliveries, parties = demo_webhooks.run(demo, SHEET, FORMAT)
+        with open(SHEET, encoding="utf-8") as file:
+            demo_webhooks.verdict(deliveries, parties, json.load(file), expect)
     except Failed as failure:
         print(f"{RED}the demo failed: {failure}{PLAIN}\n{demo.log() if os.path.exists(os.path.join(demo.directory, 'log')) else ''}", file=sys.stderr)
         return 1

@@ -158,8 +158,12 @@ static int endpoints_set(struct remote *remote, const struct args *args)
 		code = remote_call(remote, method, &body);
 	if (code)
 		return code;
-	if (!remote_printed(args, body))
-		printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "retry_words", &remote->arena)));
+	if (remote_printed(args, body))
+		return 0;
+	struct str secret = pluck_text(body, "signing_secret", &remote->arena);
+	printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "retry_words", &remote->arena)));
+	if (secret.len)
+		printf("its calls are signed by this secret, which is told now and never again: " STR_FMT "\n", STR_ARG(secret));
 	return 0;
 }
 

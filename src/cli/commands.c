@@ -253,7 +253,7 @@ const struct cli_command cli_commands[] = {
 	  EXAMPLES("ruche token revoke backend"), NULL, false, cmd_token_revoke },
 	{ "bench", "Measure this machine's ruche against the floors", "[OPTION…] [SCENARIO…]",
 	  "Scenarios: enqueue_single enqueue_bulk drain_batch end_to_end_batch end_to_end_single latency http_deliveries memory polls\n"
-	  "large restart list webhook_deliveries webhook_fan_out webhook_dead; all of them when none is named. Each run starts a daemon on a fresh store.",
+	  "large restart list webhook_deliveries webhook_fan_out webhook_dead; all of them when none is named.\nEach run starts a daemon on a fresh store.",
 	  bench_options, EXAMPLES("ruche bench enqueue_single --jobs 5000 --runs 1", "ruche bench latency --jobs 50 --runs 1 --json"), NULL, false,
 	  cmd_bench },
 	{ "completion", "Print the completion script of a shell", "bash | zsh | fish", "It completes commands, options and the names of live queues.", NULL,

@@ -31,7 +31,8 @@ def the_demo_ends_well():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         code, text = demo(directory)
         equal(code, 0, f"exit code of {text}")
-        for says in ("HTTP 503", "kill -9", "attempt 3", "ok    the job is completed", "ok    each with the sheet's", "nothing was lost"):
+        for says in ("HTTP 503", "kill -9", "attempt 3", "ok    the job is completed", "ok    each with the sheet's", "ok    all four signatures are good",
+                     "ok    communs was not called", "nothing was lost"):
             check(says in text, f"{says!r} is not in {text}")
         equal(text.count("FAIL"), 0, f"failures in {text}")
 
@@ -55,6 +56,15 @@ def another_end_fails():
         code, text = demo(directory, "sink", "s/503,hang,200/503,hang,410/")
         equal(code, 1, f"exit code of {text}")
         check("FAIL  the job is completed" in text and "nothing was lost" not in text, text)
+
+
+@story
+def another_sheet_fails():
+    """The third parties are sent another sheet: the demo says so and fails."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        code, text = demo(directory, "send", "s|^@.*fiche-action.json$|{}|")
+        equal(code, 1, f"exit code of {text}")
+        check("ok    all four signatures are good" in text and "FAIL  all four with the sheet in them" in text and "nothing was lost" not in text, text)
 
 
 if __name__ == "__main__":

@@ -220,14 +220,16 @@ class Ledger:
             rings, early, luck = self.heard == self.ring_at, self.dice.random() < 0.5, self.dice.random()
         if rings and early:
             self.bell.set()
-        if received.path == "/moody" and luck < 0.5:
-            client.sendall(answered(503))
-        elif received.path == "/silent" and luck < 0.1:
+        try:
+            return self.say(client, received.path, luck)
+        finally:
+            if rings:
+                self.bell.set()
+
+    def say(self, client, path, luck):
+        if path == "/silent" and luck < 0.1:
             return False
-        else:
-            client.sendall(answered(200))
-        if rings:
-            self.bell.set()
+        client.sendall(answered(503 if path == "/moody" and luck < 0.5 else 200))
         return True
 
     def ring(self, calls):
