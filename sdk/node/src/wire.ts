@@ -5,12 +5,30 @@ import type { Address } from './address.js';
 import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
 import { nextTurn } from './timers.js';
-import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
+import { wireThread, type DroppedLease, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
-/** What a worker wants to hear of its leases. @internal */
-export interface LeaseListener {
+/** A lease in a worker's hands, and what it wants to hear of it. @internal */
+export interface LeaseHolder {
+	readonly job: { readonly uid: string; readonly fence: number };
 	cancelled(): void;
 	lost(detail: string): void;
+}
+
+/** The leases that one claim brought. @internal */
+export class Leases {
+	readonly token: string;
+	readonly holders: LeaseHolder[] = [];
+	/** Those that are not done with. */
+	left = 0;
+
+	constructor(token: string) {
+		this.token = token;
+	}
+
+	add(holder: LeaseHolder): void {
+		this.holders.push(holder);
+		this.left++;
+	}
 }
 
 interface Waiting {
@@ -23,8 +41,10 @@ interface Waiting {
 export class Wire implements Sender {
 	readonly #thread: Thread;
 	readonly #waiting = new Map<number, Waiting>();
-	readonly #leases = new Map<string, LeaseListener>();
-	readonly #dropped: { uid: string; fence: number }[] = [];
+	readonly #leases = new Map<string, Leases>();
+	#over: string[] = [];
+	#dropped: DroppedLease[] = [];
+	#telling = false;
 	#numbers = 0;
 	#closed = false;
 
@@ -63,16 +83,32 @@ export class Wire implements Sender {
 		});
 	}
 
-	/** Who hears of this lease, from now on. */
-	listen(uid: string, fence: number, listener: LeaseListener): void {
-		this.#leases.set(leaseKey(uid, fence), listener);
+	/** Who hears of these leases, from now on until each is dropped. */
+	listen(leases: Leases): void {
+		if (leases.left)
+			this.#leases.set(leases.token, leases);
 	}
 
-	/** The lease is done with: no more heartbeats. */
-	drop(uid: string, fence: number): void {
-		this.#leases.delete(leaseKey(uid, fence));
-		if (this.#dropped.push({ uid, fence }) === 1)
-			nextTurn(() => this.#order({ kind: 'drop', leases: this.#dropped.splice(0) })); // those of one turn together: each word to the thread costs
+	/** The lease is done with: no more heartbeats. Once for each. */
+	drop(leases: Leases, holder: LeaseHolder): void {
+		if (--leases.left > 0) {
+			this.#dropped.push({ token: leases.token, uid: holder.job.uid, fence: holder.job.fence });
+		} else {
+			this.#leases.delete(leases.token);
+			this.#over.push(leases.token);
+		}
+		if (this.#telling)
+			return;
+		this.#telling = true;
+		nextTurn(() => this.#tellDropped()); // those of one turn together: each word to the thread costs
+	}
+
+	#tellDropped(): void {
+		this.#telling = false;
+		const leases = this.#dropped.filter(({ token }) => this.#leases.has(token));
+		this.#order({ kind: 'drop', tokens: this.#over, leases });
+		this.#dropped = [];
+		this.#over = [];
 	}
 
 	async close(): Promise<void> {
@@ -97,10 +133,16 @@ export class Wire implements Sender {
 			this.#take(report.number)?.resolve(report);
 		else if (report.kind === 'broken')
 			this.#take(report.number)?.reject(new Broken(report.how, words(report)));
-		else if (report.kind === 'cancel')
-			this.#leases.get(leaseKey(report.uid, report.fence))?.cancelled();
 		else
-			this.#leases.get(leaseKey(report.uid, report.fence))?.lost(report.detail);
+			this.#heardOfLease(report);
+	}
+
+	#heardOfLease(report: WireReport & { kind: 'cancel' | 'lost' }): void {
+		const holder = this.#leases.get(report.token)?.holders.find(({ job }) => job.uid === report.uid && job.fence === report.fence);
+		if (report.kind === 'cancel')
+			holder?.cancelled();
+		else
+			holder?.lost(report.detail);
 	}
 
 	#ended(error: Error): void {
@@ -108,8 +150,4 @@ export class Wire implements Sender {
 		for (const number of [...this.#waiting.keys()])
 			this.#take(number)?.reject(new Broken('lost', error.message, error));
 	}
-}
-
-function leaseKey(uid: string, fence: number): string {
-	return `${uid}:${fence}`;
 }
