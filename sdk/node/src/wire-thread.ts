@@ -13,11 +13,16 @@ export interface WireData extends LineTarget {
 
 /** To the thread. @internal */
 export type WireOrder =
-	| { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
+	| Dropped & { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
 		readonly token?: string | undefined; readonly timeoutMs: number; readonly connectMs: number }
 	| { readonly kind: 'abort'; readonly number: number }
-	/** `tokens`: of claims all of whose leases are done with; `leases`: of other claims. */
-	| { readonly kind: 'drop'; readonly tokens: readonly string[]; readonly leases: readonly DroppedLease[] };
+	| Dropped & { readonly kind: 'drop' };
+
+/** Leases that are done with: of whole claims, and of others. @internal */
+export interface Dropped {
+	readonly tokens: readonly string[];
+	readonly leases: readonly DroppedLease[];
+}
 
 /** @internal */
 export interface DroppedLease {
@@ -92,7 +97,7 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 		unread.clear();
 	}
 
-	function drop(tokens: readonly string[], leases: readonly DroppedLease[]): void {
+	function drop({ tokens, leases }: Dropped): void {
 		for (const token of tokens)
 			if (!unread.delete(token))
 				for (const [uid, lease] of held)
@@ -168,7 +173,7 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 
 	port.on('message', (order: WireOrder) => {
 		if (order.kind === 'drop') {
-			drop(order.tokens, order.leases);
+			drop(order);
 		} else if (order.kind === 'abort') {
 			const giveUp = flying.get(order.number);
 			if (!giveUp)
@@ -178,6 +183,7 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 			report({ kind: 'broken', number: order.number, how: 'lost', message: 'nobody waits for the answer any more' });
 		} else {
 			const { number, path, body, key, token, timeoutMs, connectMs } = order;
+			drop(order);
 			flying.set(number, post(path, body, key, timeoutMs, connectMs, (outcome) => {
 				flying.delete(number);
 				if ('how' in outcome) {

@@ -4,7 +4,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import type { Address } from './address.js';
 import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
-import { nextTurn } from './timers.js';
+import { setTimer } from './timers.js';
 import { wireThread, type DroppedLease, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
 /** A lease in a worker's hands, and what it wants to hear of it. @internal */
@@ -30,6 +30,8 @@ export class Leases {
 		this.left++;
 	}
 }
+
+const DROP_MS = 20; // before dropped leases are told of, if no request takes the word along: each word to the thread costs
 
 interface Waiting {
 	readonly resolve: (answer: Answer) => void;
@@ -78,7 +80,7 @@ export class Wire implements Sender {
 			});
 			this.#order({
 				kind: 'post', number, path: request.path, body: request.body ?? '{}', key: request.idempotencyKey, token: request.claims,
-				timeoutMs: request.timeoutMs, connectMs: request.connectMs ?? 1_800,
+				timeoutMs: request.timeoutMs, connectMs: request.connectMs ?? 1_800, ...this.#takeDropped(),
 			});
 		});
 	}
@@ -100,15 +102,18 @@ export class Wire implements Sender {
 		if (this.#telling)
 			return;
 		this.#telling = true;
-		nextTurn(() => this.#tellDropped()); // those of one turn together: each word to the thread costs
+		setTimer(() => {
+			this.#telling = false;
+			if (this.#over.length || this.#dropped.length)
+				this.#order({ kind: 'drop', ...this.#takeDropped() });
+		}, DROP_MS);
 	}
 
-	#tellDropped(): void {
-		this.#telling = false;
-		const leases = this.#dropped.filter(({ token }) => this.#leases.has(token));
-		this.#order({ kind: 'drop', tokens: this.#over, leases });
-		this.#dropped = [];
+	#takeDropped(): { tokens: string[]; leases: DroppedLease[] } {
+		const tokens = this.#over, leases = this.#dropped.filter(({ token }) => this.#leases.has(token));
 		this.#over = [];
+		this.#dropped = [];
+		return { tokens, leases };
 	}
 
 	async close(): Promise<void> {
