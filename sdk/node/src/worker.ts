@@ -29,6 +29,7 @@ const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is c
 const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
 const TELL_MS = 10_000; // the same trouble is told once in so long
 const AHEAD_MS = 10; // as many jobs are claimed ahead as have lately ended in so long;
+const AHEAD_TIMES = 4; // the slots;
 const HELD_MS = 25; // those that still wait for a slot then are handed back,
 const AHEAD_PAUSE_MS = 1_000; // and for a while none are claimed ahead
 
@@ -41,8 +42,8 @@ export type Handlers<Payload, Result> = Handler<Payload, Result> | { readonly [n
 /** How a worker works. Spans are in milliseconds. */
 export interface WorkerOptions<Payload = any> {
 	/**
-	 * Jobs at once (1). From 2 on, a worker whose jobs are short claims up to as many more, so that work goes on while it tells of what ended: about what
-	 * ends within 10 ms. They wait in this process, under their leases; what could not begin within 25 ms is handed back, which costs it nothing.
+	 * Jobs at once (1). From 2 on, a worker whose jobs are short claims up to four times as many more, so that work goes on while it tells of what ended:
+	 * about what ends within 10 ms. They wait in this process, under their leases; what could not begin within 25 ms is handed back, which costs it nothing.
 	 */
 	concurrency?: number;
 	/** Lease of each job, 1 to 86,400,000; the queue's (30,000) when left out. Heartbeats renew it. */
@@ -193,7 +194,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		const now = performance.now(), passedMs = now - this.#endedSince;
 		if (passedMs < AHEAD_MS || this.#batch || this.concurrency < 2)
 			return;
-		this.#ahead = Math.min(this.concurrency, Math.floor(this.#ended * AHEAD_MS / passedMs));
+		this.#ahead = Math.min(this.concurrency * AHEAD_TIMES, Math.floor(this.#ended * AHEAD_MS / passedMs));
 		this.#ended = 0;
 		this.#endedSince = now;
 	}
