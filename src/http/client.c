@@ -380,9 +380,37 @@ static void client_rest(struct http_client *client, struct http_ticket *ticket)
 	client->idle = ticket;
 }
 
+/* With the first request: who sends none has no use for curl's and OpenSSL's tables, some megabytes. */
+static bool client_open_curl(struct http_client *client)
+{
+	if (client->multi)
+		return true;
+	struct http_ticket *first = ticket_new(client); /* also initialises curl, once */
+	CURLM *multi = first ? curl_multi_init() : NULL;
+	CURLSH *share = multi ? curl_share_init() : NULL;
+	if (!share) {
+		ticket_free(first);
+		curl_multi_cleanup(multi);
+		return false;
+	}
+	client->multi = multi;
+	client->share = share;
+	curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	curl_easy_setopt(first->easy, CURLOPT_SHARE, share);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, client_on_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, client_on_timer);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)(client->config.connections ? client->config.connections : 256));
+	client_rest(client, first);
+	return true;
+}
+
 enum err http_client_start(struct http_client *client, const struct http_request *request, struct http_ticket **out)
 {
 	CHECK(request->timeout_ms > 0);
+	if (!client_open_curl(client))
+		return E_NOMEM;
 	struct http_ticket *ticket = request->tls ? NULL : client->idle;
 	if (ticket)
 		client->idle = ticket->next;
@@ -547,7 +575,8 @@ void http_client_run(struct http_client *client, int64_t wait_us)
 		client->timer_us = INT64_MAX;
 		curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
-	client_finish_all(client);
+	if (client->multi)
+		client_finish_all(client);
 	if (client->kick)
 		client_kick(client);
 }
@@ -577,27 +606,6 @@ static bool client_copy_text(char **out, const char *text)
 	return *out != NULL;
 }
 
-static bool client_open_curl(struct http_client *client)
-{
-	struct http_ticket *first = ticket_new(client); /* also initialises curl, once */
-	if (!first)
-		return false;
-	client_rest(client, first);
-	client->multi = curl_multi_init();
-	client->share = curl_share_init();
-	if (!client->multi || !client->share)
-		return false;
-	curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	curl_easy_setopt(first->easy, CURLOPT_SHARE, client->share);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_on_socket);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_on_timer);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
-			  (long)(client->config.connections ? client->config.connections : 256));
-	return true;
-}
-
 static bool client_open_epoll(struct http_client *client)
 {
 	client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -618,8 +626,7 @@ struct http_client *http_client_new(const struct http_client_config *config)
 		client->config.connect_ms = 10000;
 	client->epoll_fd = client->wake_fd = -1;
 	client->timer_us = INT64_MAX;
-	if (client_copy_text(&client->ca_file, config->ca_file) && client_copy_text(&client->proxy, config->proxy) &&
-	    client_open_epoll(client) && client_open_curl(client))
+	if (client_copy_text(&client->ca_file, config->ca_file) && client_copy_text(&client->proxy, config->proxy) && client_open_epoll(client))
 		return client;
 	http_client_free(client);
 	return NULL;
@@ -637,8 +644,10 @@ void http_client_free(struct http_client *client)
 		next = ticket->next;
 		ticket_free(ticket);
 	}
-	curl_multi_cleanup(client->multi); /* closes the connections through client_close_socket */
-	curl_share_cleanup(client->share);
+	if (client->multi) {
+		curl_multi_cleanup(client->multi); /* closes the connections through client_close_socket */
+		curl_share_cleanup(client->share);
+	}
 	if (client->epoll_fd >= 0)
 		close(client->epoll_fd);
 	if (client->wake_fd >= 0)

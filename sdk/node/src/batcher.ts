@@ -69,10 +69,13 @@ export class Batcher {
 
 	/** Adds an operation. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
 	add(op: object): Promise<OpResult> {
-		return new Promise((settle, refuse) => {
-			this.#pending.push({ json: JSON.stringify(op), settle, refuse, repeated: false });
-			this.#schedule();
-		});
+		return new Promise((settle, refuse) => this.push(JSON.stringify(op), settle, refuse));
+	}
+
+	/** The same without a promise, for operations that come by the thousand. `json`: the operation's. */
+	push(json: string, settle: (result: OpResult) => void, refuse: (error: Error) => void): void {
+		this.#pending.push({ json, settle, refuse, repeated: false });
+		this.#schedule();
 	}
 
 	/** Resolves when nothing waits and nothing is on its way. */

@@ -160,6 +160,37 @@ export interface Job<Payload = unknown> {
 	readonly timeoutMs: number;
 }
 
+/** As the daemon writes it. @internal */
+export interface Grant {
+	readonly uid: string;
+	readonly id: string;
+	readonly queue: string;
+	readonly namespace: string;
+	readonly name: string | null;
+	readonly group: string | null;
+	readonly payload: unknown;
+	readonly tags: readonly string[];
+	readonly trace: Trace | null;
+	readonly created_at: string;
+	readonly attempt: number;
+	readonly attempts_made: number;
+	readonly max_attempts: number;
+	readonly stalls: number;
+	readonly priority: number;
+	readonly fence: number;
+	readonly lease_ms: number;
+	readonly timeout_ms: number;
+}
+
+/** By hand: jobs come by the thousand. @internal */
+export function jobOf<Payload>(grant: Grant): Job<Payload> {
+	return {
+		uid: grant.uid, id: grant.id, queue: grant.queue, namespace: grant.namespace, name: grant.name, group: grant.group, payload: grant.payload as Payload,
+		tags: grant.tags, trace: grant.trace, createdAt: grant.created_at, attempt: grant.attempt, attemptsMade: grant.attempts_made,
+		maxAttempts: grant.max_attempts, stalls: grant.stalls, priority: grant.priority, fence: grant.fence, leaseMs: grant.lease_ms, timeoutMs: grant.timeout_ms,
+	};
+}
+
 /** Why a job is not running. */
 export interface Explanation {
 	readonly uid: string;

@@ -6,7 +6,7 @@ import type { Child, Job, JobFailure } from './job.js';
 import type { Connection } from './connection.js';
 import { JobHandle } from './job-handle.js';
 import { NonRetryableError, RetryAfterError, SnoozeError } from './verdict.js';
-import type { Wire } from './wire.js';
+import type { LeaseHolder, Leases, Wire } from './wire.js';
 
 const LOG_LINE_BYTES = 8_192;
 const PROGRESS_BYTES = 16_384;
@@ -36,40 +36,45 @@ export interface JobContext {
 /** How an attempt ended, as it was told to the daemon. @internal */
 export type Outcome = 'completed' | 'failed' | 'snoozed' | 'released';
 
+/** What the jobs of a worker share. @internal */
+export interface Desk {
+	readonly outbox: Batcher;
+	readonly wire: Wire;
+	readonly connection: Connection;
+	/** A log line or progress was refused. */
+	readonly onNote: (error: Error) => void;
+}
+
 /** @internal */
-export class RunningJob<Payload> implements JobContext {
+export class RunningJob<Payload> implements JobContext, LeaseHolder {
 	readonly job: Job<Payload>;
 	#controller: AbortController | undefined; // made when somebody asks for the signal: most handlers do not
 	#reason: JobAbort | undefined;
-	readonly #token: string;
-	readonly #outbox: Batcher;
-	readonly #wire: Wire;
-	readonly #timer: NodeJS.Timeout | undefined;
-	readonly #connection: Connection;
-	readonly #onNote: (error: Error) => void;
-	readonly #begun = performance.now();
+	readonly #leases: Leases;
+	readonly #desk: Desk;
+	#timer: NodeJS.Timeout | undefined;
+	/** When it was granted, about. */
+	readonly begun = performance.now();
 	#ended = false;
 	#filtered = false;
 	#handedBack = false;
+	#dropped = false;
 
-	constructor(job: Job<Payload>, token: string, outbox: Batcher, wire: Wire, connection: Connection, onNote: (error: Error) => void) {
+	constructor(job: Job<Payload>, leases: Leases, desk: Desk) {
 		this.job = job;
-		this.#token = token;
-		this.#outbox = outbox;
-		this.#wire = wire;
-		this.#connection = connection;
-		this.#onNote = onNote;
-		this.log = this.log.bind(this);
-		this.progress = this.progress.bind(this);
-		this.filtered = this.filtered.bind(this);
-		this.awaitChildren = this.awaitChildren.bind(this);
-		this.children = this.children.bind(this);
-		wire.listen(job.uid, job.fence, {
-			cancelled: () => this.abort(new JobCancelled()),
-			lost: (detail) => this.abort(this.#late() ? new JobTimedOut(job.timeoutMs) : new LeaseLost(detail)),
-		});
+		this.#leases = leases;
+		this.#desk = desk;
+		leases.add(this);
 		if (job.timeoutMs > 0)
 			this.#timer = setTimeout(() => this.abort(new JobTimedOut(job.timeoutMs)), Math.min(job.timeoutMs, TIMER_MAX_MS)).unref();
+	}
+
+	cancelled(): void {
+		this.abort(new JobCancelled());
+	}
+
+	lost(detail: string): void {
+		this.abort(this.#late() ? new JobTimedOut(this.job.timeoutMs) : new LeaseLost(detail));
 	}
 
 	get signal(): AbortSignal {
@@ -96,14 +101,35 @@ export class RunningJob<Payload> implements JobContext {
 	/** The handler is through, or nobody listens to it any more: the signal stays as it is, notes are dropped. */
 	end(): void {
 		this.#ended = true;
-		clearTimeout(this.#timer);
+		if (this.#timer)
+			clearTimeout(this.#timer);
 	}
 
-	log(line: string): void {
-		this.#note({ op: 'log', line: cutBytes(String(line), LOG_LINE_BYTES) });
+	// Handlers take these out of the context, so each is bound: when somebody asks for it.
+
+	get log(): JobContext['log'] {
+		return (line) => this.#note({ op: 'log', line: cutBytes(String(line), LOG_LINE_BYTES) });
 	}
 
-	progress(value: unknown): void {
+	get progress(): JobContext['progress'] {
+		return (value) => this.#progress(value);
+	}
+
+	get filtered(): JobContext['filtered'] {
+		return () => {
+			this.#filtered = true;
+		};
+	}
+
+	get awaitChildren(): JobContext['awaitChildren'] {
+		return () => this.#awaitChildren();
+	}
+
+	get children(): JobContext['children'] {
+		return <Result>() => this.#children<Result>();
+	}
+
+	#progress(value: unknown): void {
 		const bytes = Buffer.byteLength(JSON.stringify(value) ?? 'null');
 		if (bytes > PROGRESS_BYTES)
 			throw new RangeError(`progress is at most ${PROGRESS_BYTES} bytes of JSON, not ${bytes}`);
@@ -113,11 +139,7 @@ export class RunningJob<Payload> implements JobContext {
 		});
 	}
 
-	filtered(): void {
-		this.#filtered = true;
-	}
-
-	async awaitChildren(): Promise<boolean> {
+	async #awaitChildren(): Promise<boolean> {
 		if (this.#handedBack)
 			return true;
 		const { state } = await this.#say({ op: 'await_children' });
@@ -132,11 +154,19 @@ export class RunningJob<Payload> implements JobContext {
 		return this.#handedBack;
 	}
 
-	async children<Result>(): Promise<Child<Result>[]> {
+	async #children<Result>(): Promise<Child<Result>[]> {
 		const all: Child<Result>[] = [];
-		for await (const child of new JobHandle(this.#connection, { uid: this.job.uid }).children<Result>())
+		for await (const child of new JobHandle(this.#desk.connection, { uid: this.job.uid }).children<Result>())
 			all.push(child);
 		return all;
+	}
+
+	/** As `complete`, without a promise. Throws when the result is no JSON. */
+	tellResult(result: unknown, settle: () => void, refuse: (error: Error) => void): void {
+		const { uid, fence } = this.job;
+		const filtered = this.#filtered ? ',"filtered":true' : '';
+		this.#desk.outbox.push(`{"op":"complete","uid":"${uid}","token":"${this.#leases.token}","fence":${fence},"result":${JSON.stringify(result ?? null) ?? 'null'}${filtered}}`,
+			settle, refuse);
 	}
 
 	/** Tells the daemon what the handler returned. Rejects with its refusal. */
@@ -163,22 +193,25 @@ export class RunningJob<Payload> implements JobContext {
 
 	/** No more heartbeats. */
 	drop(): void {
-		this.#wire.drop(this.job.uid, this.job.fence);
+		if (this.#dropped)
+			return;
+		this.#dropped = true;
+		this.#desk.wire.drop(this.#leases, this);
 	}
 
 	/** Did the daemon end the attempt for its time? Its clock began with the grant, a little before ours, and its heartbeat may tell before our timer. */
 	#late(): boolean {
 		const { timeoutMs } = this.job;
-		return timeoutMs > 0 && performance.now() - this.#begun >= timeoutMs - Math.max(HEAD_START_MS, timeoutMs / 20);
+		return timeoutMs > 0 && performance.now() - this.begun >= timeoutMs - Math.max(HEAD_START_MS, timeoutMs / 20);
 	}
 
 	#say(op: object): Promise<OpResult> {
-		return this.#outbox.add({ ...op, uid: this.job.uid, token: this.#token, fence: this.job.fence });
+		return this.#desk.outbox.add({ ...op, uid: this.job.uid, token: this.#leases.token, fence: this.job.fence });
 	}
 
 	#note(op: object, answered?: (answer: OpResult) => void): void {
 		if (!this.#ended && this.aborted?.kind !== 'lease_lost')
-			this.#say(op).then(answered, this.#onNote);
+			this.#say(op).then(answered, this.#desk.onNote);
 	}
 }
 

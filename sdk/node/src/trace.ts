@@ -70,18 +70,18 @@ export async function producing<T>(queue: string, enqueue: (trace: Trace | undef
 	if (!api?.trace || !api.context)
 		return enqueue(currentTrace());
 	const { context, span } = begin(api, `send ${queue}`, PRODUCER, attributes(queue, 'send'), api.context.active());
-	return finish(span, api.context.with(context, () => enqueue(currentTrace())));
+	return finish(span, () => api.context!.with(context, () => enqueue(currentTrace())));
 }
 
 /** Runs a job's handler in the job's trace; with OpenTelemetry inside a CONSUMER span, a child of what enqueued it. @internal */
-export async function consuming<T>(queue: string, uid: string, trace: Trace | null, run: () => Promise<T>): Promise<T> {
+export function consuming<T>(queue: string, uid: string, trace: Trace | null, run: () => T | Promise<T>): T | Promise<T> {
 	const inside = trace ? () => store.run(trace, run) : run;
 	const api = openTelemetry();
 	if (!api?.propagation || !api.context || !api.trace)
 		return inside();
 	const parent = api.propagation.extract(api.context.active(), trace ?? {}, getter);
 	const { context, span } = begin(api, `process ${queue}`, CONSUMER, { ...attributes(queue, 'process'), 'messaging.message.id': uid }, parent);
-	return finish(span, api.context.with(context, inside));
+	return finish(span, () => api.context!.with(context, inside));
 }
 
 function attributes(queue: string, operation: string): Record<string, string> {
@@ -93,9 +93,9 @@ function begin(api: OpenTelemetry, name: string, kind: number, attributes: objec
 	return { context: parent.setValue(SPAN, span), span };
 }
 
-async function finish<T>(span: Span, work: Promise<T>): Promise<T> {
+async function finish<T>(span: Span, work: () => T | Promise<T>): Promise<T> {
 	try {
-		return await work;
+		return await work();
 	} catch (error) {
 		span.recordException(error);
 		span.setStatus({ code: ERROR, message: error instanceof Error ? error.message : String(error) });

@@ -13,18 +13,31 @@ export interface WireData extends LineTarget {
 
 /** To the thread. @internal */
 export type WireOrder =
-	| { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
+	| Dropped & { readonly kind: 'post'; readonly number: number; readonly path: string; readonly body: string; readonly key?: string | undefined;
 		readonly token?: string | undefined; readonly timeoutMs: number; readonly connectMs: number }
 	| { readonly kind: 'abort'; readonly number: number }
-	| { readonly kind: 'drop'; readonly leases: readonly { readonly uid: string; readonly fence: number }[] };
+	| Dropped & { readonly kind: 'drop' };
+
+/** Leases that are done with: of whole claims, and of others. @internal */
+export interface Dropped {
+	readonly tokens: readonly string[];
+	readonly leases: readonly DroppedLease[];
+}
+
+/** @internal */
+export interface DroppedLease {
+	readonly token: string;
+	readonly uid: string;
+	readonly fence: number;
+}
 
 /** From the thread. @internal */
 export type WireReport =
 	| { readonly kind: 'answer'; readonly number: number; readonly status: number; readonly retryAfterMs?: number | undefined; readonly text: string }
 	| { readonly kind: 'broken'; readonly number: number; readonly how: 'refused' | 'lost' | 'late'; readonly code?: string | undefined;
 		readonly message: string }
-	| { readonly kind: 'cancel'; readonly uid: string; readonly fence: number }
-	| { readonly kind: 'lost'; readonly uid: string; readonly fence: number; readonly detail: string };
+	| { readonly kind: 'cancel'; readonly token: string; readonly uid: string; readonly fence: number }
+	| { readonly kind: 'lost'; readonly token: string; readonly uid: string; readonly fence: number; readonly detail: string };
 
 /** Carries a worker's requests and keeps the leases that their answers bring, whatever the main thread does. @internal */
 export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof Tls, lines: typeof httpLines): void {
@@ -37,6 +50,9 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 	const way = lines(net, tls, { set: setTimeout, clear: clearTimeout, clock: () => performance.now() }, data);
 	const flying = new Map<number, () => void>();
 	const held = new Map<string, Lease>();
+	/** Answers with leases, by the tokens of their claims. Most are done with before the first heartbeat is due: they are read only then. */
+	const unread = new Map<string, { text: string; leaseMs: number; dropped?: Set<string> }>();
+	const LEASE_MS = '"lease_ms":';
 	const CHUNK = 2_000; // leases of one heartbeat request
 	let timer: NodeJS.Timeout | undefined;
 	let timerAt = Infinity;
@@ -60,23 +76,53 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 
 	/** An answer may hold claims: its own, or those of a batch. Their leases are kept from now on. */
 	function hold(text: string, token: string): void {
-		const answer = parsed<Claim & { results?: Claim[] }>(text);
-		for (const claim of Array.isArray(answer.results) ? answer.results : [answer])
-			if (claim?.jobs && claim.token === token)
-				for (const job of claim.jobs)
-					held.set(job.uid, { uid: job.uid, token, fence: job.fence, leaseMs: job.lease_ms, told: false });
+		let leaseMs = Infinity;
+		for (let at = text.indexOf(LEASE_MS); at >= 0; at = text.indexOf(LEASE_MS, at + 1)) // in payloads too: then it is read sooner than need be
+			leaseMs = Math.min(leaseMs, parseInt(text.slice(at + LEASE_MS.length, at + LEASE_MS.length + 12), 10) || 0);
+		if (leaseMs === Infinity)
+			return;
+		unread.set(token, { text, leaseMs });
 		plan();
+	}
+
+	function read(): void {
+		for (const [token, { text, dropped }] of unread) {
+			const answer = parsed<Claim & { results?: Claim[] }>(text);
+			for (const claim of Array.isArray(answer.results) ? answer.results : [answer])
+				if (claim?.jobs && claim.token === token)
+					for (const job of claim.jobs)
+						if (!dropped?.has(`${job.uid}:${job.fence}`))
+							held.set(job.uid, { uid: job.uid, token, fence: job.fence, leaseMs: job.lease_ms, told: false });
+		}
+		unread.clear();
+	}
+
+	function drop({ tokens, leases }: Dropped): void {
+		for (const token of tokens)
+			if (!unread.delete(token))
+				for (const [uid, lease] of held)
+					if (lease.token === token)
+						held.delete(uid);
+		for (const { token, uid, fence } of leases) {
+			const answer = unread.get(token);
+			if (answer)
+				(answer.dropped ??= new Set()).add(`${uid}:${fence}`);
+			else if (held.get(uid)?.fence === fence)
+				held.delete(uid);
+		}
 	}
 
 	function intervalMs(): number {
 		let ms = data.heartbeatMs;
 		for (const lease of held.values())
 			ms = Math.min(ms, lease.leaseMs / 3);
+		for (const { leaseMs } of unread.values())
+			ms = Math.min(ms, leaseMs / 3);
 		return Math.max(ms, 5);
 	}
 
 	function plan(ms = intervalMs()): void {
-		if (!held.size || beating)
+		if (!held.size && !unread.size || beating)
 			return;
 		const at = performance.now() + ms;
 		if (at >= timerAt)
@@ -88,6 +134,7 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 
 	function beat(): void {
 		timerAt = Infinity;
+		read();
 		const leases = [...held.values()];
 		let left = Math.ceil(leases.length / CHUNK), broken = false;
 		beating = left > 0;
@@ -116,19 +163,17 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 			const code = result.problem?.code;
 			if (code === 'stale_lease' || code === 'job_not_found') {
 				held.delete(lease.uid);
-				report({ kind: 'lost', uid: lease.uid, fence: lease.fence, detail: result.problem?.detail ?? code });
+				report({ kind: 'lost', token: lease.token, uid: lease.uid, fence: lease.fence, detail: result.problem?.detail ?? code });
 			} else if (result.cancel_requested && !lease.told) {
 				lease.told = true;
-				report({ kind: 'cancel', uid: lease.uid, fence: lease.fence });
+				report({ kind: 'cancel', token: lease.token, uid: lease.uid, fence: lease.fence });
 			}
 		});
 	}
 
 	port.on('message', (order: WireOrder) => {
 		if (order.kind === 'drop') {
-			for (const { uid, fence } of order.leases)
-				if (held.get(uid)?.fence === fence)
-					held.delete(uid);
+			drop(order);
 		} else if (order.kind === 'abort') {
 			const giveUp = flying.get(order.number);
 			if (!giveUp)
@@ -138,6 +183,7 @@ export function wireThread(threads: typeof Threads, net: typeof Net, tls: typeof
 			report({ kind: 'broken', number: order.number, how: 'lost', message: 'nobody waits for the answer any more' });
 		} else {
 			const { number, path, body, key, token, timeoutMs, connectMs } = order;
+			drop(order);
 			flying.set(number, post(path, body, key, timeoutMs, connectMs, (outcome) => {
 				flying.delete(number);
 				if ('how' in outcome) {

@@ -4,14 +4,34 @@ import { Worker as Thread } from 'node:worker_threads';
 import type { Address } from './address.js';
 import { httpLines } from './http-lines.js';
 import { Broken, words, type Answer, type Request, type Sender } from './sender.js';
-import { nextTurn } from './timers.js';
-import { wireThread, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
+import { setTimer } from './timers.js';
+import { wireThread, type DroppedLease, type WireData, type WireOrder, type WireReport } from './wire-thread.js';
 
-/** What a worker wants to hear of its leases. @internal */
-export interface LeaseListener {
+/** A lease in a worker's hands, and what it wants to hear of it. @internal */
+export interface LeaseHolder {
+	readonly job: { readonly uid: string; readonly fence: number };
 	cancelled(): void;
 	lost(detail: string): void;
 }
+
+/** The leases that one claim brought. @internal */
+export class Leases {
+	readonly token: string;
+	readonly holders: LeaseHolder[] = [];
+	/** Those that are not done with. */
+	left = 0;
+
+	constructor(token: string) {
+		this.token = token;
+	}
+
+	add(holder: LeaseHolder): void {
+		this.holders.push(holder);
+		this.left++;
+	}
+}
+
+const DROP_MS = 20; // before dropped leases are told of, if no request takes the word along: each word to the thread costs
 
 interface Waiting {
 	readonly resolve: (answer: Answer) => void;
@@ -23,8 +43,10 @@ interface Waiting {
 export class Wire implements Sender {
 	readonly #thread: Thread;
 	readonly #waiting = new Map<number, Waiting>();
-	readonly #leases = new Map<string, LeaseListener>();
-	readonly #dropped: { uid: string; fence: number }[] = [];
+	readonly #leases = new Map<string, Leases>();
+	#over: string[] = [];
+	#dropped: DroppedLease[] = [];
+	#telling = false;
 	#numbers = 0;
 	#closed = false;
 
@@ -58,21 +80,40 @@ export class Wire implements Sender {
 			});
 			this.#order({
 				kind: 'post', number, path: request.path, body: request.body ?? '{}', key: request.idempotencyKey, token: request.claims,
-				timeoutMs: request.timeoutMs, connectMs: request.connectMs ?? 1_800,
+				timeoutMs: request.timeoutMs, connectMs: request.connectMs ?? 1_800, ...this.#takeDropped(),
 			});
 		});
 	}
 
-	/** Who hears of this lease, from now on. */
-	listen(uid: string, fence: number, listener: LeaseListener): void {
-		this.#leases.set(leaseKey(uid, fence), listener);
+	/** Who hears of these leases, from now on until each is dropped. */
+	listen(leases: Leases): void {
+		if (leases.left)
+			this.#leases.set(leases.token, leases);
 	}
 
-	/** The lease is done with: no more heartbeats. */
-	drop(uid: string, fence: number): void {
-		this.#leases.delete(leaseKey(uid, fence));
-		if (this.#dropped.push({ uid, fence }) === 1)
-			nextTurn(() => this.#order({ kind: 'drop', leases: this.#dropped.splice(0) })); // those of one turn together: each word to the thread costs
+	/** The lease is done with: no more heartbeats. Once for each. */
+	drop(leases: Leases, holder: LeaseHolder): void {
+		if (--leases.left > 0) {
+			this.#dropped.push({ token: leases.token, uid: holder.job.uid, fence: holder.job.fence });
+		} else {
+			this.#leases.delete(leases.token);
+			this.#over.push(leases.token);
+		}
+		if (this.#telling)
+			return;
+		this.#telling = true;
+		setTimer(() => {
+			this.#telling = false;
+			if (this.#over.length || this.#dropped.length)
+				this.#order({ kind: 'drop', ...this.#takeDropped() });
+		}, DROP_MS);
+	}
+
+	#takeDropped(): { tokens: string[]; leases: DroppedLease[] } {
+		const tokens = this.#over, leases = this.#dropped.filter(({ token }) => this.#leases.has(token));
+		this.#over = [];
+		this.#dropped = [];
+		return { tokens, leases };
 	}
 
 	async close(): Promise<void> {
@@ -97,10 +138,16 @@ export class Wire implements Sender {
 			this.#take(report.number)?.resolve(report);
 		else if (report.kind === 'broken')
 			this.#take(report.number)?.reject(new Broken(report.how, words(report)));
-		else if (report.kind === 'cancel')
-			this.#leases.get(leaseKey(report.uid, report.fence))?.cancelled();
 		else
-			this.#leases.get(leaseKey(report.uid, report.fence))?.lost(report.detail);
+			this.#heardOfLease(report);
+	}
+
+	#heardOfLease(report: WireReport & { kind: 'cancel' | 'lost' }): void {
+		const holder = this.#leases.get(report.token)?.holders.find(({ job }) => job.uid === report.uid && job.fence === report.fence);
+		if (report.kind === 'cancel')
+			holder?.cancelled();
+		else
+			holder?.lost(report.detail);
 	}
 
 	#ended(error: Error): void {
@@ -108,8 +155,4 @@ export class Wire implements Sender {
 		for (const number of [...this.#waiting.keys()])
 			this.#take(number)?.reject(new Broken('lost', error.message, error));
 	}
-}
-
-function leaseKey(uid: string, fence: number): string {
-	return `${uid}:${fence}`;
 }

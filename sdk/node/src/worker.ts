@@ -10,16 +10,15 @@ import { Batcher, REPEATED, type OpResult } from './batcher.js';
 import { workerName, type Connection } from './connection.js';
 import { Backoff } from './delay.js';
 import { ConflictError, InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
-import type { Job, JobView } from './job.js';
+import { jobOf, type Grant, type Job, type JobView } from './job.js';
 import { sendPatiently } from './patience.js';
-import { RunningJob, type JobContext, type Outcome } from './running-job.js';
+import { RunningJob, type Desk, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
 import { closeNoMore, closeOnSignals } from './signals.js';
-import { pause } from './timers.js';
+import { nextTurn, pause, setTimer } from './timers.js';
 import { consuming } from './trace.js';
 import { NonRetryableError } from './verdict.js';
-import type { Wire } from './wire.js';
-import { fromWire } from './wording.js';
+import { Leases, type Wire } from './wire.js';
 
 /** Why a result is refused that came before the children's: the attempt has failed. */
 const CHILDREN: ReadonlySet<string> = new Set(['children_pending', 'children_failed']);
@@ -29,6 +28,10 @@ const CLAIM_MAX = 1_000;
 const LAST_WORDS_MS = 5_000; // for outcomes to arrive when everything else is closed;
 const HURRIED_WORDS_MS = 500; // when somebody is in a hurry
 const TELL_MS = 10_000; // the same trouble is told once in so long
+const AHEAD_MS = 10; // as many jobs are claimed ahead as have lately ended in so long;
+const AHEAD_TIMES = 4; // the slots;
+const HELD_MS = 25; // those that still wait for a slot then are handed back,
+const AHEAD_PAUSE_MS = 1_000; // and for a while none are claimed ahead
 
 /** Runs one job; what it returns (any JSON) is the job's result. */
 export type Handler<Payload, Result> = (job: Job<Payload>, context: JobContext) => Promise<Result> | Result;
@@ -38,7 +41,10 @@ export type Handlers<Payload, Result> = Handler<Payload, Result> | { readonly [n
 
 /** How a worker works. Spans are in milliseconds. */
 export interface WorkerOptions<Payload = any> {
-	/** Jobs at once (1). */
+	/**
+	 * Jobs at once (1). From 2 on, a worker whose jobs are short claims up to four times as many more, so that work goes on while it tells of what ended:
+	 * about what ends within 10 ms. They wait in this process, under their leases; what could not begin within 25 ms is handed back, which costs it nothing.
+	 */
 	concurrency?: number;
 	/** Lease of each job, 1 to 86,400,000; the queue's (30,000) when left out. Heartbeats renew it. */
 	leaseMs?: number;
@@ -94,8 +100,17 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	readonly #batch: BatchOptions | undefined;
 	readonly #wire: Wire;
 	readonly #outbox: Batcher;
-	/** Those whose handler runs, by uid and fence. */
-	readonly #running = new Map<string, RunningJob<Payload>>();
+	readonly #desk: Desk;
+	/** Those whose handler runs. */
+	readonly #running = new Set<RunningJob<Payload>>();
+	/** Claimed ahead: they wait for a slot, the oldest first. */
+	readonly #ready: RunningJob<Payload>[] = [];
+	/** Handlers that ended since `#endedSince`, and how many do in AHEAD_MS. */
+	#ended = 0;
+	#endedSince = performance.now();
+	#ahead = 0;
+	#holding = false;
+	#filling = false;
 	/** Those whose outcome is not on disk yet. */
 	#settling = 0;
 	/** Slots that a claim on its way may fill. */
@@ -142,6 +157,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 				missed: (claim, error) => this.#missed(claim as Claim, error),
 			},
 		});
+		this.#desk = { outbox: this.#outbox, wire: this.#wire, connection, onNote: (error) => this.#noteRefused(error) };
 		if (options.signals !== false)
 			closeOnSignals(this);
 		void this.#poll();
@@ -169,12 +185,24 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	// ---- getting work ----
 
 	get #free(): number {
-		return this.concurrency - (this.#batch ? this.#batches : this.#running.size) - this.#reserved;
+		const busy = this.#batch ? this.#batches : this.#running.size + this.#ready.length;
+		return this.concurrency + this.#ahead - busy - this.#reserved;
+	}
+
+	/** How many to claim beyond the slots: what has lately ended in AHEAD_MS. Alone, a job begins when the one before it is done with: on disk. */
+	#lookAhead(): void {
+		const now = performance.now(), passedMs = now - this.#endedSince;
+		if (passedMs < AHEAD_MS || this.#batch || this.concurrency < 2)
+			return;
+		this.#ahead = Math.min(this.concurrency * AHEAD_TIMES, Math.floor(this.#ended * AHEAD_MS / passedMs));
+		this.#ended = 0;
+		this.#endedSince = now;
 	}
 
 	async #poll(): Promise<void> {
 		const backoff = new Backoff(50, 2_000);
 		while (!this.#closing) {
+			this.#lookAhead();
 			if (this.#free <= 0)
 				await this.#change();
 			else if (this.#outbox.busy)
@@ -219,21 +247,70 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	}
 
 	#takeRide(): Claim & { op: 'claim' } | undefined {
+		this.#lookAhead();
 		return this.#closing || this.#free <= 0 ? undefined : { op: 'claim', ...this.#claim() };
 	}
 
 	#granted(claim: Claim, answer: OpResult): void {
 		this.#reserved -= slotsOf(claim);
-		const jobs = ((answer['jobs'] ?? []) as object[]).map((job) =>
-			new RunningJob<Payload>(fromWire<Job<Payload>>(job), claim.token, this.#outbox, this.#wire, this.#connection, (error) => this.#noteRefused(error)));
-		for (const running of jobs)
-			if (this.#closing)
-				void this.#settle(running, { say: () => running.release() });
-			else if (!this.#batch)
-				void this.#run(running);
-		if (this.#batch && jobs.length && !this.#closing)
+		const leases = new Leases(claim.token);
+		const jobs = ((answer['jobs'] ?? []) as Grant[]).map((grant) => new RunningJob(jobOf<Payload>(grant), leases, this.#desk));
+		this.#wire.listen(leases);
+		if (this.#closing)
+			this.#handBack(jobs);
+		else if (!this.#batch)
+			this.#take(jobs);
+		else if (jobs.length)
 			void this.#runBatch(jobs);
 		this.#wake();
+	}
+
+	/** Begins as many as there are slots for; the others wait. */
+	#take(jobs: readonly RunningJob<Payload>[]): void {
+		this.#ready.push(...jobs);
+		this.#fill();
+		if (this.#ready.length && !this.#holding) {
+			this.#holding = true;
+			setTimer(() => this.#handBackLate(), HELD_MS);
+		}
+	}
+
+	#fill(): void {
+		for (let slots = this.concurrency - this.#running.size; slots > 0 && this.#ready.length; slots--) // handlers that end at once free none: see #fillSoon
+			this.#run(this.#ready.shift()!);
+	}
+
+	/** A slot is free. What has ended by now is told first: then the daemon works on that while we go on. */
+	#fillSoon(): void {
+		if (this.#filling || !this.#ready.length)
+			return;
+		this.#filling = true;
+		nextTurn(() => {
+			this.#filling = false;
+			this.#fill();
+		});
+	}
+
+	/** What waited too long is handed back: the handlers take longer than they did. */
+	#handBackLate(): void {
+		this.#holding = false;
+		const first = this.#ready[0];
+		if (!first)
+			return;
+		const heldMs = performance.now() - first.begun;
+		if (heldMs < HELD_MS) {
+			this.#holding = true;
+			setTimer(() => this.#handBackLate(), HELD_MS - heldMs);
+			return;
+		}
+		this.#ahead = this.#ended = 0;
+		this.#endedSince = performance.now() + AHEAD_PAUSE_MS;
+		this.#handBack(this.#ready.splice(0));
+	}
+
+	#handBack(jobs: readonly RunningJob<Payload>[]): void {
+		for (const running of jobs)
+			void this.#settle(running, { say: () => running.release() });
 	}
 
 	/** A claim brought nothing; if it may have arrived, what it was given is looked for later. */
@@ -254,7 +331,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		try {
 			for (const { queue, namespace } of this.#queues)
 				for await (const job of this.#connection.pages<JobView>('/v1/jobs', { queue, namespace, state: 'active', limit: 1_000 }, 'jobs'))
-					if (job.worker === this.name && !this.#running.has(keyOf(job)))
+					if (job.worker === this.name && !this.#has(job))
 						await Promise.allSettled(tokens.map((token) => this.#connection.operate({ op: 'release', uid: job.uid, token })));
 		} catch (error) {
 			if (!(error instanceof ProblemError))
@@ -262,6 +339,10 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			// The token may not read, or the queue is gone: the leases run out by themselves.
 		}
 		this.#orphaned = this.#orphaned.filter((token) => !tokens.includes(token));
+	}
+
+	#has(job: { uid: string; fence: number }): boolean {
+		return [...this.#running, ...this.#ready].some((held) => held.job.uid === job.uid && held.job.fence === job.fence);
 	}
 
 	/** As `#recover`, but not for long: who is out of reach keeps what was claimed until the leases run out. */
@@ -273,40 +354,82 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 
 	// ---- doing it ----
 
-	async #run(running: RunningJob<Payload>): Promise<void> {
-		const key = keyOf(running.job);
-		this.#running.set(key, running);
-		let end: BatchEnd<Result>;
-		try {
-			end = { result: await this.#handle(running) };
-		} catch (error) {
-			end = { error };
+	#run(running: RunningJob<Payload>): void {
+		if (running.aborted?.kind === 'lease_lost') { // while it waited for its slot
+			void this.#settle(running, { say: () => running.release() });
+			return;
 		}
-		if (!this.#running.delete(key))
+		this.#running.add(running);
+		let result: Result | Promise<Result>;
+		try {
+			result = this.#handle(running);
+		} catch (error) {
+			this.#over(running, { error });
+			return;
+		}
+		if (typeof (result as PromiseLike<Result> | null | undefined)?.then === 'function')
+			(result as Promise<Result>).then((value) => this.#over(running, { result: value }), (error: unknown) => this.#over(running, { error }));
+		else
+			this.#over(running, { result: result as Result });
+	}
+
+	/** The handler has ended. */
+	#over(running: RunningJob<Payload>, end: BatchEnd<Result>): void {
+		this.#ended++;
+		if (!this.#running.delete(running))
 			return; // handed back meanwhile
-		await this.#settle(running, endOf(running, end));
+		if ('error' in end || running.handedBack || running.aborted?.kind === 'lease_lost')
+			void this.#settle(running, endOf(running, end));
+		else
+			this.#complete(running, end.result);
+		this.#fillSoon();
+	}
+
+	/** What `#settle` does, by the short way that most jobs go. */
+	#complete(running: RunningJob<Payload>, result: Result): void {
+		const otherwise = (error: unknown): void => {
+			void this.#settle(running, { say: () => Promise.reject(error as Error), result });
+			this.#settling--;
+		};
+		running.end();
+		this.#settling++;
+		this.#wake();
+		try {
+			running.tellResult(result, () => {
+				this.#emit('completed', running.job, result);
+				this.#settled(running);
+			}, otherwise);
+		} catch (error) { // it is no JSON
+			otherwise(error);
+		}
+	}
+
+	#settled(running: RunningJob<Payload>): void {
+		running.drop();
+		this.#settling--;
+		this.#wake();
 	}
 
 	async #runBatch(runnings: readonly RunningJob<Payload>[]): Promise<void> {
 		this.#batches++;
 		for (const running of runnings)
-			this.#running.set(keyOf(running.job), running);
+			this.#running.add(running);
 		const ends = await runBatch(runnings, this.#handlers as BatchHandler<Payload, Result>, this.#options.schema);
 		this.#batches--;
 		runnings.forEach((running, i) => {
-			if (this.#running.delete(keyOf(running.job))) // not handed back meanwhile
+			if (this.#running.delete(running)) // not handed back meanwhile
 				void this.#settle(running, endOf(running, ends[i]!));
 		});
 		this.#wake();
 	}
 
-	#handle(running: RunningJob<Payload>): Promise<Result> {
+	#handle(running: RunningJob<Payload>): Result | Promise<Result> {
 		const { job } = running;
 		const schema = this.#options.schema;
-		return consuming(job.queue, job.uid, job.trace, async () => {
-			const payload = schema ? await validated(schema, job.payload, job.queue) : job.payload;
-			return this.#handler(job)({ ...job, payload }, running);
-		});
+		if (!schema)
+			return consuming(job.queue, job.uid, job.trace, () => this.#handler(job)(job, running));
+		return consuming(job.queue, job.uid, job.trace, async () =>
+			this.#handler(job)({ ...job, payload: await validated(schema, job.payload, job.queue) }, running));
 	}
 
 	#handler(job: Job<Payload>): Handler<Payload, Result> {
@@ -335,9 +458,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			else if (!this.#dead.signal.aborted)
 				this.#tell(error as Error);
 		}
-		running.drop();
-		this.#settling--;
-		this.#wake();
+		this.#settled(running);
 	}
 
 	async #say(running: RunningJob<Payload>, end: End<Result>): Promise<Outcome> {
@@ -382,13 +503,14 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 
 	async #close(deadlineMs: number): Promise<void> {
 		this.#polling.abort(new ShuttingDown());
+		this.#handBack(this.#ready.splice(0));
 		this.#wake();
 		await this.#quiet(() => this.#running.size === 0, deadlineMs, this.#hurry.signal);
-		for (const running of this.#running.values())
+		for (const running of this.#running)
 			running.abort(new ShuttingDown());
 		await this.#quiet(() => this.#running.size === 0, this.#options.graceMs ?? 500);
-		for (const [key, running] of this.#running) {
-			this.#running.delete(key);
+		for (const running of this.#running) {
+			this.#running.delete(running);
 			void this.#settle(running, { say: () => running.release() });
 		}
 		await this.#quiet(() => this.#settling === 0 && this.#reserved === 0 && !this.#outbox.busy, this.#hurry.signal.aborted ? HURRIED_WORDS_MS : LAST_WORDS_MS);
@@ -424,8 +546,9 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	}
 
 	#wake(): void {
-		for (const resolve of this.#changed.splice(0))
-			resolve();
+		if (this.#changed.length)
+			for (const resolve of this.#changed.splice(0))
+				resolve();
 	}
 
 	/** A listener that throws must not stop the worker. */
@@ -486,8 +609,4 @@ interface Claim {
 
 function slotsOf(claim: Claim): number {
 	return claim.max ?? 1;
-}
-
-function keyOf(job: { uid: string; fence: number }): string {
-	return `${job.uid}:${job.fence}`;
 }
