@@ -2,7 +2,8 @@
  * its rate holds, and nothing starts inside a penalty.
  *
  * Under which limits a job runs is decided when it starts, by the settings of its queue and group; after a restart by those of that moment.
- * When they change in the very change-set that starts a job it is not known which came first: such a job is counted nowhere. */
+ * When they change in the very change-set that starts a job it is not known which came first: such a job is counted nowhere, and while it runs
+ * nobody can say that a limit has room. */
 #include "sim/shadow.h"
 #include "base/check.h"
 #include "base/json.h"
@@ -50,6 +51,8 @@ void budgets_count(struct shadow *shadow, const struct shadow_job *job, int sign
 	for (uint32_t i = 0; i < shadow->budget_count; i++)
 		if (job->limits & 1u << i)
 			shadow->budgets[i].active += (uint32_t)sign;
+	if (job->unsure)
+		shadow->unsure += (uint32_t)sign;
 }
 
 /* The job's row says that it has just started. */
@@ -58,6 +61,7 @@ void budgets_choose(struct shadow *shadow, struct shadow_job *job)
 	uint32_t limits = budgets_of(shadow, &job->row, job->group);
 	bool sure = budgets_are_sure(shadow, &job->row, job->group);
 	job->limits = sure ? limits : 0;
+	job->unsure = !sure;
 	for (uint32_t i = 0; i < shadow->budget_count && !sure; i++)
 		shadow->budgets[i].unsure_us = shadow->committed_us;
 }
@@ -163,9 +167,11 @@ void budgets_restart(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->budget_count; i++)
 		shadow->budgets[i].active = 0;
+	shadow->unsure = 0;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		struct shadow_job *job = pool_at(&shadow->jobs, slot);
 		job->limits = 0;
+		job->unsure = false;
 		if (!job->exists || job->row.state != JOB_ACTIVE)
 			continue;
 		job->limits = budgets_of(shadow, &job->row, job->group);
@@ -180,6 +186,8 @@ bool budgets_have_room(struct shadow *shadow, const struct shadow_job *job, int6
 	uint32_t limits = budgets_of(shadow, &job->row, job->group);
 	if (shadow_queue(shadow, job->row.queue)->blocked_us > engine_us ||
 	    shadow_group(shadow, job->row.queue, str_of(job->group))->blocked_us > engine_us)
+		return false;
+	if (limits && shadow->unsure)
 		return false;
 	for (uint32_t i = 0; i < shadow->budget_count; i++) {
 		const struct shadow_budget *budget = &shadow->budgets[i];

@@ -44,6 +44,7 @@ struct shadow_job {
 	enum event_type last;     /* what happened last, and in which change-set */
 	uint64_t last_seq;
 	uint32_t limits;          /* bits of the budgets under which it runs */
+	bool unsure;              /* which those are is not known */
 	bool cancel;              /* it was asked to stop */
 	uint64_t past_seq;        /* it came in that change-set, perhaps with a past */
 	uint64_t tries_seq;       /* attempts that ended without success, in that change-set */
@@ -201,6 +202,7 @@ struct shadow {
 	uint32_t start_count;
 	struct shadow_budget budgets[32];
 	uint32_t budget_count;
+	uint32_t unsure;          /* jobs that run under limits nobody knows */
 	struct shadow_permit permits[64];
 	struct shadow_promise promises[64];
 	uint32_t promise_count;
