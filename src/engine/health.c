@@ -258,6 +258,26 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 	return err || health->warned == warned ? err : health_say(engine, named, META_FAILING, health, op);
 }
 
+/* ---- how all of them do ---- */
+
+static enum endpoints_counted health_class(const struct named *named)
+{
+	if (named->state != NAMED_ENABLED)
+		return named->state == NAMED_PAUSED ? ENDPOINTS_PAUSED : ENDPOINTS_DISABLED;
+	return named->health.opens ? ENDPOINTS_OPEN : named->health.failing_since_us ? ENDPOINTS_FAILING : ENDPOINTS_OK;
+}
+
+void health_count_all(struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	memset(engine->stats.endpoints, 0, sizeof(engine->stats.endpoints));
+	for (uint32_t i = 0; i < index->endpoints.count; i++) {
+		const struct named *named = named_at(index, index->endpoints.slots[i]);
+		if (!named->gone)
+			engine->stats.endpoints[health_class(named)]++;
+	}
+}
+
 /* ---- doors ---- */
 
 enum err health_retry(struct engine *engine, uint32_t slot)

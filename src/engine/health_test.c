@@ -341,6 +341,12 @@ static void gone_disables_and_holds(void **state)
 	assert_int_equal(info.state, NAMED_DISABLED);
 	assert_int_equal(info.waiting, 5);
 	assert_int_equal(why_not(&world), EXPLAIN_ENDPOINT_DISABLED);
+	put(&world, "well", CRM);
+	world_pass(&world, 3000);
+	struct engine_stats stats;
+	engine_stats(world.engine, &stats);
+	assert_int_equal(stats.endpoints[ENDPOINTS_DISABLED], 1);
+	assert_int_equal(stats.endpoints[ENDPOINTS_OK], 1);
 	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_STATE, "crm", "")), E_OK);
 	assert_int_equal(running(&world), 2);
 	end(&world, BLAME_WELL);
