@@ -131,6 +131,17 @@ static void telling_engine_metrics(const struct telling *telling, struct buf *ou
 	telling_counter(out, "ruche_commits_refused", "Change-sets that the store refused for sure.", stats->refused_commits);
 }
 
+static void telling_endpoint_metrics(const struct engine_stats *stats, struct buf *out)
+{
+	static const char *const states[ENDPOINTS_COUNTED] = {
+		[ENDPOINTS_OK] = "ok", [ENDPOINTS_FAILING] = "failing", [ENDPOINTS_OPEN] = "open", [ENDPOINTS_PAUSED] = "paused",
+		[ENDPOINTS_DISABLED] = "disabled",
+	};
+	telling_family(out, "ruche_endpoints", "gauge", "Endpoints of webhooks, by how they do; open: also those that are being probed.");
+	for (int state = 0; state < ENDPOINTS_COUNTED; state++)
+		buf_addf(out, "ruche_endpoints{state=\"%s\"} %llu\n", states[state], (unsigned long long)stats->endpoints[state]);
+}
+
 static void telling_deliver_metrics(const struct deliver_stats *stats, struct buf *out)
 {
 	telling_gauge(out, "ruche_deliveries_in_flight", "HTTP calls that run now.", stats->in_flight);
@@ -164,6 +175,7 @@ static void telling_process_metrics(const struct vitals *vitals, struct buf *out
 void telling_metrics(const struct telling *telling, struct buf *out)
 {
 	telling_engine_metrics(telling, out);
+	telling_endpoint_metrics(&telling->view.stats, out);
 	telling_deliver_metrics(&telling->deliver, out);
 	telling_http_metrics(&telling->http, out);
 	telling_gauge(out, "ruche_questions_waiting", "Reads that wait for a reader.", telling->readers.waiting);

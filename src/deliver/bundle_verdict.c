@@ -245,7 +245,9 @@ enum err bundle_verdicts(const struct bundle *bundle, const struct effect *effec
 			continue;
 		struct op *op = &ops[count++];
 		err = part_verdict(&work, i - 1, op);
-		err = err ? err : hook_verdict_about(&bundle->parts[i - 1].subject, arena, op);
+		struct hook_subject subject = bundle->parts[i - 1].subject;
+		subject.slow = i - 1 == work.speaker && shaping_is_slow(bundle->parts[i - 1].shaping);
+		err = err ? err : hook_verdict_about(&subject, arena, op);
 		op->lease.token = i > 1 ? RIDER_TOKEN : DELIVERY_TOKEN;
 	}
 	*out_count = count;

@@ -243,7 +243,9 @@ static bool delivery_tell_release(struct delivery *delivery)
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	if (!op)
 		return false;
-	verdict_release(delivery->effect, op);
+	bool shapes = delivery->state == DELIVERY_SHAPING;
+	if (!shapes || hook_verdict_slow(delivery->effect, outbox_arena(&deliver->outbox), op))
+		verdict_release(delivery->effect, op);
 	outbox_add(&deliver->outbox);
 	return true;
 }
@@ -280,6 +282,13 @@ static void delivery_end_bundle(struct delivery *delivery, const struct bundle_e
 		delivery_release(delivery);
 }
 
+/* What its endpoint's health needs to know besides. */
+static enum err delivery_describe(struct delivery *delivery, struct op *op)
+{
+	delivery->subject.slow = shaping_is_slow(delivery->shaping);
+	return hook_verdict_about(&delivery->subject, outbox_arena(&delivery->deliver->outbox), op);
+}
+
 static void deliver_count_class(struct deliver *deliver, enum http_class http_class)
 {
 	atomic_fetch_add_explicit(&deliver->by_class[http_class], 1, memory_order_relaxed);
@@ -298,7 +307,7 @@ static void delivery_fail(struct delivery *delivery, enum http_class http_class,
 	bool to_endpoint = delivery->effect->endpoint_number != 0;
 	if (!op || (to_endpoint ? hook_verdict_of_trouble : verdict_of_trouble)(delivery->effect, http_class, detail,
 										outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
-	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
+	    delivery_describe(delivery, op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -312,7 +321,7 @@ static void delivery_filter(struct delivery *delivery, const char *reason)
 	struct deliver *deliver = delivery->deliver;
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	if (!op || hook_verdict_filtered(delivery->effect, reason, outbox_arena(&deliver->outbox), op) ||
-	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
+	    delivery_describe(delivery, op)) {
 		delivery_release(delivery);
 		return;
 	}
@@ -355,7 +364,7 @@ static void delivery_on_done(void *context, const struct http_outcome *outcome)
 	struct op *op = outbox_op(&deliver->outbox, deliver->running_count);
 	if (!op || (delivery->call.hook ? hook_verdict : verdict_of_outcome)(delivery->effect, &delivery->call, outcome, clock_wall_us(),
 									     outbox_arena(&deliver->outbox), &deliver->outbox.scratch, op) ||
-	    hook_verdict_about(&delivery->subject, outbox_arena(&deliver->outbox), op)) {
+	    delivery_describe(delivery, op)) {
 		delivery_release(delivery);
 		return;
 	}

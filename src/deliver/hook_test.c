@@ -737,6 +737,27 @@ static void test_verdicts(void **state)
 	}
 }
 
+/* Who lists 410 among the statuses to retry does not take it for a farewell. */
+static void test_gone_by_policy(void **state)
+{
+	(void)state;
+	static const struct tp_answer answers[] = { { 410, NULL, NULL } };
+	struct scene scene;
+	struct house_job about = { .message = message };
+	about.message.flags = MESSAGE_META;
+	scene_open(&scene, answers, 1);
+	const struct told *told = scene_send(&scene, "", &(struct house_job){ .message = message });
+	assert_true(told->hook.gone && !told->hook.meta);
+	assert_int_equal(told->hook.message, message.uid);
+	assert_int_equal(told->hook.about_type.len, message.type.len);
+	assert_int_equal(told->hook.about_entity.len, message.entity.len);
+	told = scene_send(&scene, "\"policy\":{\"retry\":[\"410\"]}", &about);
+	assert_false(told->hook.gone);
+	assert_true(told->hook.meta);
+	assert_int_equal(told->verdict, VERDICT_POLICY);
+	scene_close(&scene);
+}
+
 /* ---- allocations, one by one ---- */
 
 static void *hold_it(void *context)
@@ -840,7 +861,7 @@ int main(void)
 		cmocka_unit_test(test_tokens_are_kept), cmocka_unit_test(test_one_token_for_many), cmocka_unit_test(test_refused_tokens),
 		cmocka_unit_test(test_no_token),       cmocka_unit_test(test_end_while_authorising), cmocka_unit_test(test_mutual_tls),
 		cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),
-		cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_gone_by_policy),       cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_memory_for_tokens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

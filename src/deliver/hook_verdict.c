@@ -144,13 +144,14 @@ enum err hook_verdict_about(const struct hook_subject *subject, struct arena *ar
 {
 	const struct op_hook *said = op->lease.hook;
 	bool failed = op->kind == OP_FAIL;
-	if (!said || (!failed && !subject->meta))
+	if (!said || (!failed && !subject->meta && !subject->slow))
 		return E_OK;
 	struct op_hook *told = ARENA_NEW(arena, struct op_hook);
 	if (!told)
 		return E_NOMEM;
 	*told = *said;
 	told->meta = subject->meta;
+	told->slow = subject->slow;
 	told->message = subject->message;
 	if (failed) {
 		told->about_type = arena_str(arena, subject->type);
@@ -158,6 +159,17 @@ enum err hook_verdict_about(const struct hook_subject *subject, struct arena *ar
 	}
 	op->lease.hook = told;
 	return failed && (!told->about_type.ptr || !told->about_entity.ptr) ? E_NOMEM : E_OK;
+}
+
+enum err hook_verdict_slow(const struct effect *effect, struct arena *arena, struct op *op)
+{
+	struct op_hook *told = hook_told(effect, arena);
+	if (!told)
+		return E_NOMEM;
+	told->slow = true;
+	verdict_release(effect, op);
+	op->lease.hook = told;
+	return E_OK;
 }
 
 enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op)

@@ -22,6 +22,8 @@ bool hook_shows_secret(const struct hook *hook, struct str text, struct arena *a
 struct json_node;
 bool hook_id_is_usable(const struct json_node *node);
 struct op_hook *hook_told(const struct effect *effect, struct arena *arena); /* of its endpoint; NULL: no memory */
+/* It is given back: too many bodies that take long to make stand before its own. */
+MUST_USE enum err hook_verdict_slow(const struct effect *effect, struct arena *arena, struct op *op);
 /* There was nothing to send. */
 MUST_USE enum err hook_verdict_filtered(const struct effect *effect, const char *reason, struct arena *arena, struct op *op);
 /* As verdict_of_trouble, for a delivery to an endpoint: nobody is blamed. */

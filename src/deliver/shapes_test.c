@@ -138,6 +138,7 @@ static void test_errors(void **state)
 		assert_int_equal(told->kind, OP_FAIL);
 		assert_int_equal(told->verdict, VERDICT_POLICY);
 		assert_int_equal(told->hook.blame, BLAME_NONE);
+		assert_true(told->hook.slow || i != 2);
 		assert_non_null(strstr(told->error, "\"class\":\"format\""));
 		if (!strstr(told->error, cases[i].error))
 			fail_msg("no %s in %s", cases[i].error, told->error);
@@ -147,6 +148,15 @@ static void test_errors(void **state)
 	assert_non_null(strstr(told->error, "no format \\\"f\\\" is there"));
 	assert_int_equal(third_party_requests(scene.party), 0);
 	scene_close(&scene);
+}
+
+static void test_slow(void **state)
+{
+	(void)state;
+	assert_false(shaping_is_slow(NULL));
+	assert_false(shaping_is_slow(&(struct shaping){ .end = FORMAT_VALUE, .us = SHAPING_SLOW_US - 1 }));
+	assert_true(shaping_is_slow(&(struct shaping){ .end = FORMAT_VALUE, .us = SHAPING_SLOW_US }));
+	assert_true(shaping_is_slow(&(struct shaping){ .end = FORMAT_KILLED }));
 }
 
 static void test_no_helper(void **state)
@@ -231,6 +241,7 @@ static void test_no_memory(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_values),    cmocka_unit_test(test_nothing),       cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_no_helper), cmocka_unit_test(test_abort_and_end), cmocka_unit_test(test_no_memory),
 	};

@@ -15,6 +15,7 @@ static void shaping_done(void *context, const struct format_outcome *outcome) /*
 	struct shaping *shaping = context;
 	char *copy = outcome->text.len ? mem_alloc(outcome->text.len) : NULL;
 	shaping->end = outcome->text.len && !copy ? FORMAT_OURS : outcome->end;
+	shaping->us = outcome->us;
 	if (copy) {
 		memcpy(copy, outcome->text.ptr, outcome->text.len);
 		shaping->text = (struct str){ copy, outcome->text.len };
@@ -41,6 +42,11 @@ enum err shaping_start(struct format_pool *pool, struct mailbox *box, uint64_t u
 	}
 	*out = shaping;
 	return E_OK;
+}
+
+bool shaping_is_slow(const struct shaping *shaping)
+{
+	return shaping && (shaping->end == FORMAT_KILLED || shaping->us >= SHAPING_SLOW_US);
 }
 
 void shaping_drop(struct shaping *shaping)

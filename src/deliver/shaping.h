@@ -11,6 +11,7 @@ struct shaping {
 	bool came;                  /* set by who took the letter: the answer below is there */
 	enum format_end end;
 	struct str text;            /* owned; as format_outcome.text */
+	int64_t us;                 /* as format_outcome.us */
 	/* private */
 	struct format_pool *pool;
 	struct mailbox *box;
@@ -19,6 +20,9 @@ struct shaping {
 	char input[];
 };
 
+#define SHAPING_SLOW_US 50000 /* two helpers make 40 such bodies a second: more of them at once would only wait */
+/* Its program took so long that its endpoint should not have many under way. NULL: no. */
+bool shaping_is_slow(const struct shaping *shaping);
 /* E_NOMEM, E_TOO_LARGE: nothing was begun. */
 MUST_USE enum err shaping_start(struct format_pool *pool, struct mailbox *box, uint64_t uid, struct format_program *program, struct str input,
 				struct shaping **out);

@@ -255,6 +255,7 @@ struct op_hook {
 	enum blame blame;
 	bool gone;                /* the other side said that it is gone for good: 410 */
 	bool test;                /* touches neither health nor entity */
+	bool slow;                /* its body took long to make: fewer at once are as many in a second */
 	bool meta;                /* of a message about endpoints: makes no other one */
 	struct str about_type, about_entity; /* FAIL: of the message, for people; or empty */
 	struct str entity;        /* empty: nothing is kept of it */

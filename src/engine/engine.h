@@ -47,12 +47,14 @@ bool engine_is_idle(const struct engine *engine);
 /* Every request it still holds, as replies with this error; for the end. */
 void engine_abandon(struct engine *engine, enum err err);
 
+enum endpoints_counted { ENDPOINTS_OK, ENDPOINTS_FAILING, ENDPOINTS_OPEN, ENDPOINTS_PAUSED, ENDPOINTS_DISABLED, ENDPOINTS_COUNTED };
 struct engine_stats {
 	uint64_t commit_seq, live_jobs, far_jobs /* of those: on disk only */, queues, groups, waiters, deliveries, leases;
 	uint64_t batches, requests, operations, rebuilds, refused_commits;
 	uint64_t pending_requests, in_flight;
 	uint64_t last_uid; /* the newest that it knows: makers start above it */
 	bool store_full;
+	uint64_t endpoints[ENDPOINTS_COUNTED]; /* as of the last maintenance */
 };
 void engine_stats(const struct engine *engine, struct engine_stats *out);
 /* CHECKs every invariant that can be seen from inside (counts equal recounts, heaps ordered, limits kept). Slow: for tests. */

@@ -1,7 +1,8 @@
 /* src/engine/health.c: how the third party behind an endpoint does. Judged where an attempt of a delivery ends, so there are no timers, and by
  * engine time.
  *
- *   slow start   so many calls at once as `allowed` says: 2 at first, one more after a success, half after a failure that is its fault
+ *   slow start   so many calls at once as `allowed` says: 2 at first, one more after a success, half after a failure that is its fault, or when its
+ *                format's program is slow (2 at least)
  *   breaker      after enough of those in a row its group is backed off, each time twice as long as before; then one call is the probe
  *   warnings     that it fails: when its breaker opens or ten attempts have failed without a success between them; at 50 and 90 per cent of the
  *                time after which it is disabled
@@ -110,9 +111,17 @@ static enum err health_end_pause(struct engine *engine, const struct named *name
 	return ours ? back_off_group(engine, named->group, 0) : E_OK;
 }
 
-/* One more at once, but never more than half of all calls that are made: who is slow leaves room for others. */
-static uint64_t health_more(const struct engine *engine, const struct named *named)
+/* Bodies that take long to make wait for their program, and hold their calls' places meanwhile. */
+static uint64_t health_less(uint64_t allowed)
 {
+	return allowed / 2 > HEALTH_ALLOWED ? allowed / 2 : allowed < HEALTH_ALLOWED ? allowed : HEALTH_ALLOWED;
+}
+
+/* One more at once, but never more than half of all calls that are made: who is slow leaves room for others. */
+static uint64_t health_more(const struct engine *engine, const struct named *named, bool slow)
+{
+	if (slow && named->health.allowed >= HEALTH_ALLOWED)
+		return health_less(named->health.allowed);
 	uint64_t allowed = named->health.allowed, half = engine->config.deliveries_max / 2;
 	uint32_t concurrency = named->endpoint->value.concurrency;
 	bool enough = concurrency ? allowed >= concurrency : false;
@@ -124,7 +133,7 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	struct index *index = &engine->index;
 	struct named *named = named_at(index, slot);
 	struct health *health = &named->health;
-	uint64_t allowed = health_more(engine, named);
+	uint64_t allowed = health_more(engine, named, op->lease.hook->slow);
 	bool told = health->warned || health->opens;
 	if (!told && !health->failing_since_us && !health->failures && allowed == health->allowed)
 		return E_OK;
@@ -139,6 +148,20 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	group_refresh(index, named->group);
 	err = told ? named_write(engine, named) : E_OK;
 	return err || !before.warned ? err : health_say(engine, named, META_RECOVERED, &before, op);
+}
+
+/* Neither well nor not: but its program was slow. */
+static enum err health_slow(struct engine *engine, uint32_t slot)
+{
+	struct named *named = named_at(&engine->index, slot);
+	uint64_t allowed = health_less(named->health.allowed);
+	if (allowed == named->health.allowed)
+		return E_OK;
+	enum err err = health_touch(engine->open, &engine->index, slot);
+	if (!err)
+		named->health.allowed = allowed;
+	group_refresh(&engine->index, named->group);
+	return err;
 }
 
 /* ---- not well ---- */
@@ -235,6 +258,26 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 	return err || health->warned == warned ? err : health_say(engine, named, META_FAILING, health, op);
 }
 
+/* ---- how all of them do ---- */
+
+static enum endpoints_counted health_class(const struct named *named)
+{
+	if (named->state != NAMED_ENABLED)
+		return named->state == NAMED_PAUSED ? ENDPOINTS_PAUSED : ENDPOINTS_DISABLED;
+	return named->health.opens ? ENDPOINTS_OPEN : named->health.failing_since_us ? ENDPOINTS_FAILING : ENDPOINTS_OK;
+}
+
+void health_count_all(struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	memset(engine->stats.endpoints, 0, sizeof(engine->stats.endpoints));
+	for (uint32_t i = 0; i < index->endpoints.count; i++) {
+		const struct named *named = named_at(index, index->endpoints.slots[i]);
+		if (!named->gone)
+			engine->stats.endpoints[health_class(named)]++;
+	}
+}
+
 /* ---- doors ---- */
 
 enum err health_retry(struct engine *engine, uint32_t slot)
@@ -265,7 +308,7 @@ static enum err health_judge(struct engine *engine, uint32_t slot, const struct 
 	case BLAME_WELL: return health_well(engine, slot, op);
 	case BLAME_RECORD:
 	case BLAME_ENDPOINT: return health_failed(engine, slot, op);
-	default: return E_OK;
+	default: return op->lease.hook->slow ? health_slow(engine, slot) : E_OK;
 	}
 }
 

@@ -136,6 +136,32 @@ static void nobody_takes_more_than_half_of_all_calls(void **state)
 	world_close(&world);
 }
 
+/* An endless program, or one that takes long, holds places that it cannot use. */
+static void a_slow_program_leaves_room(void **state)
+{
+	static const enum blame blames[] = { BLAME_WELL, BLAME_NONE };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(blames); i++) {
+		struct world world;
+		struct op_hook slow = { .blame = blames[i], .slow = true };
+		roomy(&world);
+		put(&world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":0}");
+		send_many(&world, 60);
+		for (int n = 0; n < 10; n++)
+			end(&world, BLAME_WELL);
+		assert_int_equal(running(&world), 12);
+		for (int n = 0; n < 8; n++)
+			assert_int_equal(world_err(&world, end_request(&world, &slow)), E_OK);
+		assert_int_equal(named_at(&world.engine->index, 0)->health.allowed, 2);
+		for (int n = 0; n < 4; n++)
+			assert_int_equal(world_err(&world, end_request(&world, &slow)), E_OK);
+		assert_int_equal(running(&world), 2);
+		end(&world, BLAME_WELL);
+		assert_int_equal(running(&world), 3);
+		world_close(&world);
+	}
+}
+
 /* ---- breaker ---- */
 
 static void open_breaker(struct world *world)
@@ -315,6 +341,12 @@ static void gone_disables_and_holds(void **state)
 	assert_int_equal(info.state, NAMED_DISABLED);
 	assert_int_equal(info.waiting, 5);
 	assert_int_equal(why_not(&world), EXPLAIN_ENDPOINT_DISABLED);
+	put(&world, "well", CRM);
+	world_pass(&world, 3000);
+	struct engine_stats stats;
+	engine_stats(world.engine, &stats);
+	assert_int_equal(stats.endpoints[ENDPOINTS_DISABLED], 1);
+	assert_int_equal(stats.endpoints[ENDPOINTS_OK], 1);
 	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_STATE, "crm", "")), E_OK);
 	assert_int_equal(running(&world), 2);
 	end(&world, BLAME_WELL);
@@ -571,6 +603,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trust_grows_with_successes_and_is_halved),
 		cmocka_unit_test(nobody_takes_more_than_half_of_all_calls),
+		cmocka_unit_test(a_slow_program_leaves_room),
 		cmocka_unit_test(it_opens_probes_and_closes),
 		cmocka_unit_test(what_was_under_way_does_not_count_twice),
 		cmocka_unit_test(an_answer_that_refuses_a_record_closes_it_quietly),

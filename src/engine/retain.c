@@ -185,6 +185,7 @@ void maintain(struct engine *engine)
 	if (index->now_us < engine->maintain_us || engine_is_full(engine))
 		return;
 	limits_sweep(index);
+	health_count_all(engine);
 	bool busy = !retain_in_flight(engine) && family_look(engine);
 	busy |= retain_round(engine);
 	busy |= retain_events(engine);

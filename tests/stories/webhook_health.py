@@ -114,6 +114,8 @@ def gone_is_disabled_and_what_it_missed_is_held():
         equal((endpoint["state"], endpoint["reason"], endpoint["held"], endpoint["health"]["disable_at"]), ("disabled", "gone", 1, None), "the endpoint")
         equal(house.api.explain(job["uid"])["code"], "endpoint_disabled", "why it waits")
         check(b"disabled (gone)" in house.ruche.cli("endpoints", "list"), "the list says nothing of it")
+        while 'ruche_endpoints{state="disabled"} 1' not in house.api.call("GET", "/metrics").body.decode():
+            pass
         house.send()
         equal((house.look("crm")["held"], len(third.received)), (2, 1), "held, and calls")
         house.ruche.restart()
