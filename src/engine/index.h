@@ -412,7 +412,7 @@ struct index {
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
-	uint32_t held_edges;      /* pending ones that wait on after a failure */
+	uint32_t held_edges;      /* pending ones that wait on, or may, after a failure */
 	uint32_t next_queue_number, next_limit_number;
 	bool sweep_limits;        /* lanes or limits may be free to go */
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */
@@ -498,6 +498,12 @@ uint32_t edge_find(const struct index *index, uint64_t parent, uint64_t child); 
 uint32_t edges_pending(const struct index *index, uint64_t parent);
 MUST_USE enum err edge_restore(struct index *index, const struct edge_row *row);
 void edge_settle(struct index *index, uint32_t slot); /* leaves memory, if it is resolved for good */
+
+/* ---- one after the other (follow.c) ---- */
+uint64_t follow_ahead(const struct index *index, uint64_t uid);       /* the one that it comes after; 0: it comes after none */
+bool follow_is_followed(const struct index *index, uint64_t uid);
+bool follow_holds(const struct index *index, uint32_t group);         /* does a failure hold those behind? */
+uint32_t follow_next_state(const struct index *index, uint32_t follower, enum job_state state); /* of its edge: the one ahead has ended so */
 
 /* ---- chains (chain.c) ---- */
 uint32_t chain_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
