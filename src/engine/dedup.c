@@ -55,6 +55,15 @@ uint32_t dedup_find_next(const struct index *index, uint64_t uid)
 	return map_find(&index->dedups_by_next, map_mix(uid), dedup_is_followed_by, &uid);
 }
 
+uint64_t dedup_newest(const struct index *index, uint32_t queue, struct str key)
+{
+	uint32_t slot = dedup_find(index, queue, key);
+	if (slot == SLOT_NONE)
+		return 0;
+	const struct dedup *dedup = dedup_at(index, slot);
+	return dedup->next ? dedup->next : dedup->owner;
+}
+
 bool dedup_stays_near(const struct index *index, uint64_t uid)
 {
 	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;

@@ -18,6 +18,16 @@ static enum err delivery_order(struct engine *engine, const struct message_row *
 	return E_OK;
 }
 
+/* Uids of jobs grow: one that was made after the message came takes something newer, or as new. */
+enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken)
+{
+	const struct index *index = &engine->index;
+	const struct op_dedup *order;
+	enum err err = delivery_order(engine, message, endpoint, &order);
+	*overtaken = !err && order && order->latest && dedup_newest(index, group_at(index, endpoint->group)->queue, order->key) > message->uid;
+	return err;
+}
+
 enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)
 {
 	uint32_t queue = group_at(&engine->index, endpoint->group)->queue;

@@ -299,6 +299,8 @@ void meta_send(struct engine *engine, enum meta what, const struct named *endpoi
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
 MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
+/* Under the order `latest`: is something about its entity on its way that came later? */
+MUST_USE enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken);
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
 /* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
 MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);

@@ -476,6 +476,7 @@ uint64_t queue_far_jobs(const struct queue *queue);
 uint32_t dedup_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
 uint32_t dedup_find_owner(const struct index *index, uint64_t uid);             /* of the key that this job owns */
 uint32_t dedup_find_next(const struct index *index, uint64_t uid);              /* of the key whose successor it is */
+uint64_t dedup_newest(const struct index *index, uint32_t queue, struct str key); /* its successor, or its owner; 0: nobody owns it */
 bool dedup_stays_near(const struct index *index, uint64_t uid); /* it owns a key under which others may come that no plan names: in memory */
 MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
 void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
@@ -522,6 +523,7 @@ enum err queue_use_text(struct index *index, uint32_t slot, struct str text); /*
 void queue_use_settings(struct index *index, uint32_t slot, struct kept_settings *kept); /* takes the caller's hold */
 struct kept_settings *kept_settings_hold(struct kept_settings *kept);
 void kept_settings_drop(struct kept_settings *kept); /* NULL is fine */
+static inline uint32_t group_waiting(const struct group *group) { return group->jobs - group->active - group->delayed; } /* also behind others */
 uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
 MUST_USE enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot); /* finds or makes */
 void group_destroy(struct index *index, uint32_t slot);

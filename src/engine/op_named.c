@@ -134,7 +134,7 @@ static enum err named_tell(struct engine *engine, struct request *request, const
 	health_tell(&engine->index, named, &out->health);
 	if (named->group != SLOT_NONE) {
 		const struct group *group = group_at(&engine->index, named->group);
-		out->waiting = group->jobs - group->active - group->delayed;
+		out->waiting = group_waiting(group);
 		out->active = group->active;
 		out->delayed = group->delayed;
 	}

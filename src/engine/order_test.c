@@ -726,6 +726,33 @@ static void no_message_overtakes_another_about_its_entity(void **state)
 	world_close(&world);
 }
 
+static enum err resend(struct world *world, uint64_t message, const char *endpoint)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_RESEND;
+	request->ops[0].resend = (struct op_resend){ .message = message, .endpoint = str_of(endpoint) };
+	return world_err(world, request);
+}
+
+/* An endpoint that came later is sent what it missed, but nothing older after something newer. */
+static void an_old_message_is_sent_again_before_a_newer_one_only(void **state)
+{
+	struct world world;
+	uint64_t messages[4];
+	(void)state;
+	world_open(&world);
+	uint64_t first = send(&world, "e"), second = send(&world, "e"), other = send(&world, "f");
+	endpoint_put(&world, "x", LATEST);
+	endpoint_state(&world, "x", NAMED_PAUSED);
+	assert_int_equal(resend(&world, first, "x"), E_OK);
+	assert_int_equal(resend(&world, other, "x"), E_OK);
+	uint64_t newest = send(&world, "e");
+	assert_int_equal(resend(&world, second, "x"), E_STATE);
+	assert_int_equal(deliveries(&world, JOB_WAITING, messages, 4), 2);
+	assert_int_equal(messages[0] + messages[1], other + newest);
+	world_close(&world);
+}
+
 static void memory_runs_out_under_a_message(void **state)
 {
 	(void)state;
@@ -777,6 +804,7 @@ int main(void)
 		cmocka_unit_test(only_the_newest_delivery_of_an_entity_waits),
 		cmocka_unit_test(a_failed_delivery_gives_way_to_a_newer_one),
 		cmocka_unit_test(no_message_overtakes_another_about_its_entity),
+		cmocka_unit_test(an_old_message_is_sent_again_before_a_newer_one_only),
 		cmocka_unit_test(memory_runs_out_under_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
