@@ -44,8 +44,8 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"hold_max\":3,"
 		"\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"order\":\"fifo\",\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," QUICK ",\"order\":\"fifo\",\"fifo_on_failure\":\"hold\","
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"fifo_on_failure\":\"hold\","
 		"\"concurrency\":%llu}",
 	};
 	op->named.replace = true;
