@@ -67,7 +67,7 @@ static const struct op_dedup *client_dedup(struct world *world, struct request *
 	struct op_dedup *dedup = ARENA_NEW(&request->arena, struct op_dedup);
 	CHECK(dedup);
 	dedup->key = client_text(request, "key-%llu", world_below(world, 8));
-	switch (world_below(world, compat ? 6 : 7)) {
+	switch (world_below(world, compat ? 6 : 8)) {
 	case 0: break;
 	case 1: dedup->ttl_ms = 1 + (int64_t)world_below(world, 3000); break;
 	case 2:
@@ -83,7 +83,8 @@ static const struct op_dedup *client_dedup(struct world *world, struct request *
 		dedup->max_wait_ms = (int64_t)world_below(world, 3000);
 		break;
 	case 5: dedup->keep_last = true; break;
-	default: dedup->latest = true; break;
+	case 6: dedup->latest = true; break;
+	default: dedup->fifo = true; break;
 	}
 	return dedup;
 }

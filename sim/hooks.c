@@ -44,6 +44,9 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"hold_max\":3,"
 		"\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"fifo_on_failure\":\"hold\","
+		"\"concurrency\":%llu}",
 	};
 	op->named.replace = true;
 	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));
@@ -115,13 +118,14 @@ static void hooks_send(struct world *world)
 	world_send(world, request, NULL, hooks_heard);
 }
 
-/* At the end whoever is held is let go. */
+/* At the end whoever is held is let go, also behind one that failed. */
 static void hooks_enable_all(struct world *world)
 {
-	struct request *request = world_request(world, SIM_ENDPOINTS);
-	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
-		request->ops[i].kind = OP_NAMED_STATE;
-		request->ops[i].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = hooks_text(request, "h%llu", i), .state = NAMED_ENABLED };
+	struct request *request = world_request(world, 2 * SIM_ENDPOINTS);
+	for (uint32_t i = 0; i < 2 * SIM_ENDPOINTS; i++) {
+		request->ops[i].kind = i % 2 ? OP_NAMED_PUT : OP_NAMED_STATE;
+		request->ops[i].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = hooks_text(request, "h%llu", i / 2), .state = NAMED_ENABLED,
+			                                   .text = STR("{\"fifo_on_failure\":\"go_on\"}") };
 	}
 	world_send(world, request, NULL, hooks_heard);
 }

@@ -432,6 +432,7 @@ static void shadow_dedup_row(struct shadow *shadow, const struct dedup_row *row)
 	dedup->until_us = row->until_us;
 	dedup->live = !row->gone;
 	dedup->latest = row->flags & DEDUP_LATEST;
+	dedup->held = row->flags & DEDUP_HELD;
 }
 
 static bool shadow_is_live(struct shadow *shadow, uint64_t uid)
@@ -502,7 +503,7 @@ static void shadow_dedups(struct shadow *shadow)
 		const struct shadow_dedup *dedup = &shadow->dedups[i];
 		if (!dedup->live)
 			continue;
-		CHECK(dedup->until_us || shadow_is_live(shadow, dedup->owner));
+		CHECK(dedup->until_us || dedup->held || shadow_is_live(shadow, dedup->owner));
 		if (!dedup->next)
 			continue;
 		CHECK(shadow_is_live(shadow, dedup->owner));
@@ -872,7 +873,7 @@ static void shadow_compare_edges(struct shadow *shadow, struct mem_disk *disk)
 		CHECK(disk_job(disk, row->parent));
 		if (!shadow_is_pending(disk, row))
 			continue;
-		CHECK(child && child->table == TABLE_LIVE);
+		CHECK((child && child->table == TABLE_LIVE) || row->on_failure == ON_FAILURE_FOLLOW); /* or it failed, and holds those behind */
 		for (uint32_t n = 0; n < count; n++)
 			if (waiting[n] == row->parent)
 				waiting[n--] = waiting[--count];

@@ -130,7 +130,7 @@ struct shadow_dedup {
 	char key[16];
 	uint64_t owner, next;
 	int64_t until_us;
-	bool live, latest;
+	bool live, latest, held;
 };
 
 struct shadow_started {
@@ -161,7 +161,9 @@ struct shadow_endpoint {
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
 	uint64_t unsent, unsent_seq;
 	enum endpoint_order order;
+	bool holds;
 	uint64_t done[SIM_ENTITIES]; /* the newest delivery about it that succeeded */
+	struct { uint64_t uid, seq; } failed[SIM_ENTITIES]; /* the newest that failed, and when; under `fifo` that holds */
 	uint64_t opens, opens_before; /* of its breaker, as its row says; before the change-set that is being judged */
 	uint64_t touched_seq;     /* changed by hand, or its state */
 	uint64_t warned;
@@ -180,6 +182,7 @@ struct shadow_message {
 struct shadow_delivery { /* about an entity, where the order counts, and not done */
 	uint64_t uid, fence;
 	uint32_t number, place, entity; /* of the endpoint; its place; as of messages */
+	bool latest;                    /* or fifo */
 };
 
 struct shadow_promise { /* an idempotency key that was acknowledged */
@@ -228,7 +231,7 @@ struct shadow {
 	uint32_t meta_count;
 	uint64_t opened, probed, disabled, about;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
-	uint64_t hooked, sliced, superseded; /* likewise, of messages and their deliveries */
+	uint64_t hooked, sliced, superseded, followed, holding; /* likewise, of messages and their deliveries */
 };
 
 void shadow_init(struct shadow *shadow);

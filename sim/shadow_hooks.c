@@ -53,8 +53,10 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	CHECK(!endpoint->live || endpoint->number <= row->number);              /* numbers are never used twice */
 	if (!same || row->gone)
 		endpoint->changed_seq = shadow->seq;
-	if (endpoint->number != row->number)
+	if (endpoint->number != row->number) {
 		memset(endpoint->done, 0, sizeof(endpoint->done));
+		memset(endpoint->failed, 0, sizeof(endpoint->failed));
+	}
 	if (same && unsent > endpoint->unsent)
 		endpoint->unsent_seq = shadow->seq;
 	endpoint_settings_default(&settings);
@@ -76,6 +78,7 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	endpoint->least = settings.filter.len ? 5 : 0;
 	endpoint->may_miss = settings.hold_max != 0;
 	endpoint->order = settings.order;
+	endpoint->holds = settings.order == ENDPOINT_ORDER_FIFO && settings.fifo_holds;
 	arena_fini(&arena);
 }
 

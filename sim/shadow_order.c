@@ -1,6 +1,7 @@
-/* sim/shadow_order.c: what must be true of deliveries about one entity to an endpoint whose order is `latest`: at most one of them is not done, besides
- * one that is parked behind it; and after a success none that was made earlier starts. By rows alone. Those that were retried by hand are not meant:
- * they come back after their end, and whether they are still to be sent is the deliver room's to say. */
+/* sim/shadow_order.c: what must be true of deliveries about one entity to an endpoint whose order is `latest` or `fifo`: none starts before all that
+ * were made before it have ended, and of `latest` at most one is not done, besides one that is parked behind it. After a success none that was made
+ * earlier starts; after a failure that holds none that was made later. By rows alone. Those that were retried by hand are not meant: they come back
+ * after their end, and whether they are still to be sent is the deliver room's to say. */
 #include "sim/shadow.h"
 #include "base/check.h"
 
@@ -19,11 +20,12 @@ static void order_made(struct shadow *shadow, const struct job_write *write)
 	const struct shadow_message *message = order_message(shadow, write->definition->message);
 	uint32_t place = (uint32_t)(write->definition->group.ptr[1] - '0');
 	const struct shadow_endpoint *endpoint = &shadow->endpoints[place];
-	if (!message->entity || !endpoint->live || endpoint->changed_seq == shadow->seq || endpoint->order != ENDPOINT_ORDER_LATEST)
+	if (!message->entity || !endpoint->live || endpoint->changed_seq == shadow->seq || endpoint->order == ENDPOINT_ORDER_NONE)
 		return; /* or nobody knows by which settings */
 	CHECK(shadow->delivery_count < ARRAY_COUNT(shadow->deliveries));
 	shadow->deliveries[shadow->delivery_count++] = (struct shadow_delivery){
 		.uid = write->row.uid, .number = endpoint->number, .place = place, .entity = message->entity,
+		.latest = endpoint->order == ENDPOINT_ORDER_LATEST,
 	};
 }
 
@@ -35,10 +37,10 @@ static struct shadow_delivery *order_find(struct shadow *shadow, uint64_t uid)
 	return NULL;
 }
 
-static uint64_t *order_done(struct shadow *shadow, const struct shadow_delivery *delivery) /* the newest that was; NULL: of an endpoint that is gone */
+static struct shadow_endpoint *order_endpoint(struct shadow *shadow, const struct shadow_delivery *delivery) /* NULL: it is gone */
 {
 	struct shadow_endpoint *endpoint = &shadow->endpoints[delivery->place];
-	return endpoint->number == delivery->number ? &endpoint->done[delivery->entity - 1] : NULL;
+	return endpoint->live && endpoint->number == delivery->number ? endpoint : NULL;
 }
 
 static void order_ended(struct shadow *shadow, const struct job_write *write)
@@ -46,11 +48,26 @@ static void order_ended(struct shadow *shadow, const struct job_write *write)
 	struct shadow_delivery *delivery = order_find(shadow, write->row.uid);
 	if (!delivery || (write->after != TABLE_NONE && !job_state_is_final(write->row.state)))
 		return;
-	uint64_t *done = order_done(shadow, delivery);
-	if (done && write->after != TABLE_NONE && write->row.state == JOB_COMPLETED && delivery->uid > *done)
-		*done = delivery->uid;
-	shadow->superseded += write->after != TABLE_NONE && write->row.outcome == OUTCOME_SUPERSEDED;
+	struct shadow_endpoint *endpoint = order_endpoint(shadow, delivery);
+	uint32_t entity = delivery->entity - 1;
+	bool kept = write->after != TABLE_NONE;
+	if (endpoint && kept && write->row.state == JOB_COMPLETED && delivery->uid > endpoint->done[entity])
+		endpoint->done[entity] = delivery->uid;
+	if (endpoint && kept && write->row.state == JOB_FAILED && !delivery->latest && endpoint->holds && endpoint->changed_seq < shadow->seq) {
+		endpoint->failed[entity].uid = delivery->uid;
+		endpoint->failed[entity].seq = shadow->seq;
+		shadow->holding++;
+	}
+	shadow->superseded += kept && write->row.outcome == OUTCOME_SUPERSEDED;
 	*delivery = shadow->deliveries[--shadow->delivery_count];
+}
+
+/* Nobody has retried or deleted the one that failed, or changed the endpoint, since. */
+static bool order_is_held(struct shadow *shadow, const struct shadow_endpoint *endpoint, const struct shadow_delivery *delivery)
+{
+	uint64_t uid = endpoint->failed[delivery->entity - 1].uid;
+	const struct shadow_job *failed = uid && uid < delivery->uid ? shadow_find(shadow, uid) : NULL;
+	return failed && failed->exists && failed->row.state == JOB_FAILED && endpoint->changed_seq < endpoint->failed[delivery->entity - 1].seq;
 }
 
 static void order_started(struct shadow *shadow, const struct job_write *write)
@@ -58,21 +75,28 @@ static void order_started(struct shadow *shadow, const struct job_write *write)
 	struct shadow_delivery *delivery = order_find(shadow, write->row.uid);
 	if (!delivery || delivery->fence == write->row.fence)
 		return;
-	const uint64_t *done = order_done(shadow, delivery);
-	CHECK(!done || delivery->uid > *done); /* nothing older after something newer */
+	const struct shadow_endpoint *endpoint = order_endpoint(shadow, delivery);
+	CHECK(!endpoint || delivery->uid > endpoint->done[delivery->entity - 1]); /* nothing older after something newer */
+	CHECK(!endpoint || delivery->latest || !order_is_held(shadow, endpoint, delivery));
+	for (uint32_t i = 0; i < shadow->delivery_count; i++) {
+		const struct shadow_delivery *other = &shadow->deliveries[i];
+		CHECK(other->number != delivery->number || other->entity != delivery->entity || other->uid >= delivery->uid); /* one after the other */
+	}
 	delivery->fence = write->row.fence;
 }
 
 static void order_judge(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->delivery_count; i++)
-		for (uint32_t n = 0; n < i; n++) {
-			const struct shadow_delivery *a = &shadow->deliveries[i], *b = &shadow->deliveries[n];
-			if (a->number != b->number || a->entity != b->entity)
+		for (uint32_t n = 0; n < shadow->delivery_count; n++) {
+			const struct shadow_delivery *older = &shadow->deliveries[i], *newer = &shadow->deliveries[n];
+			if (older->number != newer->number || older->entity != newer->entity || older->uid >= newer->uid)
 				continue;
-			bool parked = shadow_find(shadow, a->uid)->row.state == JOB_PARKED, other = shadow_find(shadow, b->uid)->row.state == JOB_PARKED;
-			CHECK(parked != other);                                /* one, and its successor */
-			CHECK(parked == (a->uid > b->uid));                    /* the newer one follows */
+			enum job_state state = shadow_find(shadow, newer->uid)->row.state;
+			CHECK(state == JOB_PARKED || state == JOB_WAITING_CHILDREN);
+			shadow->followed += state == JOB_WAITING_CHILDREN;
+			if (older->latest && newer->latest)
+				CHECK(shadow_find(shadow, older->uid)->row.state != JOB_PARKED); /* one, and its successor */
 		}
 }
 

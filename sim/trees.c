@@ -16,7 +16,7 @@ static void trees_below(struct world *world, uint64_t root, uint64_t seq, void (
 	for (uint32_t i = 0; i < count; i++)
 		for (uint32_t k = 0; k < edges->count; k++) {
 			const struct edge_row *edge = disk_row(world->disk, MEM_EDGES, k);
-			bool known = edge->parent != seen[i];
+			bool known = edge->parent != seen[i] || edge->on_failure == ON_FAILURE_FOLLOW; /* that one is before it, not below it */
 			for (uint32_t n = 0; n < count && !known; n++)
 				known = seen[n] == edge->child;
 			if (known)

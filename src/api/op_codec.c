@@ -143,15 +143,18 @@ static const struct json_field dedup_fields[] = {
 	{ "keep_last", JSON_F_BOOL, AT(keep_last), .doc = "While the owner runs, the newest enqueue is kept and starts when the owner has ended." },
 	{ "latest", JSON_F_BOOL, AT(latest),
 	  .doc = "An owner that waits is superseded by this job, also when it was to be tried again; one that runs is followed by the newest." },
+	{ "fifo", JSON_F_BOOL, AT(fifo), .doc = "This job starts when the owner has ended, and owns the key: jobs under it go one after the other." },
 };
 #undef AT
 
 static bool dedup_check_order(struct json *json, const struct op_dedup *dedup)
 {
 	if (dedup->ttl_ms)
-		return json_refuse_field(json, E_INVALID, "ttl_ms", "With latest the key is free when its last job has ended; leave it out.");
+		return json_refuse_field(json, E_INVALID, "ttl_ms", "With latest and fifo the key is free when its last job has ended; leave it out.");
+	if (dedup->latest && dedup->fifo)
+		return json_refuse_field(json, E_INVALID, "fifo", "Say either latest or fifo, not both.");
 	if (dedup->replace || dedup->reschedule || dedup->keep_last)
-		return json_refuse_field(json, E_INVALID, "latest", "Say latest, or replace, reschedule or keep_last, not both.");
+		return json_refuse_field(json, E_INVALID, dedup->latest ? "latest" : "fifo", "Say that, or replace, reschedule or keep_last, not both.");
 	return true;
 }
 
@@ -163,7 +166,7 @@ static bool dedup_check(struct json *json, const struct op_dedup *dedup)
 		return json_refuse_field(json, E_INVALID, "reschedule", "Say either replace or reschedule, not both.");
 	if (dedup->max_wait_ms && !dedup->replace && !dedup->reschedule)
 		return json_refuse_field(json, E_INVALID, "max_wait_ms", "It bounds what replace or reschedule put off; say one of them.");
-	if (dedup->latest)
+	if (dedup->latest || dedup->fifo)
 		return dedup_check_order(json, dedup);
 	if (dedup->keep_last && dedup->ttl_ms)
 		return json_refuse_field(json, E_INVALID, "ttl_ms", "With keep_last the key is free when its last job has ended; leave it out.");
@@ -196,7 +199,7 @@ static bool read_on_failure(struct json *json, void *out, void *context)
 	};
 	unsigned chosen;
 	(void)context;
-	if (!json_read_word(json, 16, names, ON_FAILURE_COUNT, "What a child's failure means to its parent: fail, continue, ignore, forget or hold.", &chosen))
+	if (!json_read_word(json, 16, names, ON_FAILURE_FOLLOW, "What a child's failure means to its parent: fail, continue, ignore, forget or hold.", &chosen))
 		return false;
 	*(enum on_failure *)out = (enum on_failure)chosen;
 	return true;

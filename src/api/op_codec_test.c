@@ -228,7 +228,7 @@ static const struct {
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\"},{\"queue\":\"b\",\"payload\":7}]}", "enqueue queue=a\nenqueue queue=b payload=7" },
 	{ "POST", "/v1/jobs", "{\"jobs\":[{\"queue\":\"a\",\"waits\":true},{\"queue\":\"b\",\"parents\":[{\"ref\":0,\"on_failure\":\"ignore\"},{\"uid\":\"" UID
 	  "\"},{\"queue\":\"c\",\"id\":\"x\",\"namespace\":\"n\",\"on_failure\":\"hold\"}]}]}",
-	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:5 parent=0/n/c/x:4" },
+	  "enqueue queue=a waits=1\nenqueue queue=b parent=1///:2 parent=0/" UID "//:6 parent=0/n/c/x:4" },
 	{ "POST", "/v1/jobs", "{\"queue\":\"a\",\"compat\":\"bullmq\",\"past\":{\"state\":\"failed\",\"attempts_started\":3,\"attempts_made\":2,"
 	  "\"stalls\":1,\"redone\":true,\"started_at\":\"1970-01-01T00:00:01Z\",\"finished_at\":\"1970-01-01T00:00:02Z\",\"worker\":\"w\",\"progress\":{\"p\":1},"
 	  "\"result\":[2],\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}],\"logs\":[\"x\",\"y\"],\"ids\":7,"

@@ -86,7 +86,8 @@ const struct schema schemas[] = {
 	  "(who wait for it, or did) only where asked for. redone: put back by hand since it ran. chain: key of the one that made it. "
 	  "deferred: it fails with this reason when it is claimed next. delivery: it takes this message to this endpoint, and its payload is the message's. "
 	  "hold: while its endpoint is paused or disabled." },
-	{ "JobParent", "uid:Uid id:string queue:string|null namespace:string|null on_failure:OnFailure state:=pending,done,ignored,failed",
+	{ "JobParent", "uid:Uid id:string queue:string|null namespace:string|null on_failure:=fail,continue,ignore,forget,hold,follow "
+	  "state:=pending,done,ignored,failed",
 	  "state: what has become of this child, as the parent sees it. queue is null when that queue was deleted." },
 	{ "JobList", "jobs:Job[] next_cursor:string|null", NULL },
 	{ "JobName", "uid:Uid id:string", NULL },
@@ -101,7 +102,8 @@ const struct schema schemas[] = {
 	{ "Children", "{'enum':['keep','delete']}", NULL },
 	{ "OtherJob", "{'description':'Its uid, or an object that names it.','anyOf':[" REF("Uid") "," REF("JobNamed") "]}", NULL },
 	{ "OnFailure", "{'enum':['fail','continue','ignore','forget','hold']}", NULL },
-	{ "Child", "uid:Uid id:string queue:string|null namespace:string|null state:=pending,done,ignored,failed on_failure:OnFailure value:any",
+	{ "Child", "uid:Uid id:string queue:string|null namespace:string|null state:=pending,done,ignored,failed "
+	  "on_failure:=fail,continue,ignore,forget,hold,follow value:any",
 	  "value: done: its result; ignored, failed: its error. queue is null when that queue was deleted." },
 	{ "ChildList", "counts:ChildCounts children:Child[] next_cursor:string|null", NULL },
 	{ "ChildCounts", "pending:count done:count ignored:count failed:count", "Of all children." },

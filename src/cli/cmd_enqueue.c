@@ -29,6 +29,7 @@ const struct cli_option enqueue_options[] = {
 	{ "max-wait", 0, "SPAN", "however often it is put off: something runs at most so long after the first", NULL, false },
 	{ "keep-last", 0, NULL, "while the key's job runs, the newest enqueue is kept and runs next", NULL, false },
 	{ "latest", 0, NULL, "the key's job gives way if it waits or is to be tried again; while it runs, the newest enqueue runs next", NULL, false },
+	{ "fifo", 0, NULL, "the jobs of the key run one after the other, in the order in which they came", NULL, false },
 	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
 	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
 	{ "to", 0, "URL", "the daemon POSTs the payload there; the queue's target must be http", NULL, false },
@@ -78,7 +79,7 @@ static void enqueue_put_tags(struct enqueue *enqueue)
 
 static int enqueue_put_dedup(struct enqueue *enqueue)
 {
-	static const char *const needs[] = { "dedup-ttl", "debounce", "max-wait", "keep-last", "latest" };
+	static const char *const needs[] = { "dedup-ttl", "debounce", "max-wait", "keep-last", "latest", "fifo" };
 	const struct args *args = enqueue->args;
 	for (size_t i = 0; i < ARRAY_COUNT(needs) && !args_has(args, "dedup"); i++)
 		if (args_has(args, needs[i]))
@@ -99,6 +100,8 @@ static int enqueue_put_dedup(struct enqueue *enqueue)
 		json_put_field_bool(&enqueue->options, "keep_last", true);
 	if (args_has(args, "latest"))
 		json_put_field_bool(&enqueue->options, "latest", true);
+	if (args_has(args, "fifo"))
+		json_put_field_bool(&enqueue->options, "fifo", true);
 	buf_add_byte(&enqueue->options, '}');
 	return code ? code : enqueue_put_span(enqueue, "debounce", "delay_ms");
 }

@@ -106,7 +106,6 @@ struct op_dedup {
 	bool keep_last;           /* while the owner is active the newest enqueue is kept, parked, and starts when the owner has ended */
 	bool latest;              /* an owner that waits is superseded by the new job; one that runs is followed by the newest */
 	bool fifo;                /* the new job waits until the owner has ended, and owns the key from now on: jobs run in their order */
-	bool fifo_holds;          /* fifo: if the owner fails, those behind it wait until it is retried, deleted or detached */
 };
 
 /* A job beside the one that an operation is about: by uid, or by (queue, id) when that is 0. */

@@ -55,6 +55,15 @@ uint32_t dedup_find_next(const struct index *index, uint64_t uid)
 	return map_find(&index->dedups_by_next, map_mix(uid), dedup_is_followed_by, &uid);
 }
 
+uint64_t dedup_newest(const struct index *index, uint32_t queue, struct str key)
+{
+	uint32_t slot = dedup_find(index, queue, key);
+	if (slot == SLOT_NONE)
+		return 0;
+	const struct dedup *dedup = dedup_at(index, slot);
+	return dedup->next ? dedup->next : dedup->owner;
+}
+
 bool dedup_stays_near(const struct index *index, uint64_t uid)
 {
 	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;
@@ -365,16 +374,44 @@ static enum err dedup_supersede(struct engine *engine, uint32_t slot, uint64_t *
 	return job == SLOT_NONE ? E_OK : life_supersede(engine, job, by, NULL);
 }
 
+/* One that is not in memory, whose key ends with it, has not ended: it is delayed, and far. */
+static enum job_state dedup_owner_state(struct engine *engine, const struct dedup *dedup)
+{
+	uint32_t owner = plan_job(engine, dedup->owner);
+	if (owner != SLOT_NONE)
+		return job_state_of(job_at(&engine->index, owner));
+	return dedup->until_us || dedup->flags & DEDUP_HELD ? JOB_COMPLETED : JOB_ACTIVE;
+}
+
+static enum err dedup_supersede_next(struct engine *engine, uint32_t slot, uint64_t by)
+{
+	struct dedup *dedup = dedup_at(&engine->index, slot);
+	return dedup->next ? dedup_supersede(engine, slot, &dedup->next, by) : E_OK;
+}
+
 /* Of those under the key only the newest counts, besides one that has begun: it is not stopped, and the newest follows it. */
 static enum err dedup_meet_latest(struct engine *engine, uint64_t by, struct dedup_meeting *out)
 {
 	struct index *index = &engine->index;
-	uint32_t owner = plan_job(engine, dedup_at(index, out->slot)->owner);
-	enum job_state state = owner == SLOT_NONE ? JOB_COMPLETED : job_state_of(job_at(index, owner));
+	enum job_state state = dedup_owner_state(engine, dedup_at(index, out->slot));
 	bool waits = state == JOB_WAITING || state == JOB_DELAYED;
-	enum err err = dedup_at(index, out->slot)->next ? dedup_supersede(engine, out->slot, &dedup_at(index, out->slot)->next, by) : E_OK;
+	enum err err = dedup_supersede_next(engine, out->slot, by);
 	out->kind = waits || job_state_is_final(state) ? DEDUP_SUPERSEDES : DEDUP_SUCCEEDS;
 	return err || !waits ? err : dedup_supersede(engine, out->slot, &dedup_at(index, out->slot)->owner, by);
+}
+
+/* After the last one, also if that has failed and holds the key. A successor is left of another mode, which let only the newest count. */
+static enum err dedup_meet_fifo(struct engine *engine, uint64_t by, struct dedup_meeting *out)
+{
+	const struct dedup *dedup = dedup_at(&engine->index, out->slot);
+	uint32_t owner = plan_job(engine, dedup->owner);
+	enum job_state state = dedup_owner_state(engine, dedup);
+	out->ahead = dedup->owner;
+	if (dedup->flags & DEDUP_HELD || (owner != SLOT_NONE && !job_state_is_final(state)))
+		out->kind = DEDUP_FOLLOWS;
+	else
+		out->kind = job_state_is_final(state) ? DEDUP_SUPERSEDES : DEDUP_SUCCEEDS;
+	return dedup_supersede_next(engine, out->slot, by);
 }
 
 enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out)
@@ -389,6 +426,8 @@ enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct
 		return dedup_end(engine, out->slot);
 	if (want->latest)
 		return dedup_meet_latest(engine, op->enqueue.uid, out);
+	if (want->fifo)
+		return dedup_meet_fifo(engine, op->enqueue.uid, out);
 	uint32_t owner = plan_job(engine, dedup->owner);
 	if (want->replace && owner != SLOT_NONE && job_at(index, owner)->state == JOB_DELAYED) {
 		out->kind = DEDUP_REPLACES;
@@ -424,7 +463,7 @@ static enum err dedup_open(struct engine *engine, uint32_t queue, struct str key
 	return E_OK;
 }
 
-enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting)
+enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting, uint32_t job)
 {
 	struct index *index = &engine->index;
 	const struct op_enqueue *enqueue = &op->enqueue;
@@ -435,22 +474,24 @@ enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_
 		return err;
 	struct dedup *dedup = dedup_at(index, slot);
 	dedup->gone = false;
-	dedup->flags = want->latest ? DEDUP_LATEST : 0;
+	dedup->flags = want->latest ? DEDUP_LATEST : want->fifo ? DEDUP_FIFO : 0;
 	if (meeting->kind == DEDUP_SUCCEEDS) {
 		dedup->next = enqueue->uid;
-		dedup->until_us = want->latest ? 0 : dedup->until_us;
+		dedup->until_us = dedup->flags ? 0 : dedup->until_us;
 		err = dedup_rename(index, &dedup->next_id, id);
 	} else {
 		dedup->owner = enqueue->uid;
 		dedup->next = 0;
 		dedup->since_us = meeting->since_us;
-		if (meeting->kind == DEDUP_FREE || meeting->kind == DEDUP_SUPERSEDES || want->extend || !dedup->until_us)
+		if (meeting->kind == DEDUP_FREE || dedup->flags || want->extend || !dedup->until_us)
 			dedup->until_us = want->ttl_ms && !want->keep_last ? index->now_us + want->ttl_ms * 1000 : 0;
 		err = dedup_rename(index, &dedup->owner_id, id);
 	}
 	enum err placed = dedup_place(engine, slot);
 	err = err ? err : placed;
-	if (err || meeting->kind == DEDUP_FREE || want->latest) /* who was superseded told so */
+	if (!err && meeting->kind == DEDUP_FOLLOWS)
+		err = follow_begin(engine, job, meeting->ahead);
+	if (err || meeting->kind == DEDUP_FREE || dedup->flags) /* who was superseded told so */
 		return err;
 	return dedup_tell(engine, enqueue, queue, slot);
 }
@@ -488,6 +529,44 @@ static enum err dedup_lose_next(struct engine *engine, uint32_t slot) /* the suc
 	return err ? err : placed;
 }
 
+/* Those that come later are to wait behind it, too. */
+static bool dedup_is_held(struct engine *engine, const struct dedup *dedup)
+{
+	uint32_t owner = dedup->flags & DEDUP_FIFO ? plan_job(engine, dedup->owner) : SLOT_NONE;
+	if (owner == SLOT_NONE)
+		return false;
+	const struct job *job = job_at(&engine->index, owner);
+	return (job->state == JOB_FAILED || job->state == JOB_EXPIRED) && follow_holds(&engine->index, job->group);
+}
+
+static enum err dedup_hold(struct engine *engine, uint32_t slot)
+{
+	struct dedup *dedup = dedup_at(&engine->index, slot);
+	uint32_t owner = plan_job(engine, dedup->owner);
+	enum err err = dedup_touch(engine, slot);
+	if (err)
+		return err;
+	dedup->flags |= DEDUP_HELD;
+	err = dedup_place(engine, slot);
+	return err || owner == SLOT_NONE ? err : family_flag(engine, owner, ROW_CHILD); /* it will be asked for once it has been retried */
+}
+
+enum err dedup_pass_back(struct engine *engine, uint64_t uid, uint64_t ahead)
+{
+	struct index *index = &engine->index;
+	uint32_t slot = dedup_find_owner(index, uid), job = plan_job(engine, ahead);
+	enum err err = slot == SLOT_NONE ? E_OK : dedup_touch(engine, slot);
+	if (err || slot == SLOT_NONE)
+		return err;
+	struct dedup *dedup = dedup_at(index, slot);
+	dedup->owner = ahead;
+	if (job == SLOT_NONE || job_state_is_final(job_state_of(job_at(index, job))))
+		dedup->flags |= DEDUP_HELD; /* who is still waited for and has ended has failed, and holds */
+	err = dedup_rename(index, &dedup->owner_id, (struct str){ 0 });
+	enum err placed = dedup_place(engine, slot);
+	return err ? err : placed;
+}
+
 enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted)
 {
 	struct index *index = &engine->index;
@@ -504,6 +583,8 @@ enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted)
 		return dedup_hand_over(engine, slot);
 	if (dedup->until_us && !deleted)
 		return E_OK; /* until then, whatever becomes of the owner */
+	if (!deleted && dedup_is_held(engine, dedup))
+		return dedup_hold(engine, slot);
 	enum err err = dedup->next ? dedup_discard(engine, slot, &dedup->next) : E_OK;
 	return err ? err : dedup_end(engine, slot);
 }
@@ -514,6 +595,40 @@ enum err dedup_free_all(struct engine *engine, uint32_t queue)
 	for (uint32_t slot = 0; slot < engine->index.dedups.used && !err; slot++)
 		if (dedup_at(&engine->index, slot)->live && !dedup_at(&engine->index, slot)->gone && dedup_at(&engine->index, slot)->queue == queue)
 			err = dedup_end(engine, slot);
+	return err;
+}
+
+/* ---- held keys ---- */
+
+#define DEDUP_LOOKS 500
+
+static bool dedup_holds_no_more(const struct index *index, const struct dedup *dedup, const struct job_row *owner)
+{
+	return !owner->uid || (job_state_is_final(owner->state) && !follow_holds(index, group_find(index, dedup->queue, owner->group)));
+}
+
+enum err dedup_look(struct engine *engine, bool *more, bool *again)
+{
+	struct index *index = &engine->index;
+	uint64_t uids[DEDUP_LOOKS];
+	uint32_t slots[DEDUP_LOOKS];
+	struct load load = { .uids = uids };
+	for (; engine->dedups_looked < index->dedups.used && load.uid_count < DEDUP_LOOKS; engine->dedups_looked++) {
+		const struct dedup *dedup = dedup_at(index, engine->dedups_looked);
+		if (!dedup->live || dedup->gone || !(dedup->flags & DEDUP_HELD))
+			continue;
+		uint32_t owner = job_find(index, dedup->owner);
+		*again |= owner != SLOT_NONE && job_state_is_final(job_state_of(job_at(index, owner)));
+		if (owner != SLOT_NONE)
+			continue;
+		slots[load.uid_count] = engine->dedups_looked;
+		uids[load.uid_count++] = dedup->owner;
+	}
+	*more = engine->dedups_looked < index->dedups.used;
+	enum err err = load.uid_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
+	for (uint32_t i = 0; i < load.uid_count && !err; i++)
+		if (dedup_holds_no_more(index, dedup_at(index, slots[i]), &load.rows[i]))
+			err = dedup_end(engine, slots[i]);
 	return err;
 }
 

@@ -5,16 +5,27 @@
 /* *out: the key and its mode; NULL: whatever else is on its way does not matter. */
 static enum err delivery_order(struct engine *engine, const struct message_row *message, const struct named *endpoint, const struct op_dedup **out)
 {
+	enum endpoint_order order = endpoint->endpoint ? endpoint->endpoint->value.order : ENDPOINT_ORDER_NONE;
 	*out = NULL;
-	if (!message->entity.len || message->flags & MESSAGE_TEST || !endpoint->endpoint || endpoint->endpoint->value.order != ENDPOINT_ORDER_LATEST)
+	if (order == ENDPOINT_ORDER_NONE || !message->entity.len || message->flags & MESSAGE_TEST)
 		return E_OK;
 	struct op_dedup *dedup = ARENA_NEW(&engine->open->cs.arena, struct op_dedup);
 	const char *key = arena_printf(&engine->open->cs.arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity));
 	if (!dedup || !key)
 		return E_NOMEM;
-	*dedup = (struct op_dedup){ .key = str_of(key), .latest = true };
+	*dedup = (struct op_dedup){ .key = str_of(key), .latest = order == ENDPOINT_ORDER_LATEST, .fifo = order == ENDPOINT_ORDER_FIFO };
 	*out = dedup;
 	return E_OK;
+}
+
+/* Uids of jobs grow: one that was made after the message came takes something newer, or as new. */
+enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken)
+{
+	const struct index *index = &engine->index;
+	const struct op_dedup *order;
+	enum err err = delivery_order(engine, message, endpoint, &order);
+	*overtaken = !err && order && order->latest && dedup_newest(index, group_at(index, endpoint->group)->queue, order->key) > message->uid;
+	return err;
 }
 
 enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)
@@ -35,7 +46,7 @@ enum err delivery_make(struct engine *engine, const struct message_row *message,
 		err = dedup_meet(engine, &op, queue, &meeting);
 	err = err ? err : id_next(engine, queue, &number, &id);
 	err = err ? err : enqueue_make(engine, &op.enqueue, id, queue, &meeting, out_job);
-	return err || !op.enqueue.dedup ? err : dedup_take(engine, &op, id, queue, &meeting);
+	return err || !op.enqueue.dedup ? err : dedup_take(engine, &op, id, queue, &meeting, *out_job);
 }
 
 /* The next message about it is the first one again. */

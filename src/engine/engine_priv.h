@@ -73,7 +73,7 @@ struct engine {
 	const struct edge_row *below; /* of jobs that are to be changed with all below them, by parent; likewise */
 	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
-	uint32_t family_looked;     /* edges looked at since */
+	uint32_t family_looked, dedups_looked; /* edges and keys looked at since */
 	struct arena scratch;       /* of a step */
 	struct problem *recover_problem; /* of the scan under way; or NULL */
 	enum err health;
@@ -162,24 +162,33 @@ MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_supersede(struct engine *engine, uint32_t slot, uint64_t by, const struct failure *failure);
 /* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
 MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot);
+MUST_USE enum err life_follow(struct engine *engine, uint32_t slot); /* its turn has come: it waits where it has stood in line since it came */
 MUST_USE enum err life_await(struct engine *engine, uint32_t slot);  /* an active one waits for its children */
 MUST_USE enum err life_delete(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_attempt(struct engine *engine, uint32_t slot, struct str error, struct str exchange, enum job_state next, int64_t retry_us);
 
 /* ---- dedup.c ---- */
 struct dedup_meeting { /* an enqueue under a key */
-	/* SUCCEEDS: it parks until the owner ends. SUPERSEDES: the owner that waited is superseded. */
-	enum { DEDUP_FREE, DEDUP_IGNORED, DEDUP_REPLACES, DEDUP_SUCCEEDS, DEDUP_SUPERSEDES } kind;
+	/* SUCCEEDS: it parks until the owner ends. SUPERSEDES: the owner that waited is superseded. FOLLOWS: it comes after `ahead`, and owns the key. */
+	enum { DEDUP_FREE, DEDUP_IGNORED, DEDUP_REPLACES, DEDUP_SUCCEEDS, DEDUP_SUPERSEDES, DEDUP_FOLLOWS } kind;
 	uint32_t slot;
+	uint64_t ahead;
 	int64_t since_us; /* engine time since when the key waits to be worked off */
 };
 MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out); /* IGNORED: op->result is whole */
-MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue,
-			    const struct dedup_meeting *meeting); /* the job is there now, with this id */
+MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting,
+			    uint32_t job); /* it is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all keys of a queue without jobs */
 uint64_t dedup_newer(const struct index *index, uint64_t uid); /* the successor for which this one, no longer running, gives way; 0: none */
+MUST_USE enum err dedup_pass_back(struct engine *engine, uint64_t uid, uint64_t ahead); /* a key that it owns: it left the line, behind this one */
+/* Held keys whose owners are gone, or hold no more, are freed. *again: one is about to leave memory. */
+MUST_USE enum err dedup_look(struct engine *engine, bool *more, bool *again);
 MUST_USE enum err dedup_due(struct engine *engine, uint32_t slot); /* until_us has come */
+
+/* ---- follow.c: jobs that go one after the other ---- */
+MUST_USE enum err follow_begin(struct engine *engine, uint32_t follower, uint64_t ahead); /* slot, uid */
+MUST_USE enum err follow_leave(struct engine *engine, const struct job *job); /* it has ended, or goes: who came after it comes after the one before it */
 
 /* ---- family.c: children, and those who wait for them ---- */
 MUST_USE enum err family_join(struct engine *engine, struct request *request, struct op *op, uint32_t child); /* parent.c: an enqueue's parents */
@@ -190,6 +199,7 @@ MUST_USE enum err family_retried(struct engine *engine, uint64_t uid, bool compa
 MUST_USE enum err family_lost(struct engine *engine, uint32_t slot); /* one that has ROW_LOST_CHILD is handed back: it fails */
 MUST_USE enum err family_detach(struct engine *engine, uint64_t parent, uint64_t child, uint32_t *count); /* if it waits for it */
 bool family_look(struct engine *engine); /* true: there is more to look at */
+void family_look_again(struct engine *engine); /* from the start: an endpoint may hold no more */
 /* The parts of it that parent.c and tree.c need: a row of the open change-set; an edge becomes something else, and is written; a flag, and its row. */
 struct edge_row *family_row(struct engine *engine, uint64_t parent, uint64_t child, enum edge_state state); /* NULL: no memory */
 MUST_USE enum err family_turn(struct engine *engine, uint32_t edge, uint32_t state, struct str value);
@@ -290,6 +300,8 @@ void meta_send(struct engine *engine, enum meta what, const struct named *endpoi
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
 MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
+/* Under the order `latest`: is something about its entity on its way that came later? */
+MUST_USE enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken);
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
 /* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
 MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);

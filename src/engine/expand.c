@@ -83,7 +83,7 @@ static enum err expand_skip(struct engine *engine, const struct message_row *row
 static bool endpoint_is_full(const struct index *index, const struct named *named)
 {
 	uint32_t max = named->endpoint->value.hold_max;
-	return named->state != NAMED_ENABLED && max && group_at(index, named->group)->ready.count >= max;
+	return named->state != NAMED_ENABLED && max && group_waiting(group_at(index, named->group)) >= max;
 }
 
 static enum err expand_deliver(struct engine *engine, struct message_row *row, struct expand_payload *payload, uint32_t slot)

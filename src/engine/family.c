@@ -168,13 +168,16 @@ static enum err family_resolve(struct engine *engine, uint32_t slot, uint32_t ne
 	struct index *index = &engine->index;
 	uint64_t parent_uid = edge_parent(index, slot), child = edge_child(index, slot);
 	bool goes_on = next == EDGE_IGNORED && edge_at(index, slot)->on_failure == ON_FAILURE_CONTINUE;
+	bool follows = edge_at(index, slot)->on_failure == ON_FAILURE_FOLLOW;
 	enum err err = family_turn(engine, slot, next, next == EDGE_GONE ? (struct str){ 0 } : value);
 	uint32_t parent = plan_job(engine, parent_uid);
 	if (err || parent == SLOT_NONE || job_state_is_final(job_state_of(job_at(index, parent))))
 		return err;
 	if (next == EDGE_FAILED)
 		return family_lose(engine, parent, child);
-	return goes_on || !edges_pending(index, parent_uid) ? family_wake(engine, parent) : E_OK;
+	if (!goes_on && edges_pending(index, parent_uid))
+		return E_OK;
+	return follows ? life_follow(engine, parent) : family_wake(engine, parent);
 }
 
 static enum err family_hear(struct engine *engine, const struct end *end)
@@ -185,7 +188,8 @@ static enum err family_hear(struct engine *engine, const struct end *end)
 	uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_parent; /* edges stay where they are until the batch settles */
 	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_parent) {
 		const struct edge *edge = edge_at(index, slot);
-		uint32_t next = family_next_state(end->state, (enum on_failure)edge->on_failure);
+		uint32_t next = edge->on_failure == ON_FAILURE_FOLLOW ? follow_next_state(index, plan_job(engine, edge_parent(index, slot)), end->state)
+		                                                       : family_next_state(end->state, (enum on_failure)edge->on_failure);
 		if (next == EDGE_PENDING && end->gone)
 			next = EDGE_GONE; /* nobody could retry it */
 		if (edge->state == EDGE_PENDING && next != EDGE_PENDING)
@@ -341,14 +345,52 @@ enum err family_release(struct engine *engine, const struct request *request)
 /* ---- children that failed, are waited for, and were removed by retention ---- */
 
 #define FAMILY_LOOKS 500
+#define FAMILY_EDGES 20000 /* passed over in a step */
+
+/* Is nobody there any more who could be retried, or does nobody mind? */
+static bool family_is_missed(struct engine *engine, uint32_t edge, const struct job_row *child)
+{
+	const struct index *index = &engine->index;
+	if (!child->uid || edge_at(index, edge)->on_failure != ON_FAILURE_FOLLOW)
+		return !child->uid;
+	return follow_next_state(index, plan_job(engine, edge_parent(index, edge)), child->state) == EDGE_GONE;
+}
 
 static enum err family_miss(struct engine *engine, const uint32_t *edges, const struct load *load)
 {
 	enum err err = E_OK;
 	for (uint32_t i = 0; i < load->uid_count && !err; i++)
-		if (!load->rows[i].uid)
+		if (family_is_missed(engine, edges[i], &load->rows[i]))
 			err = family_resolve(engine, edges[i], EDGE_GONE, (struct str){ 0 });
 	return err;
+}
+
+void family_look_again(struct engine *engine)
+{
+	engine->family_stale = true;
+	engine->family_looked = engine->dedups_looked = 0;
+}
+
+/* Of the next edges those that wait for somebody who is not in memory: he has ended, if he is still there. *again: one is about to leave it. */
+static bool family_gather(struct engine *engine, struct load *load, uint64_t *uids, uint32_t *edges, bool *again)
+{
+	const struct index *index = &engine->index;
+	uint32_t until = engine->family_looked + FAMILY_EDGES;
+	for (; index->held_edges && engine->family_looked < index->edges.used; engine->family_looked++) {
+		const struct edge *edge = edge_at(index, engine->family_looked);
+		if (load->uid_count == FAMILY_LOOKS || engine->family_looked == until)
+			return true;
+		if (!edge->live || edge->state != EDGE_PENDING || (edge->on_failure != ON_FAILURE_HOLD && edge->on_failure != ON_FAILURE_FOLLOW))
+			continue;
+		uint64_t child = edge_child(index, engine->family_looked);
+		uint32_t slot = job_find(index, child);
+		*again |= slot != SLOT_NONE && job_state_is_final(job_state_of(job_at(index, slot)));
+		if (slot != SLOT_NONE)
+			continue;
+		edges[load->uid_count] = engine->family_looked;
+		uids[load->uid_count++] = child;
+	}
+	return false;
 }
 
 bool family_look(struct engine *engine)
@@ -359,25 +401,16 @@ bool family_look(struct engine *engine)
 	struct load load = { .uids = uids };
 	if (!engine->family_stale)
 		return false;
-	for (; index->held_edges && engine->family_looked < index->edges.used && load.uid_count < FAMILY_LOOKS; engine->family_looked++) {
-		const struct edge *edge = edge_at(index, engine->family_looked);
-		if (!edge->live || edge->state != EDGE_PENDING || edge->on_failure != ON_FAILURE_HOLD)
-			continue;
-		uint64_t child = edge_child(index, engine->family_looked);
-		if (job_find(index, child) != SLOT_NONE)
-			continue;
-		edges[load.uid_count] = engine->family_looked;
-		uids[load.uid_count++] = child;
-	}
-	bool more = load.uid_count == FAMILY_LOOKS;
+	bool again = false, more = family_gather(engine, &load, uids, edges, &again);
 	struct mark mark = batch_mark(engine->open);
 	enum err err = load.uid_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
 	err = err ? err : family_miss(engine, edges, &load);
+	err = err || more ? err : dedup_look(engine, &more, &again);
 	arena_reset(&engine->scratch);
 	if (err)
 		batch_undo(engine->open, index, mark);
-	engine->family_stale = more || err;
-	if (!more)
-		engine->family_looked = 0;
-	return engine->family_stale;
+	engine->family_stale = more || again || err;
+	if (!more || err)
+		engine->family_looked = engine->dedups_looked = 0;
+	return more || err;
 }

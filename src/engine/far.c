@@ -43,6 +43,8 @@ bool job_is_far(const struct index *index, const struct job *job)
 	const struct queue_far *far = &queue->far[far_clock_of(job->flags)];
 	if (queue->skew_us)
 		return false; /* claims find those that are due by another clock, in memory */
+	if (job->flags & ROW_CHILD && follow_is_followed(index, job->uid))
+		return false; /* whoever leaves the line puts those behind it here */
 	return job->state == JOB_DELAYED && !(job->flags & (JOB_ASIDE | ROW_PARENT)) && job->due_us > far_limit_us(index, job->flags & ROW_DUE_WALL) &&
 	       (job->due_us > far->read_us || (job->due_us == far->read_us && job->uid > far->read_uid)) && !dedup_stays_near(index, job->uid);
 }

@@ -412,7 +412,7 @@ struct index {
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
-	uint32_t held_edges;      /* pending ones that wait on after a failure */
+	uint32_t held_edges;      /* pending ones that wait on, or may, after a failure */
 	uint32_t next_queue_number, next_limit_number;
 	bool sweep_limits;        /* lanes or limits may be free to go */
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */
@@ -476,6 +476,7 @@ uint64_t queue_far_jobs(const struct queue *queue);
 uint32_t dedup_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
 uint32_t dedup_find_owner(const struct index *index, uint64_t uid);             /* of the key that this job owns */
 uint32_t dedup_find_next(const struct index *index, uint64_t uid);              /* of the key whose successor it is */
+uint64_t dedup_newest(const struct index *index, uint32_t queue, struct str key); /* its successor, or its owner; 0: nobody owns it */
 bool dedup_stays_near(const struct index *index, uint64_t uid); /* it owns a key under which others may come that no plan names: in memory */
 MUST_USE enum err dedup_restore(struct index *index, uint32_t queue, const struct dedup_row *row);
 void dedup_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
@@ -499,6 +500,12 @@ uint32_t edges_pending(const struct index *index, uint64_t parent);
 MUST_USE enum err edge_restore(struct index *index, const struct edge_row *row);
 void edge_settle(struct index *index, uint32_t slot); /* leaves memory, if it is resolved for good */
 
+/* ---- one after the other (follow.c) ---- */
+uint64_t follow_ahead(const struct index *index, uint64_t uid);       /* the one that it comes after; 0: it comes after none */
+bool follow_is_followed(const struct index *index, uint64_t uid);
+bool follow_holds(const struct index *index, uint32_t group);         /* does a failure hold those behind? */
+uint32_t follow_next_state(const struct index *index, uint32_t follower, enum job_state state); /* of its edge: the one ahead has ended so */
+
 /* ---- chains (chain.c) ---- */
 uint32_t chain_find(const struct index *index, uint32_t queue, struct str key); /* slot, or SLOT_NONE */
 MUST_USE enum err chain_restore(struct index *index, uint32_t queue, const struct chain_row *row, struct chain_terms *terms); /* takes the hold */
@@ -516,6 +523,7 @@ enum err queue_use_text(struct index *index, uint32_t slot, struct str text); /*
 void queue_use_settings(struct index *index, uint32_t slot, struct kept_settings *kept); /* takes the caller's hold */
 struct kept_settings *kept_settings_hold(struct kept_settings *kept);
 void kept_settings_drop(struct kept_settings *kept); /* NULL is fine */
+static inline uint32_t group_waiting(const struct group *group) { return group->jobs - group->active - group->delayed; } /* also behind others */
 uint32_t group_find(const struct index *index, uint32_t queue, struct str key);
 MUST_USE enum err group_open(struct index *index, uint32_t queue, struct str key, uint32_t *out_slot); /* finds or makes */
 void group_destroy(struct index *index, uint32_t slot);

@@ -110,6 +110,7 @@ enum err life_finish(struct engine *engine, uint32_t slot, enum job_state state,
 	err = job_place(index, slot);
 	err = err ? err : job_event(engine, job, life_final_event(state, ending->outcome), ending->details);
 	err = err ? err : chain_follow(engine, chain);
+	err = err ? err : follow_leave(engine, job);
 	err = err ? err : dedup_ended(engine, job->uid, false);
 	err = err ? err : family_ended(engine, job, ending);
 	return err || !was_active ? err : compat_drained(engine, job->queue);
@@ -182,7 +183,7 @@ static struct str life_woken_details(struct engine *engine, int64_t due_us) /* w
 	return copy;
 }
 
-enum err life_unpark(struct engine *engine, uint32_t slot)
+static enum err life_begin_to_wait(struct engine *engine, uint32_t slot, bool in_its_place)
 {
 	struct index *index = &engine->index;
 	if (slot == SLOT_NONE || (job_at(index, slot)->state != JOB_PARKED && job_at(index, slot)->state != JOB_WAITING_CHILDREN))
@@ -200,7 +201,7 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 		job->expire_us += index->now_us + (delay_us > 0 ? delay_us : 0);
 	if (delay_us > 0 && !wall)
 		life_set_due(index, job, index->now_us + delay_us);
-	else if (delay_us <= 0)
+	else if (delay_us <= 0 && !in_its_place)
 		job->rank = life_rank(queue, parent ? compat_head(queue, job->priority, true) : job->flags & ROW_LIFO);
 	err = job_place(index, slot);
 	if (err || !parent)
@@ -209,6 +210,16 @@ enum err life_unpark(struct engine *engine, uint32_t slot)
 	if (delay_us > 0)
 		details = life_woken_details(engine, skew_wall_us(index, queue) + delay_us);
 	return details.ptr ? job_event(engine, job, EVENT_WAITING, details) : E_NOMEM;
+}
+
+enum err life_unpark(struct engine *engine, uint32_t slot)
+{
+	return life_begin_to_wait(engine, slot, false);
+}
+
+enum err life_follow(struct engine *engine, uint32_t slot)
+{
+	return life_begin_to_wait(engine, slot, true);
 }
 
 enum err life_await(struct engine *engine, uint32_t slot)
@@ -396,6 +407,7 @@ enum err life_delete(struct engine *engine, uint32_t slot)
 		job_move(index, job, JOB_CANCELLED);
 	job->flags |= JOB_DELETED;
 	err = job_event(engine, job, EVENT_DELETED, from);
+	err = err ? err : follow_leave(engine, job);
 	err = err ? err : dedup_ended(engine, job->uid, true);
 	return err ? err : family_deleted(engine, job);
 }

@@ -79,7 +79,7 @@ static void meta_put_health(const struct index *index, struct buf *text, const s
 	json_put_field_instant(text, "failing_since_at", info.failing_since_us);
 	json_put_field_instant(text, "open_until_at", info.open_until_us);
 	json_put_field_instant(text, "disable_at", info.disable_us);
-	json_put_field_u64(text, "held", group_at(index, named->group)->ready.count);
+	json_put_field_u64(text, "held", group_waiting(group_at(index, named->group)));
 }
 
 static void meta_put_delivery(struct buf *text, const struct op *op, const struct job *job)

@@ -30,16 +30,18 @@ static enum err enqueue_check(struct engine *engine, struct request *request, st
 	enum err err = enqueue_check_room(engine);
 	if (!err && enqueue->run_at_us && enqueue->delay_ms)
 		return refuse(request, op, E_INVALID, "delay_ms", "Give either run_at or delay_ms, not both.");
-	if (!err && enqueue->dedup && (enqueue->parent_count || (enqueue->waits && (enqueue->dedup->keep_last || enqueue->dedup->latest))))
+	const struct op_dedup *dedup = enqueue->dedup;
+	if (!err && dedup && (enqueue->parent_count || (enqueue->waits && (dedup->keep_last || dedup->latest || dedup->fifo))))
 		return refuse(request, op, E_INVALID, "dedup", "A job with parents, or that waits for children, stands back for no other: leave dedup out.");
 	return err;
 }
 
 static enum err enqueue_check_dedup(struct request *request, struct op *op, const struct queue *queue)
 {
-	if (!op->enqueue.dedup || !op->enqueue.dedup->latest || !queue->settings->compat)
+	const struct op_dedup *dedup = op->enqueue.dedup;
+	if (!dedup || (!dedup->latest && !dedup->fifo) || !queue->settings->compat)
 		return E_OK;
-	return refuse(request, op, E_INVALID, "dedup", "Queues that keep other rules have no jobs that are superseded: use keep_last there.");
+	return refuse(request, op, E_INVALID, "dedup", "Queues that keep other rules know neither latest nor fifo: use keep_last there.");
 }
 
 /* Workers would get the job and nobody would call its URL: that is hardly what was meant. */
@@ -143,11 +145,14 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 	job->since_us = index->now_us;
 	if (ttl_ms)
 		job->expire_us = index->now_us + (delay_us > 0 ? delay_us : 0) + ttl_ms * 1000;
-	job->flags |= (enqueue->lifo ? ROW_LIFO : 0) | (enqueue->waits ? ROW_PARENT : 0);
+	job->flags |= (enqueue->lifo ? ROW_LIFO : 0) | (enqueue->waits || meeting->kind == DEDUP_FOLLOWS ? ROW_PARENT : 0);
 	err = past_place(engine, enqueue, job);
 	if (err || past_is_ended(enqueue))
 		return err ? err : job_place(index, slot);
-	if (meeting->kind == DEDUP_SUCCEEDS || enqueue->waits) {
+	if (meeting->kind == DEDUP_FOLLOWS) {
+		job->rank = enqueue->lifo ? --queue->rank_head : ++queue->rank_tail; /* its place in line, for when its turn has come */
+		enqueue_park(job, JOB_WAITING_CHILDREN, enqueue, ttl_ms);
+	} else if (meeting->kind == DEDUP_SUCCEEDS || enqueue->waits) {
 		enqueue_park(job, enqueue->waits ? JOB_WAITING_CHILDREN : JOB_PARKED, enqueue, ttl_ms);
 	} else if (delay_us > 0) {
 		job->state = JOB_DELAYED;
@@ -214,7 +219,7 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	err = err ? err : past_count_ids(engine, enqueue, queue);
 	err = err ? err : enqueue_make(engine, enqueue, id, queue, &meeting, &slot);
 	if (!err && enqueue->dedup)
-		err = dedup_take(engine, op, id, queue, &meeting);
+		err = dedup_take(engine, op, id, queue, &meeting, slot);
 	if (!err && enqueue->parent_count)
 		err = family_join(engine, request, op, slot);
 	err = err ? err : past_children(engine, request, op, job_at(index, slot));

@@ -134,7 +134,7 @@ static enum err named_tell(struct engine *engine, struct request *request, const
 	health_tell(&engine->index, named, &out->health);
 	if (named->group != SLOT_NONE) {
 		const struct group *group = group_at(&engine->index, named->group);
-		out->waiting = group->ready.count;
+		out->waiting = group_waiting(group);
 		out->active = group->active;
 		out->delayed = group->delayed;
 	}
@@ -290,8 +290,6 @@ static enum err endpoint_check_built(struct request *request, struct op *op, con
 {
 	if (settings->kind == ENDPOINT_POLL)
 		return refuse(request, op, E_INVALID, "kind", "Endpoints that ask by themselves are not built yet: only push is.");
-	if (settings->order == ENDPOINT_ORDER_FIFO)
-		return refuse(request, op, E_INVALID, "order", "The order fifo is not built yet: none and latest are.");
 	return E_OK;
 }
 
@@ -372,6 +370,7 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 	err = named->endpoint->value.kind == ENDPOINT_PUSH ? endpoint_take_group(engine, queue, slot, &problem) : endpoint_leave_group(engine, named);
 	if (err)
 		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
+	family_look_again(engine); /* a failure may hold those behind it no more */
 	err = health_retry(engine, slot);
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
@@ -491,6 +490,7 @@ static enum err named_delete(struct engine *engine, struct request *request, str
 	named->gone = true;
 	if (named->number < engine->orphans_from)
 		engine->orphans_from = named->number;
+	family_look_again(engine);
 	err = endpoint_leave_group(engine, named);
 	err = err ? err : named_write(engine, named);
 	if (!err && named->kind == NAMED_ENDPOINT)

@@ -153,6 +153,17 @@ static struct str explain_children(struct request *request, const struct engine 
 	                           pending > told ? " and others" : ""));
 }
 
+static struct str explain_follower(struct request *request, const struct engine *engine, const struct job *job)
+{
+	uint64_t ahead = follow_ahead(&engine->index, job->uid);
+	uint32_t slot = job_find(&engine->index, ahead);
+	bool ended = slot == SLOT_NONE || job_state_is_final(job_state_of(job_at(&engine->index, slot)));
+	char uid[UID_TEXT_BYTES];
+	uid_text(ahead, uid);
+	return str_of(arena_printf(&request->arena, ended ? "It comes after %s, which failed and holds it: retry that one, or delete it to go on without."
+	                                                  : "It comes after %s under their dedup key, and starts when that one has ended.", uid));
+}
+
 static enum job_outcome read_outcome(const struct engine *engine, const struct job *job) /* of one that has ended */
 {
 	const struct job_row *row = plan_final_row(engine, job);
@@ -243,8 +254,7 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		break;
 	case EXPLAIN_EMPTY: text = "Its group has nothing to run."; break;
 	case EXPLAIN_LIMIT_CONCURRENCY: case EXPLAIN_LIMIT_RATE: case EXPLAIN_BACKED_OFF: return explain_limit_text(engine, job, why, arena);
-	case EXPLAIN_CHILDREN:
-		return explain_children(request, engine, job);
+	case EXPLAIN_CHILDREN: return follow_ahead(&engine->index, job->uid) ? explain_follower(request, engine, job) : explain_children(request, engine, job);
 	case EXPLAIN_ENDPOINT_PAUSED:
 		text = "Its endpoint is paused: deliveries are kept until somebody resumes it ('ruche endpoints resume').";
 		break;

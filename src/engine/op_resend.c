@@ -36,7 +36,8 @@ static bool delivery_is_unsettled(const struct engine *engine, const struct mess
 	return false;
 }
 
-static enum err delivery_make_again(struct engine *engine, const struct message_row *message, const struct named *named, struct str id, uint32_t *out_slot)
+static enum err delivery_make_again(struct engine *engine, struct request *request, struct op *op, const struct message_row *message,
+				    const struct named *named, struct str id, uint32_t *out_slot)
 {
 	struct arena *arena = &engine->open->cs.arena;
 	struct message_row row = *message;
@@ -47,7 +48,11 @@ static enum err delivery_make_again(struct engine *engine, const struct message_
 	row.entity = arena_str(arena, message->entity);
 	if (!row.type.ptr || !row.entity.ptr)
 		return E_NOMEM;
-	err = delivery_make(engine, &row, named, out_slot);
+	bool overtaken;
+	err = delivery_is_overtaken(engine, &row, named, &overtaken);
+	if (!err && overtaken)
+		return refuse(request, op, E_STATE, "message", "Something newer about its entity is on its way to this endpoint, whose order is latest.");
+	err = err ? err : delivery_make(engine, &row, named, out_slot);
 	return err ? err : batch_key(engine->open, &engine->index, SLOT_NONE, id, job_at(&engine->index, *out_slot)->uid);
 }
 
@@ -80,7 +85,7 @@ enum err op_resend_apply(struct engine *engine, struct request *request, struct 
 		return err ? err : E_NOMEM;
 	uint32_t job = delivery_find(engine, message, named_at(index, slot), id, loaded);
 	if (job == SLOT_NONE) {
-		err = delivery_make_again(engine, message, named_at(index, slot), id, &job);
+		err = delivery_make_again(engine, request, op, message, named_at(index, slot), id, &job);
 		if (err)
 			return err;
 		op->result.uid = job_at(index, job)->uid;

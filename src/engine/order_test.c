@@ -1,7 +1,8 @@
-/* src/engine/order_test.c: the order of jobs under one key of dedup: `latest`, of jobs and of deliveries about one entity. */
+/* src/engine/order_test.c: the order of jobs under one key of dedup: `latest` and `fifo`, of jobs and of deliveries about one entity. */
 #include "engine/test_world.h"
 
 static const struct op_dedup latest = { .key = { "sheet-17", 8 }, .latest = true };
+static const struct op_dedup fifo = { .key = { "sheet-17", 8 }, .fifo = true };
 static const struct op_dedup last = { .key = { "sheet-17", 8 }, .keep_last = true };
 static const struct op_dedup throttle = { .key = { "sheet-17", 8 }, .ttl_ms = 1000 };
 
@@ -199,15 +200,17 @@ static void what_cannot_be_is_refused(void **state)
 	struct world world;
 	(void)state;
 	world_open(&world);
-	struct request *request = enqueue_request(&world, "q", "", "");
-	request->ops[0].enqueue.dedup = &latest;
-	request->ops[0].enqueue.waits = true;
-	assert_int_equal(world_err(&world, request), E_INVALID);
 	world_settings(&world, "c", "{\"compat\":\"bullmq\"}");
-	request = enqueue_request(&world, "c", "", "");
-	request->ops[0].enqueue.compat = COMPAT_BULLMQ;
-	request->ops[0].enqueue.dedup = &latest;
-	assert_int_equal(world_err(&world, request), E_INVALID);
+	for (int i = 0; i < 2; i++) {
+		struct request *request = enqueue_request(&world, "q", "", "");
+		request->ops[0].enqueue.dedup = i ? &latest : &fifo;
+		request->ops[0].enqueue.waits = true;
+		assert_int_equal(world_err(&world, request), E_INVALID);
+		request = enqueue_request(&world, "c", "", "");
+		request->ops[0].enqueue.compat = COMPAT_BULLMQ;
+		request->ops[0].enqueue.dedup = i ? &latest : &fifo;
+		assert_int_equal(world_err(&world, request), E_INVALID);
+	}
 	assert_int_equal(world.engine->index.live_jobs, 0);
 	world_close(&world);
 }
@@ -275,6 +278,170 @@ static void memory_may_run_out_anywhere(void **state)
 				assert_owned(&world, next, 0);
 			else
 				assert_owned(&world, runs ? first : newest, runs ? newest : 0);
+			world_close(&world);
+			if (!starved)
+				break;
+		}
+	}
+}
+
+/* ---- fifo ---- */
+
+static void line_of(struct world *world, uint64_t *uids, int count)
+{
+	for (int i = 0; i < count; i++) {
+		uids[i] = enqueue(world, &fifo, 0);
+		assert_int_equal(world_state(world, uids[i]), i ? JOB_WAITING_CHILDREN : JOB_WAITING);
+		assert_owned(world, uids[i], 0);
+	}
+}
+
+static void jobs_go_one_after_the_other(void **state)
+{
+	struct world world;
+	uint64_t line[5], uids[4];
+	(void)state;
+	world_open(&world);
+	line_of(&world, line, 5);
+	world_crash(&world);
+	for (int i = 0; i < 5; i++) {
+		claim_one(&world, line[i]);
+		assert_int_equal(world_claim(&world, "q", 4, uids), 0);
+		assert_int_equal(world_lease(&world, OP_FAIL, line[i], "token-1", VERDICT_DELAY, 1000), E_OK); /* a failure lets nobody pass */
+		assert_int_equal(world_claim(&world, "q", 4, uids), 0);
+		world_crash(&world);
+		world_pass(&world, 1000);
+		claim_one(&world, line[i]);
+		assert_int_equal(end(&world, i % 2 ? OP_FAIL : OP_COMPLETE, line[i], i % 2 ? VERDICT_FINAL : VERDICT_POLICY), E_OK);
+	}
+	assert_owned(&world, 0, 0);
+	world_step(&world);
+	assert_int_equal(world.engine->index.edges.live, 0);
+	assert_int_equal(world.engine->index.dedups.live, 0);
+	line_of(&world, line, 2);
+	world_close(&world);
+}
+
+/* Whoever goes, those behind wait for the one before; and the last place is the one before's again. */
+static void who_leaves_the_line_closes_it(void **state)
+{
+	(void)state;
+	for (int deletes = 0; deletes < 2; deletes++) {
+		struct world world;
+		uint64_t line[5], uids[4];
+		enum op_kind leave = deletes ? OP_DELETE : OP_CANCEL;
+		world_open(&world);
+		line_of(&world, line, 5);
+		claim_one(&world, line[0]);
+		assert_int_equal(world_by_hand(&world, leave, line[2]), E_OK);
+		assert_int_equal(world_by_hand(&world, leave, line[1]), E_OK);
+		assert_int_equal(world_by_hand(&world, leave, line[4]), E_OK);
+		assert_owned(&world, line[3], 0);
+		world_crash(&world);
+		assert_int_equal(world_claim(&world, "q", 4, uids), 0);
+		assert_int_equal(world_by_hand(&world, leave, line[3]), E_OK);
+		assert_owned(&world, line[0], 0);
+		line[1] = enqueue(&world, &fifo, 0);
+		assert_int_equal(world_state(&world, line[1]), JOB_WAITING_CHILDREN);
+		assert_int_equal(end(&world, OP_COMPLETE, line[0], VERDICT_POLICY), E_OK);
+		claim_one(&world, line[1]);
+		line[2] = enqueue(&world, &fifo, 5000);
+		assert_int_equal(end(&world, OP_COMPLETE, line[1], VERDICT_POLICY), E_OK);
+		assert_int_equal(world_state(&world, line[2]), JOB_DELAYED); /* its own delay begins with its turn */
+		world_pass(&world, 5000);
+		claim_one(&world, line[2]);
+		world_close(&world);
+	}
+}
+
+/* Who was put back by hand, or looks at all below a job, does not touch the line. */
+static void a_line_is_no_tree(void **state)
+{
+	struct world world;
+	uint64_t line[4], uids[4];
+	(void)state;
+	world_open(&world);
+	line_of(&world, line, 4);
+	claim_one(&world, line[0]);
+	struct request *request = job_request(&world, OP_CANCEL, line[3]);
+	request->ops[0].job.tree = true;
+	assert_int_equal(world_err(&world, request), E_OK);
+	request = job_request(&world, OP_DELETE, line[1]);
+	request->ops[0].job.tree = true;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, line[0]), JOB_ACTIVE);
+	line[1] = line[2];
+	assert_int_equal(world_state(&world, line[1]), JOB_WAITING_CHILDREN);
+	assert_int_equal(end(&world, OP_FAIL, line[0], VERDICT_FINAL), E_OK);
+	claim_one(&world, line[1]);
+	assert_int_equal(world_by_hand(&world, OP_RETRY, line[0]), E_OK); /* it is sent again: the line is not behind it */
+	assert_int_equal(end(&world, OP_COMPLETE, line[1], VERDICT_POLICY), E_OK);
+	assert_int_equal(world_state(&world, line[1]), JOB_COMPLETED);
+	assert_int_equal(world_claim(&world, "q", 4, uids), 1);
+	assert_int_equal(uids[0], line[0]);
+	world_close(&world);
+}
+
+static void a_job_stands_where_it_stood(void **state)
+{
+	struct world world;
+	uint64_t line[2], uids[2];
+	(void)state;
+	world_open(&world);
+	line_of(&world, line, 2);
+	claim_one(&world, line[0]);
+	world_enqueue(&world, "q", ""); /* later than the line's second one */
+	assert_int_equal(end(&world, OP_COMPLETE, line[0], VERDICT_POLICY), E_OK);
+	assert_int_equal(world_claim(&world, "q", 1, uids), 1);
+	assert_int_equal(uids[0], line[1]);
+	world_close(&world);
+}
+
+static void latest_and_fifo_meet(void **state)
+{
+	struct world world;
+	uint64_t line[2], uids[4];
+	(void)state;
+	world_open(&world);
+	line_of(&world, line, 2);
+	claim_one(&world, line[0]);
+	uint64_t newest = enqueue(&world, &latest, 0);
+	assert_owned(&world, line[1], newest);
+	assert_int_equal(world_by_hand(&world, OP_CANCEL, line[1]), E_OK);
+	assert_owned(&world, line[0], newest); /* it comes after the one that runs all the same */
+	uint64_t after = enqueue(&world, &fifo, 0);
+	assert_superseded(&world, "q", newest, after);
+	assert_int_equal(world_claim(&world, "q", 4, uids), 0);
+	assert_int_equal(end(&world, OP_COMPLETE, line[0], VERDICT_POLICY), E_OK);
+	claim_one(&world, after);
+	world_close(&world);
+}
+
+static void memory_may_run_out_anywhere_in_a_line(void **state)
+{
+	(void)state;
+	for (int what = 0; what < 4; what++) {
+		for (uint64_t nth = 1;; nth++) {
+			struct world world;
+			uint64_t line[3], uids[4];
+			world_open(&world);
+			line_of(&world, line, 3);
+			claim_one(&world, line[0]);
+			struct request *request = what == 0   ? enqueue_request(&world, "q", "", "")
+			                          : what == 1 ? job_request(&world, OP_CANCEL, line[1])
+			                          : what == 2 ? job_request(&world, OP_DELETE, line[2])
+						      : lease_request(&world, OP_COMPLETE, line[0]);
+			if (what == 0)
+				request->ops[0].enqueue.dedup = &fifo;
+			uint64_t fresh = what == 0 ? request->ops[0].enqueue.uid : 0;
+			engine_push(world.engine, request);
+			bool starved = world_starve(&world, nth, MEM_FAIL_ONE);
+			for (int i = 0; i < 3 && !world_answered(&world, request); i++)
+				world_step(&world);
+			bool done = !request->err && !request->ops[0].result.err;
+			request_drop(request);
+			assert_owned(&world, done && what == 0 ? fresh : done && what == 2 ? line[1] : line[2], 0);
+			assert_int_equal(world_claim(&world, "q", 4, uids), done && what == 3);
 			world_close(&world);
 			if (!starved)
 				break;
@@ -416,6 +583,104 @@ static void a_failed_delivery_gives_way_to_a_newer_one(void **state)
 	world_close(&world);
 }
 
+#define FIFO(more) "{\"url\":\"https://a/\",\"types\":[\"*\"],\"order\":\"fifo\",\"retry\":{\"kind\":\"fixed\",\"delay_ms\":14400000,\"max_attempts\":1}" more "}"
+
+static void deliveries_of_an_entity_go_in_order(void **state)
+{
+	struct world world;
+	uint64_t sent[4], messages[8];
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", FIFO(""));
+	for (int i = 0; i < 4; i++)
+		sent[i] = send(&world, i == 3 ? "f" : "e");
+	assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 2);
+	assert_int_equal(messages[0] + messages[1], sent[0] + sent[3]);
+	assert_int_equal(answer(&world, last_call(&world), OP_COMPLETE), E_OK); /* of the other entity */
+	for (int i = 0; i < 3; i++) {
+		world_crash(&world);
+		assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 1);
+		assert_int_equal(messages[0], sent[i]);
+		assert_int_equal(answer(&world, last_call(&world), i ? OP_COMPLETE : OP_FAIL), E_OK);
+	}
+	assert_int_equal(world.engine->index.live_jobs, 0);
+	world_close(&world);
+}
+
+/* One failed: whatever is about its entity waits, also what comes later, until somebody does something about it. */
+static void a_failure_holds_those_behind(void **state)
+{
+	enum { RETRY, DELETE, GO_ON, ENDPOINT_GONE, WAYS };
+	(void)state;
+	for (int way = 0; way < WAYS; way++) {
+		struct world world;
+		uint64_t messages[8];
+		world_open(&world);
+		endpoint_put(&world, "x", FIFO(",\"fifo_on_failure\":\"hold\""));
+		send(&world, "e");
+		uint64_t first = last_call(&world)->uid;
+		uint64_t second = way == DELETE ? 0 : send(&world, "e");
+		assert_int_equal(answer(&world, last_call(&world), OP_FAIL), E_OK);
+		assert_int_equal(world_state(&world, first), JOB_FAILED);
+		world_crash(&world);
+		world_pass(&world, 5000);
+		uint64_t third = send(&world, "e"), other = send(&world, "f");
+		assert_int_equal(deliveries(&world, JOB_WAITING_CHILDREN, messages, 8), second ? 2 : 1);
+		assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 1);
+		assert_int_equal(messages[0], other);
+		assert_int_equal(answer(&world, last_call(&world), OP_COMPLETE), E_OK);
+		world_pass(&world, 5000);
+		assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 0);
+		if (way == RETRY) {
+			assert_int_equal(world_by_hand(&world, OP_RETRY, first), E_OK);
+			assert_int_equal(answer(&world, last_call(&world), OP_FAIL), E_OK); /* once more in vain */
+			assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 0);
+			assert_int_equal(world_by_hand(&world, OP_RETRY, first), E_OK);
+			assert_int_equal(answer(&world, last_call(&world), OP_COMPLETE), E_OK);
+		} else if (way == DELETE) {
+			assert_int_equal(world_by_hand(&world, OP_DELETE, first), E_OK);
+		} else if (way == GO_ON) {
+			endpoint_put(&world, "x", FIFO(""));
+		} else {
+			struct request *request = request_new(&world, 1);
+			request->ops[0].kind = OP_NAMED_DELETE;
+			request->ops[0].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = STR("x") };
+			assert_int_equal(world_err(&world, request), E_OK);
+		}
+		world_pass(&world, 3000);
+		assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 8), 1);
+		assert_int_equal(messages[0], second ? second : third);
+		assert_int_equal(answer(&world, last_call(&world), OP_COMPLETE), E_OK);
+		if (second)
+			assert_int_equal(answer(&world, last_call(&world), OP_COMPLETE), E_OK);
+		world_pass(&world, 3000);
+		assert_int_equal(world.engine->index.live_jobs, 0);
+		assert_int_equal(world.engine->index.dedups.live, 0);
+		assert_int_equal(world.engine->index.edges.live, 0);
+		world_close(&world);
+	}
+}
+
+/* Retention takes the one that failed: nobody could retry it any more. */
+static void what_held_is_not_kept(void **state)
+{
+	struct world world;
+	uint64_t messages[2];
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", FIFO(",\"fifo_on_failure\":\"hold\""));
+	world_settings(&world, "webhooks", "{\"keep_failed\":{\"age_ms\":1000}}");
+	send(&world, "e");
+	assert_int_equal(answer(&world, last_call(&world), OP_FAIL), E_OK);
+	uint64_t second = send(&world, "e");
+	assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 2), 0);
+	for (int i = 0; i < 120 && !deliveries(&world, JOB_ACTIVE, messages, 2); i++)
+		world_pass(&world, 1000);
+	assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 2), 1);
+	assert_int_equal(messages[0], second);
+	world_close(&world);
+}
+
 #define MANY 700
 
 /* One message is on its way to many endpoints, the next one about the same entity comes: it overtakes it nowhere. */
@@ -461,6 +726,33 @@ static void no_message_overtakes_another_about_its_entity(void **state)
 	world_close(&world);
 }
 
+static enum err resend(struct world *world, uint64_t message, const char *endpoint)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_RESEND;
+	request->ops[0].resend = (struct op_resend){ .message = message, .endpoint = str_of(endpoint) };
+	return world_err(world, request);
+}
+
+/* An endpoint that came later is sent what it missed, but nothing older after something newer. */
+static void an_old_message_is_sent_again_before_a_newer_one_only(void **state)
+{
+	struct world world;
+	uint64_t messages[4];
+	(void)state;
+	world_open(&world);
+	uint64_t first = send(&world, "e"), second = send(&world, "e"), other = send(&world, "f");
+	endpoint_put(&world, "x", LATEST);
+	endpoint_state(&world, "x", NAMED_PAUSED);
+	assert_int_equal(resend(&world, first, "x"), E_OK);
+	assert_int_equal(resend(&world, other, "x"), E_OK);
+	uint64_t newest = send(&world, "e");
+	assert_int_equal(resend(&world, second, "x"), E_STATE);
+	assert_int_equal(deliveries(&world, JOB_WAITING, messages, 4), 2);
+	assert_int_equal(messages[0] + messages[1], other + newest);
+	world_close(&world);
+}
+
 static void memory_runs_out_under_a_message(void **state)
 {
 	(void)state;
@@ -500,9 +792,19 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_is_refused),
 		cmocka_unit_test(what_is_refused_supersedes_nobody),
 		cmocka_unit_test(memory_may_run_out_anywhere),
+		cmocka_unit_test(jobs_go_one_after_the_other),
+		cmocka_unit_test(who_leaves_the_line_closes_it),
+		cmocka_unit_test(a_line_is_no_tree),
+		cmocka_unit_test(a_job_stands_where_it_stood),
+		cmocka_unit_test(latest_and_fifo_meet),
+		cmocka_unit_test(memory_may_run_out_anywhere_in_a_line),
+		cmocka_unit_test(deliveries_of_an_entity_go_in_order),
+		cmocka_unit_test(a_failure_holds_those_behind),
+		cmocka_unit_test(what_held_is_not_kept),
 		cmocka_unit_test(only_the_newest_delivery_of_an_entity_waits),
 		cmocka_unit_test(a_failed_delivery_gives_way_to_a_newer_one),
 		cmocka_unit_test(no_message_overtakes_another_about_its_entity),
+		cmocka_unit_test(an_old_message_is_sent_again_before_a_newer_one_only),
 		cmocka_unit_test(memory_runs_out_under_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -361,6 +361,8 @@ static void plan_below(struct engine *engine, struct plan *plan, uint64_t uid)
 static enum err plan_keep_edges(struct engine *engine, struct plan *plan, const struct load *load)
 {
 	for (uint32_t i = 0; i < load->edge_count; i++) {
+		if (load->edges[i].on_failure == ON_FAILURE_FOLLOW)
+			continue; /* before it, not below it */
 		struct edge_row *edges = plan_grow(engine, plan->edges, plan->edge_count, &plan->edge_capacity, sizeof(*edges));
 		if (!edges)
 			return E_NOMEM;
@@ -382,7 +384,8 @@ static enum err plan_level(struct engine *engine, struct plan *plan, const struc
 		uint32_t kin = kin_find(index, plan->below[i]);
 		uint32_t slot = kin == SLOT_NONE ? SLOT_NONE : kin_at(index, kin)->first_child;
 		for (; slot != SLOT_NONE; slot = edge_at(index, slot)->next_child)
-			plan_below(engine, plan, edge_child(index, slot));
+			if (edge_at(index, slot)->on_failure != ON_FAILURE_FOLLOW)
+				plan_below(engine, plan, edge_child(index, slot));
 		if (op->kind == OP_RETRY)
 			plan_above(engine, plan, plan->below[i]);
 	}

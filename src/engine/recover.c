@@ -370,8 +370,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
 	engine->resumed_seq = 0;
-	engine->family_stale = true;
-	engine->family_looked = 0;
+	family_look_again(engine);
 	engine->recover_problem = problem;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));
 	engine->recover_problem = NULL;

@@ -90,6 +90,8 @@ static enum err tree_add_children(struct engine *engine, struct tree *tree, uint
 	for (; slot != SLOT_NONE && !err; slot = edge_at(index, slot)->next_child) {
 		uint32_t state = edge_at(index, slot)->state;
 		uint64_t child = edge_child(index, slot);
+		if (edge_at(index, slot)->on_failure == ON_FAILURE_FOLLOW)
+			continue; /* before it, not below it */
 		if (unstarted ? state == EDGE_PENDING && tree_is_unstarted(engine, child) : state != EDGE_GONE)
 			err = tree_add(tree, child);
 	}
@@ -198,7 +200,7 @@ static enum err tree_delete_from(struct engine *engine, struct request *request,
 				err = E_CHAIN_OWNED;
 			else if (pass == 0 && job_at(index, slot)->state == JOB_ACTIVE && !op->job.force)
 				err = tree_refuse_running(engine, request, op, slot);
-			else if (pass == 1)
+			else if (pass == 1 && !(err = follow_leave(engine, job_at(index, slot))))
 				err = family_drop_children(engine, tree->uids[i]);
 			else if (pass == 2)
 				err = life_delete(engine, slot);

@@ -265,7 +265,7 @@ static void verify_dedup(const struct index *index, uint32_t slot)
 	CHECK(dedup_find_owner(index, dedup->owner) == slot);
 	CHECK((dedup->position != HEAP_NOWHERE) == (dedup->until_us != 0));
 	uint32_t owner = job_find(index, dedup->owner), next = dedup->next ? job_find(index, dedup->next) : SLOT_NONE;
-	if (!dedup->until_us || dedup->next)
+	if ((!dedup->until_us && !(dedup->flags & DEDUP_HELD)) || dedup->next)
 		CHECK(owner == SLOT_NONE || verify_is_live(index, owner)); /* far ones are on disk only */
 	if (dedup->flags & DEDUP_LATEST)
 		verify_latest(index, dedup, owner);
@@ -291,6 +291,16 @@ static void verify_kin(const struct index *index, uint32_t edge)
 	CHECK(edge_find(index, kin->uid, edge_child(index, edge)) == edge);
 }
 
+/* It waits, for one only; and the one that it waits for is at hand as long as it has not ended. */
+static void verify_follower(const struct index *index, uint32_t edge)
+{
+	uint32_t follower = job_find(index, edge_parent(index, edge));
+	CHECK(follower != SLOT_NONE && verify_is_live(index, follower));
+	CHECK(job_at(index, follower)->state == JOB_WAITING_CHILDREN);
+	CHECK(job_at(index, follower)->flags & ROW_PARENT);
+	CHECK(follow_ahead(index, edge_parent(index, edge)) == edge_child(index, edge));
+}
+
 /* Whoever waits has somebody to wait for; whoever is waited for has not ended, or the parent waits on all the same. */
 static void verify_family(const struct index *index)
 {
@@ -302,10 +312,12 @@ static void verify_family(const struct index *index)
 		edges++;
 		verify_kin(index, slot);
 		uint32_t child = job_find(index, edge_child(index, slot));
-		bool holds = edge->on_failure == ON_FAILURE_HOLD;
+		bool follows = edge->on_failure == ON_FAILURE_FOLLOW, holds = edge->on_failure == ON_FAILURE_HOLD || follows;
 		held += holds && edge->state == EDGE_PENDING;
 		if (edge->state == EDGE_PENDING)
 			CHECK(child == SLOT_NONE || verify_is_live(index, child) || holds);
+		if (edge->state == EDGE_PENDING && follows)
+			verify_follower(index, slot);
 	}
 	CHECK(edges == index->edges.live);
 	CHECK(held == index->held_edges);

@@ -127,6 +127,8 @@ struct permit_row { /* units of a limit that a holder outside has */
 	bool gone;
 };
 #define DEDUP_LATEST 1u /* the newest job under the key takes the place of its owner */
+#define DEDUP_FIFO   2u /* the jobs under it go one after the other; the last one owns it */
+#define DEDUP_HELD   4u /* its owner has failed, and holds it all the same */
 struct dedup_row { /* a key of a queue, and the job that owns it; apart from the jobs' ids */
 	uint32_t queue;
 	struct str key;
@@ -145,7 +147,8 @@ struct dedup_row { /* a key of a queue, and the job that owns it; apart from the
 	X(CONTINUE, "continue") /* the parent runs now, without waiting for others */ \
 	X(IGNORE, "ignore")     /* as if it had completed, with its error as value */ \
 	X(FORGET, "forget")     /* as if it had never been its child */               \
-	X(HOLD, "hold")         /* the parent waits until the child is retried, detached or deleted */
+	X(HOLD, "hold")         /* the parent waits until the child is retried, detached or deleted */ \
+	X(FOLLOW, "follow")     /* the parent only comes after it, under their key of dedup: nobody asks for this one by name */
 #define X(name, text) ON_FAILURE_##name,
 enum on_failure { ON_FAILURES(X) ON_FAILURE_COUNT };
 #undef X

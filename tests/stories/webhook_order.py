@@ -109,6 +109,68 @@ def one_that_waits_for_its_next_attempt_is_replaced():
 
 
 @story
+def each_is_sent_in_its_turn_over_failures_and_a_crash():
+    """Five messages about one entity, calls that fail in between, kill -9 under one of them: each is sent in its order, another entity meanwhile."""
+    retry = {"kind": "fixed", "delay_ms": 50, "max_attempts": 2, "jitter": "none"}
+    gate = threading.Event()
+    with House(200, 200, 503, 200, 503, 503, 200, gate=gate, order="fifo", retry=retry) as house:
+        first = house.send("f1", 1)
+        house.said(1)
+        rest = [house.send("f1", number) for number in (2, 3, 4, 5)]
+        equal([house.ruche.api.job(uid)["state"] for uid in rest], ["waiting_children"] * 4, "those behind it")
+        check(f"comes after {first}" in house.ruche.api.explain(rest[0])["text"], "explain does not say after which")
+        house.ruche.kill()  # the call of 1 is under way: it is made again
+        gate.set()
+        house.ruche.start()
+        equal([house.end(uid)[0] for uid in (first, *rest)], ["completed", "completed", "failed", "completed", "completed"], "how they ended")
+        equal(house.said(8), [1, 1, 2, 2, 3, 3, 4, 5], "what was sent")
+
+
+@story
+def a_failure_holds_those_behind_it():
+    """With `hold` nothing about the entity is sent after a failure, also what comes later, until the failed one is retried or the endpoint says go on."""
+    retry = {"kind": "fixed", "delay_ms": 50, "max_attempts": 1, "jitter": "none"}
+    with House(503, 200, 200, 503, 200, order="fifo", fifo_on_failure="hold", retry=retry) as house:
+        api = house.ruche.api
+        first = house.send("f1", 1)
+        equal(house.end(first), ("failed", "attempts_spent"), "the first")
+        behind = house.send("f1", 2)
+        other = house.send("f2", 3)
+        equal(house.end(other)[0], "completed", "another entity")
+        check("failed and holds it" in api.explain(behind)["text"], "explain does not say why it waits")
+        house.ruche.restart()
+        api = house.ruche.api
+        equal(api.job(behind)["state"], "waiting_children", "the one behind")
+        api.post(f"/v1/jobs/{first}/retry", {})
+        equal(house.end(behind), ("failed", "attempts_spent"), "the one behind, which fails too")
+        last = house.send("f1", 4)
+        equal(api.job(last)["state"], "waiting_children", "the last")
+        api.patch("/v1/endpoints/crm", {"fifo_on_failure": "go_on"})
+        equal(house.end(last)[0], "completed", "the last")
+        equal(house.said(5), [1, 3, 1, 2, 4], "what was sent")
+
+
+@story
+def jobs_go_one_after_the_other_too(ruche):
+    """`fifo` of dedup: from the command line, closed behind those who leave, and refused with what contradicts it."""
+    api = ruche.api
+    line = [api.enqueue("export", number, dedup={"key": "sheet-1", "fifo": True})["uid"] for number in range(3)]
+    line.append(json.loads(ruche.cli("enqueue", "export", "3", "--dedup", "sheet-1", "--fifo", "--json"))["uid"])
+    job, token = api.claim_one("export")
+    equal((job["payload"], api.claim("export")["jobs"]), (0, []), "what was claimed")
+    api.post(f"/v1/jobs/{line[1]}/cancel", {})
+    equal(api.claim("export")["jobs"], [], "who has left opens nothing")
+    equal(api.get(f"/v1/jobs/{line[2]}/children")["children"][0]["on_failure"], "follow", "the one before it")
+    api.complete(job["uid"], token)
+    for number in (2, 3):
+        job, token = api.claim_one("export")
+        equal((job["payload"], api.claim("export")["jobs"]), (number, []), "what was claimed")
+        api.complete(job["uid"], token)
+    for dedup, field in [({"ttl_ms": 5}, "dedup.ttl_ms"), ({"latest": True}, "dedup.fifo"), ({"reschedule": True}, "dedup.fifo")]:
+        api.refused("POST", "/v1/jobs", {"queue": "export", "dedup": {"key": "a", "fifo": True, **dedup}}, status=422, code="invalid_field", field=field)
+
+
+@story
 def jobs_supersede_each_other_too(ruche):
     """`latest` of dedup: from the command line, told by an event, and refused with what contradicts it."""
     api = ruche.api

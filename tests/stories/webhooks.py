@@ -137,7 +137,7 @@ def nonsense_is_refused_with_its_field(ruche):
     ]
     for body, field in cases:
         api.refused("PUT", "/v1/endpoints/x", body, code="invalid_field", field=field)
-    for field, body in [("kind", {"kind": "poll"}), ("order", {"order": "fifo"})]:  # deliveries do not know them yet
+    for field, body in [("kind", {"kind": "poll"})]:  # deliveries do not know them yet
         api.refused("PUT", "/v1/endpoints/x", {"url": "https://x.example.org/", **body}, code="invalid_field", field=field)
     api.refused("PUT", "/v1/endpoints/x", {"url": "https://x.example.org/", "urll": 1}, code="unknown_field", field="urll")
     api.refused("PUT", "/v1/endpoints/" + "x" * 256, {"url": "https://x.example.org/"}, code="invalid_field", field="endpoint")

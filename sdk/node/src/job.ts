@@ -59,7 +59,8 @@ export interface Child<Result = unknown> {
 	readonly queue: string | null;
 	readonly namespace: string | null;
 	readonly state: ChildState;
-	readonly onFailure: OnFailure;
+	/** `follow`: it only comes before it, under their dedup key. */
+	readonly onFailure: OnFailure | 'follow';
 	/** `done`: its result. `ignored`, `failed`: its error. */
 	readonly value: Result;
 }
@@ -70,7 +71,7 @@ export interface ParentView {
 	readonly id: string;
 	readonly queue: string | null;
 	readonly namespace: string | null;
-	readonly onFailure: OnFailure;
+	readonly onFailure: OnFailure | 'follow';
 	readonly state: ChildState;
 }
 
