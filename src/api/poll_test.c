@@ -50,7 +50,7 @@ static bool body_is(const struct scene *scene, const char *text)
 static void turn_until_asked(struct scene *scene)
 {
 	while (!scene->question_count)
-		uv_run(&scene->loop, UV_RUN_ONCE);
+		uv_run(&scene->loop, UV_RUN_NOWAIT);
 }
 
 static void messages_are_told_with_their_place(void **state)
