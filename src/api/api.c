@@ -26,7 +26,7 @@ struct api *api_new(const struct api_config *config, const struct api_ports *por
 	shelf_init(&api->shelf, config->definition_cache_bytes);
 	ports->now(ports->context, &api->started_us);
 	api->roster = roster_new();
-	if (!api->roster || events_init(api)) {
+	if (!api->roster || events_init(api) || polls_init(api)) {
 		api_free(api);
 		return NULL;
 	}
@@ -40,6 +40,7 @@ void api_free(struct api *api)
 		return;
 	calls_free(api);
 	events_fini(api);
+	polls_fini(api);
 	workers_fini(api);
 	source_table_fini(&api->sources);
 	shelf_fini(&api->shelf);
@@ -93,6 +94,7 @@ enum err api_named(struct api *api, const struct effect_named *named)
 void api_events(struct api *api, uint64_t commit_seq)
 {
 	events_wake(api, commit_seq);
+	polls_wake(api, commit_seq);
 }
 
 /* ---- leaving early ---- */
@@ -116,6 +118,7 @@ static void api_client_gone(struct http_exchange *exchange, void *context)
 	(void)exchange;
 	call_withdraw(call);
 	events_gone(call);
+	poll_gone(call);
 }
 
 void api_quiesce(struct api *api)
@@ -126,6 +129,7 @@ void api_quiesce(struct api *api)
 		call_withdraw(call);
 	}
 	events_quiesce(api);
+	polls_quiesce(api);
 }
 
 /* ---- the way in ---- */

@@ -54,6 +54,7 @@ struct api_config {
 	uint64_t last_uid;          /* uids start above it */
 	size_t definition_cache_bytes; /* of jobs just enqueued, so that claims need no read (8 MiB; 0: none) */
 	const char *version;
+	int64_t message_age_ms;     /* so long are messages kept at least; 0: for ever */
 	struct secrets *secrets;    /* open as long as the api is; secrets are sealed here */
 };
 

@@ -51,6 +51,7 @@ static const struct {
 	const char *name;
 } scope_names[] = {
 	{ SCOPE_ENQUEUE, "enqueue" }, { SCOPE_WORK, "work" }, { SCOPE_READ, "read" }, { SCOPE_OPERATE, "operate" }, { SCOPE_ADMIN, "admin" },
+	{ SCOPE_POLL, "poll" },
 };
 
 const char *scope_name(enum scope scope)

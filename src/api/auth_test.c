@@ -25,6 +25,7 @@ static void scopes_as_text(void **state)
 		unsigned scopes;
 	} rows[] = {
 		{ "", E_OK, 0 }, { "read", E_OK, SCOPE_READ }, { " work  enqueue ", E_OK, SCOPE_WORK | SCOPE_ENQUEUE }, { "admin", E_OK, SCOPE_ADMIN },
+		{ "poll read", E_OK, SCOPE_POLL | SCOPE_READ },
 		{ "reed", E_INVALID, 0 }, { "read,work", E_INVALID, 0 }, { "Read", E_INVALID, 0 },
 	};
 	unsigned scopes;
@@ -186,7 +187,7 @@ static void drop_what_was_asked(struct scene *scene)
 /* Every route × every scope: 403 unless it is the route's own, or admin. */
 static void scopes_on_every_route(void **state)
 {
-	static const enum scope scopes[] = { SCOPE_ENQUEUE, SCOPE_WORK, SCOPE_READ, SCOPE_OPERATE, SCOPE_ADMIN };
+	static const enum scope scopes[] = { SCOPE_ENQUEUE, SCOPE_WORK, SCOPE_READ, SCOPE_OPERATE, SCOPE_POLL, SCOPE_ADMIN };
 	struct scene scene;
 	char path[256];
 	const char *body;

@@ -68,6 +68,7 @@ void call_give(struct call *call)
 	api->live_count--;
 	roster_drop(call->roster);
 	incoming_drop(call);
+	poll_drop(call);
 	if (call->route && call->route->flags & ROUTE_SECRET && call->request.body.len)
 		bytes_wipe(call->request.body.ptr, call->request.body.len);
 	if (call->secret_text[0])

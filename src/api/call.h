@@ -57,6 +57,7 @@ struct call {
 	struct compile compile;       /* formats.c, preview.c */
 	struct preview *preview;      /* preview.c */
 	struct reception *reception;  /* incoming.c */
+	struct poll *poll;            /* poll.c */
 	const char *challenge;        /* of a refused password: WWW-Authenticate */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
@@ -88,6 +89,7 @@ struct api {
 	int64_t started_us;
 	uint64_t answers[6];          /* by class of status */
 	uint64_t refused_tokens;
+	struct polls *polls;          /* poll.c */
 	struct source_table sources;  /* of incoming webhooks */
 	uint64_t received, received_again, distrusted; /* incoming.c */
 	struct buf openapi;           /* written once, when first asked for */
@@ -152,6 +154,14 @@ MUST_USE bool access_unlimited(struct call *call, const char *what);
 /* `decode` touches nothing but the call: a large body is decoded on another thread. call->decoded says how it went. */
 void call_decode_by(struct call *call, bool (*decode)(struct call *call), void (*then)(struct call *call));
 bool media_is_json(struct str type); /* "application/json", with parameters or as a suffix ("application/cloudevents+json"). None at all passes */
+
+/* ---- poll.c ---- */
+MUST_USE enum err polls_init(struct api *api);
+void polls_fini(struct api *api);
+void polls_wake(struct api *api, uint64_t seq);
+void polls_quiesce(struct api *api);
+void poll_gone(struct call *call);
+void poll_drop(struct call *call);
 
 /* ---- incoming.c ---- */
 void incoming_drop(struct call *call);

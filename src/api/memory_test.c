@@ -180,6 +180,10 @@ static const struct request_case cases[] = {
 	{ "previewFormat", "/v1/formats/new/preview", NULL, "{\"program\":\"broken\"}", 422 },
 	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{\"program\":\".\\u0061\",\"type\":\"a.*\",\"entity\":\"e\"}", 200 },
 	{ "previewEndpoint", "/v1/endpoints/crm/preview", NULL, "{}", 403, .limited = true },
+	{ "pollEndpoint", "/v1/endpoints/crm/poll?limit=2&namespace=default", NULL, NULL, 200 },
+	{ "pollEndpoint", "/v1/endpoints/crm/poll?after=1.000000000002d.1795461072000&wait_ms=1000", NULL, NULL, 200 },
+	{ "pollEndpoint", "/v1/endpoints/crm/poll?after=1", NULL, NULL, 422 },
+	{ "pollEndpoint", "/v1/endpoints/crm/poll", NULL, NULL, 403, .limited = true },
 	{ "listSources", "/v1/sources?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "getSource", "/v1/sources/open?namespace=n", NULL, NULL, 200 },
 	{ "putSource", "/v1/sources/chat", NULL, SOURCE, 200 },
@@ -275,6 +279,9 @@ static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT(
 					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
 
 static struct entity_row entity_row = { .endpoint = 3, .entity = STR_INIT("e"), .external_id = STR_INIT("rec1"), .message = 77, .at_us = CREATED_US };
+
+static struct named_row polled = { .number = 3, .text = STR_INIT("{\"kind\":\"poll\",\"types\":[\"*\"],\"format\":\"cloudevents\"}"),
+				   .created_us = CREATED_US, .created_seq = 1 };
 
 struct tally { /* of one run */
 	uint32_t granted, released;
@@ -396,6 +403,12 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->entities = &entity_row;
 		answer->entity_count = 1;
 		answer->next_cursor = STR("e");
+		break;
+	case QUERY_POLL:
+		answer->endpoint = &polled;
+		answer->messages = &message_row;
+		answer->message_count = 1;
+		answer->seq = 2;
 		break;
 	case QUERY_TOKENS:
 		answer->tokens = scene->tokens;

@@ -277,7 +277,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
 	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
 	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
-	case E_STATE: return changes || route->begin == jobs_result;
+	case E_STATE: return changes || route->begin == jobs_result || route->begin == poll_get;
 	case E_SECRET_SEALED: return secret && route->method == HTTP_M_POST;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
 	case E_IDEMPOTENCY: return route->flags & ROUTE_ONCE;
@@ -388,6 +388,7 @@ static const char *route_scope_doc(const struct route *route)
 	case SCOPE_READ: return " Scope: read.";
 	case SCOPE_OPERATE: return " Scope: operate.";
 	case SCOPE_ADMIN: return " Scope: admin.";
+	case SCOPE_POLL: return " Scope: poll.";
 	default: return " Scopes: those of its operations.";
 	}
 }

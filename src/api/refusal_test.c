@@ -296,6 +296,12 @@ static const struct refusal {
 	{ "POST", "/v1/formats/wide/preview", "{\"endpoints\":\"crm\"}", 422, "unknown_field", "endpoints" },
 	{ "POST", "/v1/endpoints/crm/preview", "{\"endpoint\":\"crm\"}", 422, "unknown_field", "endpoint" },
 
+	/* endpoints that ask */
+	{ "GET", "/v1/endpoints/crm/poll?after=1.2", NULL, 422, "invalid_field", "after" },
+	{ "GET", "/v1/endpoints/crm/poll?after=x..1", NULL, 422, "invalid_field", "after" },
+	{ "GET", "/v1/endpoints/crm/poll?limit=0", NULL, 422, "invalid_field", "limit" },
+	{ "GET", "/v1/endpoints/crm/poll?wait=1", NULL, 400, "bad_request", "wait" },
+
 	/* sources */
 	{ "PUT", "/v1/sources/gh", "{}", 422, "invalid_field", "verify", "Who is believed?" },
 	{ "PUT", "/v1/sources/gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"typ\":\"a\"}}}", 422, "unknown_field", "into.message.typ" },

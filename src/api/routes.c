@@ -92,6 +92,13 @@ static const struct param delivery_list_params[] = {
 	{ "finished_before", PARAM_INSTANT, 0, 0, NULL, "Ended before this instant." },
 	P_ORDER, P_LIMIT, P_CURSOR, { 0 },
 };
+static const struct param poll_params[] = {
+	P_NAMESPACE,
+	{ "after", PARAM_TEXT, 1, 128, NULL, "`next` of the answer before. Without: from when the endpoint was made." },
+	{ "limit", PARAM_NUMBER, 1, 1000, NULL, "How many at most (100)." },
+	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "Waits so long for a message (0)." },
+	{ 0 },
+};
 static const struct param message_params[] = { { "payload", PARAM_FLAG, 0, 0, NULL, "With its payload and metadata (no)." }, { 0 } };
 static const struct param ready_params[] = { { "verbose", PARAM_FLAG, 0, 0, NULL, "Each check by name." }, { 0 } };
 
@@ -349,6 +356,9 @@ const struct route routes[] = {
 	{ DELETE("/v1/endpoints/{endpoint}", "deleteEndpoint"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
 	  .kind = OP_NAMED_DELETE, .decode = decode_path, .begin = call_run, .encode = endpoints_encode, .tag = "endpoints",
 	  .doc = "Delete an endpoint. Deliveries that are left fail without a call." },
+	{ GET("/v1/endpoints/{endpoint}/poll", "pollEndpoint"), .status = 200, .scope = SCOPE_POLL, .params = poll_params, .begin = poll_get,
+	  .encode = poll_encode, .tag = "endpoints", .gives = "PollAnswer",
+	  .doc = "Ask an endpoint of kind poll for its messages, waiting for some if asked to. The answer's next says where to go on." },
 	{ GET("/v1/formats", "listFormats"), .status = 200, .scope = SCOPE_READ, .params = namespace_page_params, .kind = OP_NAMEDS,
 	  .decode = formats_decode_list, .begin = call_run, .encode = formats_encode, .tag = "formats", .gives = "FormatList",
 	  .doc = "Formats of a namespace, by name. The built-in ones are not among them." },

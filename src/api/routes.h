@@ -111,6 +111,8 @@ bool sources_decode_put(struct call *call);
 bool sources_decode_list(struct call *call);
 void sources_put(struct call *call);
 void sources_encode(struct call *call, struct buf *out);
+void poll_get(struct call *call);
+void poll_encode(struct call *call, struct buf *out);
 void incoming_post(struct call *call);
 void incoming_encode(struct call *call, struct buf *out);
 void put_message_id(struct buf *out, const char *key, uint64_t uid); /* messages.c */

@@ -150,7 +150,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	CHECK(uv_loop_init(&scene->loop) == 0);
 	CHECK(secrets_open(&(struct secrets_config){ .key_file = scene_key_file(key_file) }, &scene->secrets, &problem) == E_OK);
 	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open,
-				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1 };
+				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1, .message_age_ms = 3600000 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge,
 				   scene_on_compile, scene_on_distrusted };
 	scene->api = api_new(&config, &ports);

@@ -215,6 +215,11 @@ const struct schema schemas[] = {
 	  "channels and filter take it. headers: those that belong to the format. us: how long the program ran." },
 	{ "Previews", "format:string stopped:boolean previews:Preview[]",
 	  "The newest first. stopped: the program went over a bound at the last one told, and the others were not tried." },
+	{ "PolledMessage", "id:string type:string timestamp:instant entity:string|null deleted:boolean body:any",
+	  "body: by the endpoint's format. id: the same whenever it is told." },
+	{ "PollAnswer", "data:PolledMessage[] next:string done:boolean gap:boolean",
+	  "next: where to go on, kept by the consumer. done: there is no more now. gap: messages may be missing before these, since they are kept for a while "
+	  "only." },
 	{ "SourceVerify", "kind:=standard_webhooks,github,stripe,sentry,basic,none secret?:string|null",
 	  "How a sender shows who it is. The secret is named, never said; of basic it is user:password." },
 	{ "SourceMessage", "type:string entity?:string|null channels?:string[]",
@@ -287,7 +292,7 @@ const struct schema schemas[] = {
 	{ "Worker", "id:string namespace:string queue:string name:string|null kind:string address:string age_ms:count silent_ms:count ttl_ms:count",
 	  "silent_ms: since it was told last." },
 	{ "WorkerList", "workers:Worker[]", NULL },
-	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin[] queues?:string[]|null expires_at?:instant|null",
+	{ "NewToken", "name:Name scopes:=enqueue,work,read,operate,admin,poll[] queues?:string[]|null expires_at?:instant|null",
 	  "queues: limited to these (name, or namespace/name)." },
 	{ "Token", "uid:Uid name:string prefix:string scopes:string[] queues:string[]|null created_at:instant|null expires_at:instant|null "
 		   "revoked_at:instant|null token?:string", "token: its text, told once." },

@@ -163,7 +163,7 @@ static bool read_scopes(struct json *json, void *out, void *context)
 		if (!json_read_str(json, 32, &word))
 			return false;
 		if (!word.len || scopes_parse(word, &scope))
-			return json_refuse(json, E_INVALID, "Expected enqueue, work, read, operate or admin.");
+			return json_refuse(json, E_INVALID, "Expected enqueue, work, read, operate, admin or poll.");
 		*(unsigned *)out |= scope;
 	}
 	if (json->failed)

@@ -10,7 +10,7 @@
 #include <sysexits.h>
 
 const struct cli_option token_create_options[] = {
-	{ "scope", 's', "SCOPE", "what it may do; may be given several times (read)", "enqueue work read operate admin", true },
+	{ "scope", 's', "SCOPE", "what it may do; may be given several times (read)", "enqueue work read operate admin poll", true },
 	{ "queue", 'q', "QUEUE", "only in this queue; may be given several times", "@queues", true },
 	{ "expires", 'e', "SPAN", "how long it lasts: 90d (for ever)", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },

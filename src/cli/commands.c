@@ -244,7 +244,8 @@ const struct cli_command cli_commands[] = {
 	{ "workers list", "List the workers that told the daemon of themselves", "[OPTION…]", NULL, workers_list_options,
 	  EXAMPLES("ruche workers list", "ruche workers list --queue sheets --json"), NULL, false, cmd_workers_list },
 	{ "token create", "Make a token and print it, once", "[OPTION…] NAME",
-	  "Scopes: enqueue, work, read, operate (change jobs and queues), admin (everything, tokens too).", token_create_options,
+	  "Scopes: enqueue, work, read, operate (change jobs and queues), admin (everything, tokens too), poll (ask endpoints for their messages;\n"
+	  "--queue then names an endpoint).", token_create_options,
 	  EXAMPLES("ruche token create backend --scope enqueue --scope read --queue sheets --expires 90d"), NULL, false, cmd_token_create },
 	{ "token", "List the tokens", "[OPTION…]", NULL, token_list_options, EXAMPLES("ruche token"), NULL, true, cmd_token_list },
 	{ "token list", "List the tokens, never their secrets", "[OPTION…]", NULL, token_list_options, EXAMPLES("ruche token list"), NULL, false,

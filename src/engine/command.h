@@ -84,7 +84,7 @@
 #define X(name, text, scope) OP_##name,
 enum op_kind { OP_KINDS(X) OP_KIND_COUNT };
 #undef X
-enum scope { SCOPE_ENQUEUE = 1, SCOPE_WORK = 2, SCOPE_READ = 4, SCOPE_OPERATE = 8, SCOPE_ADMIN = 16 }; /* admin includes all */
+enum scope { SCOPE_ENQUEUE = 1, SCOPE_WORK = 2, SCOPE_READ = 4, SCOPE_OPERATE = 8, SCOPE_ADMIN = 16, SCOPE_POLL = 32 }; /* admin includes all */
 const char *op_kind_name(enum op_kind kind); /* NULL for those that are not public */
 MUST_USE enum err op_kind_parse(struct str name, enum op_kind *out);
 enum scope op_kind_scope(enum op_kind kind);

@@ -357,6 +357,31 @@ static void a_source_is_kept_whole(void **state)
 	world_close(&world);
 }
 
+/* ---- endpoints that ask ---- */
+
+/* It has no group and gets no deliveries; one that is pushed to may become one, and back. */
+static void one_that_asks_has_no_deliveries(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	assert_int_equal(put(&world, "consumer", "{\"kind\":\"poll\",\"types\":[\"*\"]}"), E_OK);
+	assert_int_equal(put(&world, "refused", "{\"kind\":\"poll\",\"url\":\"https://x/\"}"), E_INVALID);
+	assert_int_equal(put(&world, "crm", "{\"url\":\"https://x/\",\"types\":[\"*\"]}"), E_OK);
+	send(&world, "a");
+	struct request *request = look(&world, "consumer");
+	assert_int_equal(request->ops[0].result.nameds->waiting + request->ops[0].result.nameds->active, 0);
+	request_drop(request);
+	assert_int_equal(put(&world, "crm", "{\"kind\":\"poll\",\"types\":[\"*\"]}"), E_OK);
+	assert_int_equal(put(&world, "consumer", "{\"url\":\"https://x/\",\"types\":[\"*\"]}"), E_OK);
+	world_crash(&world);
+	send(&world, "a");
+	request = look(&world, "consumer");
+	assert_int_equal(request->ops[0].result.nameds->waiting + request->ops[0].result.nameds->active, 1);
+	request_drop(request);
+	world_close(&world);
+}
+
 /* ---- undone ---- */
 
 static struct request *many_changes(struct world *world)
@@ -482,7 +507,8 @@ int main(void)
 		cmocka_unit_test(deliveries_of_a_paused_one_are_held_across_a_restart),
 		cmocka_unit_test(more_than_hold_max_is_only_counted),
 		cmocka_unit_test(others_are_published), cmocka_unit_test(over_another_text_nothing_is_put),
-		cmocka_unit_test(a_source_is_kept_whole), cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),
+		cmocka_unit_test(a_source_is_kept_whole), cmocka_unit_test(one_that_asks_has_no_deliveries),
+		 cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),
 		cmocka_unit_test(memory_runs_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,8 +288,6 @@ static enum err endpoint_check_names(struct engine *engine, struct request *requ
 /* Settings that deliveries would not obey are refused until they do. */
 static enum err endpoint_check_built(struct request *request, struct op *op, const struct endpoint_settings *settings)
 {
-	if (settings->kind == ENDPOINT_POLL)
-		return refuse(request, op, E_INVALID, "kind", "Endpoints that ask by themselves are not built yet: only push is.");
 	return E_OK;
 }
 

@@ -522,8 +522,11 @@ static bool check_whole(struct json *json, const struct endpoint_settings *setti
 	enum webhook_format format;
 	if (settings->kind == ENDPOINT_PUSH && !settings->url.len)
 		return json_refuse_field(json, E_INVALID, "url", "Whom to call? An endpoint of kind push needs a URL.");
-	if (settings->kind == ENDPOINT_POLL && !webhook_format_parse(settings->format, &format))
-		return json_refuse_field(json, E_INVALID, "format", "An endpoint of kind poll has one of the built-in formats.");
+	if (settings->kind == ENDPOINT_POLL && (!webhook_format_parse(settings->format, &format) || !webhook_format_is_json(format)))
+		return json_refuse_field(json, E_INVALID, "format", "An endpoint of kind poll has one of the built-in formats default, raw and cloudevents.");
+	if (settings->kind == ENDPOINT_POLL && (settings->url.len || settings->update_url.len || settings->retract.url.len))
+		return json_refuse_field(json, E_INVALID, settings->url.len ? "url" : settings->update_url.len ? "update_url" : "retract",
+					 "An endpoint of kind poll is not called: leave it out.");
 	if (settings->kind == ENDPOINT_POLL && settings->batch.max)
 		return json_refuse_field(json, E_INVALID, "batch", "An endpoint of kind poll asks for as many as it likes; leave it out.");
 	if (uses_external_id(settings) && settings->order == ENDPOINT_ORDER_NONE)

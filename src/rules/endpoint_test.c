@@ -111,6 +111,8 @@ static void refuses_with_the_field(void **state)
 		{ "{'url':'https://h/{external_id}','order':'fifo','external_id':null}", "external_id", "where the answer has it" },
 		{ "{'url':'https://h/','kind':'pull'}", "kind", "push" },
 		{ "{'kind':'poll','format':'communs'}", "format", "built-in" },
+		{ "{'kind':'poll','format':'form'}", "format", "built-in" },
+		{ "{'kind':'poll','url':'https://x/'}", "url", "not called" },
 		{ "{'url':'https://h/','types':['a b']}", "types[0]", "letters" },
 		{ "{'url':'https://h/','types':['a','*','a.*','']}", "types[3]", "1 to 255" },
 		{ "{'url':'https://h/','types':['a.*.b']}", "types[0]", "letters" },

@@ -13,6 +13,11 @@ const char *webhook_format_word(enum webhook_format format)
 	return words[format];
 }
 
+bool webhook_format_is_json(enum webhook_format format)
+{
+	return format == WEBHOOK_FORMAT_DEFAULT || format == WEBHOOK_FORMAT_RAW || format == WEBHOOK_FORMAT_CLOUDEVENTS;
+}
+
 bool webhook_format_parse(struct str word, enum webhook_format *out)
 {
 	for (enum webhook_format format = 0; format < WEBHOOK_FORMAT_COUNT; format++)

@@ -33,6 +33,7 @@ struct webhook_shape { /* strings of the arena or the input */
 
 const char *webhook_format_word(enum webhook_format format);
 bool webhook_format_parse(struct str word, enum webhook_format *out); /* false: none of the built-in ones */
+bool webhook_format_is_json(enum webhook_format format); /* its body is JSON by itself, whatever the payload, without headers */
 /* The body is appended. E_INVALID with the reason in problem->detail: this payload cannot be sent so. E_NOMEM. */
 MUST_USE enum err webhook_body(enum webhook_format format, const struct webhook_input *input, struct arena *arena, struct buf *body,
 			       struct webhook_shape *shape, struct problem *problem);

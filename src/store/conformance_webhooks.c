@@ -319,6 +319,122 @@ static void large_messages_are_read_whole(void **state)
 	assert_int_equal(load.message_rows[0].payload.len, 0);
 }
 
+/* ---- asked for by an endpoint ---- */
+
+#define POLL_SETTINGS "{\"kind\":\"poll\",\"types\":[\"fiche.*\"],\"channels\":[\"a\",\"b\"],\"filter\":{\"a\":1}}"
+
+/* All pages of what the endpoint wants, `limit` by `limit`. */
+static uint32_t poll_all(struct suite *suite, const char *name, uint32_t limit, struct poll_place place)
+{
+	struct query query = { .kind = QUERY_POLL, .id = str_of(name), .limit = limit, .poll = place };
+	uint32_t count = 0;
+	query.poll.bytes_max = SIZE_MAX;
+	do {
+		assert_ok(suite_ask(suite, &query));
+		assert_true(suite->answer.message_count <= limit);
+		for (uint32_t i = 0; i < suite->answer.message_count; i++)
+			listed[count++] = suite->answer.messages[i].uid;
+		query.poll.resumes = true;
+		query.poll.after_seq = suite->answer.next_seq;
+		query.poll.after_uid = suite->answer.next_uid;
+	} while (suite->answer.scanned_short);
+	return count;
+}
+
+static void add_polling(struct suite *suite)
+{
+	suite_begin(suite);
+	add_message(suite, 90, "fiche.early", ""); /* before the endpoints were made */
+	suite_commit(suite);
+	suite_begin(suite);
+	add_endpoint(suite, 4, "consumer")->text = STR(POLL_SETTINGS);
+	add_endpoint(suite, 5, "all")->text = STR("{\"kind\":\"poll\",\"types\":[\"*\"]}");
+	add_endpoint(suite, 6, "pushed")->text = STR("{\"url\":\"https://x/\",\"types\":[\"*\"]}");
+	suite_commit(suite);
+	suite_begin(suite);
+	add_message(suite, 120, "fiche.updated", "");
+	add_message(suite, 110, "fiche.updated", "");
+	add_message(suite, 111, "ping", "");
+	add_message(suite, 112, "fiche.updated", "")->channels = STR("[\"c\"]");
+	add_message(suite, 113, "fiche.updated", "")->channels = STR("[\"c\",\"b\"]");
+	add_message(suite, 114, "fiche.updated", "")->payload = STR("{\"a\":2}");
+	suite_commit(suite);
+	suite_begin(suite); /* with lower uids, committed later */
+	add_message(suite, 100, "fiche.updated", "");
+	add_message(suite, 101, "ping", "")->only = 4;
+	add_message(suite, 102, "fiche.updated", "")->only = 5;
+	add_message(suite, 103, "fiche.updated", "")->namespace_name = STR("other");
+	add_message(suite, 104, "endpoint.failing", "")->flags = MESSAGE_META;
+	add_message(suite, 105, "fiche.updated", "")->flags = MESSAGE_EXPUNGED;
+	suite_commit(suite);
+}
+
+static void an_endpoint_asks_in_the_order_of_commits(void **state)
+{
+	static const uint64_t wanted[] = { 110, 113, 120, 100, 101 }, all[] = { 110, 111, 112, 113, 114, 120, 100, 102 };
+	struct suite *suite = *state;
+	add_polling(suite);
+	suite_restart(suite);
+	for (uint32_t limit = 1; limit < 7; limit++) {
+		assert_int_equal(poll_all(suite, "consumer", limit, (struct poll_place){ 0 }), ARRAY_COUNT(wanted));
+		assert_memory_equal(listed, wanted, sizeof(wanted));
+	}
+	assert_int_equal(poll_all(suite, "all", 3, (struct poll_place){ 0 }), ARRAY_COUNT(all));
+	assert_memory_equal(listed, all, sizeof(all));
+	assert_int_equal(poll_all(suite, "consumer", 9, (struct poll_place){ .resumes = true, .after_seq = 3, .after_uid = 113 }), 3);
+	assert_int_equal(listed[0], 120);
+	assert_int_equal(poll_all(suite, "consumer", 9, (struct poll_place){ .resumes = true, .after_seq = 3, .after_uid = INT64_MAX }), 2);
+	assert_int_equal(poll_all(suite, "consumer", 9, (struct poll_place){ .resumes = true, .after_seq = 4, .after_uid = INT64_MAX }), 0);
+	assert_int_equal(suite->answer.seq, 4);
+	assert_int_equal(poll_all(suite, "consumer", 9, (struct poll_place){ .least_uid = 111 }), 2);
+	assert_int_equal(poll_all(suite, "pushed", 9, (struct poll_place){ 0 }), 0);
+	assert_int_equal(suite->answer.endpoint->number, 6);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_POLL, .id = STR("none") }), E_ENDPOINT_NOT_FOUND);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_POLL, .id = STR("all"), .namespace_name = STR("other") }), E_ENDPOINT_NOT_FOUND);
+}
+
+static void a_page_for_an_endpoint_is_whole_and_bounded(void **state)
+{
+	struct suite *suite = *state;
+	suite_begin(suite);
+	add_endpoint(suite, 4, "consumer")->text = STR("{\"kind\":\"poll\",\"types\":[\"*\"],\"filter\":{\"n\":{\"$gte\":2}}}");
+	add_endpoint(suite, 5, "paused")->text = STR("{\"kind\":\"poll\",\"types\":[\"*\"]}");
+	add_endpoint(suite, 6, "unreadable")->text = STR("{\"kind\":\"of tomorrow\"}");
+	add_body(suite, 1, "{\"n\":", "3,\"text\":\"second\"}");
+	add_body(suite, 2, "{\"n\":", "1,\"text\":\"second\"}");
+	for (uint64_t body = 1; body <= 2; body++) {
+		struct message_row *message = add_message(suite, 100 + body, "big", "e");
+		message->payload = STR("");
+		message->payload_body = body;
+		message->payload_bytes = 23;
+	}
+	add_message(suite, 110, "small", "")->payload = STR("{\"n\":2}");
+	suite_commit(suite);
+	suite_begin(suite);
+	struct named_row *paused = add_endpoint(suite, 5, "paused");
+	paused->text = STR("{\"kind\":\"poll\",\"types\":[\"*\"]}");
+	paused->state = NAMED_PAUSED;
+	suite_commit(suite);
+	suite_restart(suite);
+	struct query query = { .kind = QUERY_POLL, .id = STR("consumer"), .poll.bytes_max = 1 };
+	assert_ok(suite_ask(suite, &query)); /* one comes in any case, whole */
+	assert_int_equal(suite->answer.message_count, 1);
+	assert_true(suite->answer.scanned_short);
+	assert_text(suite->answer.messages[0].payload, "{\"n\":3,\"text\":\"second\"}");
+	assert_text(suite->answer.messages[0].entity, "e");
+	assert_int_equal(suite->answer.next_uid, 102); /* looked at, not wanted */
+	query.poll.bytes_max = 30;
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.message_count, 2);
+	assert_false(suite->answer.scanned_short);
+	query.id = STR("paused");
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.message_count, 0);
+	assert_int_equal(suite->answer.endpoint->state, NAMED_PAUSED);
+	query.id = STR("unreadable");
+	assert_err(suite_ask(suite, &query), E_INVALID);
+}
+
 /* ---- deliveries ---- */
 
 static void a_delivery_is_read_with_its_message_and_entity(void **state)
@@ -641,6 +757,8 @@ int conformance_webhooks(struct factory *factory)
 		TEST(keys_of_messages_are_one_of_a_kind),
 		TEST(messages_are_listed_newest_first),
 		TEST(large_messages_are_read_whole),
+		TEST(an_endpoint_asks_in_the_order_of_commits),
+		TEST(a_page_for_an_endpoint_is_whole_and_bounded),
 		TEST(a_delivery_is_read_with_its_message_and_entity),
 		TEST(deliveries_are_listed_by_what_they_are),
 		TEST(held_deliveries_say_so),

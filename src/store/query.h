@@ -56,6 +56,8 @@ enum query_kind {
 	QUERY_CHILDREN,    /* of one job, in the order of their uids, and how many in each state */
 	QUERY_MESSAGE,     /* one message by uid, or by (namespace, key) */
 	QUERY_MESSAGES,    /* a page of a namespace's, newest first */
+	QUERY_POLL,        /* messages that an endpoint of kind poll wants, oldest commit first, and the endpoint. No messages: it is of another kind, or not
+	                    * enabled */
 	QUERY_ENTITIES,    /* a page of an endpoint's, in the order of their names, or one of them by its name */
 };
 
@@ -64,6 +66,13 @@ struct message_filter {
 	struct str type;           /* exact, or a prefix when it ends in '*'; empty: any */
 	struct str entity;         /* exact; empty: any */
 	int64_t created_after_us, created_before_us; /* 0: open */
+};
+
+struct poll_place {                /* POLL: by (namespace_name, id): the endpoint's name */
+	bool resumes;              /* after this place; otherwise from when the endpoint was made */
+	uint64_t after_seq, after_uid;
+	uint64_t least_uid;        /* only messages with this uid or a greater one */
+	size_t bytes_max;          /* of payloads; one message comes in any case */
 };
 
 struct query {
@@ -89,6 +98,7 @@ struct query {
 	uint64_t after_seq;        /* EVENTS: from the change-set after this one */
 	struct message_filter message; /* MESSAGES; with_payload as for jobs, metadata with it. MESSAGE: namespace_name and `id`: the key, when
 	                                * uid_count is 0 */
+	struct poll_place poll;
 	uint32_t endpoint;         /* ENTITIES: number; with `id`: only that entity */
 	uint64_t cursor_uid;       /* MATCHES */
 	uint32_t cursor_phase;     /* MATCHES: 0 live, 1 done */
@@ -138,6 +148,8 @@ struct answer {
 	uint64_t ended[JOB_STATE_COUNT]; /* METRICS: how often a job ended completed or failed, ever */
 	struct child_view *children;    uint32_t child_count;
 	struct message_row *messages;   uint32_t message_count;
+	struct named_row *endpoint;     /* POLL: number, state, created_us, created_seq, text */
+	uint64_t next_seq;              /* POLL: with next_uid, the place behind which the next page begins; with scanned_short, there is more now */
 	struct entity_row *entities;    uint32_t entity_count;
 	uint64_t edge_counts[EDGE_STATE_COUNT]; /* CHILDREN: of all of them */
 	struct str next_cursor;         /* empty: that was the last page */

@@ -116,6 +116,8 @@ def webhooks(api):
     for verb in ("disable", "enable", "pause"):
         api.post(f"/v1/endpoints/crm/{verb}")
     api.post("/v1/endpoints", {"url": "https://other.example.org/"})
+    api.put("/v1/endpoints/consumer", {"kind": "poll", "types": ["*"]})
+    api.get("/v1/endpoints/consumer/poll?limit=5&wait_ms=0")
     api.get("/v1/endpoints")
     api.get("/v1/endpoints/crm")
     api.post("/v1/endpoints/crm/preview")

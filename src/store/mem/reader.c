@@ -678,6 +678,7 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_CHILDREN: return answer_children(disk, query, arena, out);
 	case QUERY_MESSAGE: return mem_message(disk, query, arena, out);
 	case QUERY_MESSAGES: return mem_messages(disk, query, arena, out);
+	case QUERY_POLL: return mem_polled(disk, query, arena, out);
 	case QUERY_ENTITIES: return mem_entities(disk, query, arena, out);
 	}
 	return E_INVALID;

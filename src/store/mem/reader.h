@@ -23,6 +23,7 @@ MUST_USE enum err mem_view_delivery(const struct mem_disk *disk, struct arena *a
 MUST_USE enum err mem_view_hold(const struct mem_disk *disk, struct arena *arena, struct job_view *view);
 MUST_USE enum err mem_message(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_messages(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err mem_polled(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_entities(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 /* range.c */
 MUST_USE enum err mem_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out); /* of its attempts, the newest last */

@@ -83,6 +83,8 @@
 	X(MESSAGES, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC")                \
 	X(MESSAGES_OF_ENTITY, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.namespace = ?3 AND m.entity = ?4"                  \
 	                      " AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC")                                                 \
+	X(ENDPOINT, "SELECT number, state, created_us, created_seq, text FROM named WHERE kind = 0 AND namespace = ? AND name = ?")   \
+	X(POLL, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.namespace = ?1 AND (m.seq, m.uid) > (?2, ?3) ORDER BY m.seq, m.uid") \
 	X(DELIVERY, "SELECT " MESSAGE_COLUMNS ", n.number, e.external_id, e.message, e.at_us, e.state FROM message m"               \
 	            " LEFT JOIN named n ON n.kind = 0 AND n.namespace = m.namespace AND n.name = ?2"                                 \
 	            " LEFT JOIN entity e ON e.endpoint = n.number AND e.entity = m.entity WHERE m.uid = ?1")                         \
@@ -151,6 +153,7 @@ MUST_USE enum err reader_body(struct sqlite_reader *reader, uint64_t number, str
 MUST_USE enum err reader_view_delivery(struct sqlite_reader *reader, struct arena *arena, struct job_view *view);
 MUST_USE enum err reader_message(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_messages(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_poll(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_entities(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 
 MUST_USE enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
