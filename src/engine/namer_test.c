@@ -56,7 +56,7 @@ static void names_are_told(void **state)
 			     "\"headers\":{\"x-a\":{\"secret\":\"store:b\"},\"x-b\":{\"secret\":\"b\"},\"x-c\":{\"secret\":\"file:c\"}}}"), E_OK);
 	assert_int_equal(put(&world, NAMED_ENDPOINT, "dms", "{\"url\":\"https://x/\",\"format\":\"f\",\"sign\":{\"secret\":\"a\"}}"), E_OK);
 	assert_int_equal(put(&world, NAMED_ENDPOINT, "plain", "{\"url\":\"https://x/\",\"sign\":{\"kind\":\"none\"}}"), E_OK);
-	assert_int_equal(put(&world, NAMED_SOURCE, "github", "{\"verify\":{\"kind\":\"github\",\"secret\":\"d\"}}"), E_OK);
+	assert_int_equal(put(&world, NAMED_SOURCE, "github", "{\"verify\":{\"kind\":\"github\",\"secret\":\"d\"},\"into\":{\"job\":{\"queue\":\"q\"}}}"), E_OK);
 	listed(&world, NAMED_SECRET, "a: crm dms;b: crm;c:;d: in/github;endpoint/crm: crm;z:;");
 	listed(&world, NAMED_FORMAT, "f: crm dms;g:;");
 	world_crash(&world);

@@ -107,11 +107,12 @@ def somebody_else_s_call_is_not_verified():
     """Whoever calls without the secret is told apart, and the exit code says so."""
     with Daemon(*LOOPBACK) as ruche, Listener(ruche, "--listen", "127.0.0.1:0") as listener:
         url = ruche.api.get("/v1/endpoints")["endpoints"][0]["settings"]["url"]
-        subprocess.run(["curl", "-s", "-o", "/dev/null", url, "-H", "webhook-id: msg_\x7f1", "-H", "webhook-timestamp: 1", "-H", "webhook-signature: v1,AAAA", "--json", '{"type": "x"}'],
+        subprocess.run(["curl", "-s", "-o", "/dev/null", url, "-H", "webhook-id: msg_1", "-H", "webhook-timestamp: 1", "-H", "webhook-signature: v1,AAAA", "--json", '{"type": "\\u009b2J\\u007f"}'],
                        check=True, timeout=DEADLINE_S)
         listener.until(lambda: any("NOT VERIFIED: " in line for line in listener.lines))
         equal(listener.end(signal.SIGTERM), 1, "exit code")
-        check(not any("\x7f" in line for line in listener.lines), listener.lines)
+        check("  msg_1  ?2J?  attempt" in listener.lines[0], listener.lines)
+        check(not any("\x7f" in line or "\x9b" in line for line in listener.lines), listener.lines)
 
 
 @story
