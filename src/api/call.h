@@ -61,6 +61,7 @@ struct call {
 	const char *challenge;        /* of a refused password: WWW-Authenticate */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
+	struct op *kept_op;           /* endpoints.c: while what is there is asked for */
 };
 
 struct api {

@@ -128,18 +128,21 @@ bool endpoints_decode_list(struct call *call)
 
 #define OWN_SECRET "endpoint/"
 
-/* Does it sign, without saying by which secret? Only a body that says all settings tells. */
-static bool endpoint_wants_secret(struct call *call, enum signing_scheme *out)
+/* Does it sign, without saying by which secret? present: its settings, where the body says only what changes. */
+static bool endpoint_wants_secret(struct call *call, struct str present, enum signing_scheme *out)
 {
 	const struct op_named *named = &call->request.ops[0].named;
 	struct endpoint_settings settings;
 	struct json json;
-	if (!named->replace || named->named.name.len > LIMIT_NAME_BYTES - strlen(OWN_SECRET))
+	if ((!named->replace && !present.len) || named->named.name.len > LIMIT_NAME_BYTES - strlen(OWN_SECRET))
 		return false;
 	endpoint_settings_default(&settings);
+	json_init(&json, present, &call->request.arena, &call->problem);
+	if (present.len && !endpoint_settings_read(&json, &settings))
+		return false; /* no memory, or they are unreadable: then they are to be put anew */
 	json_init(&json, named->text, &call->request.arena, &call->problem);
 	if (!endpoint_settings_read(&json, &settings))
-		return false; /* no memory: it was read before */
+		return false; /* no memory, or it makes no sense over them: the engine says so */
 	*out = settings.sign.kind == ENDPOINT_SIGN_V1A ? SIGNING_V1A : SIGNING_V1;
 	return settings.kind == ENDPOINT_PUSH && settings.sign.kind != ENDPOINT_SIGN_NONE && !settings.sign.secret.len;
 }
@@ -169,7 +172,7 @@ static enum err secret_store(struct call *call, struct queue_name named)
 	api_random(call->api, nonce, sizeof(nonce));
 	buf_init(&sealed, LIMIT_NAMED_BYTES);
 	enum err err = secret_seal(call->api->config.secrets, named.namespace_name, named.name, &secret, nonce, &sealed, &call->problem);
-	op->named = (struct op_named){ .kind = NAMED_SECRET, .named = named, .replace = true };
+	op->named = (struct op_named){ .kind = NAMED_SECRET, .named = named, .replace = true, .over = NAMED_OVER_NOTHING };
 	if (!err)
 		op->named.text = arena_str(&call->request.arena, buf_str(&sealed));
 	buf_fini(&sealed);
@@ -178,12 +181,15 @@ static enum err secret_store(struct call *call, struct queue_name named)
 }
 
 /* An endpoint that signs and names no secret has one of its own, which is made with it and told once. */
-static enum err endpoint_give_secret(struct call *call)
+static enum err endpoint_give_secret(struct call *call, struct str present)
 {
 	struct queue_name named = call->request.ops[0].named.named;
 	enum signing_scheme scheme;
-	if (!endpoint_wants_secret(call, &scheme))
-		return call->problem.err == E_NOMEM ? E_NOMEM : E_OK;
+	if (!endpoint_wants_secret(call, present, &scheme)) {
+		bool short_of_memory = call->problem.err == E_NOMEM;
+		call->problem = (struct problem){ 0 };
+		return short_of_memory ? E_NOMEM : E_OK;
+	}
 	named.namespace_name = namespace_of(named.namespace_name);
 	named.name = str_of(arena_printf(&call->request.arena, OWN_SECRET STR_FMT, STR_ARG(named.name)));
 	if (!named.name.ptr)
@@ -194,13 +200,62 @@ static enum err endpoint_give_secret(struct call *call)
 	return secret_store(call, named);
 }
 
-void endpoints_put(struct call *call)
+static void endpoint_store(struct call *call, struct str present)
 {
-	enum err err = endpoint_check_addresses(call) ? endpoint_give_secret(call) : call->problem.err;
+	enum err err = endpoint_give_secret(call, present);
 	if (err)
 		call_refuse(call, err);
 	else
 		call_run(call);
+}
+
+/* ---- a change that may begin to sign: what the rest says is asked first ---- */
+
+static bool endpoint_may_begin_to_sign(struct call *call)
+{
+	const struct op_named *named = &call->request.ops[0].named;
+	struct json_node *body = NULL;
+	if (named->replace || json_tree_read(named->text, &call->request.arena, &body, NULL))
+		return false;
+	return json_tree_member(body, STR("sign")) || json_tree_member(body, STR("kind"));
+}
+
+static void endpoint_looked(struct call *call)
+{
+	struct request *request = &call->request;
+	const struct op_result looked = request->ops[0].result;
+	enum err err = request->err ? request->err : looked.err;
+	request->ops[0] = *call->kept_op;
+	request->err = E_OK;
+	if (err == E_CANCELLED && call->api->quiescing)
+		call_fail(call, E_UNAVAILABLE, "", "The daemon is stopping; ask again shortly.");
+	else if (err)
+		call_refuse(call, err);
+	else
+		endpoint_store(call, looked.nameds->text);
+}
+
+static void endpoint_look(struct call *call)
+{
+	struct op *op = &call->request.ops[0];
+	call->kept_op = ARENA_NEW(&call->request.arena, struct op);
+	if (!call->kept_op || !access_check(call)) {
+		call_refuse(call, call->kept_op ? call->problem.err : E_NOMEM);
+		return;
+	}
+	*call->kept_op = *op;
+	*op = (struct op){ .kind = OP_NAMED_GET, .named = { .kind = NAMED_ENDPOINT, .named = op->named.named } };
+	call_submit(call, endpoint_looked);
+}
+
+void endpoints_put(struct call *call)
+{
+	if (!endpoint_check_addresses(call))
+		call_refuse(call, call->problem.err);
+	else if (endpoint_may_begin_to_sign(call))
+		endpoint_look(call);
+	else
+		endpoint_store(call, (struct str){ 0 });
 }
 
 void endpoints_make(struct call *call)

@@ -116,6 +116,7 @@ static void format_write(struct buf *out, struct call *call, const struct named_
 		json_put_field_str(out, "description", body.description);
 	else
 		json_put_field_null(out, "description");
+	namers_write(out, info);
 	json_put_field_instant(out, "created_at", info->created_us);
 	json_put_field_instant(out, "changed_at", info->changed_us);
 	json_put_field_u64(out, "version", info->version);

@@ -168,6 +168,8 @@ static const struct request_case cases[] = {
 	{ "putEndpoint", "/v1/endpoints/crm", NULL, ENDPOINT, 200, .varies = true },
 	{ "putEndpoint", "/v1/endpoints/crm", NULL, "{\"url\":\"http://10.0.0.1/\"}", 422 },
 	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"timeout_ms\":5,\"retract\":{\"url\":\"https://[2001:db8::1]/{external_id}\"}}", 200 },
+	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"sign\":{\"kind\":\"v1\"}}", 200, .varies = true },
+	{ "getPublicKey", "/v1/endpoints/crm/public-key", NULL, NULL, 409 },
 	{ "deleteEndpoint", "/v1/endpoints/crm", NULL, NULL, 204 },
 	{ "listFormats", "/v1/formats?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "getFormat", "/v1/formats/wide?namespace=n", NULL, NULL, 200 },
@@ -273,8 +275,9 @@ static struct chain_info chain = { .queue = { STR_INIT("default"), STR_INIT("q")
 static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"), STR_INIT("crm") },
 				      .text = STR_INIT("{\"url\":\"https://x.example/\",\"types\":[\"a.*\"],\"filter\":{\"\\u0061\":1},\"format\":\"raw\"}"),
 				      .state = NAMED_PAUSED, .reason = STR_INIT("by_hand"), .created_us = CREATED_US, .waiting = 4 };
+static struct namer namers[] = { { NAMED_ENDPOINT, STR_INIT("crm") }, { NAMED_SOURCE, STR_INIT("g\"h") } };
 static struct named_info format = { .number = 4, .named = { STR_INIT("default"), STR_INIT("wide") }, .text = STR_INIT("{\"program\":\".pay\\u006coad\"}"),
-				    .created_us = CREATED_US };
+				    .created_us = CREATED_US, .namers_known = true, .namers = namers, .namer_count = 2 };
 static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT("default"), .type = STR_INIT("a.b"), .entity = STR_INIT("e"),
 					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
 

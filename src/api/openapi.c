@@ -265,7 +265,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_SIGNATURE: return raw;
 	case E_SOURCE_NOT_FOUND: return source;
 	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format || source;
-	case E_SECRET_NOT_FOUND: return secret && route->method != HTTP_M_PUT;
+	case E_SECRET_NOT_FOUND: return (secret && route->method != HTTP_M_PUT) || route->begin == public_key_get;
 	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
 	case E_FORMAT_NOT_FOUND: return format;
 	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
@@ -277,7 +277,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_QUEUE_NOT_FOUND: return queue || job || route->list || route_takes(route, "queue");
 	case E_LIMIT_NOT_FOUND: return strstr(route->pattern, "{limit}") || route->list;
 	case E_STALE: return route->scope == SCOPE_WORK && route->kind != OP_CLAIM;
-	case E_STATE: return changes || route->begin == jobs_result || route->begin == poll_get;
+	case E_STATE: return changes || route->begin == jobs_result || route->begin == poll_get || route->begin == public_key_get;
 	case E_SECRET_SEALED: return secret && route->method == HTTP_M_POST;
 	case E_CONFLICT: case E_STORE_FULL: case E_OUTCOME_UNKNOWN: return changes;
 	case E_IDEMPOTENCY: return route->flags & ROUTE_ONCE;

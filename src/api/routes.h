@@ -76,7 +76,9 @@ void formats_put(struct call *call);
 void formats_compiled(struct call *call);
 void formats_encode(struct call *call, struct buf *out);
 enum err format_program(struct call *call, struct str text, struct str *out); /* of a stored format's text; E_INVALID: it cannot be read */
-/* preview.c */
+/* namers.c, public_key.c, preview.c */
+void namers_write(struct buf *out, const struct named_info *info); /* the members named_by and named_by_count, where they are known */
+void public_key_get(struct call *call);
 bool previews_decode(struct call *call);
 void previews_begin(struct call *call);
 void previews_compiled(struct call *call);

@@ -193,16 +193,18 @@ const struct schema schemas[] = {
 	{ "RotateSecret", "value?:string|null overlap_ms?:count", "overlap_ms: how long the values before still count: a day, at most 7." },
 	{ "Rekeyed", "rekeyed:count left:count", NULL },
 	{ "SecretEnd", "until_at:instant|null", NULL },
-	{ "Secret", "name:string namespace:string key?:string sealed?:boolean values?:SecretEnd[] created_at:instant|null changed_at:instant|null "
-		    "version:count value?:string",
-	  "key: the id of the key that it is sealed under; sealed: that key is not in the key file. values: when each ends. Lists tell these. value: told "
-	  "once, when it was made by a rotation." },
+	{ "Namer", "kind:=endpoint,source name:string", NULL },
+	{ "Secret", "name:string namespace:string key?:string sealed?:boolean values?:SecretEnd[] named_by?:Namer[] named_by_count?:count "
+		    "created_at:instant|null changed_at:instant|null version:count value?:string",
+	  "key: the id of the key that it is sealed under; sealed: that key is not in the key file. values: when each ends. named_by: whose settings "
+	  "name it, the first 20. Lists tell these. value: told once, when it was made by a rotation." },
 	{ "SecretElsewhere", "name:string place:=file,credential,env", NULL },
 	{ "SecretList", "secrets:Secret[] elsewhere:SecretElsewhere[] next_cursor:string|null",
 	  "elsewhere: with the first page; these go before the store's." },
 	{ "FormatSettings", "program:string description?:string|null", "A jq program that makes the body of a webhook out of a message." },
-	{ "Format", "name:string namespace:string program:string description:string|null created_at:instant|null changed_at:instant|null "
-		    "version:count", NULL },
+	{ "Format", "name:string namespace:string program:string description:string|null named_by?:Namer[] named_by_count?:count created_at:instant|null "
+		    "changed_at:instant|null version:count", "named_by: endpoints that use it, the first 20." },
+	{ "PublicKeys", "public_keys:string[]", "whpk_…, the current one first: receivers verify v1a signatures with them." },
 	{ "FormatList", "formats:Format[] next_cursor:string|null", NULL },
 	{ "PreviewOfFormat", "endpoint?:string|null program?:string|null type?:string|null entity?:string|null message?:string|null last?:count",
 	  "program: instead of the stored one. endpoint: what its program is told of it; only messages that it wants, unless type or message say which. "

@@ -205,6 +205,7 @@ static void secret_write(struct buf *out, struct call *call, const struct named_
 		secret_tell(call->api->config.secrets, namespace_of(info->named.namespace_name), info->named.name, &told);
 		values_write(out, &told);
 	}
+	namers_write(out, info);
 	json_put_field_instant(out, "created_at", info->created_us);
 	json_put_field_instant(out, "changed_at", info->changed_us);
 	json_put_field_u64(out, "version", info->version);

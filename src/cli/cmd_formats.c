@@ -58,7 +58,7 @@ static int formats_word(const struct args *args)
 
 static void formats_print_table(struct remote *remote, struct str body)
 {
-	static const char *const heads[] = { "FORMAT", ">BYTES", "CHANGED", "DESCRIPTION", NULL };
+	static const char *const heads[] = { "FORMAT", ">BYTES", "CHANGED", "USED BY", "DESCRIPTION", NULL };
 	struct arena *arena = &remote->arena;
 	int64_t now_us = clock_wall_us();
 	struct table table;
@@ -69,6 +69,7 @@ static void formats_print_table(struct remote *remote, struct str body)
 		table_add(&table, pluck_text(formats[i], "name", arena));
 		table_add(&table, str_of(arena_printf(arena, "%zu", pluck_text(formats[i], "program", arena).len)));
 		table_add(&table, text_ago(pluck_text(formats[i], "changed_at", arena), now_us, arena));
+		table_add(&table, text_namers(formats[i], arena));
 		table_add(&table, pluck_text(formats[i], "description", arena));
 	}
 	if (count)
@@ -119,6 +120,8 @@ static int formats_show(struct remote *remote, const struct args *args)
 			if (value.len)
 				printf("%-12s " STR_FMT "\n", lines[i][0], STR_ARG(value));
 		}
+		struct str namers = text_namers(body, arena);
+		printf("%-12s " STR_FMT "\n", "used by", STR_ARG(namers.len ? namers : STR("no endpoint")));
 		puts("");
 	}
 	printf(STR_FMT "%s", STR_ARG(program), end);

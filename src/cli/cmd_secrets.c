@@ -66,7 +66,7 @@ static struct str secrets_values(struct str secret, struct arena *arena) /* "2, 
 
 static void secrets_print_table(struct remote *remote, struct str body)
 {
-	static const char *const heads[] = { "SECRET", "PLACE", "VALUES", "KEY", "CHANGED", NULL };
+	static const char *const heads[] = { "SECRET", "PLACE", "VALUES", "KEY", "CHANGED", "NAMED BY", NULL };
 	struct arena *arena = &remote->arena;
 	int64_t now_us = clock_wall_us();
 	struct table table;
@@ -79,6 +79,7 @@ static void secrets_print_table(struct remote *remote, struct str body)
 		table_add(&table, secrets_values(secrets[i], arena));
 		table_add(&table, pluck_text(secrets[i], "key", arena));
 		table_add(&table, text_ago(pluck_text(secrets[i], "changed_at", arena), now_us, arena));
+		table_add(&table, text_namers(secrets[i], arena));
 	}
 	for (uint32_t i = 0; i < others; i++) {
 		table_add(&table, pluck_text(elsewhere[i], "name", arena));

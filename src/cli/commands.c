@@ -220,6 +220,11 @@ const struct cli_command cli_commands[] = {
 	  NULL, false, cmd_sources_set },
 	{ "sources delete", "Delete a source of incoming webhooks: whoever sends to it is refused", "[OPTION…] SOURCE", NULL, sources_delete_options,
 	  EXAMPLES("ruche sources delete --yes trial"), NULL, false, cmd_sources_delete },
+	{ "listen", "Be a third party for the moment: print and verify what an endpoint is sent", "[OPTION…]",
+	  "It makes an endpoint listen-… with a secret of its own, which is deleted at the end. The daemon must be allowed to call it: 'ruche dev'\n"
+	  "may call loopback, 'ruche serve' with --deliver-allow 127.0.0.0/8.", listen_options,
+	  EXAMPLES("ruche listen", "ruche listen --types 'fiche.*,note' --format cloudevents --headers", "ruche listen --script '503,200' --json"),
+	  listen_exits, false, cmd_listen },
 	{ "work", "Run a command for each job of some queues", "[OPTION…] QUEUE… -- COMMAND [ARGUMENT…]",
 	  "The payload comes on standard input; RUCHE_JOB_UID, _ID, _QUEUE, _NAMESPACE, _NAME, _GROUP, _ATTEMPT, _MAX_ATTEMPTS and _LEASE\n"
 	  "(the lease's token) tell the rest; --url, --token and --namespace are handed on as RUCHE_URL, RUCHE_TOKEN and RUCHE_NAMESPACE.\n"

@@ -18,7 +18,7 @@ const struct cli_command *commands_find(const char *name);
 	X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete)                              \
 	X(secrets_list) X(secrets_set) X(secrets_rotate) X(secrets_delete) X(secrets_rekey)                              \
 	X(sources_list) X(sources_show) X(sources_set) X(sources_delete)                                                 \
-	X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
+	X(listen) X(work) X(sink) X(events) X(events_send) X(events_trim) X(workers_list)                                          \
 	X(token_create) X(token_list) X(token_revoke) X(bench) X(completion) X(help)
 #define X(name) int cmd_##name(int argc, char **argv);
 COMMAND_FUNCTIONS(X)
@@ -39,5 +39,6 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 extern const struct cli_option formats_list_options[], formats_show_options[], formats_set_options[], formats_preview_options[],
 	formats_delete_options[], secrets_list_options[], secrets_set_options[], secrets_rotate_options[], secrets_delete_options[],
 	secrets_rekey_options[];
-extern const struct cli_exit formats_preview_exits[], secrets_rekey_exits[];
+extern const struct cli_option listen_options[];
+extern const struct cli_exit listen_exits[], formats_preview_exits[], secrets_rekey_exits[];
 extern const struct cli_exit enqueue_exits[], bulk_exits[], work_exits[];

@@ -193,7 +193,7 @@ int remote_explain(struct remote *remote, int status, struct str body)
 	return exit_code;
 }
 
-static int remote_fault(struct remote *remote, enum err err, const struct problem *problem)
+int remote_fault(struct remote *remote, enum err err, const struct problem *problem)
 {
 	bool unreachable = err == E_NETWORK;
 	bar_wipe(&remote->bar);

@@ -45,6 +45,7 @@ int remote_call(struct remote *remote, const char *method, struct str *out);
 enum err remote_try(struct remote *remote, const char *method, int64_t timeout_ms, int *status, struct str *out, struct problem *problem);
 /* Says on stderr what a problem+json answer, or a fault, means. Answers the exit code. */
 int remote_explain(struct remote *remote, int status, struct str body);
+int remote_fault(struct remote *remote, enum err err, const struct problem *problem);
 /* Streams a GET (events) to on_bytes until it answers false. */
 int remote_stream(struct remote *remote, const char *last_event_id, bool (*on_bytes)(void *context, struct str bytes), void *context);
 

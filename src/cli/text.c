@@ -62,6 +62,20 @@ struct str text_plain(struct str json, struct arena *arena)
 	return str_of(all);
 }
 
+struct str text_namers(struct str answer, struct arena *arena)
+{
+	uint32_t count;
+	uint64_t all = 0;
+	struct str *namers = pluck_items(answer, "named_by", arena, &count);
+	const char *text = "";
+	for (uint32_t i = 0; i < count && text; i++)
+		text = arena_printf(arena, "%s%s%s" STR_FMT, text, i ? ", " : "", str_eq(pluck_text(namers[i], "kind", arena), STR("source")) ? "in/" : "",
+				    STR_ARG(pluck_text(namers[i], "name", arena)));
+	if (text && pluck_u64(answer, "named_by_count", arena, &all) && all > count)
+		text = arena_printf(arena, "%s and %llu more", text, (unsigned long long)(all - count));
+	return str_of(text);
+}
+
 bool text_confirm(const char *command, const char *question)
 {
 	char answer[16];

@@ -10,5 +10,7 @@ int text_read(const char *command, const char *path, struct buf *out);
 struct str text_ago(struct str instant, int64_t now_us, struct arena *arena);
 /* A JSON array of strings as "a, b"; other values as they are, strings decoded, null as nothing. */
 struct str text_plain(struct str json, struct arena *arena);
+/* Who names a format or a secret, of its answer's named_by: "crm, in/github, and 3 more". */
+struct str text_namers(struct str answer, struct arena *arena);
 /* Asks on the terminal; true for y or yes. Without a terminal: false, after saying that --yes is needed. */
 bool text_confirm(const char *command, const char *question);

@@ -495,13 +495,15 @@ struct op_entity {            /* ENTITY_DELETE */
 	struct str entity;
 };
 /* NAMED_PUT, NAMED_STATE, NAMED_DELETE, NAMED_GET, NAMEDS. */
+#define NAMED_OVER_NOTHING UINT64_MAX
 struct op_named {
 	enum named_kind kind;
 	struct queue_name named;
 	uint32_t number;          /* NAMED_GET: by it, when above 0 */
 	struct str text;          /* PUT: JSON, as sent: checked and applied over the present one, or over the defaults when replace */
 	bool replace;
-	uint64_t over;            /* PUT of what is no endpoint: only over the text with this version (shared_text, as published); 0: over any */
+	uint64_t over;            /* PUT of what is no endpoint: only over the text with this version (shared_text, as published); 0: over any;
+	                           * NAMED_OVER_NOTHING: only if there is none */
 	enum named_state state;   /* STATE */
 	struct str after;         /* NAMEDS: name of the last one seen */
 	uint32_t limit;           /* NAMEDS: page size */
@@ -519,6 +521,11 @@ struct health_info {
 	uint64_t unsent;          /* deliveries that were not made because too many were held */
 	uint64_t batch_max;       /* messages of one call, as the other side has said; 0: it has not */
 };
+#define NAMERS_TOLD 20
+struct namer {
+	enum named_kind kind; /* ENDPOINT, SOURCE */
+	struct str name;
+};
 struct named_info {
 	enum named_kind kind;
 	uint32_t number;
@@ -531,6 +538,10 @@ struct named_info {
 	/* of endpoints */
 	struct health_info health;
 	uint64_t waiting, active, delayed; /* deliveries in memory; those that wait are held while it is paused or disabled */
+	/* of formats and secrets that were looked at: who names them */
+	bool namers_known;
+	struct namer *namers;     /* the first NAMERS_TOLD */
+	uint64_t namer_count;     /* of all */
 };
 
 struct op_result {

@@ -281,6 +281,13 @@ MUST_USE enum err source_merge(struct engine *engine, struct request *request, s
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
 MUST_USE enum err endpoint_hold(struct engine *engine, struct named *named); /* its group goes by its state */
+/* namer.c: who names a format or a secret of the store */
+MUST_USE enum err endpoint_list_secrets(struct endpoint *endpoint);
+/* How many besides `except` (may be NULL) name it, and the first of them. */
+MUST_USE enum err namers_count(struct engine *engine, const struct named *named, const struct named *except, const struct named **first, uint64_t *count);
+/* Into a page of formats or secrets, which is in the order of their names; of other kinds nothing is told. */
+MUST_USE enum err namers_tell(struct engine *engine, struct request *request, enum named_kind kind, struct str namespace_name, struct named_info *infos,
+			      uint32_t count);
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
 
 /* ---- health.c: how third parties do, and what follows ---- */

@@ -240,6 +240,8 @@ struct endpoint {
 	uint32_t holders;
 	struct endpoint_settings value; /* in the arena */
 	const struct json_node *filter; /* NULL: none */
+	struct str *secrets;            /* all that its settings name; its own is not among them */
+	uint32_t secret_count;
 	struct arena arena;
 };
 /* How the third party behind an endpoint does (health.c). Judged when an attempt ends; engine time. */

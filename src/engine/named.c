@@ -48,6 +48,8 @@ enum err endpoint_new(struct str text, struct endpoint **out, struct problem *pr
 	}
 	if (!err && endpoint->value.filter.len)
 		err = json_tree_read(endpoint->value.filter, &endpoint->arena, &filter, problem);
+	if (!err)
+		err = endpoint_list_secrets(endpoint);
 	endpoint->filter = filter;
 	if (err)
 		endpoint_drop(endpoint);

@@ -431,6 +431,7 @@ static void two_endpoints(struct world *world)
 	world_open(world);
 	assert_int_equal(put(world, "crm", CRM), E_OK);
 	assert_int_equal(put(world, "old", CRM), E_OK);
+	assert_int_equal(world_err(world, named_request(world, OP_NAMED_PUT, NAMED_SECRET, "endpoint/old", "{}")), E_OK); /* goes with it */
 	assert_int_equal(set_state(world, "old", NAMED_PAUSED), E_OK);
 	send(world, "fiche.made");
 }

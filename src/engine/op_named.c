@@ -4,6 +4,7 @@
 #include "base/uid.h"
 #include "engine/engine_priv.h"
 #include "rules/webhook_body.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define QUEUE_SETTINGS STR("{\"target\":\"http\",\"retry_after\":\"group\",\"http\":{\"timeout_ms\":15000}}")
@@ -176,7 +177,7 @@ enum err op_nameds_apply(struct engine *engine, struct request *request, struct 
 	enum err err = op->result.nameds ? E_OK : E_NOMEM;
 	for (uint32_t i = 0; i < op->result.count && !err; i++)
 		err = named_tell(engine, request, order[i], &op->result.nameds[i]);
-	return err;
+	return err ? err : namers_tell(engine, request, want->kind, space, op->result.nameds, op->result.count);
 }
 
 /* ---- the queue and the groups of endpoints ---- */
@@ -408,7 +409,9 @@ static enum err named_put(struct engine *engine, struct request *request, struct
 			      LIMIT_NAMEDS);
 	if (op->named.kind == NAMED_ENDPOINT)
 		return endpoint_put(engine, request, op, slot);
-	if (op->named.over && (slot == SLOT_NONE || named_at(&engine->index, slot)->text->version != op->named.over))
+	if (op->named.over == NAMED_OVER_NOTHING && slot != SLOT_NONE)
+		return refuse(request, op, E_CONFLICT, "", "Somebody else made it meanwhile: look at it, and try again.");
+	if (op->named.over && op->named.over != NAMED_OVER_NOTHING && (slot == SLOT_NONE || named_at(&engine->index, slot)->text->version != op->named.over))
 		return refuse(request, op, E_CONFLICT, "", "It has been changed meanwhile: look at it, and try again.");
 	if (op->named.text.len > LIMIT_NAMED_BYTES)
 		return refuse(request, op, E_TOO_LARGE, "", "It is larger than %d bytes.", LIMIT_NAMED_BYTES);
@@ -460,31 +463,26 @@ static enum err named_set_state(struct engine *engine, struct request *request, 
 
 /* ---- deleted ---- */
 
-static bool endpoint_names_format(const struct endpoint_settings *settings, struct str format)
-{
-	return str_eq(settings->format, format) || str_eq(settings->batch.wrap, format);
-}
-
 static enum err format_check_unused(struct engine *engine, struct request *request, struct op *op, const struct named *format)
 {
-	const struct index *index = &engine->index;
-	for (uint32_t i = 0; i < index->endpoints.count; i++) {
-		const struct named *named = named_at(index, index->endpoints.slots[i]);
-		if (!named->gone && named->endpoint && str_eq(named->namespace_name, format->namespace_name) &&
-		    endpoint_names_format(&named->endpoint->value, format->name))
-			return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' uses this format: give it another one first.",
-				      STR_ARG(str_cut(named->name, 60)));
-	}
-	return E_OK;
+	const struct named *first;
+	uint64_t count;
+	char more[64] = "";
+	enum err err = namers_count(engine, format, NULL, &first, &count);
+	if (err || !count)
+		return err;
+	if (count > 1)
+		snprintf(more, sizeof(more), " and %llu more", (unsigned long long)count - 1);
+	return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "'%s use%s this format: give %s another one first.",
+		      STR_ARG(str_cut(first->name, 60)), more, count > 1 ? "" : "s", count > 1 ? "them" : "it");
 }
 
-static enum err named_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+static enum err named_let_go(struct engine *engine, uint32_t slot)
 {
-	struct named *named = named_at(&engine->index, slot);
-	enum err err = named->kind == NAMED_FORMAT ? format_check_unused(engine, request, op, named) : E_OK;
-	err = err ? err : named_touch(engine->open, &engine->index, slot);
+	enum err err = named_touch(engine->open, &engine->index, slot);
 	if (err)
 		return err;
+	struct named *named = named_at(&engine->index, slot);
 	named->gone = true;
 	if (named->number < engine->orphans_from)
 		engine->orphans_from = named->number;
@@ -494,6 +492,30 @@ static enum err named_delete(struct engine *engine, struct request *request, str
 	if (!err && named->kind == NAMED_ENDPOINT)
 		err = endpoint_tell(engine, named);
 	return err ? err : named_publish(engine, named);
+}
+
+/* The secret that was the endpoint's own goes with it, unless somebody else names it, too. */
+static enum err endpoint_delete_own_secret(struct engine *engine, const struct named *endpoint)
+{
+	const struct named *first;
+	uint64_t count = 0;
+	char name[LIMIT_NAME_BYTES + 1];
+	int len = snprintf(name, sizeof(name), "endpoint/" STR_FMT, STR_ARG(endpoint->name));
+	if (len < 0 || (size_t)len >= sizeof(name))
+		return E_OK; /* too long for a secret */
+	uint32_t slot = named_find(&engine->index, NAMED_SECRET, (struct queue_name){ endpoint->namespace_name, { name, (size_t)len } });
+	if (slot == SLOT_NONE)
+		return E_OK;
+	enum err err = namers_count(engine, named_at(&engine->index, slot), endpoint, &first, &count);
+	return err || count ? err : named_let_go(engine, slot);
+}
+
+static enum err named_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct named *named = named_at(&engine->index, slot);
+	enum err err = named->kind == NAMED_FORMAT ? format_check_unused(engine, request, op, named) : E_OK;
+	err = err ? err : named_let_go(engine, slot);
+	return err || named->kind != NAMED_ENDPOINT ? err : endpoint_delete_own_secret(engine, named);
 }
 
 enum err op_named_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
@@ -510,5 +532,7 @@ enum err op_named_apply(struct engine *engine, struct request *request, struct o
 		return named_set_state(engine, request, op, slot);
 	if (op->kind == OP_NAMED_DELETE)
 		return named_delete(engine, request, op, slot);
-	return named_answer(engine, request, op, named_at(&engine->index, slot));
+	const struct named *named = named_at(&engine->index, slot);
+	enum err err = named_answer(engine, request, op, named);
+	return err ? err : namers_tell(engine, request, (enum named_kind)named->kind, named->namespace_name, op->result.nameds, 1);
 }

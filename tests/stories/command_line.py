@@ -11,7 +11,7 @@ import tempfile
 import harness
 from harness import ROOT, Daemon, Receiver, Skip, check, equal, free_port, run, story
 
-FOREVER = ("ruche serve", "ruche dev", "ruche sink --script", "ruche events --queue")  # run until told to stop
+FOREVER = ("ruche serve", "ruche dev", "ruche sink --script", "ruche listen", "ruche events --queue")  # run until told to stop
 ELSEWHERE = ("ruche backup", "ruche doctor", "ruche config", "ruche restore", "ruche migrate")  # need the store itself: run with its directory
 
 
@@ -98,7 +98,7 @@ def every_example_runs():
             check(examples, f"{name} has no example")
             if name.startswith(("serve", "dev", "bench", "backup", "doctor", "config", "restore")):
                 continue  # the daemon's own are in daemon_commands
-            with Daemon() as ruche:
+            with Daemon(*(["--deliver-allow", "127.0.0.0/8"] if name == "listen" else [])) as ruche:
                 names = fill(ruche.api)
                 for line in examples.group(1).splitlines():
                     ran += 1

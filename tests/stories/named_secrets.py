@@ -283,6 +283,60 @@ def an_endpoint_has_a_secret_of_its_own():
         wrong = ruche.api.call("PUT", "/v1/endpoints/wrong", {"url": receiver.url, "format": "nowhere"}, status=422)
         check(b"whsec_" not in wrong.body, "a refusal tells a secret")
         equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "secrets, none of them of an endpoint that was refused")
+        equal(api.get("/v1/secrets")["secrets"][0]["named_by"], [{"kind": "endpoint", "name": "crm"}], "who names it")
+
+
+def verified(key, received):
+    """Ed25519 by openssl, over what arrived."""
+    head = received.headers
+    [signature] = [one[4:] for one in head["webhook-signature"].split(" ") if one.startswith("v1a,")]
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [os.path.join(directory, name) for name in ("key", "signature", "message")]
+        for path, content in zip(paths, (bytes.fromhex("302a300506032b6570032100") + key, base64.b64decode(signature), f"{head['webhook-id']}.{head['webhook-timestamp']}.".encode() + received.body)):
+            with open(path, "wb") as file:
+                file.write(content)
+        done = subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", paths[0], "-sigfile", paths[1], "-rawin", "-in", paths[2]], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@story
+def a_change_begins_to_sign():
+    """PATCH makes the endpoint's own secret as PUT does, told once; by v1a receivers get the public key; it goes with the endpoint."""
+    with Daemon("--deliver-allow", "127.0.0.0/8") as ruche, Receiver(200) as receiver:
+        api = ruche.api
+        api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "sign": {"kind": "none"}})
+        check("signing_secret" not in api.patch("/v1/endpoints/crm", {"timeout_ms": 5000}), "a change of something else")
+        equal(api.get("/v1/secrets")["secrets"], [], "no secret yet")
+        api.refused("GET", "/v1/endpoints/crm/public-key", status=409, code="illegal_state")
+        made = api.patch("/v1/endpoints/crm", {"sign": {"kind": "v1"}})
+        key = base64.b64decode(made["signing_secret"].removeprefix("whsec_"))
+        check("signing_secret" not in api.patch("/v1/endpoints/crm", {"sign": {"prefix": "svix"}}), "told again")
+        api.patch("/v1/endpoints/crm", {"sign": {"prefix": "webhook"}})
+        api.post("/v1/messages", {"type": "note"})
+        check(signed_by(receiver.wait(1), key), "signed by it")
+        api.refused("PATCH", "/v1/endpoints/none", {"sign": {"kind": "v1"}}, status=404, code="endpoint_not_found")
+        api.refused("PATCH", "/v1/endpoints/crm", {"sign": {"kind": "no"}}, field="sign.kind")
+        api.put("/v1/endpoints/plain", {"url": receiver.url, "types": [], "sign": {"kind": "none"}})
+        api.refused("PATCH", "/v1/endpoints/plain", {"sign": {"kind": "v1"}, "format": "nowhere"}, field="format")
+        named = api.patch("/v1/endpoints/plain", {"sign": {"kind": "v1", "secret": "endpoint/crm"}})
+        check("signing_secret" not in named, "it names one")
+        equal([(one["name"], [by["name"] for by in one["named_by"]]) for one in api.get("/v1/secrets")["secrets"]], [("endpoint/crm", ["crm", "plain"])], "who names it")
+        api.delete("/v1/endpoints/crm")
+        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "another one needs it still")
+        api.delete("/v1/endpoints/plain")
+        made = api.put("/v1/endpoints/edwards", {"url": receiver.url, "types": ["*"], "sign": {"kind": "v1a"}})
+        check(made["signing_secret"].startswith("whsk_"), "an Ed25519 key")
+        [public] = api.get("/v1/endpoints/edwards/public-key")["public_keys"]
+        api.post("/v1/messages", {"type": "note"})
+        check(verified(base64.b64decode(public.removeprefix("whpk_")), receiver.wait(2)), "verified by the public key")
+        api.put("/v1/secrets/endpoint%2Fedwards", {"value": SIGNING})
+        api.refused("GET", "/v1/endpoints/edwards/public-key", status=404, code="secret_not_found")
+        api.refused("GET", "/v1/endpoints/nobody/public-key", status=404, code="endpoint_not_found")
+        api.delete("/v1/endpoints/edwards")
+        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "its own secret went with it")
+        ruche.restart()
+        again = ruche.api.put("/v1/endpoints/edwards", {"url": receiver.url, "types": [], "sign": {"kind": "v1a"}})
+        check(again["signing_secret"] != made["signing_secret"], "a new one of that name has a new secret")
 
 
 @story

@@ -134,7 +134,7 @@ def formats_are_kept(ruche):
     api = ruche.api
     made = api.put("/v1/formats/wide", {"program": ".payload", "description": "all of it"})
     equal((made["name"], made["namespace"], made["program"], made["description"]), ("wide", "default", ".payload", "all of it"), "made")
-    equal(api.get("/v1/formats/wide"), made, "looked at")
+    equal(api.get("/v1/formats/wide"), {**made, "named_by": [], "named_by_count": 0}, "looked at")
     problem = api.refused("PUT", "/v1/formats/wide", {"program": "{"}, status=422, field="program")
     check("syntax error" in problem["detail"], problem["detail"])
     api.refused("PUT", "/v1/formats/wide", {}, status=422, field="program")
@@ -143,7 +143,9 @@ def formats_are_kept(ruche):
     target = {"url": "https://x.example/", "types": ["*"], "format": "wide"}
     api.refused("PUT", "/v1/endpoints/other", {**target, "format": "narrow"}, status=422, field="format")
     api.put("/v1/endpoints/crm", target)
-    api.refused("DELETE", "/v1/formats/wide", status=409, code="conflict")
+    problem = api.refused("DELETE", "/v1/formats/wide", status=409, code="conflict")
+    check("'crm'" in problem["detail"], problem["detail"])
+    equal([(one["named_by"], one["named_by_count"]) for one in (api.get("/v1/formats/wide"), *api.get("/v1/formats")["formats"])], [([{"kind": "endpoint", "name": "crm"}], 1)] * 2, "who uses it")
     api.patch("/v1/endpoints/crm", {"format": "raw"})
     api.call("DELETE", "/v1/formats/wide", status=204)
     api.refused("GET", "/v1/formats/wide", status=404, code="format_not_found")

@@ -168,6 +168,7 @@ def formats_on_the_command_line(ruche):
     check("description" not in ruche.cli("formats", "show", "titles").decode(), "the description goes")
     listed = ruche.cli("formats", "list").decode().splitlines()
     equal((len(listed), listed[1].split()[:2]), (2, ["titles", "14"]), "listed")
+    check("used by      no endpoint\n" in ruche.cli("formats", "show", "titles").decode(), "who uses it: nobody")
     check(b"ce-type: fiche.updated" in ruche.cli("formats", "preview", "cloudevents-binary", "--last", "1"), "headers of a built-in one")
     api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["note"]})
     check(b"no message" in ruche.cli("formats", "preview", "titles", "--endpoint", "crm"), "it wants none")
@@ -179,6 +180,7 @@ def formats_on_the_command_line(ruche):
     api.patch("/v1/endpoints/crm", {"format": "titles"})
     ruche.cli("formats", "delete", "titles", "--yes", status=65)
     check("crm" in ruche.cli_errors, f"who uses it: {ruche.cli_errors}")
+    check("used by      crm\n" in ruche.cli("formats", "show", "titles").decode() and b"  crm" in ruche.cli("formats", "list"), "who uses it")
     api.patch("/v1/endpoints/crm", {"format": "raw"})
     equal(ruche.cli("formats", "delete", "titles", "--yes"), b"titles is deleted\n", "deleted")
 
