@@ -2,17 +2,24 @@
  * they share a key of dedup. */
 #include "engine/engine_priv.h"
 
+struct str delivery_key(struct arena *arena, const struct message_row *message, const struct named *endpoint)
+{
+	if (!message->entity.len || message->flags & MESSAGE_TEST || !endpoint->endpoint || endpoint->endpoint->value.order != ENDPOINT_ORDER_LATEST)
+		return STR("");
+	return str_of(arena_printf(arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity)));
+}
+
 /* *out: the key and its mode; NULL: whatever else is on its way does not matter. */
 static enum err delivery_order(struct engine *engine, const struct message_row *message, const struct named *endpoint, const struct op_dedup **out)
 {
+	struct str key = delivery_key(&engine->open->cs.arena, message, endpoint);
 	*out = NULL;
-	if (!message->entity.len || message->flags & MESSAGE_TEST || !endpoint->endpoint || endpoint->endpoint->value.order != ENDPOINT_ORDER_LATEST)
+	if (key.ptr && !key.len)
 		return E_OK;
 	struct op_dedup *dedup = ARENA_NEW(&engine->open->cs.arena, struct op_dedup);
-	const char *key = arena_printf(&engine->open->cs.arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity));
-	if (!dedup || !key)
+	if (!dedup || !key.ptr)
 		return E_NOMEM;
-	*dedup = (struct op_dedup){ .key = str_of(key), .latest = true };
+	*dedup = (struct op_dedup){ .key = key, .latest = true };
 	*out = dedup;
 	return E_OK;
 }

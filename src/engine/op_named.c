@@ -345,6 +345,7 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	named_use(named, shared, endpoint);
 	named->changed_us = index->wall_us;
 	if (named->reason == NAMED_UNREADABLE) {
+		named->health.held_since_us = 0;
 		named->state = NAMED_ENABLED;
 		named->reason = NAMED_NO_REASON;
 	}
@@ -373,6 +374,8 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 	if (err)
 		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 	err = health_retry(engine, slot);
+	if (!err && named->state == NAMED_ENABLED)
+		err = replay_unsent(engine, named); /* its settings could not be read, and now they can */
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
 	return err ? err : named_answer(engine, request, op, named);
@@ -456,6 +459,8 @@ static enum err named_set_state(struct engine *engine, struct request *request, 
 	if (named->state == NAMED_ENABLED)
 		health_clear(&named->health);
 	err = endpoint_hold(engine, named);
+	if (!err && named->state == NAMED_ENABLED)
+		err = replay_unsent(engine, named);
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
 	return err ? err : named_answer(engine, request, op, named);
