@@ -46,12 +46,15 @@ bool recover_decode(struct call *call)
 {
 	struct recover_body body = { 0 };
 	struct json json;
+	uint64_t present;
 	struct op *op = call_op(call, OP_OPERATION_START);
 	if (!op)
 		return false;
 	body_json(call, &json);
-	if (!json_read_fields(&json, recover_fields, ARRAY_COUNT(recover_fields), &body, NULL, NULL) || !json_finish(&json))
+	if (!json_read_fields(&json, recover_fields, ARRAY_COUNT(recover_fields), &body, NULL, &present) || !json_finish(&json))
 		return false;
+	if (present & 2u && body.until_us < 1)
+		body.until_us = 1; /* 0 would be: for ever */
 	call->number = body.dry_run;
 	op->operation.action = OP_RETRY;
 	op->operation.endpoint = body_queue(call);

@@ -124,8 +124,10 @@ static void a_new_endpoint_of_an_old_name_begins_from_nothing(void **state)
 	(void)state;
 	world_open(&world);
 	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"*\"]}");
-	uint64_t sent = send(&world, "a");
+	uint64_t sent = send(&world, "a"), before = 0;
 	assert_int_equal(end_calls(&world, OP_COMPLETE), 1);
+	for (const struct effect *effect = world.effects; effect; effect = effect->next)
+		before = effect->kind == EFFECT_DELIVER ? effect->uid : before;
 	assert_int_equal(endpoint_op(&world, "x", OP_NAMED_STATE, NAMED_PAUSED), E_OK);
 	uint64_t held = send(&world, "a");
 	assert_int_equal(endpoint_op(&world, "x", OP_NAMED_DELETE, NAMED_ENABLED), E_OK);
@@ -137,6 +139,7 @@ static void a_new_endpoint_of_an_old_name_begins_from_nothing(void **state)
 	struct op_result one = answer(&world, resend_request(&world, sent, "x")), other = answer(&world, resend_request(&world, held, "x"));
 	assert_int_equal(one.err, E_OK);
 	assert_int_equal(other.err, E_OK);
+	assert_int_not_equal(one.uid, before);
 	assert_int_equal(live_jobs(&world), 2);
 	assert_int_equal(answer(&world, resend_request(&world, sent, "x")).err, E_STATE);
 	assert_int_equal(end_calls(&world, OP_COMPLETE), 2);

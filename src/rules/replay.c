@@ -60,6 +60,7 @@ static bool read_types(struct json *json, void *out, void *context)
 }
 
 #define AT(member) offsetof(struct replay, member)
+/* `until` stands second: see replay_read. */
 #define COMMON_FIELDS                                                                                                         \
 	{ "since", JSON_F_INSTANT, AT(since_us), .flags = JSON_F_REQUIRED },                                                   \
 	{ "until", JSON_F_INSTANT, AT(until_us), .flags = JSON_F_NULL },                                                       \
@@ -72,8 +73,15 @@ static const struct json_field kept_fields[] = { COMMON_FIELDS, { "endpoint_numb
 
 bool replay_read(struct json *json, bool kept, struct replay *out)
 {
+	uint64_t present;
 	*out = (struct replay){ .only = REPLAY_MISSING };
-	return json_read_fields(json, kept ? kept_fields : asked_fields, kept ? ARRAY_COUNT(kept_fields) : ARRAY_COUNT(asked_fields), out, NULL, NULL);
+	if (!json_read_fields(json, kept ? kept_fields : asked_fields, kept ? ARRAY_COUNT(kept_fields) : ARRAY_COUNT(asked_fields), out, NULL, &present))
+		return false;
+	if (out->since_us < 1)
+		out->since_us = 1; /* since ever: 0 would read as not said */
+	if (present & 2u && out->until_us < 1)
+		out->until_us = 1;
+	return true;
 }
 
 void replay_write(const struct replay *replay, struct buf *out)
