@@ -372,7 +372,7 @@ static void bulk_sliced(struct world *world, struct actor *actor, struct request
 	enum err err = request->err ? request->err : request->ops[0].result.err;
 	if (err == E_STORE_FULL || err == E_UNAVAILABLE || err == E_BACKLOG) /* after an unknown outcome the engine calls by itself */
 		world_plan(world, 100000, bulk_again, NULL, request->ops[0].operation.number);
-	CHECK(request->err || err == E_STORE_FULL || err == E_UNAVAILABLE || err == E_BACKLOG || err == E_OK || request->ops[0].result.err == E_NOT_FOUND || request->ops[0].result.err == E_STATE);
+	CHECK(request->err || err == E_STORE_FULL || err == E_UNAVAILABLE || err == E_BACKLOG || err == E_OK || err == E_NOT_FOUND || err == E_STATE);
 }
 
 static enum op_kind bulk_action(struct str name)

@@ -173,8 +173,10 @@ void hooks_replay(struct reader *reader, const struct operation_row *row, struct
 	for (uint32_t i = 0; i < answer.match_count; i++)
 		uids[i] = answer.matches[i].uid;
 	request->ops[0].kind = OP_SLICE;
-	request->ops[0].operation = (struct op_operation){ .number = row->number, .action = OP_RESEND, .replay = replay, .uids = uids, .count = answer.match_count,
-		                                           .next_uid = answer.next_uid, .next_phase = answer.next_phase, .last = answer.next_phase == 2 };
+	request->ops[0].operation = (struct op_operation){
+		.number = row->number, .action = OP_RESEND, .replay = replay, .uids = uids, .count = answer.match_count, .next_uid = answer.next_uid,
+		.next_phase = answer.next_phase, .last = answer.next_phase == 2,
+	};
 }
 
 /* At the end whoever is held is let go. */

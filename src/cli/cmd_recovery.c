@@ -194,13 +194,15 @@ static void recovery_ask(struct remote *remote, const struct args *args, const c
 static void recovery_print_counts(struct remote *remote, struct str body)
 {
 	static const char *const stands[][2] = {
-		{ "missing", "never made" }, { "failed", "failed" }, { "delivered", "delivered" }, { "cancelled", "cancelled" }, { "on_its_way", "on their way" },
+		{ "missing", "never made" }, { "failed", "failed" }, { "delivered", "delivered" }, { "cancelled", "cancelled" },
+		{ "on_its_way", "on their way" },
 	};
 	struct arena *arena = &remote->arena;
 	uint64_t sends = 0, count;
 	const char *before = "; of the messages that it wants: ";
 	pluck_u64(body, "sends", arena, &sends);
-	printf("%s%llu %s would be sent", pluck_true(body, "at_least", arena) ? "at least " : "", (unsigned long long)sends, sends == 1 ? "delivery" : "deliveries");
+	printf("%s%llu %s would be sent", pluck_true(body, "at_least", arena) ? "at least " : "", (unsigned long long)sends,
+	       sends == 1 ? "delivery" : "deliveries");
 	for (size_t i = 0; i < ARRAY_COUNT(stands); i++) {
 		if (!pluck_u64(body, stands[i][0], arena, &count) || !count)
 			continue;

@@ -480,7 +480,8 @@ static const char *replayed(struct suite *suite, struct replay replay, uint64_t 
 	do {
 		assert_ok(suite_ask(suite, &query));
 		for (uint32_t i = 0; i < suite->answer.match_count; i++)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", len ? " " : "", (unsigned long long)suite->answer.matches[i].uid % 1000);
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", len ? " " : "",
+			                        (unsigned long long)suite->answer.matches[i].uid % 1000);
 		for (int stand = 0; stand < STANDS_COUNT; stand++)
 			stands[stand] += suite->answer.stands[stand];
 		query.cursor_uid = suite->answer.next_uid;

@@ -182,6 +182,7 @@ struct question {
 };
 
 struct reader; /* one connection; used by one thread at a time */
-/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_MESSAGE_NOT_FOUND, E_ENDPOINT_NOT_FOUND (REPLAY), E_QUEUE_NOT_FOUND, E_INVALID (cursor; REPLAY: settings), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
+/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_MESSAGE_NOT_FOUND, E_ENDPOINT_NOT_FOUND (REPLAY), E_QUEUE_NOT_FOUND, E_INVALID (cursor; REPLAY: its
+ * endpoint's settings), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
 MUST_USE enum err reader_run(struct reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 void reader_close(struct reader *reader);
