@@ -99,7 +99,7 @@ static void fuzz_op(const struct op *op)
 		fuzz_is_json(op->job.payload);
 		return;
 	case OP_OPERATION_START:
-		CHECK(op_kind_name(op->operation.action) != NULL);
+		CHECK(operation_action_name(op->operation.action) != NULL);
 		fuzz_is_json(op->operation.filter);
 		fuzz_is_json(op->operation.arguments);
 		CHECK(op->operation.filter.len > 0);

@@ -1,7 +1,8 @@
-/* fuzz/settings_fuzz.c: any bytes as the settings of a queue, of a group, as a retry policy, as a target. What is accepted is written as JSON that
+/* fuzz/settings_fuzz.c: any bytes as the settings of a queue, of a group, as a retry policy, as a target, as a replay. What is accepted is written as JSON that
  * reads as the same again; what is refused changes nothing and says why. */
 #include "fuzz.h"
 #include "base/json.h"
+#include "rules/replay.h"
 #include "rules/settings.h"
 
 static void fuzz_queue(struct str text, struct arena *arena)
@@ -67,6 +68,29 @@ static void fuzz_target(struct str text, struct arena *arena)
 		CHECK(origin.len > 0);
 }
 
+static void fuzz_replay(struct str text, bool kept, struct arena *arena)
+{
+	struct replay replay, again;
+	struct problem problem = { 0 };
+	struct json json;
+	struct buf first, second;
+	json_init(&json, text, arena, &problem);
+	if (!replay_read(&json, kept, &replay) || !json_finish(&json)) {
+		CHECK(problem.detail[0]);
+		return;
+	}
+	replay.endpoint = replay.endpoint ? replay.endpoint : 1;
+	buf_init(&first, 1 << 20);
+	buf_init(&second, 1 << 20);
+	replay_write(&replay, &first);
+	json_init(&json, buf_str(&first), arena, &problem);
+	CHECK(replay_read(&json, true, &again) && json_finish(&json));
+	replay_write(&again, &second);
+	CHECK(buf_ok(&first) && str_eq(buf_str(&first), buf_str(&second)));
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena arena = { 0 };
@@ -77,6 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_group(text, &arena);
 	else if (data[0] == 't')
 		fuzz_target(text, &arena);
+	else if (data[0] == 'r' || data[0] == 'R')
+		fuzz_replay(text, data[0] == 'R', &arena);
 	else
 		fuzz_queue(text, &arena);
 	arena_fini(&arena);

@@ -370,9 +370,10 @@ static void bulk_again(struct world *world, struct actor *actor, uint64_t number
 static void bulk_sliced(struct world *world, struct actor *actor, struct request *request)
 {
 	(void)actor;
-	if (request->err == E_STORE_FULL) /* after an unknown outcome the engine calls by itself */
+	enum err err = request->err ? request->err : request->ops[0].result.err;
+	if (err == E_STORE_FULL || err == E_UNAVAILABLE || err == E_BACKLOG) /* after an unknown outcome the engine calls by itself */
 		world_plan(world, 100000, bulk_again, NULL, request->ops[0].operation.number);
-	CHECK(request->err || request->ops[0].result.err == E_OK || request->ops[0].result.err == E_NOT_FOUND || request->ops[0].result.err == E_STATE);
+	CHECK(request->err || err == E_STORE_FULL || err == E_UNAVAILABLE || err == E_BACKLOG || err == E_OK || err == E_NOT_FOUND || err == E_STATE);
 }
 
 static enum op_kind bulk_action(struct str name)
@@ -401,6 +402,12 @@ void clients_bulk(struct world *world, const struct effect *effect)
 		if (running.operations[i].number == effect->uid)
 			row = &running.operations[i];
 	CHECK(row); /* the effect left after the commit */
+	if (str_eq(row->action, str_of(operation_action_name(OP_RESEND)))) {
+		hooks_replay(reader, row, request);
+		reader_close(reader);
+		world_send(world, request, NULL, bulk_sliced);
+		return;
+	}
 	enum op_kind action = bulk_action(row->action);
 	struct query query = { .kind = QUERY_MATCHES, .limit = 7, .cursor_uid = row->cursor_uid, .cursor_phase = row->cursor_phase };
 	query.filter.queue = STR("plain");

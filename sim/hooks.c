@@ -118,6 +118,70 @@ static void hooks_send(struct world *world)
 	world_send(world, request, NULL, hooks_heard);
 }
 
+/* One message once more to one endpoint, whatever became of it there. */
+static void hooks_resend(struct world *world)
+{
+	const struct shadow *shadow = &world->shadow;
+	if (!shadow->message_count)
+		return;
+	uint64_t newest = world_chance(world, 500) ? world_below(world, shadow->message_count < 20 ? shadow->message_count : 20) : 0;
+	struct request *request = world_request(world, 1 + (uint32_t)world_below(world, 6)); /* at times one twice at once */
+	for (uint32_t i = 0; i < request->op_count; i++) {
+		request->ops[i].kind = OP_RESEND;
+		request->ops[i].resend = (struct op_resend){
+			.message = shadow->messages[newest ? shadow->message_count - newest : world_below(world, shadow->message_count)].uid,
+			.endpoint = hooks_text(request, "h%llu", world_below(world, SIM_ENDPOINTS)),
+		};
+		if (i && world_chance(world, 300))
+			request->ops[i].resend = request->ops[0].resend;
+	}
+	world_send(world, request, NULL, hooks_heard);
+}
+
+static void hooks_start_replay(struct world *world)
+{
+	struct request *request = world_request(world, 1);
+	struct op_operation *operation = &request->ops[0].operation;
+	struct replay *replay = ARENA_NEW(&request->arena, struct replay);
+	CHECK(replay);
+	*replay = (struct replay){ .since_us = 1, .only = (enum replay_only)world_below(world, REPLAY_ONLY_COUNT) };
+	if (world_chance(world, 300))
+		*replay = (struct replay){ .since_us = world_wall_us(world) - 5000000, .types = { STR("a") }, .type_count = 1, .only = replay->only };
+	request->ops[0].kind = OP_OPERATION_START;
+	*operation = (struct op_operation){ .number = uid_next(&world->maker, world_wall_us(world)), .action = OP_RESEND, .replay = replay,
+		                            .endpoint.name = hooks_text(request, "h%llu", world_below(world, SIM_ENDPOINTS)) };
+	if (world->operation_count < ARRAY_COUNT(world->operations))
+		world->operations[world->operation_count++] = operation->number; /* paused, resumed and cancelled as others are */
+	world_send(world, request, NULL, hooks_heard);
+}
+
+/* The next slice of a replay, as the daemon's runner makes it. */
+void hooks_replay(struct reader *reader, const struct operation_row *row, struct request *request)
+{
+	struct answer answer = { .next_phase = 2 };
+	struct problem problem;
+	struct json json;
+	struct replay *replay = ARENA_NEW(&request->arena, struct replay);
+	const char *name = memmem(row->filter.ptr, row->filter.len, "\"endpoint\":\"h", 13);
+	CHECK(replay && name);
+	json_init(&json, row->arguments, &request->arena, &problem);
+	CHECK(replay_read(&json, true, replay) && json_finish(&json));
+	enum err err = reader_run(reader, &(struct query){ .kind = QUERY_REPLAY, .id = { name + 12, 2 }, .replay = replay, .as_of = row->as_of, .limit = 7,
+	                                                   .cursor_uid = row->cursor_uid, .cursor_phase = row->cursor_phase }, &request->arena, &answer);
+	CHECK(!err || err == E_ENDPOINT_NOT_FOUND);
+	if (err)
+		answer = (struct answer){ .next_phase = 2 };
+	uint64_t *uids = ARENA_ARRAY(&request->arena, uint64_t, answer.match_count + 1);
+	CHECK(uids);
+	for (uint32_t i = 0; i < answer.match_count; i++)
+		uids[i] = answer.matches[i].uid;
+	request->ops[0].kind = OP_SLICE;
+	request->ops[0].operation = (struct op_operation){
+		.number = row->number, .action = OP_RESEND, .replay = replay, .uids = uids, .count = answer.match_count, .next_uid = answer.next_uid,
+		.next_phase = answer.next_phase, .last = answer.next_phase == 2,
+	};
+}
+
 /* At the end whoever is held is let go, also behind one that failed. */
 static void hooks_enable_all(struct world *world)
 {
@@ -137,7 +201,11 @@ static void hooks_act(struct world *world, struct actor *actor, uint64_t argumen
 		world_plan(world, 20000000, hooks_act, actor, argument);
 		return;
 	}
-	if (world_chance(world, 250)) {
+	if (world_chance(world, 150)) {
+		hooks_resend(world);
+	} else if (world_chance(world, 80)) {
+		hooks_start_replay(world);
+	} else if (world_chance(world, 250)) {
 		struct request *request = world_request(world, 1);
 		hooks_change(world, request, &request->ops[0]);
 		world_send(world, request, NULL, hooks_heard);

@@ -169,6 +169,7 @@ struct shadow_endpoint {
 	uint64_t warned;
 	uint32_t state;
 	bool by_hand;             /* its state */
+	uint64_t created_seq;
 };
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
@@ -177,6 +178,8 @@ struct shadow_message {
 	uint32_t next_endpoint;
 	uint32_t type;            /* bit of it */
 	bool expanded;
+	uint32_t again;           /* bits of endpoints: resent, or replayed, beside what its expansion made */
+	uint64_t jobs[SIM_ENDPOINTS]; /* the newest delivery to each */
 };
 
 struct shadow_delivery { /* about an entity, where the order counts, and not done */
@@ -229,7 +232,7 @@ struct shadow {
 	uint32_t metas[HOOK_TYPES];
 	uint64_t meta_jobs[SHADOW_METAS]; /* deliveries of such messages; the last ones */
 	uint32_t meta_count;
-	uint64_t opened, probed, disabled, about;
+	uint64_t opened, probed, disabled, about, resent;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded, followed, holding; /* likewise, of messages and their deliveries */
 };

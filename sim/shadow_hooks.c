@@ -1,6 +1,7 @@
 /* sim/shadow_hooks.c: what must be true of messages and their deliveries, by rows alone: at most one delivery for each endpoint; as many as the
  * message's row says; and once it is expanded, one for every endpoint that wanted it and has been the same ever since, or that counted it as unsent;
- * none for those that did not want it. */
+ * none for those that did not want it. Beside these, deliveries that were asked for, none of which begins while another one of its message to its
+ * endpoint has not ended; and at rest nothing is missing that was unsent. */
 #include "sim/shadow.h"
 #include "base/check.h"
 #include "store/mem/disk.h"
@@ -64,6 +65,7 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	CHECK(endpoint_settings_read(&json, &settings));
 	endpoint->live = !row->gone;
 	endpoint->number = row->number;
+	endpoint->created_seq = row->created_seq;
 	endpoint->text = str_hash(row->text, 1);
 	endpoint->unsent = unsent;
 	hooks_change(shadow, endpoint, row);
@@ -128,20 +130,45 @@ static void hooks_row(struct shadow *shadow, const struct message_row *row)
 	message->changed_seq = shadow->seq;
 }
 
-static void hooks_delivery(struct shadow *shadow, uint64_t uid, const struct job_definition *definition)
+/* As of the change-set that is being read. */
+static bool hooks_has_ended(struct shadow *shadow, const struct changeset *cs, uint64_t uid)
+{
+	const struct job_write *write = NULL;
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		if (cs->jobs.items[i].row.uid == uid)
+			write = &cs->jobs.items[i];
+	const struct shadow_job *job = shadow_find(shadow, uid);
+	if (write)
+		return write->after == TABLE_NONE || job_state_is_final(write->row.state);
+	return !job || job->deleted || !job->exists || job_state_is_final(job->row.state);
+}
+
+static void hooks_delivery(struct shadow *shadow, const struct changeset *cs, uint64_t uid, const struct job_definition *definition)
 {
 	struct shadow_message *message = hooks_message(shadow, definition->message);
 	uint32_t place = hooks_place(definition->group);
 	CHECK(message);
-	CHECK(message->changed_seq == shadow->seq);                             /* with its cursor, in one change-set */
+	bool expanded = message->changed_seq == shadow->seq && shadow->endpoints[place].created_seq <= message->seq; /* with its cursor, in one change-set */
+	CHECK(!message->jobs[place] || hooks_has_ended(shadow, cs, message->jobs[place]));
+	message->jobs[place] = uid;
+	if (message->type >= HOOK_FAILING)
+		shadow->meta_jobs[shadow->meta_count++ % SHADOW_METAS] = uid;
+	if (!expanded) {
+		message->again |= 1u << place;
+		shadow->resent++;
+		return;
+	}
 	CHECK(!(message->made & 1u << place));                                  /* once */
 	message->made |= 1u << place;
 	message->count++;
-	if (message->type >= HOOK_FAILING)
-		shadow->meta_jobs[shadow->meta_count++ % SHADOW_METAS] = uid;
 	shadow->about += message->type >= HOOK_FAILING;
 	shadow->hooked++;
 	shadow->sliced += message->seq != shadow->seq;
+}
+
+static bool hooks_wants(const struct shadow_endpoint *endpoint, const struct shadow_message *message)
+{
+	return endpoint->push && endpoint->wants & 1u << message->type && message->n >= endpoint->least;
 }
 
 static void hooks_judge(const struct shadow *shadow, const struct shadow_message *message)
@@ -149,7 +176,7 @@ static void hooks_judge(const struct shadow *shadow, const struct shadow_message
 	CHECK(message->count == message->said);
 	for (uint32_t i = 0; i < SIM_ENDPOINTS && message->expanded; i++) {
 		const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
-		bool wants = endpoint->push && endpoint->wants & 1u << message->type && message->n >= endpoint->least;
+		bool wants = hooks_wants(endpoint, message);
 		if (!endpoint->live || endpoint->changed_seq >= message->seq)
 			continue; /* it is another one since then, or came in between */
 		bool missed = endpoint->may_miss && endpoint->unsent_seq >= message->seq;
@@ -170,7 +197,7 @@ void hooks_read(struct shadow *shadow, const struct changeset *cs)
 		hooks_row(shadow, &cs->messages.items[i]);
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		if (cs->jobs.items[i].before == TABLE_NONE && cs->jobs.items[i].definition && cs->jobs.items[i].definition->message)
-			hooks_delivery(shadow, cs->jobs.items[i].row.uid, cs->jobs.items[i].definition);
+			hooks_delivery(shadow, cs, cs->jobs.items[i].row.uid, cs->jobs.items[i].definition);
 	for (uint32_t i = 0; i < cs->messages.count; i++)
 		hooks_judge(shadow, hooks_message(shadow, cs->messages.items[i].uid));
 }
@@ -223,10 +250,21 @@ void hooks_health(struct shadow *shadow)
 	}
 }
 
+/* None is left on its way, and what was held back while an endpoint was not sent to has been made up for. */
 void hooks_at_rest(const struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->message_count; i++)
-		CHECK(shadow->messages[i].expanded); /* none is left on its way */
+		CHECK(shadow->messages[i].expanded);
+	for (uint32_t place = 0; place < SIM_ENDPOINTS; place++) {
+		const struct shadow_endpoint *endpoint = &shadow->endpoints[place];
+		CHECK(!endpoint->live || !endpoint->unsent);
+		for (uint32_t i = 0; i < shadow->message_count && endpoint->live; i++) {
+			const struct shadow_message *message = &shadow->messages[i];
+			bool overtaken = message->entity && endpoint->order == ENDPOINT_ORDER_LATEST; /* a newer one may have gone instead */
+			if (message->seq > endpoint->changed_seq && hooks_wants(endpoint, message) && !overtaken)
+				CHECK((message->made | message->again) & 1u << place);
+		}
+	}
 }
 
 /* As engine_dump does. */

@@ -35,6 +35,8 @@ static bool access_operation(struct call *call, uint32_t index, const struct op_
 {
 	struct job_filter filter = { 0 };
 	struct json json;
+	if (operation->endpoint.name.len)
+		return access_queue(call, index, (struct queue_name){ operation->endpoint.namespace_name, STR("webhooks") });
 	json_init(&json, operation->filter, &call->request.arena, NULL);
 	if (!filter_read(&json, &filter) || !filter.queue.len)
 		return access_refuse(call, index, "filter.queue", "A token that is limited to queues must name one of them.");

@@ -54,6 +54,7 @@ struct call {
 	struct stream *stream;        /* events.c */
 	struct totals *totals;        /* stats.c */
 	struct worker *worker;        /* workers.c */
+	struct replay_tally *tally;   /* recover.c */
 	struct compile compile;       /* formats.c, preview.c */
 	struct preview *preview;      /* preview.c */
 	struct reception *reception;  /* incoming.c */

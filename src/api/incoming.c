@@ -8,6 +8,7 @@
  *
  * A sender that is not believed learns what his request lacks, and nothing of the secret, nor whether there is one. */
 #include "api/body.h"
+#include "api/filter.h"
 #include "api/routes.h"
 #include "base/base64.h"
 #include "base/crypto.h"

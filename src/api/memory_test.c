@@ -156,6 +156,11 @@ static const struct request_case cases[] = {
 	{ "listDeliveries", "/v1/deliveries?endpoint=crm&entity=e&message=msg_" UID_1 "&outcome=success,filtered", NULL, NULL, 200 },
 	{ "retryDelivery", "/v1/deliveries/" UID_1 "/retry", ONCE, "{}", 200 },
 	{ "testEndpoint", "/v1/endpoints/crm/test", ONCE, "{\"payload\":[1]}", 201 },
+	{ "recoverEndpoint", "/v1/endpoints/crm/recover", NULL, "{\"since\":\"2026-01-01T00:00:00Z\"}", 201 },
+	{ "recoverEndpoint", "/v1/endpoints/crm/recover", NULL, "{\"since\":\"2026-01-01T00:00:00Z\",\"dry_run\":true}", 200 },
+	{ "replayEndpoint", "/v1/endpoints/crm/replay", NULL, "{\"since\":\"2026-01-01T00:00:00Z\",\"types\":[\"a.*\"],\"entity\":\"\\u00e9\",\"only\":\"all\"}", 201 },
+	{ "replayEndpoint", "/v1/endpoints/crm/replay", NULL, "{\"since\":\"2026-01-01T00:00:00Z\",\"dry_run\":true}", 200 },
+	{ "replayEndpoint", "/v1/endpoints/crm/replay", NULL, "{\"since\":\"2026-01-01T00:00:00Z\"}", 403, .limited = true },
 	{ "listEntities", "/v1/endpoints/crm/entities?limit=1&cursor=YQ", NULL, NULL, 200 },
 	{ "getEntity", "/v1/endpoints/crm/entities/e", NULL, NULL, 200 },
 	{ "getEntity", "/v1/endpoints/crm/entities/e", NULL, NULL, 403, .limited = true },
@@ -401,6 +406,12 @@ static void play_question(struct scene *scene, struct question *question)
 		answer->messages = &message_row;
 		answer->message_count = 1;
 		answer->next_cursor = question->query.kind == QUERY_MESSAGES ? STR("5") : STR("");
+		break;
+	case QUERY_REPLAY: /* on two pages */
+		answer->stands[STANDS_MISSING] = 2;
+		answer->stands[STANDS_DELIVERED] = 1;
+		answer->next_uid = 77;
+		answer->next_phase = question->query.cursor_uid ? 2 : 0;
 		break;
 	case QUERY_ENTITIES:
 		answer->entities = &entity_row;

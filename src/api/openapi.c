@@ -372,6 +372,8 @@ static void put_responses(struct buf *out, const struct route *route)
 		put_response(out, route, 200, "A duplicate, or the results of many.");
 	if (route->begin == incoming_post)
 		put_response(out, route, 200, "It had come before.");
+	if (route->begin == recover_begin)
+		put_response(out, route, 200, "Counted only.");
 	if (route->begin == health_ready)
 		put_not_ready(out, route);
 	put_refusals(out, route);

@@ -117,7 +117,10 @@ void poll_get(struct call *call);
 void poll_encode(struct call *call, struct buf *out);
 void incoming_post(struct call *call);
 void incoming_encode(struct call *call, struct buf *out);
-void put_message_id(struct buf *out, const char *key, uint64_t uid); /* messages.c */
+/* recover.c */
+bool recover_decode(struct call *call);
+bool replay_decode(struct call *call);
+void recover_begin(struct call *call);
 /* operations.c */
 void operations_list(struct call *call);
 void operations_get(struct call *call);

@@ -251,6 +251,13 @@ const struct schema schemas[] = {
 	{ "DeliveryList", "deliveries:Job[] next_cursor:string|null", NULL },
 	{ "TestMessage", "type?:MessageType payload?:any", "endpoint.test and {\"test\":true} unless said." },
 	{ "TestSent", "id:string delivery:Uid|null", "delivery: what to look at for the result, a job." },
+	{ "Recover", "since:string until?:string|null dry_run?:boolean", "Deliveries that failed at since or later, and before until. dry_run: only counted." },
+	{ "Replay", "since:string until?:string|null types?:string[]|null entity?:string|null only?:=missing,failed,all dry_run?:boolean",
+	  "Messages that came at since or later, and before until. only: those of which there is no delivery (the usual), those whose delivery failed, or all "
+	  "that are not on their way. types narrow what the endpoint wants." },
+	{ "DryRun", "sends:count at_least:boolean missing?:count failed?:count delivered?:count cancelled?:count on_its_way?:count",
+	  "sends: deliveries that would be made or sent again. at_least: counting stopped. The rest, of a replay: how far the messages are." },
+	{ "Recovery", "{'anyOf':[" REF("Operation") "," REF("DryRun") "]}", NULL },
 	{ "Entity", "entity:string external_id:string|null state:=delivered,retracted message:string told_at:instant|null",
 	  "message: the newest one about it that was delivered. external_id: the other side's name for it, as its answer told." },
 	{ "EntityList", "entities:Entity[] next_cursor:string|null", NULL },
@@ -258,7 +265,8 @@ const struct schema schemas[] = {
 	{ "JobDelivery", "message:string endpoint:string type:string entity?:string|null", "entity: comes with the payload." },
 
 	/* bulk work, batches */
-	{ "Operation", "uid:Uid action:Action filter:object arguments:object state:=running,paused,done,cancelled done:count skipped:count failed:count "
+	{ "Operation", "uid:Uid action:=cancel,retry,promote,reprioritise,move,delete,replay filter:object arguments:object "
+		       "state:=running,paused,done,cancelled done:count skipped:count failed:count "
 		       "created_at:instant|null finished_at:instant|null", "skipped: jobs that changed after it began." },
 	{ "OperationList", "operations:Operation[] next_cursor:string|null", NULL },
 	{ "EventTold", "queue:string namespace:string event:string", NULL },

@@ -1,9 +1,10 @@
-/* ruche endpoints test | entities, ruche messages resend: third parties tried out, and told once more. */
+/* ruche endpoints test | recover | replay | entities, ruche messages resend: third parties tried out, and told once more. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
+#include "cli/follow.h"
 #include "cli/job_show.h"
 #include "cli/remote.h"
 #include "cli/table.h"
@@ -21,6 +22,19 @@ const struct cli_option endpoints_entities_options[] = {
 	{ "forget", 0, NULL, "forget what it was told of ENTITY: the next message about it makes it anew", NULL, false },
 	{ "limit", 'l', "N", "how many (100)", NULL, false },
 	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+#define SINCE_OPTIONS                                                                                                     \
+	{ "since", 's', "INSTANT", "since: 2026-11-23T08:00:00Z", NULL, false },                                          \
+	{ "until", 'u', "INSTANT", "until", NULL, false },                                                                \
+	{ "dry-run", 0, NULL, "only say how many there are", NULL, false },                                               \
+	{ "yes", 'y', NULL, "do not ask before", NULL, false }
+const struct cli_option endpoints_recover_options[] = { SINCE_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option endpoints_replay_options[] = {
+	SINCE_OPTIONS,
+	{ "type", 't', "TYPE", "only messages of this type; fiche.* for all that begin so; may be given several times", NULL, true },
+	{ "entity", 'e', "ENTITY", "only messages about this entity", NULL, false },
+	{ "only", 'o', "WHICH", "missing: never made (the usual); failed; all that are not on their way", "missing failed all", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option messages_resend_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
@@ -149,6 +163,89 @@ static int endpoints_entities(struct remote *remote, const struct args *args)
 	return 0;
 }
 
+/* ---- what failed, and what was missed ---- */
+
+static void recovery_ask(struct remote *remote, const struct args *args, const char *tail, bool dry_run)
+{
+	static const char *const texts[] = { "since", "until", "entity", "only" };
+	struct buf *body = &remote->body;
+	const char *type;
+	recovery_address(remote, args->words[0], tail);
+	remote_query(remote, "namespace", remote->space);
+	buf_add_byte(body, '{');
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		if (args_has(args, texts[i]))
+			json_put_field_str(body, texts[i], str_of(args_get(args, texts[i])));
+	if (args_has(args, "type")) {
+		json_put_key(body, "types");
+		buf_add_byte(body, '[');
+		for (int at = 0; (type = args_each(args, "type", &at)) != NULL;) {
+			json_put_comma(body);
+			json_put_str(body, str_of(type));
+		}
+		buf_add_byte(body, ']');
+	}
+	if (dry_run)
+		json_put_field_bool(body, "dry_run", true);
+	buf_add_byte(body, '}');
+}
+
+/* "12 deliveries would be sent: 10 missing, 2 failed; not sent: 88 delivered, 3 on their way" */
+static void recovery_print_counts(struct remote *remote, struct str body)
+{
+	static const char *const stands[][2] = {
+		{ "missing", "never made" }, { "failed", "failed" }, { "delivered", "delivered" }, { "cancelled", "cancelled" },
+		{ "on_its_way", "on their way" },
+	};
+	struct arena *arena = &remote->arena;
+	uint64_t sends = 0, count;
+	const char *before = "; of the messages that it wants: ";
+	pluck_u64(body, "sends", arena, &sends);
+	printf("%s%llu %s would be sent", pluck_true(body, "at_least", arena) ? "at least " : "", (unsigned long long)sends,
+	       sends == 1 ? "delivery" : "deliveries");
+	for (size_t i = 0; i < ARRAY_COUNT(stands); i++) {
+		if (!pluck_u64(body, stands[i][0], arena, &count) || !count)
+			continue;
+		printf("%s%llu %s", before, (unsigned long long)count, stands[i][1]);
+		before = ", ";
+	}
+	puts("");
+}
+
+static int recovery_run(struct remote *remote, const struct args *args, const char *tail)
+{
+	struct str body;
+	char question[96];
+	uint64_t expected = 0;
+	if (args->word_count != 1 || !args_has(args, "since"))
+		return args_complain(args->command, "it takes one endpoint, and --since INSTANT");
+	recovery_ask(remote, args, tail, true);
+	int code = remote_call(remote, "POST", &body);
+	if (code || (args_has(args, "dry-run") && remote_printed(args, body)))
+		return code;
+	if (args_has(args, "dry-run") || !args_has(args, "json"))
+		recovery_print_counts(remote, body);
+	pluck_u64(body, "sends", &remote->arena, &expected);
+	if (args_has(args, "dry-run") || (!expected && !args_has(args, "yes")))
+		return 0;
+	snprintf(question, sizeof(question), "Send %s?", expected == 1 ? "it" : "them");
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
+		return EX_USAGE;
+	recovery_ask(remote, args, tail, false);
+	code = remote_call(remote, "POST", &body);
+	return code ? code : operation_follow(remote, args, body, "sent", "delivery", expected);
+}
+
+static int endpoints_recover(struct remote *remote, const struct args *args)
+{
+	return recovery_run(remote, args, "/recover");
+}
+
+static int endpoints_replay(struct remote *remote, const struct args *args)
+{
+	return recovery_run(remote, args, "/replay");
+}
+
 /* ---- once more ---- */
 
 static int messages_resend(struct remote *remote, const struct args *args)
@@ -173,6 +270,16 @@ static int messages_resend(struct remote *remote, const struct args *args)
 int cmd_endpoints_test(int argc, char **argv)
 {
 	return remote_run(argc, argv, endpoints_test);
+}
+
+int cmd_endpoints_recover(int argc, char **argv)
+{
+	return remote_run(argc, argv, endpoints_recover);
+}
+
+int cmd_endpoints_replay(int argc, char **argv)
+{
+	return remote_run(argc, argv, endpoints_replay);
 }
 
 int cmd_endpoints_entities(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "rules/replay.h"
 #include "store/filter.h"
 
 #define BULK_ARENA_MAX (1024 * 1024)
@@ -24,7 +25,8 @@ struct bulk {
 	struct arena row_arena;
 	struct op_job template;
 	enum op_kind action;
-	struct job_filter filter;
+	struct job_filter filter; /* of a replay only its endpoint's name, and its namespace */
+	struct replay replay;    /* action RESEND */
 	struct question question;
 	struct request request;
 	struct op op;
@@ -129,9 +131,18 @@ static void bulk_fetch(struct bulk *bulk)
 
 static void bulk_page(struct bulk *bulk)
 {
+	struct query query = { .kind = QUERY_MATCHES, .limit = LIMIT_SLICE_JOBS, .cursor_uid = bulk->row.cursor_uid, .cursor_phase = bulk->row.cursor_phase };
 	arena_reset(&bulk->question.arena);
-	bulk_ask(bulk, BULK_PAGE, &(struct query){ .kind = QUERY_MATCHES, .filter = bulk->filter, .limit = LIMIT_SLICE_JOBS,
-						    .cursor_uid = bulk->row.cursor_uid, .cursor_phase = bulk->row.cursor_phase });
+	if (bulk->action == OP_RESEND) {
+		query.kind = QUERY_REPLAY;
+		query.namespace_name = bulk->filter.namespace_name;
+		query.id = bulk->filter.endpoint;
+		query.replay = &bulk->replay;
+		query.as_of = bulk->row.as_of;
+	} else {
+		query.filter = bulk->filter;
+	}
+	bulk_ask(bulk, BULK_PAGE, &query);
 }
 
 /* The page that was read becomes one request; its arrays live in the question's arena until it is back. */
@@ -149,7 +160,8 @@ static void bulk_slice(struct bulk *bulk, const struct answer *page)
 	}
 	arena_fini(&bulk->request.arena);
 	bulk->op = (struct op){ .kind = OP_SLICE,
-				.operation = { .number = bulk->current, .action = bulk->action, .template = bulk->template, .uids = uids,
+				.operation = { .number = bulk->current, .action = bulk->action, .template = bulk->template,
+					       .replay = bulk->action == OP_RESEND ? &bulk->replay : NULL, .uids = uids,
 					       .versions = versions, .count = page->match_count, .next_uid = page->next_uid,
 					       .next_phase = page->next_phase, .last = page->match_count == 0 && page->next_phase >= 2 } };
 	bulk->request = (struct request){ .ops = &bulk->op, .op_count = 1, .dice = bulk->current };
@@ -185,6 +197,16 @@ static void bulk_give_up(struct bulk *bulk)
 	bulk_slice(bulk, &nothing);
 }
 
+static bool bulk_decode_arguments(struct bulk *bulk)
+{
+	struct problem problem;
+	struct json json;
+	if (bulk->action != OP_RESEND)
+		return op_read_arguments(bulk->action, bulk->row.arguments, &bulk->row_arena, &bulk->template, &problem) == E_OK;
+	json_init(&json, bulk->row.arguments, &bulk->row_arena, &problem);
+	return replay_read(&json, true, &bulk->replay) && json_finish(&json);
+}
+
 static bool bulk_decode(struct bulk *bulk)
 {
 	struct problem problem;
@@ -192,9 +214,15 @@ static bool bulk_decode(struct bulk *bulk)
 	bulk->template = (struct op_job){ 0 };
 	bulk->filter = (struct job_filter){ 0 };
 	json_init(&json, bulk->row.filter, &bulk->row_arena, &problem);
-	return op_kind_parse(bulk->row.action, &bulk->action) == E_OK &&
-	       op_read_arguments(bulk->action, bulk->row.arguments, &bulk->row_arena, &bulk->template, &problem) == E_OK &&
-	       filter_read(&json, &bulk->filter) && json_finish(&json);
+	return operation_action_parse(bulk->row.action, &bulk->action) == E_OK && bulk_decode_arguments(bulk) && filter_read(&json, &bulk->filter) &&
+	       json_finish(&json);
+}
+
+/* The endpoint of a replay was deleted, or nobody knows any more what it wants: there is nobody to send anything to. */
+static bool bulk_is_pointless(const struct bulk *bulk, enum bulk_state state)
+{
+	enum err err = bulk->question.err;
+	return state == BULK_PAGE && bulk->action == OP_RESEND && bulk->current && (err == E_ENDPOINT_NOT_FOUND || err == E_INVALID);
 }
 
 static void bulk_fetched(struct bulk *bulk)
@@ -231,7 +259,9 @@ void bulk_answer(struct bulk *bulk, struct question *question)
 	bulk->state = BULK_IDLE;
 	if (bulk->quiesced)
 		return;
-	if (question->err)
+	if (bulk_is_pointless(bulk, state))
+		bulk_give_up(bulk);
+	else if (question->err)
 		bulk_rest(bulk);
 	else if (state == BULK_LEARN)
 		bulk_learnt(bulk);

@@ -21,6 +21,21 @@ enum err op_kind_parse(struct str name, enum op_kind *out)
 	return E_INVALID;
 }
 
+#define REPLAY_ACTION "replay"
+
+const char *operation_action_name(enum op_kind action)
+{
+	return action == OP_RESEND ? REPLAY_ACTION : op_kind_name(action);
+}
+
+enum err operation_action_parse(struct str name, enum op_kind *out)
+{
+	if (!str_eq(name, STR(REPLAY_ACTION)))
+		return op_kind_parse(name, out);
+	*out = OP_RESEND;
+	return E_OK;
+}
+
 enum scope op_kind_scope(enum op_kind kind)
 {
 #define X(name, text, scope) [OP_##name] = SCOPE_##scope,

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "rules/settings.h"
+#include "rules/replay.h"
 #include "store/row.h"
 
 #define OP_KINDS(X) /* NAME, name in POST /v1/batch, scope */ \
@@ -87,6 +88,8 @@ enum op_kind { OP_KINDS(X) OP_KIND_COUNT };
 enum scope { SCOPE_ENQUEUE = 1, SCOPE_WORK = 2, SCOPE_READ = 4, SCOPE_OPERATE = 8, SCOPE_ADMIN = 16, SCOPE_POLL = 32 }; /* admin includes all */
 const char *op_kind_name(enum op_kind kind); /* NULL for those that are not public */
 MUST_USE enum err op_kind_parse(struct str name, enum op_kind *out);
+const char *operation_action_name(enum op_kind action); /* of bulk work; of a replay: "replay" */
+MUST_USE enum err operation_action_parse(struct str name, enum op_kind *out);
 enum scope op_kind_scope(enum op_kind kind);
 
 struct queue_name {
@@ -420,12 +423,15 @@ struct op_event {             /* EVENT, EVENTS_TRIM */
 
 struct op_operation {         /* OPERATION_*, SLICE */
 	uint64_t number;          /* START: stamped; else which */
-	enum op_kind action;      /* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE */
+	enum op_kind action;      /* CANCEL, RETRY, PROMOTE, REPRIORITISE, MOVE, DELETE; RESEND: a replay */
 	struct str arguments;     /* JSON as sent: priority, queue, … */
 	struct op_job template;   /* the same, decoded */
 	struct str filter;        /* JSON, canonical */
+	struct queue_name endpoint; /* START: whose deliveries; name empty: any jobs. It must be there */
+	const struct replay *replay; /* of a replay, instead of arguments and filter: which messages, to that endpoint */
 	/* SLICE */
-	const uint64_t *uids, *versions;
+	const uint64_t *uids, *versions; /* of jobs; of a replay uids of messages, growing */
+	uint64_t *found;          /* the engine's: of a replay, the newest deliveries on disk */
 	uint32_t count;
 	uint64_t next_uid;
 	uint32_t next_phase;

@@ -2,30 +2,52 @@
  * they share a key of dedup. */
 #include "engine/engine_priv.h"
 
+static enum endpoint_order delivery_order_of(const struct message_row *message, const struct named *endpoint)
+{
+	return message->entity.len && !(message->flags & MESSAGE_TEST) && endpoint->endpoint ? endpoint->endpoint->value.order : ENDPOINT_ORDER_NONE;
+}
+
+struct str delivery_key(struct arena *arena, const struct message_row *message, const struct named *endpoint)
+{
+	if (delivery_order_of(message, endpoint) == ENDPOINT_ORDER_NONE)
+		return STR("");
+	return str_of(arena_printf(arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity)));
+}
+
 /* *out: the key and its mode; NULL: whatever else is on its way does not matter. */
 static enum err delivery_order(struct engine *engine, const struct message_row *message, const struct named *endpoint, const struct op_dedup **out)
 {
-	enum endpoint_order order = endpoint->endpoint ? endpoint->endpoint->value.order : ENDPOINT_ORDER_NONE;
+	enum endpoint_order order = delivery_order_of(message, endpoint);
 	*out = NULL;
-	if (order == ENDPOINT_ORDER_NONE || !message->entity.len || message->flags & MESSAGE_TEST)
+	if (order == ENDPOINT_ORDER_NONE)
 		return E_OK;
+	struct str key = delivery_key(&engine->open->cs.arena, message, endpoint);
 	struct op_dedup *dedup = ARENA_NEW(&engine->open->cs.arena, struct op_dedup);
-	const char *key = arena_printf(&engine->open->cs.arena, "%u/" STR_FMT, endpoint->number, STR_ARG(message->entity));
-	if (!dedup || !key)
+	if (!dedup || !key.ptr)
 		return E_NOMEM;
-	*dedup = (struct op_dedup){ .key = str_of(key), .latest = order == ENDPOINT_ORDER_LATEST, .fifo = order == ENDPOINT_ORDER_FIFO };
+	*dedup = (struct op_dedup){ .key = key, .latest = order == ENDPOINT_ORDER_LATEST, .fifo = order == ENDPOINT_ORDER_FIFO };
 	*out = dedup;
 	return E_OK;
 }
 
-/* Uids of jobs grow: one that was made after the message came takes something newer, or as new. */
-enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken)
+/* Whose message is not known is in flight, and newer: it came after this one was on disk. */
+enum err delivery_is_overtaken(const struct engine *engine, const struct message_row *message, const struct named *endpoint, const uint64_t *made,
+			       uint32_t made_count, bool *out)
 {
-	const struct index *index = &engine->index;
-	const struct op_dedup *order;
-	enum err err = delivery_order(engine, message, endpoint, &order);
-	*overtaken = !err && order && order->latest && dedup_newest(index, group_at(index, endpoint->group)->queue, order->key) > message->uid;
-	return err;
+	bool latest = delivery_order_of(message, endpoint) == ENDPOINT_ORDER_LATEST;
+	struct str key = latest ? delivery_key(&engine->open->cs.arena, message, endpoint) : STR("");
+	uint64_t newest = key.len ? dedup_newest(&engine->index, group_at(&engine->index, endpoint->group)->queue, key) : 0;
+	*out = false;
+	if (!newest)
+		return key.ptr ? E_OK : E_NOMEM;
+	for (uint32_t i = 0; i < made_count; i++)
+		if (made[i] == newest)
+			return E_OK;
+	*out = true;
+	for (uint32_t i = 0; i < engine->owner_count; i++)
+		if (engine->owners[i].job == newest)
+			*out = engine->owners[i].message > message->uid;
+	return E_OK;
 }
 
 enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)

@@ -70,6 +70,8 @@ struct engine {
 	uint32_t above_count;
 	const struct message_row *messages; /* that requests of this step name, as plan found them; uid 0: not there */
 	uint32_t message_count;
+	const struct owner *owners; /* of keys under which they would be sent once more; likewise */
+	uint32_t owner_count;
 	const struct edge_row *below; /* of jobs that are to be changed with all below them, by parent; likewise */
 	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
@@ -304,11 +306,36 @@ enum meta { META_FAILING, META_DISABLED, META_RECOVERED, META_EXHAUSTED };
 /* Sent, if some endpoint of its namespace names the type; if that cannot be done, it is not. `now`: its health at that time. */
 void meta_send(struct engine *engine, enum meta what, const struct named *endpoint, const struct health *now, const struct op *op, const struct job *job);
 
+/* ---- op_operation.c, replay.c ---- */
+MUST_USE enum err operation_open_new(struct engine *engine, const struct operation_row *row); /* bulk work begins; whoever works it off is told */
+/* The row's texts, and of when it is. */
+MUST_USE enum err replay_describe(struct engine *engine, const struct named *named, const struct replay *replay, struct operation_row *row);
+MUST_USE enum err replay_slice(struct engine *engine, struct request *request, struct op_operation *slice, struct operation_row *row);
+/* An endpoint is sent to again: what was only counted meanwhile is replayed, and counted no more. */
+MUST_USE enum err replay_unsent(struct engine *engine, struct named *named);
+
+/* ---- op_resend.c ---- */
+struct owner { /* of a key of order `latest`: whose turn it is, and the message that it takes */
+	uint64_t job, message;
+};
+struct str delivery_id(struct arena *arena, uint64_t message, uint32_t endpoint); /* among the ids in flight; ptr NULL: no memory */
+/* The newest delivery: one that is about to be written, or `loaded`; SLOT_NONE: there is none that counts. */
+uint32_t delivery_find(const struct engine *engine, const struct message_row *message, const struct named *named, struct str id, uint64_t loaded);
+/* Is it about to be made, or being written, by the message's expansion? Nobody can tell yet whether it is there. */
+bool delivery_is_unsettled(const struct engine *engine, const struct message_row *message, const struct named *named);
+MUST_USE enum err delivery_make_again(struct engine *engine, const struct message_row *message, const struct named *named, struct str id,
+				      uint32_t *out_slot);
+/* *out: with order `latest` a newer message about its entity is on its way: this one would come too late. `made`: jobs that are not newer. */
+MUST_USE enum err delivery_is_overtaken(const struct engine *engine, const struct message_row *message, const struct named *named,
+					const uint64_t *made, uint32_t made_count, bool *out);
+
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
 MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
-/* Under the order `latest`: is something about its entity on its way that came later? */
-MUST_USE enum err delivery_is_overtaken(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *overtaken);
+/* Of an order: who has it is whose turn it is. Empty: no order; ptr NULL: no memory. */
+struct str delivery_key(struct arena *arena, const struct message_row *message, const struct named *endpoint);
+bool endpoint_is_full(const struct index *index, const struct named *named); /* so many are held that one more is only counted */
+MUST_USE enum err endpoint_misses(struct engine *engine, uint64_t message, uint32_t slot); /* it is counted */
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
 /* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
 MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);

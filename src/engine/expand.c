@@ -69,18 +69,18 @@ static enum err payload_read(struct engine *engine, struct expand_payload *paylo
 /* ---- a delivery for each ---- */
 
 /* So many are held for it already that one more is only counted: what its endpoint missed can be replayed, as long as messages are kept. */
-static enum err expand_skip(struct engine *engine, const struct message_row *row, uint32_t slot)
+enum err endpoint_misses(struct engine *engine, uint64_t message, uint32_t slot)
 {
 	struct named *named = named_at(&engine->index, slot);
 	enum err err = named_touch(engine->open, &engine->index, slot);
 	if (err)
 		return err;
-	if (!named->health.unsent++ || row->uid < named->health.unsent_uid) /* they do not come in the order of their uids */
-		named->health.unsent_uid = row->uid;
+	if (!named->health.unsent++ || message < named->health.unsent_uid) /* they do not come in the order of their uids */
+		named->health.unsent_uid = message;
 	return named_write(engine, named);
 }
 
-static bool endpoint_is_full(const struct index *index, const struct named *named)
+bool endpoint_is_full(const struct index *index, const struct named *named)
 {
 	uint32_t max = named->endpoint->value.hold_max;
 	return named->state != NAMED_ENABLED && max && group_waiting(group_at(index, named->group)) >= max;
@@ -91,7 +91,7 @@ static enum err expand_deliver(struct engine *engine, struct message_row *row, s
 	uint32_t job;
 	const struct named *named = named_at(&engine->index, slot);
 	if (endpoint_is_full(&engine->index, named) && !row->only)
-		return expand_skip(engine, row, slot);
+		return endpoint_misses(engine, row->uid, slot);
 	enum err err = delivery_make(engine, row, named, &job);
 	if (err)
 		return err;

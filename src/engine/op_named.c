@@ -286,12 +286,6 @@ static enum err endpoint_check_names(struct engine *engine, struct request *requ
 	return !err || err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 }
 
-/* Settings that deliveries would not obey are refused until they do. */
-static enum err endpoint_check_built(struct request *request, struct op *op, const struct endpoint_settings *settings)
-{
-	return E_OK;
-}
-
 /* What is sent over what is there, whole, into `out`. */
 static enum err endpoint_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out)
 {
@@ -305,8 +299,7 @@ static enum err endpoint_merge(struct engine *engine, struct request *request, s
 	json_init(&json, op->named.text.len ? op->named.text : STR("{}"), &request->arena, &problem);
 	if (!endpoint_settings_read(&json, &settings) || !json_finish(&json))
 		return problem.err == E_NOMEM ? E_NOMEM : refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
-	enum err err = endpoint_check_built(request, op, &settings);
-	err = err ? err : endpoint_check_names(engine, request, op, &settings);
+	enum err err = endpoint_check_names(engine, request, op, &settings);
 	if (err)
 		return err;
 	endpoint_settings_write(&settings, out);
@@ -342,6 +335,7 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	named_use(named, shared, endpoint);
 	named->changed_us = index->wall_us;
 	if (named->reason == NAMED_UNREADABLE) {
+		named->health.held_since_us = 0;
 		named->state = NAMED_ENABLED;
 		named->reason = NAMED_NO_REASON;
 	}
@@ -371,6 +365,8 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 	family_look_again(engine); /* a failure may hold those behind it no more */
 	err = health_retry(engine, slot);
+	if (!err && named->state == NAMED_ENABLED)
+		err = replay_unsent(engine, named); /* its settings could not be read, and now they can */
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
 	return err ? err : named_answer(engine, request, op, named);
@@ -456,6 +452,8 @@ static enum err named_set_state(struct engine *engine, struct request *request, 
 	if (named->state == NAMED_ENABLED)
 		health_clear(&named->health);
 	err = endpoint_hold(engine, named);
+	if (!err && named->state == NAMED_ENABLED)
+		err = replay_unsent(engine, named);
 	err = err ? err : named_write(engine, named);
 	err = err ? err : endpoint_tell(engine, named);
 	return err ? err : named_answer(engine, request, op, named);

@@ -2,7 +2,6 @@
  * moves the row's cursor in one batch, so that a restart goes on where it stopped. A job that changed after the operation began is skipped. */
 #include "engine/engine_priv.h"
 
-
 static struct operation_row *operation_copy(struct arena *arena, const struct operation_row *row)
 {
 	struct operation_row *copy = ARENA_NEW(arena, struct operation_row);
@@ -15,38 +14,55 @@ static struct operation_row *operation_copy(struct arena *arena, const struct op
 	return copy->action.ptr && copy->arguments.ptr && copy->filter.ptr ? copy : NULL;
 }
 
-static enum err operation_write(struct engine *engine, struct request *request, struct op *op, const struct operation_row *row)
+/* Its row, and whoever works it off is told. */
+static enum err operation_keep(struct engine *engine, const struct operation_row *row)
 {
 	struct operation_row *written = change_add(&engine->open->cs, operations);
 	struct operation_row *kept = written ? operation_copy(&engine->open->cs.arena, row) : NULL;
-	struct operation_row *answer = kept ? operation_copy(&request->arena, row) : NULL;
 	struct effect *effect;
-	if (!answer)
+	if (!kept)
 		return E_NOMEM;
 	*written = *kept;
-	op->result.operation = answer;
 	enum err err = batch_effect(engine->open, &effect);
 	if (!err)
 		*effect = (struct effect){ .kind = EFFECT_OPERATION, .uid = row->number, .operation_state = row->state };
 	return err;
 }
 
+static enum err operation_write(struct engine *engine, struct request *request, struct op *op, const struct operation_row *row)
+{
+	op->result.operation = operation_copy(&request->arena, row);
+	return op->result.operation ? operation_keep(engine, row) : E_NOMEM;
+}
+
+enum err operation_open_new(struct engine *engine, const struct operation_row *row)
+{
+	uint32_t slot;
+	if (row->number > engine->last_uid)
+		engine->last_uid = row->number;
+	enum err err = operation_begin(engine->open, &engine->index, row, &slot);
+	return err ? err : operation_keep(engine, row);
+}
+
 static enum err operation_start(struct engine *engine, struct request *request, struct op *op)
 {
-	struct op_operation *want = &op->operation;
-	const char *action = op_kind_name(want->action);
+	const struct op_operation *want = &op->operation;
 	struct operation_row row = {
-		.number = want->number, .action = str_of(action), .arguments = want->arguments.len ? want->arguments : STR("{}"),
+		.number = want->number, .action = str_of(operation_action_name(want->action)), .arguments = want->arguments.len ? want->arguments : STR("{}"),
 		.filter = want->filter.len ? want->filter : STR("{}"), .as_of = engine->index.open_seq - 1, .state = OPERATION_RUNNING,
 		.created_us = engine->index.wall_us,
 	};
+	uint32_t endpoint = want->endpoint.name.len ? named_find(&engine->index, NAMED_ENDPOINT, want->endpoint) : SLOT_NONE;
 	if (engine_is_full(engine))
 		return engine->full;
-	if (want->number > engine->last_uid)
-		engine->last_uid = want->number;
-	uint32_t slot;
-	enum err err = operation_begin(engine->open, &engine->index, &row, &slot);
-	return err ? err : operation_write(engine, request, op, &row);
+	if (want->endpoint.name.len && endpoint == SLOT_NONE)
+		return E_ENDPOINT_NOT_FOUND;
+	if (want->replay && named_at(&engine->index, endpoint)->group == SLOT_NONE)
+		return refuse(request, op, E_STATE, "endpoint", "Nothing is sent to this endpoint: it asks by itself.");
+	enum err err = want->replay ? replay_describe(engine, named_at(&engine->index, endpoint), want->replay, &row) : E_OK;
+	err = err ? err : operation_open_new(engine, &row);
+	op->result.operation = err ? NULL : operation_copy(&request->arena, &row);
+	return err || op->result.operation ? err : E_NOMEM;
 }
 
 static struct operation_row *operation_open(struct engine *engine, struct op *op, enum err *err)
@@ -75,16 +91,8 @@ enum err op_operation_apply(struct engine *engine, struct request *request, stru
 	return op->kind == OP_OPERATION_START ? operation_start(engine, request, op) : operation_change(engine, request, op);
 }
 
-enum err op_slice_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+static enum err operation_slice(struct engine *engine, struct request *request, const struct op_operation *slice, struct operation_row *row)
 {
-	struct op_operation *slice = &op->operation;
-	enum err opened;
-	struct operation_row *row = operation_open(engine, op, &opened);
-	(void)park;
-	if (!row)
-		return opened;
-	if (row->state != OPERATION_RUNNING)
-		return refuse(request, op, E_STATE, "", "The operation is not running.");
 	for (uint32_t i = 0; i < slice->count; i++) {
 		uint32_t slot = plan_job(engine, slice->uids[i]);
 		struct op one = { .kind = slice->action, .job = slice->template };
@@ -106,6 +114,22 @@ enum err op_slice_apply(struct engine *engine, struct request *request, struct o
 			row->done++;
 		}
 	}
+	return E_OK;
+}
+
+enum err op_slice_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
+{
+	struct op_operation *slice = &op->operation;
+	enum err opened;
+	struct operation_row *row = operation_open(engine, op, &opened);
+	(void)park;
+	if (!row)
+		return opened;
+	if (row->state != OPERATION_RUNNING)
+		return refuse(request, op, E_STATE, "", "The operation is not running.");
+	enum err err = slice->replay ? replay_slice(engine, request, slice, row) : operation_slice(engine, request, slice, row);
+	if (err)
+		return err;
 	row->cursor_uid = slice->next_uid;
 	row->cursor_phase = slice->next_phase;
 	if (slice->last) {

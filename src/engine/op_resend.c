@@ -4,15 +4,13 @@
 #include "base/uid.h"
 #include "engine/engine_priv.h"
 
-static struct str delivery_id(struct arena *arena, uint64_t message, uint32_t endpoint) /* among the ids in flight; ptr NULL: no memory */
+struct str delivery_id(struct arena *arena, uint64_t message, uint32_t endpoint)
 {
 	return str_of(arena_printf(arena, "d%llx/%u", (unsigned long long)message, endpoint));
 }
 
-/* The newest delivery: one that is about to be written, or `loaded`. What an endpoint of the same name was sent before this one was there is none of
- * this one's, once it has ended. */
-static uint32_t delivery_find(const struct engine *engine, const struct message_row *message, const struct named *named, struct str id,
-			      uint64_t loaded)
+/* What an endpoint of the same name was sent before this one was there is none of this one's, once it has ended. */
+uint32_t delivery_find(const struct engine *engine, const struct message_row *message, const struct named *named, struct str id, uint64_t loaded)
 {
 	const struct index *index = &engine->index;
 	const struct key *key = key_find(index, SLOT_NONE, id);
@@ -24,8 +22,7 @@ static uint32_t delivery_find(const struct engine *engine, const struct message_
 	return older && job_state_is_final(job_state_of(job_at(index, slot))) ? SLOT_NONE : slot;
 }
 
-/* Is it about to be made, or being written, by the message's expansion? Nobody can tell yet whether it is there. */
-static bool delivery_is_unsettled(const struct engine *engine, const struct message_row *message, const struct named *named)
+bool delivery_is_unsettled(const struct engine *engine, const struct message_row *message, const struct named *named)
 {
 	const struct index *index = &engine->index;
 	if (named->created_seq > message->seq)
@@ -36,8 +33,7 @@ static bool delivery_is_unsettled(const struct engine *engine, const struct mess
 	return false;
 }
 
-static enum err delivery_make_again(struct engine *engine, struct request *request, struct op *op, const struct message_row *message,
-				    const struct named *named, struct str id, uint32_t *out_slot)
+enum err delivery_make_again(struct engine *engine, const struct message_row *message, const struct named *named, struct str id, uint32_t *out_slot)
 {
 	struct arena *arena = &engine->open->cs.arena;
 	struct message_row row = *message;
@@ -48,12 +44,24 @@ static enum err delivery_make_again(struct engine *engine, struct request *reque
 	row.entity = arena_str(arena, message->entity);
 	if (!row.type.ptr || !row.entity.ptr)
 		return E_NOMEM;
-	bool overtaken;
-	err = delivery_is_overtaken(engine, &row, named, &overtaken);
-	if (!err && overtaken)
-		return refuse(request, op, E_STATE, "message", "Something newer about its entity is on its way to this endpoint, whose order is latest.");
-	err = err ? err : delivery_make(engine, &row, named, out_slot);
+	err = delivery_make(engine, &row, named, out_slot);
 	return err ? err : batch_key(engine->open, &engine->index, SLOT_NONE, id, job_at(&engine->index, *out_slot)->uid);
+}
+
+static enum err resend_make(struct engine *engine, struct request *request, struct op *op, const struct message_row *message,
+			    const struct named *named, struct str id)
+{
+	uint32_t job;
+	bool overtaken;
+	enum err err = delivery_is_overtaken(engine, message, named, NULL, 0, &overtaken);
+	if (!err && overtaken)
+		return refuse(request, op, E_STATE, "message", "A newer message about this entity is on its way, and the endpoint takes only the latest.");
+	err = err ? err : delivery_make_again(engine, message, named, id, &job);
+	if (err)
+		return err;
+	op->result.uid = job_at(&engine->index, job)->uid;
+	op->result.state = job_state_of(job_at(&engine->index, job));
+	return E_OK;
 }
 
 static enum err resend_check(struct engine *engine, struct request *request, struct op *op, const struct message_row *message, uint32_t slot)
@@ -84,14 +92,8 @@ enum err op_resend_apply(struct engine *engine, struct request *request, struct 
 	if (!id.ptr)
 		return err ? err : E_NOMEM;
 	uint32_t job = delivery_find(engine, message, named_at(index, slot), id, loaded);
-	if (job == SLOT_NONE) {
-		err = delivery_make_again(engine, request, op, message, named_at(index, slot), id, &job);
-		if (err)
-			return err;
-		op->result.uid = job_at(index, job)->uid;
-		op->result.state = job_state_of(job_at(index, job));
-		return E_OK;
-	}
+	if (job == SLOT_NONE)
+		return resend_make(engine, request, op, message, named_at(index, slot), id);
 	if (!job_state_is_final(job_state_of(job_at(index, job)))) {
 		char uid[UID_TEXT_BYTES];
 		uid_text(job_at(index, job)->uid, uid);

@@ -141,6 +141,25 @@ static void plan_delivery(struct engine *engine, struct plan *plan, uint64_t mes
 	*target = 0;
 }
 
+static bool op_replays(const struct op *op)
+{
+	return op->kind == OP_SLICE && op->operation.replay;
+}
+
+/* The messages of a slice, and their deliveries to its endpoint. */
+static void plan_replay(struct engine *engine, struct plan *plan, struct op *op)
+{
+	struct op_operation *slice = &op->operation;
+	uint32_t slot = named_find_number(&engine->index, slice->replay->endpoint);
+	slice->found = slot == SLOT_NONE ? NULL : ARENA_ARRAY(&engine->scratch, uint64_t, slice->count + 1);
+	if (slot != SLOT_NONE && !slice->found)
+		plan->failed = true;
+	for (uint32_t i = 0; i < slice->count && slice->found; i++) {
+		plan_message_uid(engine, plan, slice->uids[i]);
+		plan_delivery(engine, plan, slice->uids[i], named_at(&engine->index, slot)->name, &slice->found[i]);
+	}
+}
+
 static bool op_names_job(enum op_kind kind)
 {
 	switch (kind) {
@@ -167,6 +186,8 @@ static void plan_op_keys(struct engine *engine, struct plan *plan, struct op *op
 		plan_message(engine, plan, op);
 	} else if (op->kind == OP_MESSAGE_EXPUNGE) {
 		plan_message_uid(engine, plan, op->resend.message);
+	} else if (op_replays(op)) {
+		plan_replay(engine, plan, op);
 	} else if (op->kind == OP_RESEND) {
 		plan_message_uid(engine, plan, op->resend.message);
 		plan_delivery(engine, plan, op->resend.message, op->resend.endpoint, &op->result.uid);
@@ -221,9 +242,9 @@ static void plan_op_uids(struct engine *engine, struct plan *plan, struct op *op
 		plan_uid(engine, plan, op->lease.uid ? op->lease.uid : op->result.uid);
 	else if (op->kind == OP_RESEND)
 		plan_uid(engine, plan, op->result.uid);
-	else if (op->kind == OP_SLICE)
+	else if (op->kind == OP_SLICE && (!op->operation.replay || op->operation.found))
 		for (uint32_t i = 0; i < op->operation.count; i++)
-			plan_uid(engine, plan, op->operation.uids[i]);
+			plan_uid(engine, plan, op->operation.replay ? op->operation.found[i] : op->operation.uids[i]);
 }
 
 static enum err plan_note(struct engine *engine)
@@ -287,9 +308,9 @@ static void plan_op_above(struct engine *engine, struct plan *plan, const struct
 		plan_above(engine, plan, op->result.uid);
 	else if (op->kind == OP_RETRY)
 		plan_above(engine, plan, op->job.uid ? op->job.uid : plan_uid_of(engine, op->job.queue, op->job.id, op->result.uid));
-	else if (op->kind == OP_SLICE)
+	else if (op->kind == OP_SLICE && (!op->operation.replay || op->operation.found))
 		for (uint32_t i = 0; i < op->operation.count; i++)
-			plan_above(engine, plan, op->operation.uids[i]);
+			plan_above(engine, plan, op->operation.replay ? op->operation.found[i] : op->operation.uids[i]);
 }
 
 /* The uids that the plan has gathered: their rows, and the jobs come into memory. */
@@ -437,6 +458,64 @@ static enum err plan_load_messages(struct engine *engine, const struct plan *pla
 	return err;
 }
 
+/* ---- who has the keys of order `latest` under which they would go once more ---- */
+
+static void plan_owner(struct engine *engine, struct plan *plan, uint64_t message_uid, const struct named *named)
+{
+	const struct index *index = &engine->index;
+	const struct message_row *message = message_loaded(engine, message_uid);
+	struct str key = message && named->group != SLOT_NONE ? delivery_key(&engine->scratch, message, named) : STR("");
+	uint32_t slot = key.len ? dedup_find(index, group_at(index, named->group)->queue, key) : SLOT_NONE;
+	plan->failed |= !key.ptr;
+	if (slot == SLOT_NONE)
+		return;
+	const struct dedup *dedup = pool_at(&index->dedups, slot);
+	uint64_t *uids = plan_grow(engine, plan->uids, plan->load.uid_count, &plan->uid_capacity, sizeof(*uids));
+	if (!uids) {
+		plan->failed = true;
+		return;
+	}
+	plan->uids = uids;
+	uids[plan->load.uid_count++] = dedup->next ? dedup->next : dedup->owner;
+}
+
+static void plan_op_owners(struct engine *engine, struct plan *plan, const struct op *op)
+{
+	const struct message_row *message = op->kind == OP_RESEND ? message_loaded(engine, op->resend.message) : NULL;
+	uint32_t slot = SLOT_NONE;
+	if (message)
+		slot = named_find(&engine->index, NAMED_ENDPOINT, (struct queue_name){ message->namespace_name, op->resend.endpoint });
+	else if (op_replays(op))
+		slot = named_find_number(&engine->index, op->operation.replay->endpoint);
+	if (slot == SLOT_NONE)
+		return;
+	if (message)
+		plan_owner(engine, plan, message->uid, named_at(&engine->index, slot));
+	for (uint32_t i = 0; !message && i < op->operation.count; i++)
+		plan_owner(engine, plan, op->operation.uids[i], named_at(&engine->index, slot));
+}
+
+static enum err plan_load_owners(struct engine *engine, struct plan *plan, struct request *first, uint32_t count)
+{
+	struct request *request = first;
+	for (uint32_t i = 0; i < count; i++, request = request->link)
+		for (uint32_t n = 0; n < request->op_count; n++)
+			plan_op_owners(engine, plan, &request->ops[n]);
+	if (plan->failed || !plan->load.uid_count)
+		return plan->failed ? E_NOMEM : E_OK;
+	plan->load.uids = plan->uids;
+	enum err err = engine->store->verbs->load(engine->store, &plan->load, &engine->scratch);
+	struct owner *owners = err ? NULL : ARENA_ARRAY(&engine->scratch, struct owner, plan->load.uid_count);
+	if (!owners)
+		return err ? err : E_NOMEM;
+	for (uint32_t i = 0; i < plan->load.uid_count; i++)
+		if (plan->load.rows[i].uid)
+			owners[engine->owner_count++] = (struct owner){ plan->load.rows[i].uid, plan->load.definitions[i].message };
+	engine->owners = owners;
+	plan->load = (struct load){ 0 };
+	return E_OK;
+}
+
 enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 {
 	struct plan plan = { 0 };
@@ -467,6 +546,7 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 		plan.load = (struct load){ 0 };
 	}
 	err = plan_load_messages(engine, &plan);
+	err = err || !plan.named_count ? err : plan_load_owners(engine, &plan, first, count);
 	if (err)
 		return err;
 	request = first;
@@ -487,6 +567,8 @@ void plan_forget(struct engine *engine)
 	engine->below_count = 0;
 	engine->messages = NULL;
 	engine->message_count = 0;
+	engine->owners = NULL;
+	engine->owner_count = 0;
 	if (!engine->loaded_count)
 		return;
 	for (uint32_t i = 0; i < engine->loaded_count; i++) {

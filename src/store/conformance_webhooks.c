@@ -583,6 +583,109 @@ static void held_deliveries_say_so(void **state)
 	assert_int_equal(suite_view(suite, 2)->held, NAMED_DISABLED);
 }
 
+/* ---- what an endpoint missed ---- */
+
+/* Pages of two; the text is "100 102: missing 2 failed 1". */
+static const char *replayed(struct suite *suite, struct replay replay, uint64_t as_of)
+{
+	static char text[256];
+	uint64_t stands[STANDS_COUNT] = { 0 };
+	size_t len = 0;
+	struct query query = { .kind = QUERY_REPLAY, .id = STR("crm"), .replay = &replay, .as_of = as_of, .limit = 2 };
+	text[0] = '\0';
+	do {
+		assert_ok(suite_ask(suite, &query));
+		for (uint32_t i = 0; i < suite->answer.match_count; i++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", len ? " " : "",
+			                        (unsigned long long)suite->answer.matches[i].uid % 1000);
+		for (int stand = 0; stand < STANDS_COUNT; stand++)
+			stands[stand] += suite->answer.stands[stand];
+		query.cursor_uid = suite->answer.next_uid;
+		query.cursor_phase = suite->answer.next_phase;
+	} while (query.cursor_phase < 2);
+	len += (size_t)snprintf(text + len, sizeof(text) - len, ":");
+	for (int stand = 0; stand < STANDS_COUNT; stand++)
+		if (stands[stand])
+			len += (size_t)snprintf(text + len, sizeof(text) - len, " %s %llu", replay_stand_words[stand], (unsigned long long)stands[stand]);
+	query = (struct query){ .kind = QUERY_REPLAY, .id = STR("crm"), .replay = &replay, .as_of = as_of }; /* the same, counted */
+	assert_ok(suite_ask(suite, &query));
+	assert_int_equal(suite->answer.match_count, 0);
+	assert_memory_equal(suite->answer.stands, stands, sizeof(stands));
+	return text;
+}
+
+static void what_an_endpoint_missed_is_found(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t base = uid_floor(BASE_US) / 1000 * 1000 + 1000; /* so that uids end in 100, 101, … */
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	struct named_row *crm = add_endpoint(suite, 4, "crm");
+	crm->text = STR("{\"url\":\"https://a/\",\"types\":[\"fiche.*\"],\"channels\":[\"paris\"],\"filter\":{\"a\":1}}");
+	crm->created_us = BASE_US;
+	crm->created_seq = 2;
+	for (uint64_t n = 100; n < 112; n++)
+		add_message(suite, base + n, "fiche.made", n % 2 ? "17" : "18");
+	struct message_row *rows = suite->cs.messages.items;
+	rows[1].type = STR("note");
+	rows[2].channels = STR("[\"lyon\"]");
+	rows[3].payload = STR("{\"a\":2}");
+	rows[4].payload = STR("");
+	rows[4].payload_body = 1;
+	add_body(suite, 1, "{\"a\"", ":1}");
+	rows[5].flags = MESSAGE_TEST;
+	rows[6].flags = MESSAGE_EXPUNGED;
+	rows[7].only = 9;
+	rows[8].only = 4;
+	rows[8].type = STR("note"); /* for it alone, whatever it wants */
+	rows[9].namespace_name = STR("other");
+	suite_commit(suite);
+	suite_begin(suite);
+	add_message(suite, base + 120, "fiche.gone", "17")->channels = STR("[\"lyon\",\"paris\"]");
+	add_message(suite, base + 121, "fiche.gone", "17");
+	suite_commit(suite);
+	struct replay all = { .since_us = 1, .only = REPLAY_ALL }, replay = all;
+	assert_string_equal(replayed(suite, all, 0), "100 104 108 110 111 120 121: missing 7");
+	assert_string_equal(replayed(suite, all, 1), "100 104 108 110 111: missing 5"); /* those that a commit brought before */
+	replay.types[replay.type_count++] = STR("fiche.g*");
+	assert_string_equal(replayed(suite, replay, 0), "120 121: missing 2");
+	replay = all;
+	replay.entity = STR("17");
+	assert_string_equal(replayed(suite, replay, 0), "111 120 121: missing 3");
+	replay = all;
+	replay.until_us = BASE_US;
+	assert_string_equal(replayed(suite, replay, 0), ":");
+	replay.since_us = BASE_US;
+	replay.until_us = 0;
+	replay.endpoint = 4;
+	assert_string_equal(replayed(suite, replay, 0), "100 104 108 110 111 120 121: missing 7");
+	suite_begin(suite); /* deliveries: of two the newest counts; of one before there was this endpoint only if it has not ended */
+	static const struct { enum job_table table; uint64_t message; enum job_state state; } made[] = {
+		{ TABLE_DONE, 100, JOB_COMPLETED }, { TABLE_LIVE, 104, JOB_WAITING }, { TABLE_DONE, 120, JOB_FAILED }, { TABLE_DONE, 121, JOB_FAILED },
+		{ TABLE_DONE, 121, JOB_COMPLETED }, { TABLE_DONE, 110, JOB_EXPIRED }, { TABLE_DONE, 108, JOB_CANCELLED },
+	};
+	for (uint64_t i = 0; i < ARRAY_COUNT(made); i++) {
+		bool early = made[i].message == 100 || made[i].message == 104;
+		uint64_t uid = early ? 1 + i : uid_floor(BASE_US + 5000) + i;
+		add_delivery(suite, made[i].table, uid, base + made[i].message, "crm")->row.state = made[i].state;
+	}
+	add_delivery(suite, TABLE_DONE, uid_floor(BASE_US + 5000) + 100, base + 111, "dms");
+	suite_commit(suite);
+	assert_string_equal(replayed(suite, all, 0), "100 108 110 111 120 121: missing 2 failed 2 delivered 1 cancelled 1 on_its_way 1");
+	replay = all;
+	replay.only = REPLAY_MISSING;
+	assert_string_equal(replayed(suite, replay, 0), "100 111: missing 2 failed 2 delivered 1 cancelled 1 on_its_way 1");
+	replay.only = REPLAY_FAILED;
+	assert_string_equal(replayed(suite, replay, 0), "110 120: missing 2 failed 2 delivered 1 cancelled 1 on_its_way 1");
+	replay.endpoint = 5;
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_REPLAY, .id = STR("crm"), .replay = &replay }), E_ENDPOINT_NOT_FOUND);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_REPLAY, .id = STR("nobody"), .replay = &all }), E_ENDPOINT_NOT_FOUND);
+	suite_begin(suite);
+	add_endpoint(suite, 4, "crm")->text = STR("{\"from\":\"the future\"}");
+	suite_commit(suite);
+	assert_err(suite_ask(suite, &(struct query){ .kind = QUERY_REPLAY, .id = STR("crm"), .replay = &all }), E_INVALID);
+}
+
 /* ---- entities ---- */
 
 static const struct entity_row *ask_entity(struct suite *suite, uint32_t endpoint, const char *entity)
@@ -762,6 +865,7 @@ int conformance_webhooks(struct factory *factory)
 		TEST(a_delivery_is_read_with_its_message_and_entity),
 		TEST(deliveries_are_listed_by_what_they_are),
 		TEST(held_deliveries_say_so),
+		TEST(what_an_endpoint_missed_is_found),
 		TEST(entities_are_merged_paged_and_dropped),
 		TEST(entities_of_an_endpoint_go_in_slices),
 		TEST(messages_go_when_nothing_needs_them),

@@ -3,6 +3,7 @@
  * the arena given with the question. */
 #pragma once
 #include "base/arena.h"
+#include "rules/replay.h"
 #include "store/row.h"
 
 struct job_filter {
@@ -59,6 +60,7 @@ enum query_kind {
 	QUERY_POLL,        /* messages that an endpoint of kind poll wants, oldest commit first, and the endpoint. No messages: it is of another kind, or not
 	                    * enabled */
 	QUERY_ENTITIES,    /* a page of an endpoint's, in the order of their names, or one of them by its name */
+	QUERY_REPLAY,      /* messages that an endpoint wants now, by uid: those that are to be sent to it (matches), and how far all of them are */
 };
 
 struct message_filter {
@@ -100,8 +102,10 @@ struct query {
 	                                * uid_count is 0 */
 	struct poll_place poll;
 	uint32_t endpoint;         /* ENTITIES: number; with `id`: only that entity */
-	uint64_t cursor_uid;       /* MATCHES */
-	uint32_t cursor_phase;     /* MATCHES: 0 live, 1 done */
+	uint64_t cursor_uid;       /* MATCHES, REPLAY */
+	uint32_t cursor_phase;     /* MATCHES: 0 live, 1 done. REPLAY: 0 */
+	const struct replay *replay; /* REPLAY: which, of the endpoint with the name `id` in namespace_name; limit 0: they are only counted */
+	uint64_t as_of;            /* REPLAY: only messages that this commit or an earlier one brought; 0: all */
 };
 
 struct parent_view { /* of a child that was looked at */
@@ -138,7 +142,7 @@ struct match {
 
 struct answer {
 	struct job_view *jobs;          uint32_t job_count;     /* DEFINITIONS and READ (in the order asked; uid 0: gone), JOB, JOBS, RANGE */
-	struct match *matches;          uint32_t match_count;
+	struct match *matches;          uint32_t match_count;   /* REPLAY: messages; version means nothing */
 	struct attempt_row *attempts;   uint32_t attempt_count; /* oldest first */
 	struct log_row *logs;           uint32_t log_count;
 	struct event_row *events;       uint32_t event_count;
@@ -153,9 +157,10 @@ struct answer {
 	struct entity_row *entities;    uint32_t entity_count;
 	uint64_t edge_counts[EDGE_STATE_COUNT]; /* CHILDREN: of all of them */
 	struct str next_cursor;         /* empty: that was the last page */
-	uint64_t next_uid;              /* MATCHES: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
+	uint64_t next_uid;              /* MATCHES, REPLAY: cursor after the slice, with next_phase; next_phase 2: finished. A slice may be empty before */
 	uint32_t next_phase;
 	uint64_t count;                 /* COUNT, RANGE; LOGS: all lines of the job */
+	uint64_t stands[STANDS_COUNT];  /* REPLAY: of the messages that were looked at here and are wanted */
 	bool count_is_least;            /* COUNT stopped at count_max (0: none), or at the bound of its scan */
 	bool scanned_short;             /* JOBS: the bounded scan ended before the page was full: go on with next_cursor */
 	uint64_t seq;                   /* commit_seq that the answer saw */
@@ -189,6 +194,7 @@ struct question {
 };
 
 struct reader; /* one connection; used by one thread at a time */
-/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_MESSAGE_NOT_FOUND, E_QUEUE_NOT_FOUND, E_INVALID (cursor), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
+/* E_JOB_NOT_FOUND (JOB, ATTEMPTS, LOGS), E_MESSAGE_NOT_FOUND, E_ENDPOINT_NOT_FOUND (REPLAY), E_QUEUE_NOT_FOUND, E_INVALID (cursor; REPLAY: its
+ * endpoint's settings), E_NOMEM, E_IO, E_TIMEOUT (after 5 s). */
 MUST_USE enum err reader_run(struct reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 void reader_close(struct reader *reader);

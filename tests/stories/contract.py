@@ -138,6 +138,9 @@ def webhooks(api):
     api.post(f"/v1/messages/{sent['id']}/resend", {"endpoint": "crm"})
     api.post(f"/v1/jobs/{delivery['uid']}/cancel", {})
     api.post(f"/v1/deliveries/{delivery['uid']}/retry", {})
+    for verb in ("recover", "replay"):
+        api.post(f"/v1/endpoints/crm/{verb}", {"since": "2026-01-01T00:00:00Z", "dry_run": True}, status=200)
+        api.post(f"/v1/endpoints/crm/{verb}", {"since": "2026-01-01T00:00:00Z"}, status=201)
     api.get("/v1/endpoints/crm/entities")
     api.call("DELETE", "/v1/endpoints/crm/entities/e", status=204)
     api.call("DELETE", f"/v1/messages/{sent['id']}/content", status=204)

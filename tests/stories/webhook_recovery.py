@@ -1,4 +1,4 @@
-"""Webhooks that failed, and how they are sent again: lists, one more time, a test."""
+"""Webhooks that failed or were missed, and how they are sent again: lists, one more time, a test, recover and replay."""
 
 from harness import Daemon, Receiver, check, equal, run, story
 
@@ -156,6 +156,170 @@ def what_was_told_of_entities():
         api.refused("GET", "/v1/endpoints/crm/entities?cursor=!", code="invalid_field", field="cursor")
 
 
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def ended(api, operation, state="done"):
+    """The bulk operation, once it has ended."""
+    while api.get(f"/v1/operations/{operation['uid']}")["state"] == "running":
+        pass
+    operation = api.get(f"/v1/operations/{operation['uid']}")
+    equal(operation["state"], state, "the operation")
+    return operation
+
+
+def held(api, endpoint):
+    return api.get(f"/v1/endpoints/{endpoint}")["held"]
+
+
+@story
+def an_endpoint_that_came_later_gets_the_past(ruche):
+    """What it wants by its settings of now, each message once; what a dry run counts is what then happens."""
+    api = ruche.api
+    api.post("/v1/messages", {"messages": [{"type": "fiche.made" if n % 2 else "note", "entity": f"f{n % 10}", "payload": {"n": n}} for n in range(40)]}, status=200)
+    api.put("/v1/endpoints/late", {"url": "https://late.example.org/", "types": ["fiche.*"], "filter": {"n": {"$gte": 10}}})
+    api.post("/v1/endpoints/late/pause")
+    counted = api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "dry_run": True}, status=200)
+    equal(counted, {"sends": 15, "at_least": False, "missing": 15, "failed": 0, "delivered": 0, "cancelled": 0, "on_its_way": 0}, "counted")
+    equal((held(api, "late"), api.get("/v1/operations")["operations"]), (0, []), "counting changes nothing")
+    some = api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "entity": "f1"}, status=201)
+    equal((some["action"], some["filter"]["endpoint"], some["arguments"]["only"]), ("replay", "late", "missing"), "the operation")
+    equal((ended(api, some)["done"], held(api, "late")), (3, 3), "about one entity")
+    counted = api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "dry_run": True}, status=200)
+    equal((counted["sends"], counted["missing"], counted["on_its_way"]), (12, 12, 3), "counted anew")
+    rest = ended(api, api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "only": "all", "types": ["fiche.made", "other.*"]}, status=201))
+    equal((rest["done"], rest["skipped"], rest["failed"], held(api, "late")), (12, 0, 0, 15), "the rest")
+    payloads = sorted(api.get(f"/v1/jobs/{job['uid']}?payload")["payload"]["n"] for job in api.get("/v1/deliveries?endpoint=late")["deliveries"])
+    equal(payloads, list(range(11, 40, 2)), "each of them, once")
+    again = ended(api, api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "only": "all"}, status=201))
+    equal((again["done"], held(api, "late")), (0, 15), "all are on their way")
+    for body, field in (({}, "since"), ({"since": "yesterday"}, "since"), ({"since": LONG_AGO, "only": "some"}, "only"), ({"since": LONG_AGO, "types": ["a b"]}, "types[0]")):
+        api.refused("POST", "/v1/endpoints/late/replay", body, code="invalid_field", field=field)
+    for verb in ("replay", "recover"):
+        for dry in (True, False):
+            api.refused("POST", f"/v1/endpoints/nobody/{verb}", {"since": LONG_AGO, "dry_run": dry}, status=404, code="endpoint_not_found")
+    api.refused("POST", "/v1/operations", {"action": "replay", "filter": {"endpoint": "late"}}, code="invalid_field", field="action")
+
+
+@story
+def a_replay_is_stopped_and_killed_and_goes_on():
+    """Paused, resumed, cancelled; the daemon killed in the middle: in the end each message is there once."""
+    with Daemon() as ruche:
+        api, count = ruche.api, 4000
+        for part in range(4):
+            api.post("/v1/messages", {"messages": [{"type": "made", "payload": n} for n in range(part * 1000, (part + 1) * 1000)]}, status=200)
+        api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
+        api.post("/v1/endpoints/crm/pause")
+        operation = api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201)
+        paused = api.post(f"/v1/operations/{operation['uid']}/pause", {})
+        before = paused["done"]
+        equal((paused["state"], before < count), ("paused", True), "paused in the middle")
+        ruche.kill()
+        ruche.restart()
+        api = ruche.api
+        equal((held(api, "crm"), api.get(f"/v1/operations/{operation['uid']}")["done"]), (before, before), "as it was told")
+        api.post(f"/v1/operations/{operation['uid']}/resume", {})
+        ruche.kill()
+        ruche.restart()
+        api = ruche.api
+        cancelled = api.post(f"/v1/operations/{operation['uid']}/cancel", {}) if api.get(f"/v1/operations/{operation['uid']}")["state"] == "running" else None
+        second = ended(api, api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201))
+        if cancelled:
+            equal(cancelled["done"] + second["done"], count, "what both did")
+        equal((held(api, "crm"), api.get("/v1/jobs/count?endpoint=crm&max=10000")["count"]), (count, count), "each message is there once")
+
+
+@story
+def what_was_held_back_is_sent_at_resume():
+    """Beyond hold_max deliveries are only counted; a resume makes up for them, in order, also if the daemon dies right then."""
+    with House(200) as house:
+        api = house.api
+        house.endpoint("crm", hold_max=3, concurrency=1)
+        api.post("/v1/endpoints/crm/pause")
+        messages = [house.send(payload=n) for n in range(20)]
+        endpoint = api.get("/v1/endpoints/crm")
+        equal((endpoint["held"], endpoint["health"]["unsent"]), (3, 17), "held, and counted")
+        resumed = api.post("/v1/endpoints/crm/resume")
+        equal(resumed["health"]["unsent"], 0, "counted no more")
+        house.ruche.kill()
+        house.ruche.restart()
+        api = house.ruche.api
+        [operation] = api.get("/v1/operations")["operations"]
+        equal((operation["action"], ended(api, operation)["done"]), ("replay", 17), "made up for")
+        for message in messages:
+            [job] = api.get(f"/v1/messages/{message['id']}/deliveries")["deliveries"]
+            equal(api.wait(job["uid"])["state"], "completed", "each of them")
+        equal({received.headers["webhook-id"] for received in house.third.received}, {message["id"] for message in messages}, "calls")
+
+
+@story
+def whatever_failed_since_an_instant_goes_again():
+    """Recover takes those that failed since then, and no others; replay by `failed` goes by when the messages came."""
+    with House(500, 500, 500, 200) as house:
+        api = house.api
+        house.endpoint("crm", concurrency=1)
+        jobs = [house.delivery(house.send(), "crm") for _ in range(3)]
+        equal({job["state"] for job in jobs}, {"failed"}, "all failed")
+        since = jobs[1]["finished_at"]
+        later = sum(job["finished_at"] >= since for job in jobs)
+        counted = api.post("/v1/endpoints/crm/recover", {"since": since, "dry_run": True}, status=200)
+        equal(counted, {"sends": later, "at_least": False}, "counted")
+        equal(api.post("/v1/endpoints/crm/recover", {"since": LONG_AGO, "until": since, "dry_run": True}, status=200)["sends"], 3 - later, "before that")
+        done = ended(api, api.post("/v1/endpoints/crm/recover", {"since": since}, status=201))
+        equal((done["action"], done["done"], done["filter"]["endpoint"]), ("retry", later, "crm"), "recovered")
+        for job in jobs:
+            equal(api.wait(job["uid"])["state"], "completed" if job["finished_at"] >= since else "failed", "each of them")
+        equal(api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO, "only": "failed", "dry_run": True}, status=200)["sends"], 3 - later, "what is left")
+        ended(api, api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO, "only": "failed"}, status=201))
+        for job in jobs:
+            equal(api.wait(job["uid"])["state"], "completed", "all of them")
+        equal([job["uid"] for job in api.get("/v1/deliveries?order=oldest")["deliveries"]], sorted(job["uid"] for job in jobs), "no delivery was made anew")
+
+
+@story
+def an_endpoint_is_deleted_under_its_replay(ruche):
+    """The operation ends; a new endpoint of that name begins from nothing."""
+    api = ruche.api
+    api.post("/v1/messages", {"messages": [{"type": "made", "payload": n} for n in range(3000)]}, status=200)
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
+    api.post("/v1/endpoints/crm/pause")
+    operation = api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201)
+    api.delete("/v1/endpoints/crm")
+    check(ended(api, operation)["done"] <= 3000, "it ends")
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"], "hold_max": 0})
+    api.post("/v1/endpoints/crm/pause")
+    stands = api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO, "dry_run": True}, status=200)
+    while stands["missing"]:  # calls that the old one had under way may end as late as now
+        ended(api, api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201))
+        stands = api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO, "dry_run": True}, status=200)
+    equal((stands["missing"], stands["on_its_way"], held(api, "crm") <= 3000), (0, 3000, True), "all of them are on their way")
+
+
+@story
+def replay_from_the_command_line():
+    """Counted in words, then sent."""
+    with House(500, 200) as house:
+        ruche = house.ruche
+        message = house.send()
+        house.endpoint("crm")
+        said = ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO, "--dry-run").decode()
+        equal(said, "1 delivery would be sent; of the messages that it wants: 1 never made\n", "counted")
+        ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO, status=64)
+        check("--yes" in ruche.cli_errors, ruche.cli_errors)
+        said = ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO, "--type", "fiche.*", "--yes").decode().splitlines()[-1]
+        check(said.startswith("sent 1 delivery;"), said)
+        equal(house.delivery(message, "crm")["state"], "failed", "the first call")
+        equal(ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO).decode(), "0 deliveries would be sent; of the messages that it wants: 1 failed\n", "none is missing")
+        said = ruche.cli("endpoints", "recover", "crm", "--since", LONG_AGO, "--dry-run").decode()
+        equal(said, "1 delivery would be sent\n", "failed")
+        said = ruche.cli("endpoints", "recover", "crm", "--since", LONG_AGO, "--yes").decode().splitlines()[-1]
+        check(said.startswith("sent 1 delivery;"), said)
+        equal(house.delivery(message, "crm")["state"], "completed", "the second call")
+        ruche.cli("endpoints", "replay", "crm", status=64)
+        ruche.cli("endpoints", "replay", "nobody", "--since", LONG_AGO, "--dry-run", status=66)
+        ruche.cli("endpoints", "replay", "crm", "--since", "yesterday", "--dry-run", status=65)
+
+
 @story
 def a_limited_token_recovers_what_is_its_own(ruche):
     """Deliveries, entities and tests belong to the queue `webhooks`."""
@@ -170,11 +334,17 @@ def a_limited_token_recovers_what_is_its_own(ruche):
     mine.refused("POST", f"/v1/messages/{sent['id']}/resend", {"endpoint": "crm"}, status=409, code="illegal_state")
     mine.refused("POST", f"/v1/deliveries/{job['uid']}/retry", {}, status=409, code="illegal_state")
     equal(mine.get("/v1/endpoints/crm/entities")["entities"], [], "entities")
+    equal(mine.post("/v1/endpoints/crm/replay", {"since": LONG_AGO, "dry_run": True}, status=200)["on_its_way"], 1, "counted")
+    operation = mine.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201)
+    equal(ended(mine, operation)["done"], 0, "its own operation")
+    other.refused("GET", f"/v1/operations/{operation['uid']}", status=404, code="not_found")
     other.refused("GET", f"/v1/messages/{sent['id']}/deliveries", status=404, code="message_not_found")
     other.refused("POST", f"/v1/messages/{sent['id']}/resend", {"endpoint": "crm"}, status=404, code="message_not_found")
     other.refused("POST", f"/v1/deliveries/{job['uid']}/retry", {}, status=404, code="job_not_found")
     for method, path, body in (("GET", "/v1/deliveries", None), ("GET", "/v1/endpoints/crm/entities", None), ("GET", "/v1/endpoints/crm/entities/e", None),
-                               ("DELETE", "/v1/endpoints/crm/entities/e", None), ("POST", "/v1/endpoints/crm/test", {})):
+                               ("DELETE", "/v1/endpoints/crm/entities/e", None), ("POST", "/v1/endpoints/crm/test", {}),
+                               ("POST", "/v1/endpoints/crm/replay", {"since": LONG_AGO}), ("POST", "/v1/endpoints/crm/recover", {"since": LONG_AGO}),
+                               ("POST", "/v1/endpoints/crm/replay", {"since": LONG_AGO, "dry_run": True})):
         other.refused(method, path, body, status=403, code="forbidden")
 
 

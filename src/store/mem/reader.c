@@ -680,6 +680,7 @@ static enum err mem_reader_answer(const struct mem_disk *disk, const struct quer
 	case QUERY_MESSAGES: return mem_messages(disk, query, arena, out);
 	case QUERY_POLL: return mem_polled(disk, query, arena, out);
 	case QUERY_ENTITIES: return mem_entities(disk, query, arena, out);
+	case QUERY_REPLAY: return mem_replay(disk, query, arena, out);
 	}
 	return E_INVALID;
 }

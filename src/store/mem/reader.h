@@ -25,6 +25,8 @@ MUST_USE enum err mem_message(const struct mem_disk *disk, const struct query *q
 MUST_USE enum err mem_messages(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_polled(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err mem_entities(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
+/* replay.c */
+MUST_USE enum err mem_replay(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);
 /* range.c */
 MUST_USE enum err mem_errors(const struct mem_disk *disk, struct arena *arena, struct job_view *out); /* of its attempts, the newest last */
 MUST_USE enum err mem_range(const struct mem_disk *disk, const struct query *query, struct arena *arena, struct answer *out);

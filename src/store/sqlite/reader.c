@@ -99,6 +99,7 @@ static enum err reader_answer(struct sqlite_reader *reader, const struct query *
 	case QUERY_MESSAGES: return reader_messages(reader, query, arena, out);
 	case QUERY_POLL: return reader_poll(reader, query, arena, out);
 	case QUERY_ENTITIES: return reader_entities(reader, query, arena, out);
+	case QUERY_REPLAY: return reader_replay(reader, query, arena, out);
 	}
 	return E_INVALID;
 }

@@ -1,6 +1,6 @@
 /* src/store/sqlite/reader.h: questions answered from a connection of their own, each in one read transaction of at most 5 s. Private
- * to sqlite/. reader.c runs and dispatches, reader_job.c, reader_rows.c and reader_messages.c answer, list.c finds the jobs of a list, range.c those of a
- * stretch of a queue. */
+ * to sqlite/. reader.c runs and dispatches, reader_job.c, reader_rows.c, reader_messages.c and reader_replay.c answer, list.c finds the jobs of a
+ * list, range.c those of a stretch of a queue. */
 #pragma once
 #include <pthread.h>
 
@@ -92,6 +92,11 @@
 	            " ORDER BY entity LIMIT ?3")                                                                                     \
 	X(ENTITY, "SELECT entity, external_id, message, at_us, state FROM entity WHERE endpoint = ?1 AND entity = ?2 LIMIT ?3")      \
 	X(HOLD, "SELECT state, health FROM named WHERE kind = 0 AND namespace = ?1 AND name = ?2 AND state <> 0")                    \
+	X(REPLAY, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid")                       \
+	X(REPLAY_OF_ENTITY, "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.namespace = ?3 AND m.entity = ?4"                     \
+	                    " AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid")                                                        \
+	X(REPLAY_DELIVERY, "SELECT j.uid, d.state FROM job j LEFT JOIN done d ON d.uid = j.uid"                                      \
+	                   " WHERE j.message = ?1 AND j.group_key = ?2 ORDER BY j.uid DESC LIMIT 1")                                 \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \
@@ -153,7 +158,10 @@ MUST_USE enum err reader_body(struct sqlite_reader *reader, uint64_t number, str
 MUST_USE enum err reader_view_delivery(struct sqlite_reader *reader, struct arena *arena, struct job_view *view);
 MUST_USE enum err reader_message(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_messages(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+/* The endpoint that the query names by its id; E_ENDPOINT_NOT_FOUND. */
+MUST_USE enum err reader_endpoint(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct named_row *out);
 MUST_USE enum err reader_poll(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
+MUST_USE enum err reader_replay(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 MUST_USE enum err reader_entities(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);
 
 MUST_USE enum err reader_definitions(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out);

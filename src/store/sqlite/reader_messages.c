@@ -7,6 +7,25 @@
 
 /* ---- of a delivery ---- */
 
+enum err reader_endpoint(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct named_row *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_ENDPOINT, &err);
+	if (err)
+		return err;
+	sql_bind_text(stmt, 1, reader_namespace(query->namespace_name));
+	sql_bind_text(stmt, 2, query->id);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err ? err : E_ENDPOINT_NOT_FOUND;
+	*out = (struct named_row){ .kind = NAMED_ENDPOINT, .number = sql_u32(stmt, 0), .state = (enum named_state)sql_i64(stmt, 1),
+				   .created_us = sql_i64(stmt, 2), .created_seq = sql_u64(stmt, 3), .text = sql_copy(stmt, 4, arena),
+				   .name = query->id, .namespace_name = reader_namespace(query->namespace_name) };
+	err = sql_err(sqlite3_reset(stmt));
+	return err || out->text.ptr ? err : E_NOMEM;
+}
+
 static enum err entity_read(sqlite3_stmt *stmt, int at, struct arena *arena, struct entity_row *out)
 {
 	out->external_id = sql_copy(stmt, at, arena);

@@ -19,21 +19,8 @@ struct poll_scan {
 
 static enum err poll_endpoint(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct answer *out)
 {
-	enum err err;
-	bool found;
-	sqlite3_stmt *stmt = reader_statement(reader, READER_ENDPOINT, &err);
-	out->endpoint = err ? NULL : ARENA_NEW(arena, struct named_row);
-	if (!out->endpoint)
-		return err ? err : E_NOMEM;
-	sql_bind_text(stmt, 1, reader_namespace(query->namespace_name));
-	sql_bind_text(stmt, 2, query->id);
-	err = sql_step(stmt, &found);
-	if (!found)
-		return err ? err : E_ENDPOINT_NOT_FOUND;
-	*out->endpoint = (struct named_row){ .kind = NAMED_ENDPOINT, .number = sql_u32(stmt, 0), .state = (enum named_state)sql_i64(stmt, 1),
-					     .created_us = sql_i64(stmt, 2), .created_seq = sql_u64(stmt, 3), .text = sql_copy(stmt, 4, arena) };
-	err = sql_err(sqlite3_reset(stmt));
-	return err || out->endpoint->text.ptr ? err : E_NOMEM;
+	out->endpoint = ARENA_NEW(arena, struct named_row);
+	return out->endpoint ? reader_endpoint(reader, query, arena, out->endpoint) : E_NOMEM;
 }
 
 static enum err poll_payload(struct poll_scan *scan, const struct message_row *row, struct arena *arena, struct str *out)
