@@ -360,6 +360,10 @@ def every_url_of_an_endpoint_is_guarded():
         equal(len(scene.traps.decoyed), called, "calls without a token")
         states = Counter(job["state"] for job in jobs)
         equal(states, {"completed": 2 * len(inside), "failed": 3 * len(inside)}, "ends")
+        check(scene.put("tried", "http://loop.test:~/", types=[]), "it was refused")
+        tried = api.post("/v1/endpoints/tried/test", status=201)
+        [job] = [job for job in scene.ended() if job["delivery"]["message"] == tried["id"]]
+        equal((job["state"], scene.why(job)), ("failed", "guarded"), "a test")
         for number, url in enumerate(inside + literal):
             answer = api.call("PUT", f"/v1/queues/q{number}", {"target": "http", "http": {"url": url}, "retry": ONCE}, status=(200, 201, 422))
             if answer.status != 422:

@@ -205,7 +205,7 @@ def w8_tried_again_with_more_and_more_patience():
 
 @story
 def w9_found_seen_and_tried_again():
-    """Deliveries by endpoint and state, each attempt of one, one retried, and all that failed since an instant."""
+    """Deliveries by endpoint, sheet and state, each attempt of one, one retried, and all that failed since an instant."""
     with Daemon(*ALLOW) as ruche, Receiver(500) as down, Receiver(200) as third:
         api = ruche.api
         endpoint(api, down, "crm", policy={"final": [500]})
@@ -219,10 +219,12 @@ def w9_found_seen_and_tried_again():
             ended(api, message, "crm")
         failed = deliveries(api, "&group=crm&state=failed")
         equal({one for _, one in failed}, {message["id"] for message in [old, *messages]}, "those that failed")
+        found = api.get("/v1/deliveries?endpoint=crm&entity=fiche/3&state=failed")["deliveries"]
+        equal([job["delivery"]["message"] for job in found], [messages[2]["id"]], "of one sheet")
         [attempt] = api.get(f"/v1/jobs/{failed['crm', old['id']]['uid']}/attempts")["attempts"]
         equal((attempt["exchange"]["status"], attempt["number"]), (500, 1), "its attempt")
         down.script = [200]
-        api.post(f"/v1/jobs/{failed['crm', messages[0]['id']]['uid']}/retry", {})
+        api.post(f"/v1/deliveries/{failed['crm', messages[0]['id']]['uid']}/retry", {})
         equal(ended(api, messages[0], "crm")["state"], "completed", "the one that was retried")
         begun = api.post("/v1/operations", {"action": "retry", "filter": {"queue": "webhooks", "group": "crm", "states": ["failed"], "finished_after": instant(since)}})
         until(lambda: api.get(f"/v1/operations/{begun['uid']}")["finished_at"], "the operation ended")
@@ -232,16 +234,19 @@ def w9_found_seen_and_tried_again():
 
 @story
 def w10_told_once_when_it_is_over():
-    """Three attempts fail: one event `failed`, with all that an error tracker wants to know, and none before."""
-    with Daemon(*ALLOW) as ruche, Receiver(503) as third:
+    """Three attempts fail: one event `failed` and one message `delivery.exhausted`, with all that an error tracker wants to know, and none before."""
+    with Daemon(*ALLOW) as ruche, Receiver(503) as third, Receiver(200) as tracker:
+        endpoint(ruche.api, tracker, "tracker", types=["delivery.exhausted"])
         endpoint(ruche.api, third, "crm")
-        message = save(ruche.api, 1)
-        job = ended(ruche.api, message, "crm")
+        messages = [save(ruche.api, number) for number in (1, 2)]
+        uids = {ended(ruche.api, message, "crm")["uid"] for message in messages}
+        tracker.wait(2)
+        until(lambda: ruche.api.states("webhooks")["completed"] == 2, "it was told")
         events = ruche.api.get("/v1/events?queue=webhooks&after=0.0&limit=500")["events"]
-        mine = [event for event in events if event.get("uid") == job["uid"]]
-        equal([event["type"] for event in mine].count("failed"), 1, f"events `failed` of {[event['type'] for event in mine]}")
-        whole = ruche.api.get(f"/v1/jobs/{job['uid']}?payload")
-        equal((whole["queue"], whole["name"], whole["attempts_made"], whole["delivery"]["endpoint"], whole["delivery"]["entity"]), ("webhooks", "fiche.enregistree", 3, "crm", "fiche/1"), "tags")
+        equal(sorted(event["uid"] for event in events if event["type"] == "failed"), sorted(uids), "events `failed`")
+        told = [json.loads(received.body)["data"] for received in tracker.received]
+        equal(sorted((one["endpoint"], one["delivery"], one["message"], one["type"], one["entity"], one["attempts_made"], one["error"]["status"]) for one in told),
+              sorted(("crm", ended(ruche.api, message, "crm")["uid"], message["id"], "fiche.enregistree", f"fiche/{number}", 3, 503) for number, message in enumerate(messages, 1)), "told")
 
 
 @story
