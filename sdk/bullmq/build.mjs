@@ -11,7 +11,7 @@ function tsc(project, ...options) {
 		process.exit(1);
 }
 
-for (const name of ['address.ts', 'http-lines.ts', 'sender.ts', 'timers.ts', 'transport.ts'])
+for (const name of ['address.ts', 'http-lines.ts', 'request-key.ts', 'sender.ts', 'timers.ts', 'transport.ts'])
 	copyFileSync(`../node/src/${name}`, `src/${name}`);
 if (process.argv.includes('--shared'))
 	process.exit();

@@ -1,8 +1,8 @@
 // Operations of one tick become one POST /v1/batch. One batch is on its way at a time, so that operations take effect in the order of their calls, as
 // on one Redis connection; meanwhile further ones gather: the slower the answers, the larger the batches.
-import { randomUUID } from 'node:crypto';
 import type { Problem } from './errors.js';
 import { Lost, type Link } from './link.js';
+import { requestKey } from './request-key.js';
 import { nextTurn } from './timers.js';
 
 const OPS_MAX = 10_000;
@@ -163,7 +163,7 @@ export class Coalescer {
 		let results: Result[];
 		try {
 			const body = this.#body(item.bundle, true);
-			({ results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', { body, idempotencyKey: randomUUID() }));
+			({ results } = await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', { body, idempotencyKey: requestKey() }));
 		} catch (error) {
 			this.#arrived();
 			this.#refuse(item, error as Error);
@@ -193,7 +193,7 @@ export class Coalescer {
 		const body = this.#body(ops.map((op) => op.json));
 		const claims = ops.some((op) => op.kind === 'claims');
 		const idle = claims && ops.every((op) => op.kind === 'claims' && op.unclaimed === undefined);
-		const options = claims ? { body, once: true, ...(idle ? { patienceMs: CLAIM_MS } : {}) } : { body, idempotencyKey: randomUUID() };
+		const options = claims ? { body, once: true, ...(idle ? { patienceMs: CLAIM_MS } : {}) } : { body, idempotencyKey: requestKey() };
 		return (await this.#link.call<{ results: Result[] }>('POST', '/v1/batch', options)).results;
 	}
 

@@ -1,8 +1,8 @@
 // Operations of one tick become one POST /v1/batch. While batches are on their way, further operations gather: the slower the answers, the larger the
 // batches.
-import { randomUUID } from 'node:crypto';
 import { ProblemError, problemError, UnreachableError, type Problem } from './errors.js';
 import { sendPatiently, type Patience } from './patience.js';
+import { requestKey } from './request-key.js';
 import type { Sender } from './sender.js';
 import { nextTurn } from './timers.js';
 
@@ -183,7 +183,7 @@ export class Batcher {
 	async #send(ops: Pending[]): Promise<OpResult[]> {
 		const { sender, address, timeoutMs, patience, signal } = this.#options;
 		const request = {
-			method: 'POST' as const, path: '/v1/batch', body: batchBody(ops.map((op) => op.json)), idempotencyKey: randomUUID(), timeoutMs, signal,
+			method: 'POST' as const, path: '/v1/batch', body: batchBody(ops.map((op) => op.json)), idempotencyKey: requestKey(), timeoutMs, signal,
 		};
 		const answer = await sendPatiently(sender, request, address, patience);
 		return (JSON.parse(answer.text) as { results: OpResult[] }).results;

@@ -9,6 +9,7 @@ import { Group, type GroupView } from './group.js';
 import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob } from './job.js';
 import { EnqueuedJob, JobHandle } from './job-handle.js';
 import { validated, type Schema } from './schema.js';
+import { requestKey } from './request-key.js';
 import type { QueueSettings, QueueStats } from './settings.js';
 import { producing, type Trace } from './trace.js';
 import { fromWire, toWire } from './wording.js';
@@ -77,7 +78,7 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	 * stands alone, and PartlyRefusedError tells what became of each when some were refused.
 	 */
 	async enqueueMany(jobs: readonly NewJob<Payload>[], options: { atomic?: boolean } & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>[]> {
-		const { atomic = false, idempotencyKey = crypto.randomUUID(), signal } = options;
+		const { atomic = false, idempotencyKey = requestKey(), signal } = options;
 		if (!jobs.length)
 			return [];
 		if (this.schema)

@@ -2,6 +2,7 @@
 import type { Connection } from './connection.js';
 import type { EnqueueOptions, OnFailure } from './job.js';
 import { EnqueuedJob } from './job-handle.js';
+import { requestKey } from './request-key.js';
 import { producing, type Trace } from './trace.js';
 import { toWire } from './wording.js';
 
@@ -45,7 +46,7 @@ function gather(connection: Connection, node: NewTree, results: Iterator<Enqueue
 }
 
 /** All of it, or nothing. @internal */
-export async function enqueueTree(connection: Connection, root: NewTree, idempotencyKey: string = crypto.randomUUID()): Promise<EnqueuedTree> {
+export async function enqueueTree(connection: Connection, root: NewTree, idempotencyKey: string = requestKey()): Promise<EnqueuedTree> {
 	const { results } = await producing(root.queue, (trace) => {
 		const ops: Wire[] = [];
 		flatten(connection, root, trace, ops);
