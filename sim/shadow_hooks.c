@@ -140,6 +140,7 @@ static void hooks_delivery(struct shadow *shadow, uint64_t uid, const struct job
 	if (message->type >= HOOK_FAILING)
 		shadow->meta_jobs[shadow->meta_count++ % SHADOW_METAS] = uid;
 	shadow->about += message->type >= HOOK_FAILING;
+	shadow_open(shadow, uid)->n = message->n;
 	shadow->hooked++;
 	shadow->sliced += message->seq != shadow->seq;
 }
