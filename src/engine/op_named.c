@@ -286,12 +286,6 @@ static enum err endpoint_check_names(struct engine *engine, struct request *requ
 	return !err || err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
 }
 
-/* Settings that deliveries would not obey are refused until they do. */
-static enum err endpoint_check_built(struct request *request, struct op *op, const struct endpoint_settings *settings)
-{
-	return E_OK;
-}
-
 /* What is sent over what is there, whole, into `out`. */
 static enum err endpoint_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out)
 {
@@ -305,8 +299,7 @@ static enum err endpoint_merge(struct engine *engine, struct request *request, s
 	json_init(&json, op->named.text.len ? op->named.text : STR("{}"), &request->arena, &problem);
 	if (!endpoint_settings_read(&json, &settings) || !json_finish(&json))
 		return problem.err == E_NOMEM ? E_NOMEM : refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
-	enum err err = endpoint_check_built(request, op, &settings);
-	err = err ? err : endpoint_check_names(engine, request, op, &settings);
+	enum err err = endpoint_check_names(engine, request, op, &settings);
 	if (err)
 		return err;
 	endpoint_settings_write(&settings, out);
