@@ -7,6 +7,7 @@
 #include "daemon/config_file.h"
 #include "http/query.h"
 #include "net/address.h"
+#include "rules/batch_words.h"
 #include "rules/http_url.h"
 #include "rules/http_verdict.h"
 #include "store/filter.h"
@@ -67,6 +68,18 @@ static void fuzz_retry_after(struct str text)
 {
 	int64_t wait_us = http_retry_after_us(text, NOW_US);
 	CHECK(wait_us >= -1 && wait_us <= INT64_C(86400000000));
+}
+
+/* What a third party says of its maximum is below what was sent, and stands there. */
+static void fuzz_batch_words(struct str text)
+{
+	char number[24];
+	for (uint32_t sent = 0; sent <= 1000; sent += 250) {
+		uint32_t most = batch_words_most(text, sent);
+		CHECK(most < sent || !most);
+		snprintf(number, sizeof(number), "%u", most);
+		CHECK(!most || memmem(text.ptr, text.len, number, strlen(number)));
+	}
 }
 
 static void fuzz_cursor(struct str text, struct arena *arena)
@@ -139,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct str text = fuzz_str(data + 1, size - 1);
 	switch (data[0]) {
+	case 'b': fuzz_batch_words(text); break;
 	case 'i': fuzz_ip(text); break;
 	case 'r': fuzz_range(text); break;
 	case 'a': fuzz_address(text); break;

@@ -44,6 +44,9 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"hold_max\":3,"
 		"\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"batch\":{\"max\":4},\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ","
+		"\"batch\":{\"max\":3,\"wait_ms\":90},\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"fifo\",\"fifo_on_failure\":\"hold\","
 		"\"concurrency\":%llu}",

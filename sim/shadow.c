@@ -182,6 +182,7 @@ static void shadow_starts(struct shadow *shadow)
 		struct shadow_queue *queue = shadow_queue(shadow, started->queue);
 		struct shadow_group *group = shadow_group(shadow, started->queue, str_of(started->job->group));
 		CHECK(started->at_us <= shadow->engine_us);
+		group->led++;
 		if (queue->http)
 			shadow->delivery_us = shadow->committed_us;
 		CHECK(!queue->paused || queue->changed_seq == shadow->seq); /* who is paused starts nothing */
@@ -195,6 +196,11 @@ static void shadow_starts(struct shadow *shadow)
 		budgets_start(shadow, started->job, started->at_us);
 	}
 	shadow->start_count = 0;
+	for (uint32_t i = 0; i < shadow->group_count; i++) {
+		struct shadow_group *group = &shadow->groups[i];
+		CHECK(group->rode <= group->led * (SIM_BATCH_MAX - 1));                   /* nobody rides but under a start of this commit */
+		group->rode = group->led = 0;
+	}
 }
 
 /* Within queue, group and priority the lowest rank goes first, unless jobs rise there (turns.c): nobody who stayed behind untouched stood before it. */
@@ -227,10 +233,16 @@ static void shadow_stands_well(struct shadow *shadow, const struct shadow_job *j
 
 /* ---- jobs ---- */
 
+/* It runs under another one's start, and takes from nothing that bounds calls. */
+static bool shadow_rides(const struct job_row *row)
+{
+	return row->state == JOB_ACTIVE && row->lease_token == str_hash(RIDER_TOKEN, 31);
+}
+
 static void shadow_count(struct shadow *shadow, const struct shadow_job *job, int sign)
 {
 	struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
-	if (job->row.state == JOB_ACTIVE) {
+	if (job->row.state == JOB_ACTIVE && !shadow_rides(&job->row)) {
 		queue->active += (uint32_t)sign;
 		shadow_group(shadow, job->row.queue, str_of(job->group))->active += (uint32_t)sign;
 		budgets_count(shadow, job, sign);
@@ -382,7 +394,9 @@ static void shadow_write(struct shadow *shadow, const struct job_write *write)
 	if (row->fence != fence_before)
 		budgets_choose(shadow, job);
 	shadow_count(shadow, job, +1);
-	if (row->fence != fence_before) {
+	if (row->fence != fence_before && shadow_rides(row)) {
+		shadow_group(shadow, row->queue, str_of(job->group))->rode++;
+	} else if (row->fence != fence_before) {
 		CHECK(shadow->start_count < ARRAY_COUNT(shadow->starts));
 		shadow->starts[shadow->start_count++] = (struct shadow_started){ row->queue, job, row->started_us, write->row.deferred.len > 0 };
 	}

@@ -26,6 +26,7 @@ struct engine;
 #define SIM_KEEP         20     /* what each end there says is to be kept */
 #define SIM_RATE_MAX     4      /* what all workers there know of its rate: so many start in a window */
 #define SIM_RATE_MS      200
+#define SIM_BATCH_MAX    4      /* messages of one call, where third parties take several */
 #define SIM_STALLS       1      /* beyond so many a job is to fail, as each sweep there says */
 
 struct shadow_job {
@@ -36,6 +37,7 @@ struct shadow_job {
 	bool exists, deleted;
 	bool deferred;            /* it has failed, and the next claim tells so */
 	bool of_chain;            /* a chain made it */
+	uint32_t n;               /* of its message's payload */
 	/* history, as events tell it */
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */
@@ -112,6 +114,7 @@ struct shadow_group {
 	int64_t blocked_us;
 	struct shadow_rate rate;
 	uint32_t weight;         /* 0: not said */
+	uint32_t led, rode;      /* calls started in the change-set being judged, and those that ride in them */
 	uint32_t waiting, odd;   /* jobs; odd: with a priority, of those */
 	uint32_t waiting_before; /* at the commit before; 0 when some were odd */
 };
@@ -232,7 +235,7 @@ struct shadow {
 	uint32_t metas[HOOK_TYPES];
 	uint64_t meta_jobs[SHADOW_METAS]; /* deliveries of such messages; the last ones */
 	uint32_t meta_count;
-	uint64_t opened, probed, disabled, about, resent;
+	uint64_t opened, probed, disabled, about, resent, rode, halved;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded, followed, holding; /* likewise, of messages and their deliveries */
 };

@@ -162,6 +162,7 @@ static void hooks_delivery(struct shadow *shadow, const struct changeset *cs, ui
 	message->made |= 1u << place;
 	message->count++;
 	shadow->about += message->type >= HOOK_FAILING;
+	shadow_open(shadow, uid)->n = message->n;
 	shadow->hooked++;
 	shadow->sliced += message->seq != shadow->seq;
 }
@@ -274,10 +275,11 @@ void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 		for (uint32_t i = 0; i < disk->tables[MEM_NAMEDS].count; i++) {
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
-				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu opens=%llu warned=%llu " STR_FMT "\n",
-				         number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
+				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu opens=%llu warned=%llu batch_max=%llu "
+				         STR_FMT "\n", number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
 				         (unsigned long long)hooks_unsent(row->health), (unsigned long long)hooks_number(row->health, STR("\"opens\":")),
-				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")), STR_ARG(row->text));
+				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")),
+				         (unsigned long long)hooks_number(row->health, STR("\"batch_max\":")), STR_ARG(row->text));
 		}
 	uint64_t sum = 0, count = 0;
 	for (uint32_t i = 0; i < disk->tables[MEM_MESSAGES].count; i++) {

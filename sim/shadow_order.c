@@ -46,7 +46,9 @@ static struct shadow_endpoint *order_endpoint(struct shadow *shadow, const struc
 static void order_ended(struct shadow *shadow, const struct job_write *write)
 {
 	struct shadow_delivery *delivery = order_find(shadow, write->row.uid);
-	if (!delivery || (write->after != TABLE_NONE && !job_state_is_final(write->row.state)))
+	const struct shadow_job *job = shadow_find(shadow, write->row.uid);
+	bool came_back = job && job->retried_seq == shadow->seq; /* it ended and was retried by hand in one commit */
+	if (!delivery || (write->after != TABLE_NONE && !job_state_is_final(write->row.state) && !came_back))
 		return;
 	struct shadow_endpoint *endpoint = order_endpoint(shadow, delivery);
 	uint32_t entity = delivery->entity - 1;

@@ -118,7 +118,7 @@ static void world_take(struct world *world)
 	}
 	for (struct effect *effect = engine_take_effects(world->engine), *next; effect; effect = next) {
 		next = effect->next;
-		if (effect->kind == EFFECT_DELIVER)
+		if (effect->kind == EFFECT_DELIVER && !rides_deliver(world, effect))
 			workers_deliver(world, effect);
 		else if (effect->kind == EFFECT_ABORT)
 			told_aborted(&world->shadow, effect->uid, effect->fence);
