@@ -547,6 +547,7 @@ static enum err dedup_hold(struct engine *engine, uint32_t slot)
 	if (err)
 		return err;
 	dedup->flags |= DEDUP_HELD;
+	engine->line_held = engine->line_seen = true;
 	err = dedup_place(engine, slot);
 	return err || owner == SLOT_NONE ? err : family_flag(engine, owner, ROW_CHILD); /* it will be asked for once it has been retried */
 }
@@ -619,6 +620,7 @@ enum err dedup_look(struct engine *engine, bool *more, bool *again)
 			continue;
 		uint32_t owner = job_find(index, dedup->owner);
 		*again |= owner != SLOT_NONE && job_state_is_final(job_state_of(job_at(index, owner)));
+		engine->line_seen = true;
 		if (owner != SLOT_NONE)
 			continue;
 		slots[load.uid_count] = engine->dedups_looked;

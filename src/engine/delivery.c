@@ -50,6 +50,14 @@ enum err delivery_is_overtaken(const struct engine *engine, const struct message
 	return E_OK;
 }
 
+enum err delivery_replaces(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *replaces)
+{
+	bool latest = delivery_order_of(message, endpoint) == ENDPOINT_ORDER_LATEST;
+	struct str key = latest ? delivery_key(&engine->open->cs.arena, message, endpoint) : STR("");
+	*replaces = key.len && dedup_newest(&engine->index, group_at(&engine->index, endpoint->group)->queue, key);
+	return key.ptr ? E_OK : E_NOMEM;
+}
+
 enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)
 {
 	uint32_t queue = group_at(&engine->index, endpoint->group)->queue;

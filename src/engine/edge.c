@@ -83,7 +83,8 @@ static void edge_count(struct index *index, const struct edge *edge, int sign)
 	if (edge->state != EDGE_PENDING)
 		return;
 	kin_at(index, edge->parent)->pending += (uint32_t)sign;
-	index->held_edges += edge->on_failure == ON_FAILURE_HOLD || edge->on_failure == ON_FAILURE_FOLLOW ? (uint32_t)sign : 0;
+	index->held_edges += edge->on_failure == ON_FAILURE_HOLD ? (uint32_t)sign : 0;
+	index->follow_edges += edge->on_failure == ON_FAILURE_FOLLOW ? (uint32_t)sign : 0;
 }
 
 static enum err edge_create(struct index *index, uint64_t parent, uint64_t child, enum on_failure on_failure, uint32_t *out_slot)

@@ -76,6 +76,7 @@ struct engine {
 	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
 	uint32_t family_looked, dedups_looked; /* edges and keys looked at since */
+	bool line_held, line_seen;  /* a failure may hold those behind it: it did, or there was a restart; one was seen since looking began */
 	struct arena scratch;       /* of a step */
 	struct problem *recover_problem; /* of the scan under way; or NULL */
 	enum err health;
@@ -336,6 +337,8 @@ MUST_USE enum err delivery_make(struct engine *engine, const struct message_row 
 struct str delivery_key(struct arena *arena, const struct message_row *message, const struct named *endpoint);
 bool endpoint_is_full(const struct index *index, const struct named *named); /* so many are held that one more is only counted */
 MUST_USE enum err endpoint_misses(struct engine *engine, uint64_t message, uint32_t slot); /* it is counted */
+/* Under the order `latest`: does it come instead of one that is held, or that it follows? */
+MUST_USE enum err delivery_replaces(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool *replaces);
 MUST_USE enum err delivery_ended(struct engine *engine, const struct op_hook *hook); /* well: what its endpoint was told is remembered */
 /* The engine's own, if somebody wants it; otherwise it is not kept. Its texts outlive the change-set. */
 MUST_USE enum err message_make(struct engine *engine, struct message_row *row, struct expand_room *room);

@@ -90,9 +90,11 @@ static enum err expand_deliver(struct engine *engine, struct message_row *row, s
 {
 	uint32_t job;
 	const struct named *named = named_at(&engine->index, slot);
-	if (endpoint_is_full(&engine->index, named) && !row->only)
-		return endpoint_misses(engine, row->uid, slot);
-	enum err err = delivery_make(engine, row, named, &job);
+	bool replaces = false, full = endpoint_is_full(&engine->index, named) && !row->only;
+	enum err err = full ? delivery_replaces(engine, row, named, &replaces) : E_OK;
+	if (err || (full && !replaces))
+		return err ? err : endpoint_misses(engine, row->uid, slot);
+	err = delivery_make(engine, row, named, &job);
 	if (err)
 		return err;
 	row->deliveries++;

@@ -192,6 +192,8 @@ static enum err family_hear(struct engine *engine, const struct end *end)
 		                                                       : family_next_state(end->state, (enum on_failure)edge->on_failure);
 		if (next == EDGE_PENDING && end->gone)
 			next = EDGE_GONE; /* nobody could retry it */
+		if (next == EDGE_PENDING && edge->on_failure == ON_FAILURE_FOLLOW)
+			engine->line_held = engine->line_seen = true;
 		if (edge->state == EDGE_PENDING && next != EDGE_PENDING)
 			err = family_resolve(engine, slot, next, end->value);
 	}
@@ -376,17 +378,20 @@ static bool family_gather(struct engine *engine, struct load *load, uint64_t *ui
 {
 	const struct index *index = &engine->index;
 	uint32_t until = engine->family_looked + FAMILY_EDGES;
-	for (; index->held_edges && engine->family_looked < index->edges.used; engine->family_looked++) {
+	bool lines = engine->line_held && index->follow_edges;
+	for (; (index->held_edges || lines) && engine->family_looked < index->edges.used; engine->family_looked++) {
 		const struct edge *edge = edge_at(index, engine->family_looked);
+		bool follows = lines && edge->on_failure == ON_FAILURE_FOLLOW;
 		if (load->uid_count == FAMILY_LOOKS || engine->family_looked == until)
 			return true;
-		if (!edge->live || edge->state != EDGE_PENDING || (edge->on_failure != ON_FAILURE_HOLD && edge->on_failure != ON_FAILURE_FOLLOW))
+		if (!edge->live || edge->state != EDGE_PENDING || (edge->on_failure != ON_FAILURE_HOLD && !follows))
 			continue;
 		uint64_t child = edge_child(index, engine->family_looked);
 		uint32_t slot = job_find(index, child);
 		*again |= slot != SLOT_NONE && job_state_is_final(job_state_of(job_at(index, slot)));
 		if (slot != SLOT_NONE)
 			continue;
+		engine->line_seen |= follows;
 		edges[load->uid_count] = engine->family_looked;
 		uids[load->uid_count++] = child;
 	}
@@ -405,12 +410,17 @@ bool family_look(struct engine *engine)
 	struct mark mark = batch_mark(engine->open);
 	enum err err = load.uid_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
 	err = err ? err : family_miss(engine, edges, &load);
-	err = err || more ? err : dedup_look(engine, &more, &again);
+	if (!err && !more && engine->line_held)
+		err = dedup_look(engine, &more, &again);
 	arena_reset(&engine->scratch);
 	if (err)
 		batch_undo(engine->open, index, mark);
 	engine->family_stale = more || again || err;
 	if (!more || err)
 		engine->family_looked = engine->dedups_looked = 0;
+	if (!more && !err) {
+		engine->line_held &= engine->line_seen || again;
+		engine->line_seen = false;
+	}
 	return more || err;
 }

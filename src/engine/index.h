@@ -414,7 +414,8 @@ struct index {
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
-	uint32_t held_edges;      /* pending ones that wait on, or may, after a failure */
+	uint32_t held_edges;      /* pending ones that wait on after a failure */
+	uint32_t follow_edges;    /* pending ones of jobs that go one after the other */
 	uint32_t next_queue_number, next_limit_number;
 	bool sweep_limits;        /* lanes or limits may be free to go */
 	uint64_t text_version;    /* of the settings read last: no two texts have the same */

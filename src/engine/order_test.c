@@ -753,6 +753,24 @@ static void an_old_message_is_sent_again_before_a_newer_one_only(void **state)
 	world_close(&world);
 }
 
+/* So many are held that no more are made; but the newest state of what is held is. */
+static void what_is_held_stays_the_newest(void **state)
+{
+	struct world world;
+	uint64_t messages[4];
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"*\"],\"order\":\"latest\",\"hold_max\":2}");
+	endpoint_state(&world, "x", NAMED_PAUSED);
+	send(&world, "e");
+	uint64_t other = send(&world, "f");
+	send(&world, "g"); /* counted, not made */
+	uint64_t newest = send(&world, "e");
+	assert_int_equal(deliveries(&world, JOB_WAITING, messages, 4), 2);
+	assert_int_equal(messages[0] + messages[1], other + newest);
+	world_close(&world);
+}
+
 static void memory_runs_out_under_a_message(void **state)
 {
 	(void)state;
@@ -805,6 +823,7 @@ int main(void)
 		cmocka_unit_test(a_failed_delivery_gives_way_to_a_newer_one),
 		cmocka_unit_test(no_message_overtakes_another_about_its_entity),
 		cmocka_unit_test(an_old_message_is_sent_again_before_a_newer_one_only),
+		cmocka_unit_test(what_is_held_stays_the_newest),
 		cmocka_unit_test(memory_runs_out_under_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -370,6 +370,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
 	engine->resumed_seq = 0;
+	engine->line_held = true;
 	family_look_again(engine);
 	engine->recover_problem = problem;
 	err = engine->store->verbs->scan(engine->store, recover_visitor(engine, &visitor));

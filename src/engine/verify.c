@@ -304,7 +304,7 @@ static void verify_follower(const struct index *index, uint32_t edge)
 /* Whoever waits has somebody to wait for; whoever is waited for has not ended, or the parent waits on all the same. */
 static void verify_family(const struct index *index)
 {
-	uint32_t held = 0, edges = 0;
+	uint32_t held = 0, lines = 0, edges = 0;
 	for (uint32_t slot = 0; slot < index->edges.used; slot++) {
 		const struct edge *edge = edge_at(index, slot);
 		if (!edge->live)
@@ -313,7 +313,8 @@ static void verify_family(const struct index *index)
 		verify_kin(index, slot);
 		uint32_t child = job_find(index, edge_child(index, slot));
 		bool follows = edge->on_failure == ON_FAILURE_FOLLOW, holds = edge->on_failure == ON_FAILURE_HOLD || follows;
-		held += holds && edge->state == EDGE_PENDING;
+		held += holds && !follows && edge->state == EDGE_PENDING;
+		lines += follows && edge->state == EDGE_PENDING;
 		if (edge->state == EDGE_PENDING)
 			CHECK(child == SLOT_NONE || verify_is_live(index, child) || holds);
 		if (edge->state == EDGE_PENDING && follows)
@@ -321,6 +322,7 @@ static void verify_family(const struct index *index)
 	}
 	CHECK(edges == index->edges.live);
 	CHECK(held == index->held_edges);
+	CHECK(lines == index->follow_edges);
 	for (uint32_t slot = 0; slot < index->jobs.used; slot++)
 		if (verify_is_live(index, slot) && job_at(index, slot)->state == JOB_WAITING_CHILDREN)
 			CHECK(edges_pending(index, job_at(index, slot)->uid) > 0);
