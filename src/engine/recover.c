@@ -289,6 +289,8 @@ static enum err recover_deliveries(struct engine *engine)
 	qsort(jobs, count, sizeof(struct job *), recover_compare_ranks);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t slot = job_find(index, jobs[i]->uid);
+		if (jobs[i]->state != JOB_ACTIVE)
+			continue; /* what became of another one has ended it */
 		enum err err = jobs[i]->flags & ROW_CANCEL ? life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND })
 			                                   : life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
 		if (err)
