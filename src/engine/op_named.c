@@ -4,7 +4,6 @@
 #include "base/uid.h"
 #include "engine/engine_priv.h"
 #include "rules/webhook_body.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 #define QUEUE_SETTINGS STR("{\"target\":\"http\",\"retry_after\":\"group\",\"http\":{\"timeout_ms\":15000}}")
@@ -465,14 +464,14 @@ static enum err format_check_unused(struct engine *engine, struct request *reque
 {
 	const struct named *first;
 	uint64_t count;
-	char more[64] = "";
 	enum err err = namers_count(engine, format, NULL, &first, &count);
 	if (err || !count)
 		return err;
-	if (count > 1)
-		snprintf(more, sizeof(more), " and %llu more", (unsigned long long)count - 1);
-	return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "'%s use%s this format: give %s another one first.",
-		      STR_ARG(str_cut(first->name, 60)), more, count > 1 ? "" : "s", count > 1 ? "them" : "it");
+	struct str name = str_cut(first->name, 60);
+	if (count == 1)
+		return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' uses this format: give it another one first.", STR_ARG(name));
+	return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' and %llu more use this format: give them another one first.", STR_ARG(name),
+		      (unsigned long long)count - 1);
 }
 
 static enum err named_let_go(struct engine *engine, uint32_t slot)
@@ -497,11 +496,10 @@ static enum err endpoint_delete_own_secret(struct engine *engine, const struct n
 {
 	const struct named *first;
 	uint64_t count = 0;
-	char name[LIMIT_NAME_BYTES + 1];
-	int len = snprintf(name, sizeof(name), "endpoint/" STR_FMT, STR_ARG(endpoint->name));
-	if (len < 0 || (size_t)len >= sizeof(name))
-		return E_OK; /* too long for a secret */
-	uint32_t slot = named_find(&engine->index, NAMED_SECRET, (struct queue_name){ endpoint->namespace_name, { name, (size_t)len } });
+	struct str name = str_of(arena_printf(&engine->scratch, "endpoint/" STR_FMT, STR_ARG(endpoint->name)));
+	if (!name.ptr)
+		return E_NOMEM;
+	uint32_t slot = named_find(&engine->index, NAMED_SECRET, (struct queue_name){ endpoint->namespace_name, name });
 	if (slot == SLOT_NONE)
 		return E_OK;
 	enum err err = namers_count(engine, named_at(&engine->index, slot), endpoint, &first, &count);

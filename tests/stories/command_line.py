@@ -98,8 +98,12 @@ def every_example_runs():
             check(examples, f"{name} has no example")
             if name.startswith(("serve", "dev", "bench", "backup", "doctor", "config", "restore")):
                 continue  # the daemon's own are in daemon_commands
-            with Daemon(*(["--deliver-allow", "127.0.0.0/8"] if name == "listen" else [])) as ruche:
+            calls = name in ("listen", "endpoints test")
+            with Daemon(*(["--deliver-allow", "127.0.0.0/8"] if calls else [])) as ruche, Receiver(200) as third:
                 names = fill(ruche.api)
+                if name == "endpoints test":
+                    ruche.api.patch("/v1/endpoints/crm", {"url": third.url})
+                    ruche.api.post("/v1/endpoints/crm/resume")
                 for line in examples.group(1).splitlines():
                     ran += 1
                     for printed, real in names.items():
