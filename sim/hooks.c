@@ -41,6 +41,8 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[]," TOUCHY QUICK ",\"concurrency\":%llu}",
+		"{\"kind\":\"poll\",\"types\":[\"*\"]," QUICK ",\"concurrency\":%llu}",
+		"{\"kind\":\"poll\",\"types\":[\"a\"],\"filter\":{\"n\":{\"$gte\":5}}," QUICK ",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"order\":\"latest\",\"hold_max\":3,"
 		"\"concurrency\":%llu}",

@@ -177,6 +177,7 @@ struct shadow_endpoint {
 struct shadow_message {
 	uint64_t uid, seq, changed_seq;
 	uint32_t n, made, count, said; /* made: bits of endpoints */
+	uint32_t told;            /* to those that ask: bits of endpoints (polls.c) */
 	uint32_t entity;          /* 1 + its number; 0: about none */
 	uint32_t next_endpoint;
 	uint32_t type;            /* bit of it */
@@ -237,7 +238,7 @@ struct shadow {
 	uint32_t meta_count;
 	uint64_t opened, probed, disabled, about, resent, rode, halved;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
-	uint64_t hooked, sliced, superseded, followed, holding; /* likewise, of messages and their deliveries */
+	uint64_t hooked, sliced, superseded, followed, holding, polled; /* likewise, of messages and their deliveries */
 };
 
 void shadow_init(struct shadow *shadow);

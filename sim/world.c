@@ -410,6 +410,7 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 	limits_start(world);
 	turns_start(world);
 	hooks_start(world);
+	polls_start(world);
 	workers_start(world);
 	watch_start(world);
 	if (world->fault_permille)

@@ -77,6 +77,7 @@ void turns_start(struct world *world);  /* turns.c */
 void hooks_start(struct world *world);  /* hooks.c */
 void hooks_replay(struct reader *reader, const struct operation_row *row, struct request *request); /* makes its next slice */
 bool rides_deliver(struct world *world, const struct effect *effect); /* rides.c; false: its endpoint takes one message at a time */
+void polls_start(struct world *world);  /* polls.c */
 bool hooks_is_dead(const struct world *world, uint32_t endpoint); /* the third party behind it, by the endpoint's number */
 void hooks_blame(struct world *world, struct request *request, struct op *op, uint32_t endpoint); /* COMPLETE, FAIL: what it says of the endpoint */
 void trees_meddle(struct world *world); /* trees.c */

@@ -94,7 +94,7 @@ enum err api_named(struct api *api, const struct effect_named *named)
 void api_events(struct api *api, uint64_t commit_seq)
 {
 	events_wake(api, commit_seq);
-	polls_wake(api, commit_seq);
+	polls_wake(api);
 }
 
 /* ---- leaving early ---- */

@@ -241,6 +241,7 @@ void call_replied(struct call *call)
 		call_refuse(call, request->err);
 		return;
 	}
+	polls_heard(call->api, request);
 	const struct op *refused = call_refused_op(call);
 	if (refused) {
 		call_refuse_op(call, refused);

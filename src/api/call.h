@@ -160,7 +160,8 @@ bool media_is_json(struct str type); /* "application/json", with parameters or a
 /* ---- poll.c ---- */
 MUST_USE enum err polls_init(struct api *api);
 void polls_fini(struct api *api);
-void polls_wake(struct api *api, uint64_t seq);
+void polls_wake(struct api *api); /* something was committed */
+void polls_heard(struct api *api, const struct request *request); /* it is committed; perhaps with messages */
 void polls_quiesce(struct api *api);
 void poll_gone(struct call *call);
 void poll_drop(struct call *call);

@@ -1,8 +1,9 @@
 /* src/api/poll.c: GET /v1/endpoints/{endpoint}/poll: the messages that an endpoint wants, for a consumer that asks instead of being called.
  *
  * A consumer has a place: all before it was told. Places go by commits, not by the messages' ids: a message that was made earlier may be committed
- * later, and is told then. When nothing is there it waits, and asks a reader again whenever something was committed, though not more often than every
- * POLL_PACE_MS: many that wait must not cost more than what they wait for.
+ * later, and is told then. When nothing is there it waits, and a reader is asked again when messages that came by here were committed, at most every
+ * POLL_PACE_MS, and at most every POLL_SLOW_MS when anything else was, which may be a message of ruche's own, or a change of the endpoint: many that
+ * wait must not cost more than what they wait for.
  *
  * A place as text is "<commit>.<uid>.<milliseconds>": the message behind which to go on (without a uid: all of that commit was told), and up to when
  * the consumer knows of everything, for telling that messages may have gone meanwhile. */
@@ -17,6 +18,7 @@
 #define POLL_DEFAULT  100
 #define POLL_BYTES    ((size_t)4 * 1024 * 1024)
 #define POLL_PACE_MS  20
+#define POLL_SLOW_MS  1000
 #define PLACE_BYTES   80
 #define UID_LAST      ((uint64_t)INT64_MAX)
 #define AGAIN_US      INT64_C(60000000) /* after a place of another life of the store, what is so much older is told again */
@@ -38,6 +40,7 @@ struct poll {
 struct polls {
 	uv_timer_t timer;
 	LIST_HEAD(, poll) all;
+	uint64_t heard_seq;           /* newest commit with a message that came by here */
 };
 
 static void poll_ask(struct poll *poll);
@@ -96,14 +99,36 @@ void polls_fini(struct api *api)
 		uv_close((uv_handle_t *)&api->polls->timer, polls_closed);
 }
 
-void polls_wake(struct api *api, uint64_t seq)
+/* When there may be something new for it. */
+static void poll_expect(struct poll *poll)
+{
+	const struct api *api = poll->call->api;
+	int64_t at_ms = poll->deadline_ms;
+	if (poll->seen_seq < api->polls->heard_seq)
+		at_ms = poll->asked_ms + POLL_PACE_MS;
+	else if (poll->seen_seq < api->event_seq)
+		at_ms = poll->asked_ms + POLL_SLOW_MS;
+	if (at_ms < poll->wake_ms)
+		poll_wake_at(poll, at_ms);
+}
+
+void polls_wake(struct api *api)
 {
 	struct poll *poll;
-	LIST_FOREACH(poll, &api->polls->all, link) {
-		int64_t at_ms = poll->asked_ms + POLL_PACE_MS;
-		if (!poll->asking && poll->seen_seq < seq && at_ms < poll->wake_ms)
-			poll_wake_at(poll, at_ms);
-	}
+	LIST_FOREACH(poll, &api->polls->all, link)
+		if (!poll->asking)
+			poll_expect(poll);
+}
+
+void polls_heard(struct api *api, const struct request *request)
+{
+	uint32_t i = LIST_EMPTY(&api->polls->all) ? request->op_count : 0; /* who comes later sees it anyway */
+	while (i < request->op_count && request->ops[i].kind != OP_MESSAGE)
+		i++;
+	if (i == request->op_count || request->commit_seq <= api->polls->heard_seq)
+		return;
+	api->polls->heard_seq = request->commit_seq;
+	polls_wake(api);
 }
 
 /* Answered with what is there: its place is as good tomorrow. */
@@ -171,14 +196,6 @@ static bool place_is_old(const struct call *call, int64_t at_us)
 static void poll_respond(struct poll *poll)
 {
 	call_encode(poll->call); /* gives the call back, and the poll with it */
-}
-
-static void poll_wait(struct poll *poll)
-{
-	const struct call *call = poll->call;
-	bool behind = poll->seen_seq < call->api->event_seq;
-	int64_t at_ms = behind ? poll->asked_ms + POLL_PACE_MS : poll->deadline_ms;
-	poll_wake_at(poll, at_ms < poll->deadline_ms ? at_ms : poll->deadline_ms);
 }
 
 /* Where the consumer stands once the page is told. */
@@ -250,12 +267,14 @@ static void poll_answered(struct call *call)
 	poll->seen_seq = answer->seq;
 	poll_advance(poll);
 	bool over = polls_now_ms(call->api) >= poll->deadline_ms;
-	if (answer->message_count || (over && !answer->scanned_short))
+	if (answer->message_count || (over && !answer->scanned_short)) {
 		poll_respond(poll);
-	else if (answer->scanned_short)
+	} else if (answer->scanned_short) {
 		poll_ask(poll);
-	else
-		poll_wait(poll);
+	} else {
+		poll_wake_at(poll, poll->deadline_ms);
+		poll_expect(poll);
+	}
 }
 
 static void poll_ask(struct poll *poll)
