@@ -134,11 +134,10 @@ def nonsense_is_refused_with_its_field(ruche):
         ({"url": "https://x.example.org/", "headers": {"webhook-id": "1"}}, "headers.webhook-id"),
         ({"url": "https://x.example.org/", "filter": {"a": {"$near": 1}}}, "filter.a.$near"), ({"url": "https://x.example.org/", "concurrency": -1}, "concurrency"),
         ({"url": "https://x.example.org/", "limits": ["nobody"]}, "limits"), ({"url": "https://x.example.org/{external_id}"}, "order"),
+        ({"url": "https://x.example.org/", "kind": "poll"}, "url"),
     ]
     for body, field in cases:
         api.refused("PUT", "/v1/endpoints/x", body, code="invalid_field", field=field)
-    for field, body in [("kind", {"kind": "poll"})]:  # deliveries do not know them yet
-        api.refused("PUT", "/v1/endpoints/x", {"url": "https://x.example.org/", **body}, code="invalid_field", field=field)
     api.refused("PUT", "/v1/endpoints/x", {"url": "https://x.example.org/", "urll": 1}, code="unknown_field", field="urll")
     api.refused("PUT", "/v1/endpoints/" + "x" * 256, {"url": "https://x.example.org/"}, code="invalid_field", field="endpoint")
     api.refused("GET", "/v1/endpoints/x", status=404, code="endpoint_not_found")
