@@ -359,6 +359,8 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 	if (err)
 		return err;
 	struct named *named = named_at(index, slot);
+	if (named->endpoint->value.kind == ENDPOINT_POLL)
+		named->health.unsent = named->health.unsent_uid = 0; /* nobody calls it: what was not made for it, it asks for */
 	err = named->endpoint->value.kind == ENDPOINT_PUSH ? endpoint_take_group(engine, queue, slot, &problem) : endpoint_leave_group(engine, named);
 	if (err)
 		return err == E_NOMEM ? err : refuse(request, op, err, problem.field, "%s", problem.detail);
