@@ -552,6 +552,16 @@ static enum err dedup_hold(struct engine *engine, uint32_t slot)
 	return err || owner == SLOT_NONE ? err : family_flag(engine, owner, ROW_CHILD); /* it will be asked for once it has been retried */
 }
 
+/* Who has the key again has one of order `latest` behind it: it gives way unless it has begun, or waits in a line itself. */
+static enum err dedup_close_up(struct engine *engine, uint32_t slot, uint32_t owner)
+{
+	enum job_state state = owner == SLOT_NONE ? JOB_FAILED : job_state_of(job_at(&engine->index, owner));
+	if (job_state_is_final(state))
+		return dedup_hand_over(engine, slot);
+	bool waits = state == JOB_WAITING || state == JOB_DELAYED;
+	return waits ? life_supersede(engine, owner, dedup_at(&engine->index, slot)->next, NULL) : E_OK;
+}
+
 enum err dedup_pass_back(struct engine *engine, uint64_t uid, uint64_t ahead)
 {
 	struct index *index = &engine->index;
@@ -561,11 +571,12 @@ enum err dedup_pass_back(struct engine *engine, uint64_t uid, uint64_t ahead)
 		return err;
 	struct dedup *dedup = dedup_at(index, slot);
 	dedup->owner = ahead;
-	if (job == SLOT_NONE || job_state_is_final(job_state_of(job_at(index, job))))
+	if (!dedup->next && (job == SLOT_NONE || job_state_is_final(job_state_of(job_at(index, job)))))
 		dedup->flags |= DEDUP_HELD; /* who is still waited for and has ended has failed, and holds */
 	err = dedup_rename(index, &dedup->owner_id, (struct str){ 0 });
 	enum err placed = dedup_place(engine, slot);
-	return err ? err : placed;
+	err = err ? err : placed;
+	return err || !dedup->next ? err : dedup_close_up(engine, slot, job);
 }
 
 enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted)

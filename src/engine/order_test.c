@@ -417,6 +417,53 @@ static void latest_and_fifo_meet(void **state)
 	world_close(&world);
 }
 
+/* It gave way to the newest, too, had the one behind it not been there. */
+static void who_waits_gives_way_when_the_one_behind_it_leaves(void **state)
+{
+	(void)state;
+	for (int deletes = 0; deletes < 2; deletes++) {
+		struct world world;
+		uint64_t line[2];
+		world_open(&world);
+		line_of(&world, line, 2);
+		claim_one(&world, line[0]);
+		assert_int_equal(end(&world, OP_FAIL, line[0], VERDICT_DELAY), E_OK);
+		uint64_t newest = enqueue(&world, &latest, 0);
+		assert_owned(&world, line[1], newest);
+		assert_int_equal(world_by_hand(&world, deletes ? OP_DELETE : OP_CANCEL, line[1]), E_OK);
+		assert_superseded(&world, "q", line[0], newest);
+		assert_owned(&world, newest, 0);
+		claim_one(&world, newest);
+		world_close(&world);
+	}
+}
+
+/* It would start when they have ended, whoever is before it. */
+static void who_stands_in_line_takes_no_children(void **state)
+{
+	struct world world;
+	struct op_parent parent = { .on_failure = ON_FAILURE_CONTINUE };
+	uint64_t line[2];
+	(void)state;
+	world_open(&world);
+	line_of(&world, line, 2);
+	claim_one(&world, line[0]);
+	parent.uid = line[1];
+	struct request *request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.parents = &parent;
+	request->ops[0].enqueue.parent_count = 1;
+	assert_int_equal(world_err(&world, request), E_STATE);
+	assert_int_equal(end(&world, OP_COMPLETE, line[0], VERDICT_POLICY), E_OK);
+	claim_one(&world, line[1]);
+	uint64_t child = uid_next(&world.maker, world.wall_us);
+	request = enqueue_request(&world, "q", "", "");
+	request->ops[0].enqueue.uid = child;
+	request->ops[0].enqueue.parents = &parent;
+	request->ops[0].enqueue.parent_count = 1;
+	assert_int_equal(world_err(&world, request), E_OK);
+	world_close(&world);
+}
+
 static void memory_may_run_out_anywhere_in_a_line(void **state)
 {
 	(void)state;
@@ -815,6 +862,8 @@ int main(void)
 		cmocka_unit_test(a_line_is_no_tree),
 		cmocka_unit_test(a_job_stands_where_it_stood),
 		cmocka_unit_test(latest_and_fifo_meet),
+		cmocka_unit_test(who_waits_gives_way_when_the_one_behind_it_leaves),
+		cmocka_unit_test(who_stands_in_line_takes_no_children),
 		cmocka_unit_test(memory_may_run_out_anywhere_in_a_line),
 		cmocka_unit_test(deliveries_of_an_entity_go_in_order),
 		cmocka_unit_test(a_failure_holds_those_behind),

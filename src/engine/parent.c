@@ -46,6 +46,9 @@ static enum err parent_check(struct engine *engine, const struct join *join)
 	const struct index *index = &engine->index;
 	const struct job *parent = job_at(index, join->parent), *child = job_at(index, join->child);
 	enum err err = parent_check_names(engine, join);
+	if (!err && follow_ahead(index, parent->uid))
+		return refuse(join->request, join->op, E_STATE, "parents",
+		              "The parent waits behind another job of its dedup key: add children while it runs.");
 	if (err || join->compat)
 		return err;
 	if (parent->flags & ROW_LOST_CHILD)
