@@ -70,6 +70,12 @@ bool dedup_stays_near(const struct index *index, uint64_t uid)
 	return slot != SLOT_NONE && dedup_at(index, slot)->flags;
 }
 
+int64_t dedup_since_us(const struct index *index, uint64_t uid)
+{
+	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;
+	return slot != SLOT_NONE && dedup_at(index, slot)->flags & DEDUP_LATEST ? dedup_at(index, slot)->since_us : INT64_MAX;
+}
+
 uint64_t dedup_newer(const struct index *index, uint64_t uid)
 {
 	uint32_t slot = index->dedups.live ? dedup_find_owner(index, uid) : SLOT_NONE;
@@ -397,6 +403,8 @@ static enum err dedup_meet_latest(struct engine *engine, uint64_t by, struct ded
 	bool waits = state == JOB_WAITING || state == JOB_DELAYED;
 	enum err err = dedup_supersede_next(engine, out->slot, by);
 	out->kind = waits || job_state_is_final(state) ? DEDUP_SUPERSEDES : DEDUP_SUCCEEDS;
+	if (waits)
+		out->since_us = dedup_at(index, out->slot)->since_us; /* what it is about has waited as long */
 	return err || !waits ? err : dedup_supersede(engine, out->slot, &dedup_at(index, out->slot)->owner, by);
 }
 

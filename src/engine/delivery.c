@@ -76,7 +76,11 @@ enum err delivery_make(struct engine *engine, const struct message_row *message,
 		err = dedup_meet(engine, &op, queue, &meeting);
 	err = err ? err : id_next(engine, queue, &number, &id);
 	err = err ? err : enqueue_make(engine, &op.enqueue, id, queue, &meeting, out_job);
-	return err || !op.enqueue.dedup ? err : dedup_take(engine, &op, id, queue, &meeting, *out_job);
+	if (err || !op.enqueue.dedup)
+		return err;
+	err = dedup_take(engine, &op, id, queue, &meeting, *out_job);
+	group_refresh(&engine->index, endpoint->group); /* it may have waited longer than its row says (ride.c) */
+	return err;
 }
 
 /* The next message about it is the first one again. */

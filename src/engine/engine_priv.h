@@ -183,6 +183,7 @@ MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id
 			    uint32_t job); /* it is there now, with this id */
 MUST_USE enum err dedup_ended(struct engine *engine, uint64_t uid, bool deleted); /* this job: the key is passed on, kept or freed */
 MUST_USE enum err dedup_free_all(struct engine *engine, uint32_t queue); /* all keys of a queue without jobs */
+int64_t dedup_since_us(const struct index *index, uint64_t uid); /* since when it, or who it took the place of, has waited; INT64_MAX: as its row says */
 uint64_t dedup_newer(const struct index *index, uint64_t uid); /* the successor for which this one, no longer running, gives way; 0: none */
 MUST_USE enum err dedup_pass_back(struct engine *engine, uint64_t uid, uint64_t ahead); /* a key that it owns: it left the line, behind this one */
 /* Held keys whose owners are gone, or hold no more, are freed. *again: one is about to leave memory. */

@@ -31,6 +31,13 @@ uint32_t ride_size(const struct index *index, const struct group *group)
 	return settings ? ride_now(&settings->batch, &group_endpoint(index, group)->health) : 1;
 }
 
+/* Under the order `latest` the newest waits as long as whoever it took the place of: what changes all the time would never go. */
+static int64_t ride_since_us(const struct index *index, const struct job *job)
+{
+	int64_t since_us = dedup_since_us(index, job->uid);
+	return since_us < job->since_us ? since_us : job->since_us;
+}
+
 /* Who has been started before waits for nobody. */
 int64_t ride_gathers_us(const struct index *index, const struct group *group)
 {
@@ -38,7 +45,7 @@ int64_t ride_gathers_us(const struct index *index, const struct group *group)
 	if (!settings || !settings->batch.wait_ms || !group->ready.count || group->ready.count >= ride_size(index, group))
 		return 0;
 	const struct job *first = job_at(index, heap_peek(&group->ready)->item);
-	return first->attempts_started ? 0 : first->since_us + settings->batch.wait_ms * 1000;
+	return first->attempts_started ? 0 : ride_since_us(index, first) + settings->batch.wait_ms * 1000;
 }
 
 enum err ride_along(struct engine *engine, uint32_t group, struct effect *effect)

@@ -282,6 +282,40 @@ static void few_wait_for_more(void **state)
 	world_close(&world);
 }
 
+static void send_about(struct world *world, const char *entity)
+{
+	struct request *request = messages_request(world, 1);
+	request->ops[0].message.entity = str_of(entity);
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+/* Each takes the place of the one before, which has waited for it. */
+static void what_changes_all_the_time_is_told_all_the_same(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	assert_int_equal(put(&world, "{\"max\":3,\"wait_ms\":500}", ",\"order\":\"latest\""), E_OK);
+	for (int i = 0; i < 4; i++) {
+		send_about(&world, "e");
+		assert_int_equal(calls(&world), 0);
+		world_pass(&world, 120);
+	}
+	send_about(&world, "e");
+	world_pass(&world, 19);
+	assert_int_equal(calls(&world), 0);
+	world_pass(&world, 1);
+	assert_int_equal(calls(&world), 1);
+	send_about(&world, "e");
+	world_pass(&world, 100);
+	assert_int_equal(end_call(&world, last_call(&world), OP_COMPLETE, WELL), E_OK);
+	world_pass(&world, 499);
+	assert_int_equal(calls(&world), 1); /* since it is its turn */
+	world_pass(&world, 1);
+	assert_int_equal(calls(&world), 2);
+	world_close(&world);
+}
+
 static void who_is_stopped_leaves_the_call(void **state)
 {
 	struct world world;
@@ -374,7 +408,8 @@ int main(void)
 		cmocka_unit_test(as_many_go_as_the_endpoint_takes), cmocka_unit_test(riders_are_free), cmocka_unit_test(the_bad_one_stands_alone),
 		cmocka_unit_test(the_order_is_kept), cmocka_unit_test(ten_that_go_well_double_the_size),
 		cmocka_unit_test(what_the_other_side_takes_is_remembered), cmocka_unit_test(a_call_is_made_again_after_a_crash),
-		cmocka_unit_test(few_wait_for_more), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
+		cmocka_unit_test(few_wait_for_more),
+		cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(a_refused_commit_is_undone),
 	};
 	return cmocka_run_group_tests_name("ride", tests, NULL, NULL);
