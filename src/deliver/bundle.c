@@ -64,7 +64,7 @@ bool bundle_forget(struct bundle *bundle, uint64_t uid, uint64_t fence)
 {
 	for (uint32_t i = 0; i < bundle->count; i++) {
 		struct bundle_part *part = &bundle->parts[i];
-		if (part->rider.uid != uid || (fence && fence < part->rider.fence))
+		if (part->state == PART_GONE || part->rider.uid != uid || (fence && fence < part->rider.fence))
 			continue;
 		part->state = PART_GONE;
 		return true;
@@ -137,7 +137,7 @@ static size_t view_bytes(const struct job_view *view)
 static enum err part_remember(struct bundle *bundle, struct bundle_part *part, const struct message_row *message)
 {
 	part->subject = (struct hook_subject){
-		.meta = message->flags & MESSAGE_META, .message = message->uid,
+		.meta = message->flags & MESSAGE_META, .test = message->flags & MESSAGE_TEST, .message = message->uid,
 		.type = arena_str(&bundle->arena, message->type), .entity = arena_str(&bundle->arena, message->entity),
 	};
 	return part->subject.type.ptr && part->subject.entity.ptr ? E_OK : E_NOMEM;

@@ -227,6 +227,42 @@ static void no_secret_is_kept(void **state)
 }
 
 /* One secret is missing: nobody is called, nobody pays, all hear of it. */
+/* One that was taken out of a call that is under way may be in another one by now. */
+static void nobody_is_taken_out_twice(void **state)
+{
+	struct effect_rider rider = { .uid = 2, .fence = 1 };
+	const struct effect effect = { .kind = EFFECT_DELIVER, .uid = 1, .fence = 1, .riders = &rider, .rider_count = 1 };
+	struct bundle *bundle = bundle_new(&effect);
+	(void)state;
+	assert_true(bundle_forget(bundle, 2, 1));
+	assert_false(bundle_forget(bundle, 2, 2));
+	assert_false(bundle_is_forgotten(bundle));
+	assert_true(bundle_forget(bundle, 1, 0));
+	assert_true(bundle_is_forgotten(bundle));
+	bundle_free(bundle);
+}
+
+/* A test tells nothing of its endpoint, so it speaks for nobody; neither does it when it could not be sent. */
+static void a_test_speaks_for_nobody(void **state)
+{
+	const struct tp_answer down = { 500, NULL, "" };
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, &down, "");
+	scene.jobs[0].message.flags = MESSAGE_TEST;
+	uint64_t uid = scene_send(&scene, 3);
+	assert_true(told(&scene, uid)->hook.test && !told(&scene, uid + 1)->hook.test);
+	assert_int_equal(told(&scene, uid)->hook.blame, BLAME_NONE);
+	assert_int_equal(told(&scene, uid + 1)->hook.blame, BLAME_ENDPOINT);
+	assert_int_equal(told(&scene, uid + 1)->hook.batch_size, 3);
+	uid = scene_send(&scene, 1); /* alone it does: of its own test */
+	assert_true(told(&scene, uid)->hook.test && told(&scene, uid)->hook.blame == BLAME_ENDPOINT);
+	scene.jobs[0].message.flags |= MESSAGE_EXPUNGED;
+	uid = scene_send(&scene, 1);
+	assert_true(told(&scene, uid)->hook.test);
+	scene_close(&scene);
+}
+
 static void what_cannot_be_tried_costs_nothing(void **state)
 {
 	struct scene scene;
@@ -268,7 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_told_of_in_one_request), cmocka_unit_test(ids_that_do_not_fit_are_nobodys), cmocka_unit_test(the_id_names_the_messages),
 		cmocka_unit_test(refusals), cmocka_unit_test(who_has_no_body_is_told_of_alone), cmocka_unit_test(a_stranger_goes_alone),
-		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(what_cannot_be_tried_costs_nothing), cmocka_unit_test(all_are_handed_back_at_the_end),
+		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(nobody_is_taken_out_twice),
+		cmocka_unit_test(a_test_speaks_for_nobody), cmocka_unit_test(what_cannot_be_tried_costs_nothing), cmocka_unit_test(all_are_handed_back_at_the_end),
 	};
 	return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ struct bundle_work { /* verdicts being made */
 	struct arena *arena;
 	struct buf *scratch;
 	int64_t now_us;
-	uint32_t speaker;           /* the first that was sent and is still somebody's: what is about the call, its verdict says */
+	uint32_t speaker;           /* the first that was sent, is still somebody's and no test: what is about the call, its verdict says */
 	enum http_class http_class;
 	bool halves;                /* all with a body go back */
 	uint32_t learnt;
@@ -217,12 +217,22 @@ static enum err part_verdict(struct bundle_work *work, uint32_t place, struct op
 	}
 }
 
+static uint32_t bundle_speaker(const struct bundle *bundle)
+{
+	uint32_t speaker = bundle->count - 1;
+	for (uint32_t i = bundle->count; i > bundle->first; i--) {
+		const struct bundle_part *part = &bundle->parts[i - 1];
+		bool louder = bundle->parts[speaker].state != PART_BODY || bundle->parts[speaker].subject.test || !part->subject.test;
+		if (part->state == PART_BODY && louder)
+			speaker = i - 1;
+	}
+	return speaker;
+}
+
 static enum err bundle_begin(struct bundle_work *work)
 {
 	const struct bundle_end *end = work->end;
-	work->speaker = work->bundle->first;
-	while (work->speaker + 1 < work->bundle->count && work->bundle->parts[work->speaker].state != PART_BODY)
-		work->speaker++;
+	work->speaker = bundle_speaker(work->bundle);
 	work->halves = end->kind == BUNDLE_END_HALVES && work->bundle->size > 1;
 	if (end->kind != BUNDLE_END_CALLED)
 		return E_OK;

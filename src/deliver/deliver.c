@@ -490,7 +490,7 @@ static void delivery_remember(struct delivery *delivery, const struct message_ro
 	if (!delivery->subject_texts)
 		delivery->subject_texts = mem_alloc(bytes + 1);
 	char *texts = delivery->subject_texts;
-	delivery->subject = (struct hook_subject){ .meta = message->flags & MESSAGE_META, .message = message->uid };
+	delivery->subject = (struct hook_subject){ .meta = message->flags & MESSAGE_META, .test = message->flags & MESSAGE_TEST, .message = message->uid };
 	if (!texts)
 		return;
 	memcpy(texts, message->type.ptr, message->type.len);
@@ -755,7 +755,9 @@ static bool deliver_add(struct deliver *deliver, struct effect *effect)
 	struct delivery *older = delivery_find(deliver, effect->uid);
 	if (older) { /* its lease was lost in between: its verdict would be stale */
 		delivery_stop_call(older);
-		if (older->bundle && bundle_forget(older->bundle, effect->uid, 0))
+		if (older->bundle)
+			(void)bundle_forget(older->bundle, effect->uid, 0); /* it may have been already */
+		if (older->bundle && !bundle_is_forgotten(older->bundle))
 			(void)delivery_tell_bundle(older, &(struct bundle_end){ .kind = BUNDLE_END_RELEASED }); /* or their leases run out */
 		delivery_free(older);
 	}

@@ -32,6 +32,7 @@ void hook_room_fini(struct hook_room *room);
 
 struct hook_subject { /* what a delivery is about, however it ends */
 	bool meta;                  /* its message is about endpoints */
+	bool test;                  /* its message is a test */
 	bool slow;                  /* its body took long to make */
 	uint64_t message;           /* 0: it was not read */
 	struct str type, entity;    /* of the message */

@@ -151,6 +151,7 @@ enum err hook_verdict_about(const struct hook_subject *subject, struct arena *ar
 		return E_NOMEM;
 	*told = *said;
 	told->meta = subject->meta;
+	told->test |= subject->test; /* also where it could not be sent */
 	told->slow = subject->slow;
 	told->message = subject->message;
 	if (failed) {
