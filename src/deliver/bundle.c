@@ -143,34 +143,48 @@ static enum err part_remember(struct bundle *bundle, struct bundle_part *part, c
 	return part->subject.type.ptr && part->subject.entity.ptr ? E_OK : E_NOMEM;
 }
 
-enum err bundle_read(struct bundle *bundle, struct hook_room *room, const struct bundle_pool *pool, const struct effect *effect,
-		    const struct job_view *views, int64_t now_us)
+/* This one and those behind it go with the next call. */
+static void bundle_fill(struct bundle *bundle, uint32_t from)
 {
-	size_t bytes = 0;
-	enum err err = E_OK;
-	bundle->is_read = true;
-	for (uint32_t i = 0; i < bundle->count && !err; i++) {
-		struct bundle_part *part = &bundle->parts[i];
-		if (part->state == PART_GONE)
-			continue;
-		if (!views[i].definition.uid) {
-			part_fail(part, HTTP_CLASS_BAD_TARGET, "the job was deleted");
-			continue;
-		}
-		bundle->mixed |= !views[i].definition.message;
-		err = part_remember(bundle, part, &views[i].message);
-		bytes += view_bytes(&views[i]);
-		if (bytes > BUNDLE_BYTES && i)
-			part->state = PART_BACK;
-		else if (!bundle->mixed && !err)
-			err = part_read(bundle, i, room, pool, effect, &views[i], now_us);
-		if (!bundle->group.ptr && !err) {
-			bundle->group = arena_str(&bundle->arena, views[i].definition.group);
-			bundle->namespace_name = arena_str(&bundle->arena, views[i].message.namespace_name);
-			err = bundle->group.ptr && bundle->namespace_name.ptr ? E_OK : E_NOMEM;
-		}
+	for (uint32_t i = from; i < bundle->count; i++)
+		if (bundle->parts[i].state != PART_GONE)
+			bundle->parts[i].state = PART_BACK;
+	bundle->read = bundle->count;
+	bundle->bytes = BUNDLE_BYTES;
+}
+
+static enum err bundle_read_part(struct bundle *bundle, struct hook_room *room, const struct bundle_pool *pool, const struct effect *effect,
+				 const struct job_view *view, int64_t now_us)
+{
+	uint32_t place = bundle->read++;
+	struct bundle_part *part = &bundle->parts[place];
+	if (part->state == PART_GONE)
+		return E_OK;
+	if (!view->definition.uid) {
+		part_fail(part, HTTP_CLASS_BAD_TARGET, "the job was deleted");
+		return E_OK;
 	}
-	bundle->bytes = bytes < BUNDLE_BYTES ? bytes : BUNDLE_BYTES;
+	bundle->mixed |= !view->definition.message;
+	enum err err = part_remember(bundle, part, &view->message);
+	if (!bundle->group.ptr && !err) {
+		bundle->group = arena_str(&bundle->arena, view->definition.group);
+		bundle->namespace_name = arena_str(&bundle->arena, view->message.namespace_name);
+		err = bundle->group.ptr && bundle->namespace_name.ptr ? E_OK : E_NOMEM;
+	}
+	bundle->bytes += view_bytes(view);
+	if (bundle->bytes > BUNDLE_BYTES && place)
+		bundle_fill(bundle, place);
+	else if (!bundle->mixed && !err)
+		err = part_read(bundle, place, room, pool, effect, view, now_us);
+	return err;
+}
+
+enum err bundle_read(struct bundle *bundle, struct hook_room *room, const struct bundle_pool *pool, const struct effect *effect,
+		    const struct job_view *views, uint32_t count, int64_t now_us)
+{
+	enum err err = E_OK;
+	for (uint32_t i = 0; i < count && !bundle_is_read(bundle) && !err; i++)
+		err = bundle_read_part(bundle, room, pool, effect, &views[i], now_us);
 	return err;
 }
 

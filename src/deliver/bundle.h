@@ -30,7 +30,8 @@ struct bundle {
 	struct bundle_part *parts;
 	uint32_t count;
 	uint32_t waiting;           /* programs that have not answered */
-	bool is_read, is_joined;
+	uint32_t read;              /* parts that are no longer waited for: count, when all of them are read, or there are bytes enough */
+	bool is_joined;
 	bool mixed;                 /* one is no message: each is to go alone */
 	struct shaping *wrap;
 	uint32_t first, size;       /* joined: the first part with a body, and how many have one */
@@ -48,9 +49,10 @@ struct bundle_pool { /* where programs run, and who hears of it */
 	struct format_pool *formats;
 	struct mailbox *box;
 };
-/* views: of the parts, in order. */
+static inline bool bundle_is_read(const struct bundle *bundle) { return bundle->read == bundle->count; }
+/* views: of the next parts from bundle->read on, in order. */
 MUST_USE enum err bundle_read(struct bundle *bundle, struct hook_room *room, const struct bundle_pool *pool, const struct effect *effect,
-			     const struct job_view *views, int64_t now_us);
+			     const struct job_view *views, uint32_t count, int64_t now_us);
 bool bundle_take_shape(struct bundle *bundle, struct shaping *shaping); /* one of its programs has answered; false: it is not one of its */
 bool bundle_forget(struct bundle *bundle, uint64_t uid, uint64_t fence); /* that part is nobody's any more; false: it has none such */
 bool bundle_is_forgotten(const struct bundle *bundle);                   /* no part is anybody's */

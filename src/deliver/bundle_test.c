@@ -227,6 +227,35 @@ static void no_secret_is_kept(void **state)
 }
 
 /* One secret is missing: nobody is called, nobody pays, all hear of it. */
+/* Of many large ones so many go as one call should hold; nobody reads the others. */
+static void the_large_go_a_few_at_a_time(void **state)
+{
+	enum { MANY = 20, LARGE = 2 << 20 };
+	struct scene scene;
+	struct house_job jobs[MANY];
+	char *payload = malloc(LARGE + 1);
+	(void)state;
+	assert_non_null(payload);
+	memset(payload, ' ', LARGE);
+	payload[0] = '7';
+	payload[LARGE] = '\0';
+	scene_open(&scene, NULL, "");
+	for (uint32_t i = 0; i < MANY; i++) {
+		jobs[i] = scene.jobs[0];
+		jobs[i].message.uid = 10 + i;
+		jobs[i].message.payload = (struct str){ payload, LARGE };
+	}
+	uint64_t uid = house_deliver_batch(scene.house, jobs, MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		house_wait(scene.house, uid + i);
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(told(&scene, uid + i)->kind, i < 8 ? OP_COMPLETE : OP_RELEASE);
+	assert_int_equal(told(&scene, uid)->hook.batch_size, 8);
+	assert_int_equal(third_party_requests(scene.party), 1);
+	scene_close(&scene);
+	free(payload);
+}
+
 /* One that was taken out of a call that is under way may be in another one by now. */
 static void nobody_is_taken_out_twice(void **state)
 {
@@ -304,7 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_told_of_in_one_request), cmocka_unit_test(ids_that_do_not_fit_are_nobodys), cmocka_unit_test(the_id_names_the_messages),
 		cmocka_unit_test(refusals), cmocka_unit_test(who_has_no_body_is_told_of_alone), cmocka_unit_test(a_stranger_goes_alone),
-		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(nobody_is_taken_out_twice),
+		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(nobody_is_taken_out_twice), cmocka_unit_test(the_large_go_a_few_at_a_time),
 		cmocka_unit_test(a_test_speaks_for_nobody), cmocka_unit_test(what_cannot_be_tried_costs_nothing), cmocka_unit_test(all_are_handed_back_at_the_end),
 	};
 	return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);

@@ -212,6 +212,7 @@ static enum err part_verdict(struct bundle_work *work, uint32_t place, struct op
 	case PART_BODY: return part_of_body(work, place, op);
 	case PART_FILTERED: return hook_verdict_filtered(&alone, part->reason, work->arena, op);
 	case PART_FAILED: return part_trouble(work, place, part->http_class, part->detail, op);
+	case PART_BACK: return part_back(work, place, false, op);
 	default: return work->end->kind == BUNDLE_END_FAILED ? part_trouble(work, place, work->end->http_class, work->end->detail, op)
 							    : part_back(work, place, false, op);
 	}

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #define DELIVER_LOAD_MAX        256      /* definitions of one query */
+#define DELIVER_BUNDLE_FIRST    8        /* messages of a batch that its first query brings, the next twice as many: they may be large */
 #define DELIVER_LOAD_BYTES      (1 << 25) /* payloads that one query should bring, about */
 #define DELIVER_LOADED_BYTES    (1 << 28) /* payloads in memory: above it no more are read while others are under way */
 #define DELIVER_AGAIN_US        250000   /* until what could not be done is tried again */
@@ -567,40 +568,53 @@ static void delivery_go_on(struct delivery *delivery)
 	}
 }
 
-static void delivery_read_bundle(struct delivery *delivery, const struct job_view *views)
+/* The next query asks for fewer when payloads turn out to be large. */
+static void deliver_adapt_load(struct deliver *deliver, const struct answer *answer)
+{
+	size_t bytes = 1;
+	for (uint32_t i = 0; i < answer->job_count; i++)
+		bytes += answer->jobs[i].definition.payload.len + answer->jobs[i].edited_payload.len + answer->jobs[i].message.payload.len;
+	size_t fit = answer->job_count ? DELIVER_LOAD_BYTES / (bytes / answer->job_count + 1) : 0;
+	deliver->load_max = fit < 1 ? 1 : fit < DELIVER_LOAD_MAX ? (uint32_t)fit : DELIVER_LOAD_MAX;
+}
+
+/* Its next messages, as many as one query should bring. */
+static enum err delivery_read_some(struct delivery *delivery, uint32_t most)
 {
 	struct deliver *deliver = delivery->deliver;
+	struct bundle *bundle = delivery->bundle;
 	const struct bundle_pool pool = deliver_pool(deliver);
-	enum err err = bundle_read(delivery->bundle, &deliver->hooks, &pool, delivery->effect, views, clock_wall_us());
-	deliver->loaded_bytes += delivery->bundle->bytes;
-	if (err)
-		delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
-	else
-		delivery_go_on(delivery);
+	uint32_t left = bundle->count - bundle->read, count = left < most ? left : most;
+	uint64_t uids[DELIVER_LOAD_MAX];
+	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = count };
+	struct answer answer = { 0 };
+	struct arena arena;
+	for (uint32_t i = 0; i < count; i++)
+		uids[i] = bundle->parts[bundle->read + i].rider.uid;
+	arena_init(&arena, 0);
+	enum err err = deliver->ports.definitions(deliver->ports.context, &query, &arena, &answer);
+	CHECK(err || answer.job_count == count);
+	if (!err) {
+		err = bundle_read(bundle, &deliver->hooks, &pool, delivery->effect, answer.jobs, count, clock_wall_us());
+		deliver_adapt_load(deliver, &answer);
+	}
+	arena_fini(&arena);
+	return err;
 }
 
 static void delivery_load_bundle(struct delivery *delivery)
 {
 	struct deliver *deliver = delivery->deliver;
-	const struct bundle *bundle = delivery->bundle;
-	struct answer answer = { 0 };
-	struct arena arena;
-	if (bundle->is_read) {
-		delivery_go_on(delivery);
-		return;
-	}
-	arena_init(&arena, 0);
-	uint64_t *uids = ARENA_ARRAY(&arena, uint64_t, bundle->count);
-	for (uint32_t i = 0; uids && i < bundle->count; i++)
-		uids[i] = bundle->parts[i].rider.uid;
-	struct query query = { .kind = QUERY_DEFINITIONS, .uids = uids, .uid_count = bundle->count };
-	enum err err = uids ? deliver->ports.definitions(deliver->ports.context, &query, &arena, &answer) : E_NOMEM;
-	CHECK(err || answer.job_count == bundle->count);
+	struct bundle *bundle = delivery->bundle;
+	bool had = bundle_is_read(bundle);
+	enum err err = E_OK;
+	for (uint32_t most = DELIVER_BUNDLE_FIRST; !bundle_is_read(bundle) && !err; most = most < DELIVER_LOAD_MAX ? most * 2 : most)
+		err = delivery_read_some(delivery, most < deliver->load_max ? most : deliver->load_max);
+	deliver->loaded_bytes += had ? 0 : bundle->bytes;
 	if (err)
-		delivery_fail(delivery, HTTP_CLASS_OURS, "the jobs could not be read from the store");
+		delivery_fail(delivery, HTTP_CLASS_OURS, err == E_NOMEM ? "there was not enough memory" : "the jobs could not be read from the store");
 	else
-		delivery_read_bundle(delivery, answer.jobs);
-	arena_fini(&arena);
+		delivery_go_on(delivery);
 }
 
 static void delivery_load_hook(struct delivery *delivery, const struct job_view *view)
@@ -610,10 +624,17 @@ static void delivery_load_hook(struct delivery *delivery, const struct job_view 
 	if (bundle_is_wanted(&deliver->hooks, delivery->effect)) {
 		delivery->bundle = bundle_new(delivery->effect); /* of one */
 		deliver->bundle_count += delivery->bundle != NULL;
-		if (delivery->bundle)
-			delivery_read_bundle(delivery, view);
-		else
+		if (!delivery->bundle) {
 			delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+			return;
+		}
+		const struct bundle_pool pool = deliver_pool(deliver);
+		enum err err = bundle_read(delivery->bundle, &deliver->hooks, &pool, delivery->effect, view, 1, clock_wall_us());
+		deliver->loaded_bytes += delivery->bundle->bytes;
+		if (err)
+			delivery_fail(delivery, HTTP_CLASS_OURS, "there was not enough memory");
+		else
+			delivery_go_on(delivery);
 		return;
 	}
 	delivery_remember(delivery, &view->message);
@@ -645,16 +666,6 @@ static void delivery_load(struct delivery *delivery, const struct job_view *view
 		delivery_fail(delivery, HTTP_CLASS_BAD_TARGET, problem.detail[0] ? problem.detail : err_sentence(err));
 	else
 		delivery_move(delivery, DELIVERY_READY);
-}
-
-/* The next query asks for fewer when payloads turn out to be large. */
-static void deliver_adapt_load(struct deliver *deliver, const struct answer *answer)
-{
-	size_t bytes = 1;
-	for (uint32_t i = 0; i < answer->job_count; i++)
-		bytes += answer->jobs[i].definition.payload.len + answer->jobs[i].edited_payload.len + answer->jobs[i].message.payload.len;
-	size_t fit = answer->job_count ? DELIVER_LOAD_BYTES / (bytes / answer->job_count + 1) : 0;
-	deliver->load_max = fit < 1 ? 1 : fit < DELIVER_LOAD_MAX ? (uint32_t)fit : DELIVER_LOAD_MAX;
 }
 
 static void deliver_load_some(struct deliver *deliver, uint32_t count_max)
