@@ -282,6 +282,33 @@ static void few_wait_for_more(void **state)
 	world_close(&world);
 }
 
+/* However many ride, a change-set closes when it is large: others have their turn. */
+static void a_step_starts_no_more_than_a_change_set_holds(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world.engine->config.deliveries_max = 0;
+	assert_int_equal(put(&world, "{\"max\":1000}", ""), E_OK);
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(world_err(&world, messages_request(&world, 1000)), E_OK);
+	struct index *index = &world.engine->index;
+	uint32_t queue = queue_find(index, (struct queue_name){ .name = STR("webhooks") });
+	uint32_t group = named_at(index, named_find(index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("base") }))->group;
+	world.engine->config.deliveries_max = 16;
+	health(&world)->allowed = group_at(index, group)->settings.concurrency = 16;
+	group_refresh(index, group);
+	queue_flag(index, queue);
+	struct request *step = lease_request(&world, OP_HEARTBEAT, 1);
+	world_push(&world, step);
+	assert_in_range(queue_at(index, queue)->live[JOB_ACTIVE], LIMIT_BATCH_ROWS, LIMIT_BATCH_ROWS + 1000);
+	world_step(&world);
+	assert_true(world_answered(&world, step));
+	request_drop(step);
+	assert_int_equal(queue_at(index, queue)->live[JOB_ACTIVE], 12000);
+	world_close(&world);
+}
+
 static void send_about(struct world *world, const char *entity)
 {
 	struct request *request = messages_request(world, 1);
@@ -409,7 +436,7 @@ int main(void)
 		cmocka_unit_test(the_order_is_kept), cmocka_unit_test(ten_that_go_well_double_the_size),
 		cmocka_unit_test(what_the_other_side_takes_is_remembered), cmocka_unit_test(a_call_is_made_again_after_a_crash),
 		cmocka_unit_test(few_wait_for_more),
-		cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
+		cmocka_unit_test(a_step_starts_no_more_than_a_change_set_holds), cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(a_refused_commit_is_undone),
 	};
 	return cmocka_run_group_tests_name("ride", tests, NULL, NULL);

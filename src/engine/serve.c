@@ -464,11 +464,13 @@ static bool serve_deliveries(struct engine *engine)
 		slot = line_take(index, LINE_DELIVERY);
 		if (queue_at(index, slot)->settings->target != TARGET_HTTP)
 			continue; /* its settings have changed */
-		for (int turn = 0; turn < DELIVERY_TURN && !err && index->deliveries < engine->config.deliveries_max; turn++) {
+		bool room = true; /* many may ride in each */
+		for (int turn = 0; turn < DELIVERY_TURN && !err && room && index->deliveries < engine->config.deliveries_max; turn++) {
 			struct mark mark = batch_mark(engine->open);
 			err = serve_delivery(engine, slot);
 			if (err && err != E_NOT_FOUND)
 				batch_undo(engine->open, index, mark);
+			room = !batch_is_large(engine->open);
 		}
 		if (err != E_NOT_FOUND)
 			line_add(index, LINE_DELIVERY, slot);
