@@ -436,7 +436,8 @@ int main(void)
 		cmocka_unit_test(the_order_is_kept), cmocka_unit_test(ten_that_go_well_double_the_size),
 		cmocka_unit_test(what_the_other_side_takes_is_remembered), cmocka_unit_test(a_call_is_made_again_after_a_crash),
 		cmocka_unit_test(few_wait_for_more),
-		cmocka_unit_test(a_step_starts_no_more_than_a_change_set_holds), cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
+		cmocka_unit_test(a_step_starts_no_more_than_a_change_set_holds),
+		cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(a_refused_commit_is_undone),
 	};
 	return cmocka_run_group_tests_name("ride", tests, NULL, NULL);
