@@ -709,6 +709,28 @@ static void a_failure_holds_those_behind(void **state)
 }
 
 /* Retention takes the one that failed: nobody could retry it any more. */
+/* Who failed has the key again, and holds nobody any more: the newest follows nobody. */
+static void the_newest_does_not_follow_one_that_failed(void **state)
+{
+	struct world world;
+	uint64_t messages[8];
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", FIFO(",\"fifo_on_failure\":\"hold\""));
+	send(&world, "e");
+	send(&world, "e");
+	uint64_t behind = job_at(&world.engine->index, 1)->uid;
+	assert_int_equal(answer(&world, last_call(&world), OP_FAIL), E_OK);
+	assert_int_equal(world_state(&world, behind), JOB_WAITING_CHILDREN);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"*\"],\"order\":\"latest\"}");
+	uint64_t third = send(&world, "e");
+	assert_int_equal(deliveries(&world, JOB_PARKED, messages, 1), 1);
+	assert_int_equal(world_by_hand(&world, OP_CANCEL, behind), E_OK);
+	assert_int_equal(deliveries(&world, JOB_ACTIVE, messages, 1), 1);
+	assert_int_equal(messages[0], third);
+	world_close(&world);
+}
+
 static void what_held_is_not_kept(void **state)
 {
 	struct world world;
@@ -867,6 +889,7 @@ int main(void)
 		cmocka_unit_test(memory_may_run_out_anywhere_in_a_line),
 		cmocka_unit_test(deliveries_of_an_entity_go_in_order),
 		cmocka_unit_test(a_failure_holds_those_behind),
+		cmocka_unit_test(the_newest_does_not_follow_one_that_failed),
 		cmocka_unit_test(what_held_is_not_kept),
 		cmocka_unit_test(only_the_newest_delivery_of_an_entity_waits),
 		cmocka_unit_test(a_failed_delivery_gives_way_to_a_newer_one),
