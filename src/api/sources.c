@@ -105,9 +105,10 @@ static enum err source_check(struct call *call)
 	return err ? err : source_check_queue(call, &settings);
 }
 
+/* Who may not do it learns nothing of which sources and secrets there are. */
 void sources_put(struct call *call)
 {
-	enum err err = source_check(call);
+	enum err err = access_check(call) ? source_check(call) : call->problem.err;
 	if (err)
 		call_refuse(call, err);
 	else
