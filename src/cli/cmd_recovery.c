@@ -68,17 +68,22 @@ static int test_print(struct remote *remote, const struct args *args, struct str
 	struct str status = pluck_text(body, "attempts.0.exchange.status", arena), took = pluck_text(body, "attempts.0.took_ms", arena);
 	struct str said = pluck_text(body, "attempts.0.exchange.response_excerpt", arena), wrong = pluck_text(body, "attempts.0.error.message", arena);
 	printf("%s: ", args->words[0]);
-	if (!took.len)
+	if (!took.len) {
 		printf("not called yet: it is " STR_FMT "; 'ruche jobs explain " STR_FMT "' says why\n", STR_ARG(pluck_text(job, "state", arena)),
 		       STR_ARG(uid));
-	else if (wrong.len)
-		printf(STR_FMT " (after " STR_FMT " ms)\n", STR_ARG(wrong), STR_ARG(took));
-	else if (status.len)
+	} else if (wrong.len) {
+		text_put(stdout, wrong);
+		printf(" (after " STR_FMT " ms)\n", STR_ARG(took));
+	} else if (status.len) {
 		printf("HTTP " STR_FMT " after " STR_FMT " ms\n", STR_ARG(status), STR_ARG(took));
-	else
+	} else {
 		puts("nothing was sent: its format leaves such a message out");
-	if (said.len)
-		printf("it said: " STR_FMT "\n", STR_ARG(said));
+	}
+	if (said.len) {
+		fputs("it said: ", stdout);
+		text_put(stdout, said);
+		puts("");
+	}
 	return well ? 0 : 1;
 }
 
