@@ -108,7 +108,13 @@ static int endpoints_test(struct remote *remote, const struct args *args)
 		code = remote_call(remote, "POST", &body);
 	}
 	buf_fini(&payload);
-	return code ? code : test_print(remote, args, pluck_text(body, "delivery", &remote->arena));
+	struct str delivery = code ? (struct str){ 0 } : pluck_text(body, "delivery", &remote->arena);
+	if (code || delivery.len)
+		return code ? code : test_print(remote, args, delivery);
+	if (!remote_printed(args, body))
+		printf("%s: nobody is called, it asks by itself: message " STR_FMT " is there for it\n", args->words[0],
+		       STR_ARG(pluck_text(body, "id", &remote->arena)));
+	return 0;
 }
 
 /* ---- entities ---- */
