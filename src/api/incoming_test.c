@@ -92,6 +92,21 @@ static void sources_are_as_told_last(void **state)
 	scene_close(&scene);
 }
 
+static void a_name_of_others_is_one_of_ours(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	tell(&scene, "gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"job\":{\"queue\":\"q\",\"name\":\"$.a\"}}}");
+	scene_send(&scene, "POST", "/in/gh", NULL, STR("{\"a\":\"\u00e9\\u001b[2J\\n\"}"));
+	struct request *request = scene_request(&scene);
+	assert_true(str_eq(request->ops[0].enqueue.name, STR("\u00e9_[2J_")));
+	request->ops[0].result.uid = 77;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	scene_close(&scene);
+}
+
 static void a_repeat_is_told(void **state)
 {
 	struct scene scene;
@@ -139,6 +154,7 @@ static void others_learn_no_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(sources_are_as_told_last),
-		                            cmocka_unit_test(a_repeat_is_told), cmocka_unit_test(others_learn_no_names) };
+		                            cmocka_unit_test(a_name_of_others_is_one_of_ours), cmocka_unit_test(a_repeat_is_told),
+		                            cmocka_unit_test(others_learn_no_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

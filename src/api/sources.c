@@ -75,10 +75,13 @@ static enum err source_check_secret(struct call *call, const struct source_setti
 	return err;
 }
 
-/* What the source will do, its maker must be allowed to do. */
+/* What the source will do, its maker must be allowed to do, and able to. */
 static enum err source_check_queue(struct call *call, const struct source_settings *settings)
 {
 	struct queue_name queue = { call->request.ops[0].named.named.namespace_name, settings->queue };
+	const char *why = settings->into == SOURCE_INTO_JOB ? name_refusal(queue.name, false) : NULL;
+	if (why)
+		return problem_set(&call->problem, E_INVALID, "into.job.queue", "%s", why);
 	if (settings->into != SOURCE_INTO_JOB || token_allows(call->token, queue))
 		return E_OK;
 	return problem_set(&call->problem, E_FORBIDDEN, "into.job.queue", "This token is limited to other queues than \"" STR_FMT "\".",
