@@ -309,6 +309,8 @@ static const struct refusal {
 	  "verify.secret", "There is no secret 'x'" },
 	{ "PUT", "/v1/sources/gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"job\":{\"queue\":\"a\\u0007\"}}}", 422, "invalid_field",
 	  "into.job.queue", "control characters" },
+	{ "PUT", "/v1/sources/gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"job\":{\"queue\":\"webhooks\"}}}", 422, "invalid_field",
+	  "into.job.queue", "choose another" },
 	{ "PUT", "/v1/sources/a%2Fb", "{}", 422, "invalid_field", "source", "'/'" },
 	{ "PATCH", "/v1/sources/gh", "{\"id\":\"$.id\"}", 404, "source_not_found" },
 	{ "PUT", "/v1/sources/gh", NULL, 400, "malformed_json", "body" },

@@ -80,6 +80,8 @@ static enum err source_check_queue(struct call *call, const struct source_settin
 {
 	struct queue_name queue = { call->request.ops[0].named.named.namespace_name, settings->queue };
 	const char *why = settings->into == SOURCE_INTO_JOB ? name_refusal(queue.name, false) : NULL;
+	if (!why && settings->into == SOURCE_INTO_JOB && str_eq(queue.name, STR("webhooks")))
+		why = "The deliveries of webhooks that go out are there: choose another, or make messages of it.";
 	if (why)
 		return problem_set(&call->problem, E_INVALID, "into.job.queue", "%s", why);
 	if (settings->into != SOURCE_INTO_JOB || token_allows(call->token, queue))
