@@ -116,6 +116,7 @@ static void api_client_gone(struct http_exchange *exchange, void *context)
 {
 	struct call *call = context;
 	(void)exchange;
+	call->gone = true;
 	call_withdraw(call);
 	events_gone(call);
 	poll_gone(call);

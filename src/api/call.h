@@ -38,6 +38,7 @@ struct call {
 	bool single;                  /* one operation, answered by itself: its refusal is the answer's status */
 	bool patient;                 /* its request may be withdrawn */
 	bool withdrawn;
+	bool gone;                    /* nobody hears its answer any more */
 	uint64_t head_hash;           /* of method, path and query: begins an idempotent request's hash */
 	char allow[ROUTE_ALLOW_BYTES]; /* E_METHOD: the methods that there are */
 	struct question question;

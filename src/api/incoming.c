@@ -9,6 +9,7 @@
  * A sender that is not believed learns what his request lacks, and nothing of the secret, nor whether there is one. */
 #include "api/body.h"
 #include "api/filter.h"
+#include "api/name.h"
 #include "api/routes.h"
 #include "base/base64.h"
 #include "base/crypto.h"
@@ -207,6 +208,14 @@ static enum err message_make(struct call *call, struct op_message *message)
 	return made ? E_OK : E_NOMEM;
 }
 
+/* The same in a job's name, of what no name holds. */
+static void name_tidy(struct str name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name_refusal((struct str){ name.ptr + i, 1 }, false))
+			((char *)name.ptr)[i] = '_';
+}
+
 static enum err job_make(struct call *call, struct op_enqueue *enqueue)
 {
 	const struct source *source = call->reception->source;
@@ -214,7 +223,9 @@ static enum err job_make(struct call *call, struct op_enqueue *enqueue)
 	enum err err = text_fill(call, settings->name, "into.job.name", LIMIT_NAME_BYTES, &enqueue->name);
 	if (!err)
 		err = text_fill(call, settings->group, "into.job.group", LIMIT_ID_BYTES, &enqueue->group);
-	if (!enqueue->name.len)
+	if (enqueue->name.len)
+		name_tidy(enqueue->name);
+	else
 		enqueue->name = source->name;
 	enqueue->queue = (struct queue_name){ source->namespace_name, settings->queue };
 	return err;

@@ -92,6 +92,21 @@ static void sources_are_as_told_last(void **state)
 	scene_close(&scene);
 }
 
+static void a_name_of_others_is_one_of_ours(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	tell(&scene, "gh", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"job\":{\"queue\":\"q\",\"name\":\"$.a\"}}}");
+	scene_send(&scene, "POST", "/in/gh", NULL, STR("{\"a\":\"\u00e9\\u001b[2J\\n\"}"));
+	struct request *request = scene_request(&scene);
+	assert_true(str_eq(request->ops[0].enqueue.name, STR("\u00e9_[2J_")));
+	request->ops[0].result.uid = 77;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	scene_close(&scene);
+}
+
 static void a_repeat_is_told(void **state)
 {
 	struct scene scene;
@@ -113,9 +128,33 @@ static void a_repeat_is_told(void **state)
 	scene_close(&scene);
 }
 
+/* Otherwise a token that is limited elsewhere could ask for names one after the other. */
+static void others_learn_no_names(void **state)
+{
+	static const char *const names[] = { "gh", "none" };
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	know_secret(&scene);
+	tell(&scene, "gh", GITHUB);
+	scene_token(&scene, "operate", "[\"mail\"]");
+	scene_as(&scene, 0);
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		char path[64], body[160];
+		snprintf(path, sizeof(path), "/v1/sources/%s", names[i]);
+		scene_send(&scene, "PATCH", path, NULL, STR("{\"id\":\"$.id\"}"));
+		assert_int_equal(scene.status, 403);
+		snprintf(body, sizeof(body), "{\"verify\":{\"kind\":\"github\",\"secret\":\"%s\"},\"into\":{\"job\":{\"queue\":\"mail\"}}}", names[i]);
+		scene_send(&scene, "PUT", "/v1/sources/new", NULL, str_of(body));
+		assert_int_equal(scene.status, 403);
+	}
+	scene_close(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(sources_are_as_told_last),
-		                            cmocka_unit_test(a_repeat_is_told) };
+		                            cmocka_unit_test(a_name_of_others_is_one_of_ours), cmocka_unit_test(a_repeat_is_told),
+		                            cmocka_unit_test(others_learn_no_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

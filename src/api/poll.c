@@ -19,6 +19,7 @@
 #define POLL_BYTES    ((size_t)4 * 1024 * 1024)
 #define POLL_PACE_MS  20
 #define POLL_SLOW_MS  1000
+#define POLL_SCAN_MS  2000 /* behind its time, for a scan that has found nothing yet */
 #define PLACE_BYTES   80
 #define UID_LAST      ((uint64_t)INT64_MAX)
 #define AGAIN_US      INT64_C(60000000) /* after a place of another life of the store, what is so much older is told again */
@@ -36,6 +37,7 @@ struct poll {
 	uint64_t least_uid;           /* older ones are passed over */
 	uint64_t seen_seq;            /* what the last answer saw */
 	int64_t asked_ms, wake_ms, deadline_ms;
+	int64_t stop_ms;              /* a scan does not go on after it; 0: nobody waits for what it finds */
 };
 struct polls {
 	uv_timer_t timer;
@@ -134,7 +136,7 @@ void polls_heard(struct api *api, const struct request *request)
 /* Answered with what is there: its place is as good tomorrow. */
 static void poll_hurry(struct poll *poll)
 {
-	poll->deadline_ms = 0;
+	poll->deadline_ms = poll->stop_ms = 0;
 	if (!poll->asking)
 		poll_wake_at(poll, 0);
 }
@@ -247,6 +249,15 @@ static enum err poll_refusal(struct call *call)
 	return webhook_format_parse(settings.format, &call->poll->format) ? E_OK : E_STATE;
 }
 
+/* The place in the middle of a scan is as good as any, but for one that passes messages over by their instants: those would be told behind it. */
+static bool poll_is_over(const struct poll *poll)
+{
+	int64_t now_ms = polls_now_ms(poll->call->api);
+	if (poll->call->question.answer.scanned_short)
+		return now_ms >= poll->stop_ms && !poll->least_uid;
+	return now_ms >= poll->deadline_ms;
+}
+
 static void poll_answered(struct call *call)
 {
 	struct poll *poll = call->poll;
@@ -266,9 +277,10 @@ static void poll_answered(struct call *call)
 	}
 	poll->seen_seq = answer->seq;
 	poll_advance(poll);
-	bool over = polls_now_ms(call->api) >= poll->deadline_ms;
-	if (answer->message_count || (over && !answer->scanned_short)) {
+	if (answer->message_count || poll_is_over(poll)) {
 		poll_respond(poll);
+	} else if (answer->scanned_short && poll->least_uid && !poll->stop_ms) {
+		call_fail(call, E_UNAVAILABLE, "", "The daemon is stopping; ask again shortly.");
 	} else if (answer->scanned_short) {
 		poll_ask(poll);
 	} else {
@@ -313,6 +325,7 @@ static enum err poll_begin(struct call *call, struct poll *poll)
 	query->id = call->pieces[0];
 	query->limit = call_param(call, "limit")->given ? (uint32_t)call_param(call, "limit")->number : POLL_DEFAULT;
 	poll->deadline_ms = polls_now_ms(call->api) + wait_ms;
+	poll->stop_ms = call->api->quiescing ? 0 : poll->deadline_ms + POLL_SCAN_MS;
 	return E_OK;
 }
 

@@ -137,6 +137,30 @@ static void a_scan_goes_on_until_it_finds_or_ends(void **state)
 	scene_close(&scene);
 }
 
+/* Millions of messages that nobody wants are not looked at for a client that has gone, nor while the daemon stops. */
+static void a_scan_ends_when_nobody_waits_for_it(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, true, 0);
+	ask(&scene, "?wait_ms=60000");
+	scene_hang_up(&scene);
+	answer(&scene, 0, 9, true);
+	assert_int_equal(scene.question_count, 0);
+	ask(&scene, "?after=10.." NOW_MS "&wait_ms=60000"); /* of another life of the store */
+	answer(&scene, 0, 9, true);
+	ask(&scene, "?wait_ms=60000");
+	api_quiesce(scene.api);
+	answer(&scene, 0, 9, true);
+	assert_int_equal(scene.status, 503); /* its place is not known yet */
+	assert_int_equal(scene.question_count, 1);
+	answer(&scene, 0, 9, true);
+	assert_int_equal(scene.status, 200); /* it goes on from there */
+	assert_non_null(memmem(scene.body.ptr, scene.body.len, "\"data\":[],\"next\":\"8." UID_77 ".", 31));
+	assert_non_null(memmem(scene.body.ptr, scene.body.len, "\"done\":false", 12));
+	scene_close(&scene);
+}
+
 static void waits_end(void **state)
 {
 	struct scene scene;
@@ -237,12 +261,46 @@ static void others_are_refused(void **state)
 	scene_close(&scene);
 }
 
+/* Counting what would be replayed goes over the same messages. */
+static void a_count_ends_when_nobody_waits_for_it(void **state)
+{
+	static const struct str dry = STR_INIT("{\"since\":\"2024-01-01T00:00:00Z\",\"dry_run\":true}");
+	struct named_info info = { .text = STR("{\"url\":\"https://x/\"}"), .number = 3 };
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, true, 0);
+	for (int stops = 0; stops < 2; stops++) {
+		scene_send(&scene, "POST", "/v1/endpoints/crm/replay", NULL, dry);
+		struct request *request = scene_request(&scene);
+		request->ops[0].result.nameds = &info;
+		scene_reply(&scene, request);
+		scene_answer(&scene, scene_question(&scene)); /* a slice of them */
+		assert_int_equal(scene.question_count, 1);
+		if (stops)
+			api_quiesce(scene.api);
+		else
+			scene_hang_up(&scene);
+		scene_answer(&scene, scene_question(&scene));
+		assert_int_equal(scene.question_count, 0);
+	}
+	assert_int_equal(scene.status, 503);
+	info.text = STR("{\"kind\":\"poll\"}"); /* as the work itself */
+	scene_send(&scene, "POST", "/v1/endpoints/crm/replay", NULL, dry);
+	struct request *request = scene_request(&scene);
+	request->ops[0].result.nameds = &info;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 409);
+	scene_close(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_told_with_their_place), cmocka_unit_test(it_waits_for_what_is_committed),
-		cmocka_unit_test(a_scan_goes_on_until_it_finds_or_ends), cmocka_unit_test(waits_end), cmocka_unit_test(old_places_tell_a_gap),
+		cmocka_unit_test(a_scan_goes_on_until_it_finds_or_ends), cmocka_unit_test(waits_end), cmocka_unit_test(a_scan_ends_when_nobody_waits_for_it),
+		cmocka_unit_test(old_places_tell_a_gap),
 		cmocka_unit_test(places_of_another_life_go_on_by_their_instants), cmocka_unit_test(others_are_refused),
+		cmocka_unit_test(a_count_ends_when_nobody_waits_for_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "api/routes.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "rules/endpoint.h"
 #include "rules/replay.h"
 
 #define COUNTED_MAX 1000000
@@ -123,9 +124,25 @@ static void replay_counted(struct call *call)
 		dry_respond(call, sends, answer->next_phase < 2, tally);
 		return;
 	}
+	if (call->gone || call->api->quiescing) { /* there may be millions more */
+		call_fail(call, E_UNAVAILABLE, "", "The daemon is stopping; ask again shortly.");
+		return;
+	}
 	call->question.query.cursor_uid = answer->next_uid;
 	arena_reset(&call->question.arena);
 	call_ask(call, replay_counted);
+}
+
+/* What the engine would say to the work itself. Settings that cannot be read: the reader says so. */
+static enum err replay_refusal(struct call *call, const struct named_info *info)
+{
+	struct endpoint_settings settings;
+	struct json json;
+	endpoint_settings_default(&settings);
+	json_init(&json, info->text, &call->request.arena, NULL);
+	if (!endpoint_settings_read(&json, &settings) || settings.kind != ENDPOINT_POLL)
+		return E_OK;
+	return problem_set(&call->problem, E_STATE, "endpoint", "Nothing is sent to this endpoint: it asks by itself.");
 }
 
 /* Behind all that came before, and where there is such an endpoint. */
@@ -133,6 +150,8 @@ static void dry_ask(struct call *call)
 {
 	const struct request *request = &call->request;
 	enum err err = request->err ? request->err : request->ops[0].result.err;
+	if (!err && call->question.query.replay)
+		err = replay_refusal(call, request->ops[0].result.nameds);
 	if (err)
 		call_refuse(call, err);
 	else

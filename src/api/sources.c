@@ -75,10 +75,15 @@ static enum err source_check_secret(struct call *call, const struct source_setti
 	return err;
 }
 
-/* What the source will do, its maker must be allowed to do. */
+/* What the source will do, its maker must be allowed to do, and able to. */
 static enum err source_check_queue(struct call *call, const struct source_settings *settings)
 {
 	struct queue_name queue = { call->request.ops[0].named.named.namespace_name, settings->queue };
+	const char *why = settings->into == SOURCE_INTO_JOB ? name_refusal(queue.name, false) : NULL;
+	if (!why && settings->into == SOURCE_INTO_JOB && str_eq(queue.name, STR("webhooks")))
+		why = "The deliveries of webhooks that go out are there: choose another, or make messages of it.";
+	if (why)
+		return problem_set(&call->problem, E_INVALID, "into.job.queue", "%s", why);
 	if (settings->into != SOURCE_INTO_JOB || token_allows(call->token, queue))
 		return E_OK;
 	return problem_set(&call->problem, E_FORBIDDEN, "into.job.queue", "This token is limited to other queues than \"" STR_FMT "\".",
@@ -105,9 +110,10 @@ static enum err source_check(struct call *call)
 	return err ? err : source_check_queue(call, &settings);
 }
 
+/* Who may not do it learns nothing of which sources and secrets there are. */
 void sources_put(struct call *call)
 {
-	enum err err = source_check(call);
+	enum err err = access_check(call) ? source_check(call) : call->problem.err;
 	if (err)
 		call_refuse(call, err);
 	else

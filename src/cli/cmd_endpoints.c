@@ -160,8 +160,9 @@ static int endpoints_set(struct remote *remote, const struct args *args)
 		return code;
 	if (remote_printed(args, body))
 		return 0;
-	struct str secret = pluck_text(body, "signing_secret", &remote->arena);
-	printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "retry_words", &remote->arena)));
+	struct str secret = pluck_text(body, "signing_secret", &remote->arena), kind = pluck_text(body, "settings.kind", &remote->arena);
+	struct str calls = str_eq(kind, STR("poll")) ? STR("nobody is called, it asks by itself") : pluck_text(body, "retry_words", &remote->arena);
+	printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(calls));
 	if (secret.len)
 		printf("its calls are signed by this secret, which is told now and never again: " STR_FMT "\n", STR_ARG(secret));
 	return 0;

@@ -206,6 +206,13 @@ static void formats_put_preview(struct remote *remote, const struct args *args, 
 	buf_add_byte(body, '}');
 }
 
+static void formats_print_line(struct str label, struct str text) /* label empty: none */
+{
+	printf("    " STR_FMT "%s", STR_ARG(label), label.len ? ": " : "");
+	text_put(stdout, text);
+	puts("");
+}
+
 static void formats_print_headers(struct str preview, struct arena *arena)
 {
 	struct str headers, key, value;
@@ -215,25 +222,26 @@ static void formats_print_headers(struct str preview, struct arena *arena)
 	json_init(&json, headers, arena, NULL);
 	json_enter_object(&json);
 	while (json_next_key(&json, &key) && json_read_str(&json, headers.len, &value))
-		printf("    " STR_FMT ": " STR_FMT "\n", STR_ARG(key), STR_ARG(value));
+		formats_print_line(key, value);
 }
 
 /* "msg_0r4k2m7x9q3zt  fiche.updated  fiche-417  2 min ago", and below it what comes of it. Answers whether something does. */
 static bool formats_print_preview(struct str preview, int64_t now_us, struct arena *arena)
 {
 	struct str output, wanted, entity = pluck_text(preview, "entity", arena), error = pluck_text(preview, "error", arena);
-	printf(STR_FMT "  " STR_FMT "%s" STR_FMT "  " STR_FMT, STR_ARG(pluck_text(preview, "message", arena)), STR_ARG(pluck_text(preview, "type", arena)),
-	       entity.len ? "  " : "", STR_ARG(entity), STR_ARG(text_ago(pluck_text(preview, "created_at", arena), now_us, arena)));
+	printf(STR_FMT "  " STR_FMT "%s", STR_ARG(pluck_text(preview, "message", arena)), STR_ARG(pluck_text(preview, "type", arena)), entity.len ? "  " : "");
+	text_put(stdout, entity);
+	printf("  " STR_FMT, STR_ARG(text_ago(pluck_text(preview, "created_at", arena), now_us, arena)));
 	if (pluck_raw(preview, "wanted", arena, &wanted) && str_eq(wanted, STR("false")))
 		printf("  (the endpoint does not want it)");
 	puts("");
 	formats_print_headers(preview, arena);
 	if (error.len)
-		printf("    error: " STR_FMT "\n", STR_ARG(error));
+		formats_print_line(STR("error"), error);
 	else if (pluck_true(preview, "filtered", arena))
 		puts("    filtered: nothing is sent");
 	else if (pluck_raw(preview, "output", arena, &output))
-		printf("    " STR_FMT "\n", STR_ARG(output));
+		formats_print_line(STR(""), output);
 	return !error.len;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/sink.h"
+#include "cli/text.h"
 #include "rules/signature.h"
 #include <arpa/inet.h>
 #include <signal.h>
@@ -85,16 +86,10 @@ static void body_put_tree(struct buf *out, const struct json_node *node, unsigne
 	buf_add_byte(out, object ? '}' : ']');
 }
 
-/* What could steer a terminal is not shown. */
-static void print_safe(struct str text)
+static void print_cut(struct str text)
 {
 	struct str cut = str_cut(text, LISTEN_BODY_MAX);
-	for (size_t i = 0; i < cut.len; i++) {
-		unsigned char c = (unsigned char)cut.ptr[i];
-		bool c1 = c == 0xc2 && i + 1 < cut.len && (unsigned char)cut.ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
-		putchar((c < ' ' && c != '\n' && c != '\t') || c == 0x7f || c1 ? '?' : c);
-		i += c1;
-	}
+	text_put(stdout, cut);
 	if (cut.len < text.len)
 		printf("… %zu bytes more", text.len - cut.len);
 }
@@ -110,9 +105,9 @@ static void listen_print_body(struct listen *listen, struct str body)
 		printf("(%zu bytes that are not UTF-8)", body.len);
 	else if (body.len <= LISTEN_BODY_MAX && !json_tree_read(body, arena, &tree, NULL)) {
 		body_put_tree(&text, tree, 0);
-		print_safe(buf_ok(&text) ? buf_str(&text) : body);
+		print_cut(buf_ok(&text) ? buf_str(&text) : body);
 	} else {
-		print_safe(body);
+		print_cut(body);
 	}
 	puts("");
 	buf_fini(&text);
@@ -149,7 +144,7 @@ static void listen_print_headers(struct http_exchange *exchange)
 		if (!value.len)
 			continue;
 		printf("    %s: ", names[i]);
-		print_safe(value);
+		print_cut(value);
 		puts("");
 	}
 }
@@ -162,11 +157,11 @@ static void listen_print(struct listen *listen, const struct sink_hit *hit, cons
 	time_text(clock_wall_us(), at);
 	sink_step_text(hit->step, step);
 	printf("%s  ", at);
-	print_safe(heard->id);
+	print_cut(heard->id);
 	fputs(type.len ? "  " : "", stdout);
-	print_safe(type);
+	print_cut(type);
 	fputs("  attempt ", stdout);
-	print_safe(heard->attempt);
+	print_cut(heard->attempt);
 	printf("  %s%s  → %s\n", heard->verified ? "signature verified" : "NOT VERIFIED: ", heard->verified ? "" : heard->problem.detail, step);
 	if (listen->headers)
 		listen_print_headers(hit->exchange);

@@ -76,8 +76,11 @@ static void messages_print(struct remote *remote, struct str body)
 	struct arena *arena = &remote->arena;
 	for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
 		struct str raw, value = pluck_raw(body, lines[i][1], arena, &raw) ? text_plain(raw, arena) : STR("");
-		if (value.len && !str_eq(value, STR("{}")))
-			printf("%-12s " STR_FMT "%s\n", lines[i][0], STR_ARG(value), i + 1 == ARRAY_COUNT(lines) ? " bytes" : "");
+		if (!value.len || str_eq(value, STR("{}")))
+			continue;
+		printf("%-12s ", lines[i][0]);
+		text_put(stdout, value);
+		puts(i + 1 == ARRAY_COUNT(lines) ? " bytes" : "");
 	}
 	if (pluck_true(body, "deleted", arena))
 		printf("%-12s %s\n", "deleted", "its entity is gone");

@@ -68,17 +68,22 @@ static int test_print(struct remote *remote, const struct args *args, struct str
 	struct str status = pluck_text(body, "attempts.0.exchange.status", arena), took = pluck_text(body, "attempts.0.took_ms", arena);
 	struct str said = pluck_text(body, "attempts.0.exchange.response_excerpt", arena), wrong = pluck_text(body, "attempts.0.error.message", arena);
 	printf("%s: ", args->words[0]);
-	if (!took.len)
+	if (!took.len) {
 		printf("not called yet: it is " STR_FMT "; 'ruche jobs explain " STR_FMT "' says why\n", STR_ARG(pluck_text(job, "state", arena)),
 		       STR_ARG(uid));
-	else if (wrong.len)
-		printf(STR_FMT " (after " STR_FMT " ms)\n", STR_ARG(wrong), STR_ARG(took));
-	else if (status.len)
+	} else if (wrong.len) {
+		text_put(stdout, wrong);
+		printf(" (after " STR_FMT " ms)\n", STR_ARG(took));
+	} else if (status.len) {
 		printf("HTTP " STR_FMT " after " STR_FMT " ms\n", STR_ARG(status), STR_ARG(took));
-	else
+	} else {
 		puts("nothing was sent: its format leaves such a message out");
-	if (said.len)
-		printf("it said: " STR_FMT "\n", STR_ARG(said));
+	}
+	if (said.len) {
+		fputs("it said: ", stdout);
+		text_put(stdout, said);
+		puts("");
+	}
 	return well ? 0 : 1;
 }
 
@@ -103,7 +108,13 @@ static int endpoints_test(struct remote *remote, const struct args *args)
 		code = remote_call(remote, "POST", &body);
 	}
 	buf_fini(&payload);
-	return code ? code : test_print(remote, args, pluck_text(body, "delivery", &remote->arena));
+	struct str delivery = code ? (struct str){ 0 } : pluck_text(body, "delivery", &remote->arena);
+	if (code || delivery.len)
+		return code ? code : test_print(remote, args, delivery);
+	if (!remote_printed(args, body))
+		printf("%s: nobody is called, it asks by itself: message " STR_FMT " is there for it\n", args->words[0],
+		       STR_ARG(pluck_text(body, "id", &remote->arena)));
+	return 0;
 }
 
 /* ---- entities ---- */

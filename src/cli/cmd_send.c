@@ -65,7 +65,7 @@ static void send_print(struct remote *remote, struct str answer)
 	if (pluck_true(answer, "duplicate", &remote->arena))
 		puts(" (duplicate: the message was there already)");
 	else if (pluck_text(answer, "nothing", &remote->arena).len)
-		puts(" is kept, but no endpoint wants it: 'ruche endpoints list' says what they want");
+		puts(" is kept, but no endpoint wants it, unless one asks by itself: 'ruche endpoints list' says what they want");
 	else if (pluck_u64(answer, "matched", &remote->arena, &matched))
 		printf(" to %llu endpoint%s%s\n", (unsigned long long)matched, matched == 1 ? "" : "s",
 		       pluck_true(answer, "expanding", &remote->arena) ? "; the last deliveries are being made" : "");

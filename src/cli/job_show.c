@@ -25,8 +25,11 @@ static void job_print_line(struct remote *remote, const char *label, struct str 
 {
 	struct str raw, value = pluck_raw(job, path, &remote->arena, &raw) ? text_plain(raw, &remote->arena) : STR("");
 	bool is_size = strstr(path, "_bytes") != NULL;
-	if (value.len && !str_eq(value, STR("{}")) && !(is_size && str_eq(value, STR("0"))))
-		printf("%-12s " STR_FMT "%s\n", label, STR_ARG(value), is_size ? " bytes" : "");
+	if (!value.len || str_eq(value, STR("{}")) || (is_size && str_eq(value, STR("0"))))
+		return;
+	printf("%-12s ", label);
+	text_put(stdout, value);
+	puts(is_size ? " bytes" : "");
 }
 
 static void job_print_sums(struct str job, struct arena *arena)

@@ -1,4 +1,5 @@
 #include "cli/table.h"
+#include "cli/text.h"
 
 #define TABLE_CELL_MAX 60u /* wider ones are cut, except in the last column */
 
@@ -64,11 +65,14 @@ static void table_print_cell(const struct table *table, uint32_t column, struct 
 	bool is_last = column + 1 == table->columns;
 	struct str shown = is_last ? cell : str_cut(cell, TABLE_CELL_MAX);
 	size_t used = table_width(shown), pad = width > used ? width - used : 0;
-	const char *colour = colours ? table_colour(cell) : "";
+	const char *colour = colours && !table_is_right(table, column) ? table_colour(cell) : "";
 	if (table_is_right(table, column))
-		fprintf(out, "%*s" STR_FMT, (int)pad, "", STR_ARG(shown));
-	else
-		fprintf(out, "%s" STR_FMT "%s%*s", colour, STR_ARG(shown), colour[0] ? "\033[0m" : "", is_last ? 0 : (int)pad, "");
+		fprintf(out, "%*s", (int)pad, "");
+	fputs(colour, out);
+	text_put(out, shown);
+	fputs(colour[0] ? "\033[0m" : "", out);
+	if (!table_is_right(table, column) && !is_last)
+		fprintf(out, "%*s", (int)pad, "");
 	fputs(is_last ? "\n" : "  ", out);
 }
 

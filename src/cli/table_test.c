@@ -37,6 +37,22 @@ static void aligns_characters_not_bytes(void **state)
 	arena_fini(&arena);
 }
 
+/* A third party may have written a cell: whoever looks at it must not be steered by it. */
+static void shows_nothing_that_steers_a_terminal(void **state)
+{
+	(void)state;
+	static const char *const heads[] = { "A", "B", NULL };
+	struct arena arena = { 0 };
+	struct table table;
+	table_init(&table, &arena, heads);
+	table_add(&table, STR("a\033[2Jb"));
+	table_add(&table, STR("\x7f\xc2\x9b" "c\u00e9"));
+	char *text = printed(&table, true);
+	assert_string_equal(text, "A       B\na?[2Jb  ??c\u00e9\n");
+	free(text);
+	arena_fini(&arena);
+}
+
 static void grows_and_cuts(void **state)
 {
 	(void)state;
@@ -61,6 +77,7 @@ static void grows_and_cuts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(aligns_characters_not_bytes), cmocka_unit_test(grows_and_cuts) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(aligns_characters_not_bytes), cmocka_unit_test(grows_and_cuts),
+		                            cmocka_unit_test(shows_nothing_that_steers_a_terminal) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include "base/time_text.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -60,6 +59,16 @@ struct str text_plain(struct str json, struct arena *arena)
 	for (uint32_t i = 0; i < count && all; i++)
 		all = arena_printf(arena, "%s%s" STR_FMT, all, i ? ", " : "", STR_ARG(pluck_text(items[i], "", arena)));
 	return str_of(all);
+}
+
+void text_put(FILE *out, struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		bool c1 = c == 0xc2 && i + 1 < text.len && (unsigned char)text.ptr[i + 1] < 0xa0; /* U+0080 to U+009F */
+		putc((c < ' ' && c != '\n' && c != '\t') || c == 0x7f || c1 ? '?' : c, out);
+		i += c1;
+	}
 }
 
 struct str text_namers(struct str answer, struct arena *arena)

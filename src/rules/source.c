@@ -73,10 +73,18 @@ static const char *kept_header_refusal(struct str name)
 	return http_name_is_secret(name) ? "By its name this header is a secret, which is not kept." : http_header_name_refusal(name);
 }
 
+/* They become members of the metadata. */
 static bool read_headers(struct json *json, void *out, void *context)
 {
+	const struct endpoint_words *headers = out;
 	(void)context;
-	return endpoint_words_read(json, out, SOURCE_HEADERS, kept_header_refusal);
+	if (!endpoint_words_read(json, out, SOURCE_HEADERS, kept_header_refusal))
+		return false;
+	for (uint32_t i = 0; i < headers->count; i++)
+		for (uint32_t k = 0; k < i; k++)
+			if (str_eq_nocase(headers->words[i], headers->words[k]))
+				return json_refuse(json, E_INVALID, "\"" STR_FMT "\" stands there twice.", STR_ARG(headers->words[i]));
+	return true;
 }
 
 #define AT(member) offsetof(struct source_settings, member)

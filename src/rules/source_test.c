@@ -78,6 +78,7 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 		{ NONE "\"into\":{\"job\":{\"queue\":\"\"}}}", "into.job.queue" },
 		{ NONE INTO ",\"headers\":[\"authorization\"]}", "headers[0]" },
 		{ NONE INTO ",\"headers\":[\"a b\"]}", "headers[0]" },
+		{ NONE INTO ",\"headers\":[\"x-a\",\"x-b\",\"X-A\"]}", "headers" },
 		{ NONE INTO ",\"id\":\"header:x-token\"}", "id" },
 	};
 	(void)state;

@@ -230,11 +230,15 @@ def a_token_may_ask_and_nothing_else(ruche):
 @story
 def from_the_command_line(ruche):
     """`ruche endpoints set` makes one; a waiting consumer is sent home when the daemon stops."""
-    ruche.cli("endpoints", "set", "consumer", "kind=poll", 'types=["*"]')
+    check(b"asks by itself" in ruche.cli("endpoints", "set", "consumer", "kind=poll", 'types=["*"]'), "nobody is called")
     equal(ruche.api.get("/v1/endpoints/consumer")["settings"]["kind"], "poll", "its kind")
     check(b"consumer" in ruche.cli("endpoints", "list"), "listed")
+    check(b"nobody is called" in ruche.cli("endpoints", "test", "consumer"), "a test is there for it")
+    check(b"unless one asks by itself" in ruche.cli("send", "a.b", "1"), "of those that are called none wants it")
+    consumer = Consumer(ruche.api.again())
+    equal([message["type"] for message in consumer.ask()["data"]], ["endpoint.test", "a.b"], "told")
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(Consumer(ruche.api.again()).ask(wait_ms=60000)))
+    thread = threading.Thread(target=lambda: answers.append(consumer.ask(wait_ms=60000)))
     thread.start()
     while "ruche_api_calls 2" not in ruche.api.call("GET", "/metrics").body.decode():
         pass

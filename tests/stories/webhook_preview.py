@@ -173,6 +173,9 @@ def formats_on_the_command_line(ruche):
     api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["note"]})
     check(b"no message" in ruche.cli("formats", "preview", "titles", "--endpoint", "crm"), "it wants none")
     check(b"does not want it" in ruche.cli("formats", "preview", "raw", "--endpoint", "crm", "--type", "fiche.*", "--last", "1"), "any, for it")
+    ruche.cli("send", "steering", "1", "--entity", "\x1b[2Je")
+    shown = ruche.cli("formats", "preview", "steers", ".message.entity | error(.)", "--type", "steering", status=1)
+    check(shown.count(b"?[2Je") == 2 and b"\x1b" not in shown, f"nothing steers a terminal: {shown}")
     for words, status in ((("set", "titles"), 64), (("set", "titles", ".", "--file", path), 64), (("set", "titles", " "), 64), (("set",), 64), (("set", "titles", "--file", path + ".not"), 66),
                           (("set", "raw", "."), 65), (("preview",), 64), (("preview", "titles", "--last", "21"), 64), (("preview", "titles", "--message", "what"), 65),
                           (("preview", "nobody"), 66), (("delete", "titles"), 64), (("delete", "nobody", "--yes"), 66), (("shwo", "x"), 64)):

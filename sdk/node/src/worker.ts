@@ -109,6 +109,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	#ended = 0;
 	#endedSince = performance.now();
 	#ahead = 0;
+	#aheadAgain = 0;
 	#holding = false;
 	#filling = false;
 	/** Those whose outcome is not on disk yet. */
@@ -194,7 +195,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		const now = performance.now(), passedMs = now - this.#endedSince;
 		if (passedMs < AHEAD_MS || this.#batch || this.concurrency < 2)
 			return;
-		this.#ahead = Math.min(this.concurrency * AHEAD_TIMES, Math.floor(this.#ended * AHEAD_MS / passedMs));
+		const most = now < this.#aheadAgain ? 0 : this.concurrency * AHEAD_TIMES;
+		this.#ahead = Math.min(most, Math.floor(this.#ended * AHEAD_MS / passedMs));
 		this.#ended = 0;
 		this.#endedSince = now;
 	}
@@ -303,8 +305,8 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 			setTimer(() => this.#handBackLate(), HELD_MS - heldMs);
 			return;
 		}
-		this.#ahead = this.#ended = 0;
-		this.#endedSince = performance.now() + AHEAD_PAUSE_MS;
+		this.#ahead = 0;
+		this.#aheadAgain = performance.now() + AHEAD_PAUSE_MS;
 		this.#handBack(this.#ready.splice(0));
 	}
 

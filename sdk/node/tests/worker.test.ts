@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import {
 	JobCancelled, JobEndedError, JobTimedOut, LeaseLost, NonRetryableError, RetryAfterError, Ruche, SnoozeError, UnrecoverableError, type JobAbort,
 } from 'ruche';
@@ -203,6 +204,34 @@ test('what was claimed ahead and cannot begin soon is handed back, and so is wha
 	while ((await queue.stats()).states.completed < 2_000);
 	for await (const job of queue.jobs())
 		assert.deepEqual([job.attemptsMade, job.stalls], [1, 0]);
+});
+
+test('after a pause as many are claimed ahead as end by then, not as ended in all of it', { timeout: 60_000 }, async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	const client = proxy.client();
+	const queue = client.queue<number, number>('paced');
+	const short = new Gate(), many = new Gate();
+	let slow = false, count = 0, ended = 0;
+	await queue.enqueueMany(Array.from({ length: 3_000 }, (_, payload) => ({ payload })));
+	const worker = client.worker(queue, async ({ payload }) => {
+		if (++count === 400)
+			short.open();
+		if (slow)
+			await setTimeout(100);
+		return payload;
+	}, { concurrency: 20 });
+	t.after(() => worker.close());
+	await short.passed;
+	slow = true;
+	const ops = (): { op: string; max?: number }[] => proxy.of('/v1/batch').flatMap(({ body }) => (JSON.parse(body) as { ops: { op: string; max?: number }[] }).ops);
+	while (!ops().some(({ op }) => op === 'release')) // the pause has begun
+		await setTimeout(1);
+	proxy.requests.length = 0;
+	worker.on('completed', () => ++ended === 500 && many.open()); // it is over by then
+	await many.passed;
+	const wanted = ops().filter(({ op }) => op === 'claim').map(({ max }) => max ?? 1);
+	assert.ok(Math.max(...wanted) <= 40, `${Math.max(...wanted)} claimed at once`); // all slots, and what they all end
+	await worker.close();
 });
 
 test('several queues: in the order listed', async () => {
