@@ -210,7 +210,8 @@ const struct cli_command cli_commands[] = {
 	  EXAMPLES("printf %s \"$CRM_TOKEN\" | ruche secrets set crm-token", "ruche secrets set crm-token --file crm-token.txt"), NULL, false,
 	  cmd_secrets_set },
 	{ "secrets rotate", "Give a secret another value, while those before still count", "[OPTION…] SECRET",
-	  "Without --file, where the value before is a signing key, another one is made and told once: give it to the receiver within the overlap.",
+	  "Without --file, where the value before is a signing key, another one is made and told once: give it to the receiver within the overlap.\n"
+	  "With --make v1a the next one is an Ed25519 key: once its endpoint's sign.kind says v1a, it signs, and receivers get its public key.",
 	  secrets_rotate_options,
 	  EXAMPLES("ruche secrets rotate endpoint/crm --overlap 24h", "printf %s \"$CRM_TOKEN\" | ruche secrets rotate crm-token --file -"), NULL, false,
 	  cmd_secrets_rotate },
