@@ -93,21 +93,27 @@ void call_make_secret(struct call *call, enum signing_scheme scheme)
 static enum err secrets_rotate_text(struct call *call, struct op_named *named)
 {
 	unsigned char nonce[SECRET_NONCE_BYTES];
+	char edwards[sizeof(call->secret_text)];
 	struct buf sealed;
 	api_random(call->api, nonce, sizeof(nonce));
+	call_make_secret(call, SIGNING_V1A);
+	memcpy(edwards, call->secret_text, sizeof(edwards));
 	call_make_secret(call, SIGNING_V1);
 	buf_init(&sealed, LIMIT_NAMED_BYTES);
 	struct secret_rotation rotation = {
 		.namespace_name = namespace_of(named->named.namespace_name), .name = named->named.name, .body = buf_str(&call->request.body),
-		.fresh = str_of(call->secret_text), .now_us = call_now_us(call), .nonce = nonce, .out = &sealed,
+		.fresh = str_of(call->secret_text), .fresh_v1a = str_of(edwards), .now_us = call_now_us(call), .nonce = nonce, .out = &sealed,
 	};
 	enum err err = secret_rotate_body(call->api->config.secrets, &rotation, &call->problem);
 	named->replace = true;
 	named->over = rotation.version;
 	named->text = err ? (struct str){ 0 } : arena_str(&call->request.arena, buf_str(&sealed));
 	buf_fini(&sealed);
-	if (err || !rotation.took_fresh)
+	if (err || !rotation.took)
 		bytes_wipe(call->secret_text, sizeof(call->secret_text)); /* nothing to tell */
+	else if (rotation.took == SECRET_MAKE_V1A)
+		memcpy(call->secret_text, edwards, sizeof(edwards));
+	bytes_wipe(edwards, sizeof(edwards));
 	return err || named->text.ptr ? err : E_NOMEM;
 }
 

@@ -1,4 +1,4 @@
-/* ruche formats …: jq programs that make the bodies of webhooks; tried over stored messages before they are put. */
+/* ruche formats …, ruche endpoints preview: jq programs that make the bodies of webhooks; tried over stored messages before they are put. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -34,19 +34,32 @@ const struct cli_option formats_preview_options[] = {
 	{ "endpoint", 0, "ENDPOINT", "messages that this one wants, and what it is told of them", "@endpoints", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
+const struct cli_option endpoints_preview_options[] = {
+	{ "file", 'f', "FILE", "read the program from this file; - for standard input", "@files", false },
+	{ "last", 'n', "N", "how many of the newest messages, at most 20 (5)", NULL, false },
+	{ "type", 't', "TYPE", "only messages of this type, or of all that begin so: 'fiche.*'", NULL, false },
+	{ "entity", 'e', "ENTITY", "only messages about it", NULL, false },
+	{ "message", 'm', "MESSAGE", "only this one, by its id", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
 const struct cli_option formats_delete_options[] = {
 	{ "yes", 'y', NULL, "do not ask before", NULL, false },
 	REMOTE_OPTIONS, { 0 },
 };
 const struct cli_exit formats_preview_exits[] = { { 1, "the format failed for one of the messages" }, { 0 } };
 
-static void formats_address(struct remote *remote, const char *name, const char *tail)
+static void formats_address_of(struct remote *remote, const char *path, const char *name, const char *tail)
 {
 	remote_begin(remote);
-	remote_path(remote, "/v1/formats/");
+	remote_path(remote, path);
 	remote_piece(remote, str_of(name));
 	remote_path(remote, tail);
 	remote_query(remote, "namespace", remote->space);
+}
+
+static void formats_address(struct remote *remote, const char *name, const char *tail)
+{
+	formats_address_of(remote, "/v1/formats/", name, tail);
 }
 
 static int formats_word(const struct args *args)
@@ -135,7 +148,7 @@ static int formats_read_program(const struct args *args, bool wanted, struct buf
 {
 	const char *file = args_get(args, "file");
 	if (args->word_count < 1 || args->word_count > 2 || (args->word_count == 2 && file) || (wanted && args->word_count == 1 && !file))
-		return args_complain(args->command, "it takes a format and %sa program, as a word or by --file", wanted ? "" : "at most ");
+		return args_complain(args->command, "it takes a name and %sa program, as a word or by --file", wanted ? "" : "at most ");
 	if (args->word_count == 2)
 		buf_add(program, str_of(args->words[1]));
 	int code = file ? text_read(args->command->name, file, program) : 0;
@@ -271,14 +284,14 @@ static bool formats_all_well(struct str body, struct arena *arena)
 	return true;
 }
 
-static int formats_preview_of(struct remote *remote, const struct args *args, struct str program)
+static int formats_preview_of(struct remote *remote, const struct args *args, const char *path, struct str program)
 {
 	uint64_t last = 0;
 	struct str body;
 	int code = args_u64(args, "last", 1, 20, &last);
 	if (code)
 		return code;
-	formats_address(remote, args->words[0], "/preview");
+	formats_address_of(remote, path, args->words[0], "/preview");
 	formats_put_preview(remote, args, program, last);
 	code = remote_call(remote, "POST", &body);
 	if (code)
@@ -288,15 +301,25 @@ static int formats_preview_of(struct remote *remote, const struct args *args, st
 	return formats_print_previews(remote, body);
 }
 
-static int formats_preview(struct remote *remote, const struct args *args)
+static int formats_preview_at(struct remote *remote, const struct args *args, const char *path)
 {
 	struct buf program;
 	buf_init(&program, LIMIT_BODY_MAX);
 	int code = formats_read_program(args, false, &program);
 	if (!code)
-		code = formats_preview_of(remote, args, buf_str(&program));
+		code = formats_preview_of(remote, args, path, buf_str(&program));
 	buf_fini(&program);
 	return code;
+}
+
+static int formats_preview(struct remote *remote, const struct args *args)
+{
+	return formats_preview_at(remote, args, "/v1/formats/");
+}
+
+static int endpoints_preview(struct remote *remote, const struct args *args)
+{
+	return formats_preview_at(remote, args, "/v1/endpoints/");
 }
 
 static int formats_delete(struct remote *remote, const struct args *args)
@@ -315,9 +338,9 @@ static int formats_delete(struct remote *remote, const struct args *args)
 }
 
 #define X(name)                                                  \
-	int cmd_formats_##name(int argc, char **argv)            \
+	int cmd_##name(int argc, char **argv)                    \
 	{                                                        \
-		return remote_run(argc, argv, formats_##name);   \
+		return remote_run(argc, argv, name);             \
 	}
-X(list) X(show) X(set) X(preview) X(delete)
+X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete) X(endpoints_preview)
 #undef X

@@ -26,6 +26,7 @@ const struct cli_option secrets_set_options[] = {
 };
 const struct cli_option secrets_rotate_options[] = {
 	{ "file", 'f', "FILE", "read the new value from this file; - for standard input", "@files", false },
+	{ "make", 'm', "KIND", "have a signing key of this kind made: v1 (HMAC) or v1a (Ed25519); without it, of the kind that is there", "v1 v1a", false },
 	{ "overlap", 'o', "SPAN", "how long the values before still count: 24h, at most 7d", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
@@ -166,6 +167,8 @@ static int secrets_send(struct remote *remote, const struct args *args, const ch
 		buf_add_byte(&remote->body, '{');
 		if (file)
 			json_put_field_str(&remote->body, "value", buf_str(&value));
+		if (strcmp(tail, "") != 0 && args_has(args, "make"))
+			json_put_field_str(&remote->body, "make", str_of(args_get(args, "make")));
 		if (overlap_ms >= 0)
 			json_put_field_i64(&remote->body, "overlap_ms", overlap_ms);
 		buf_add_byte(&remote->body, '}');

@@ -1,7 +1,6 @@
 /* src/format/communs_test.c: examples/formats/communs.jq, one row a rule. Arguments: ruche-jq, that file. */
 #include "base/buf.h"
-#include "format/pool.h"
-#include <pthread.h>
+#include "format/example.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,11 +8,9 @@
 #include <cmocka.h>
 
 #define FILE_BYTES (64u * 1024u)
-#define LONG_MS    600000
 
 static const char *ruche_jq, *communs_path;
-static struct str communs;
-static struct format_pool *pool;
+static struct example *communs;
 
 static const char input[] =
 	"{\"message\":{\"id\":\"msg_1\",\"type\":\"fiche.updated\"},\"endpoint\":{\"name\":\"communs\"},\"attempt\":1,\"payload\":{"
@@ -23,42 +20,11 @@ static const char input[] =
 	"\"referents\":[{\"nom\":\"Caroline Cordary\",\"telephone\":null,\"email\":\"c@b.fr\",\"tagId\":7},{\"nom\":\"Un autre\"}],"
 	"\"collectivite\":{\"id\":4708,\"type\":\"epci\",\"siren\":\"245400601\",\"natureInsee\":\"CC\",\"communeCode\":null}}}";
 
-struct reply {
-	pthread_mutex_t lock;
-	pthread_cond_t told;
-	bool done;
-	enum format_end end;
-	char text[1024];
-};
-
-static void take(void *context, const struct format_outcome *outcome)
-{
-	struct reply *reply = context;
-	pthread_mutex_lock(&reply->lock);
-	reply->end = outcome->end;
-	snprintf(reply->text, sizeof(reply->text), STR_FMT, STR_ARG(outcome->text));
-	reply->done = true;
-	pthread_cond_signal(&reply->told);
-	pthread_mutex_unlock(&reply->lock);
-}
-
-static struct reply run(struct str program)
-{
-	struct reply reply = { .lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER };
-	struct format_job job = { .program = program, .input = str_of(input), .done = take, .context = &reply };
-	uint64_t ticket;
-	assert_int_equal(format_run(pool, &job, &ticket), E_OK);
-	pthread_mutex_lock(&reply.lock);
-	while (!reply.done)
-		pthread_cond_wait(&reply.told, &reply.lock);
-	pthread_mutex_unlock(&reply.lock);
-	return reply;
-}
-
 static void the_sheet_as_it_is_sent(void **state)
 {
 	(void)state;
-	struct reply reply = run(communs);
+	struct example_reply reply;
+	example_run(communs, example_program(communs), input, &reply);
 	assert_int_equal(reply.end, FORMAT_VALUE);
 	assert_string_equal(reply.text, "{\"nom\":\"Planter\",\"externalId\":\"10108\",\"description\":\"Des haies\","
 		"\"collectivites\":[{\"type\":\"EPCI\",\"code\":\"245400601\",\"collectiviteId\":4708}],\"budgetPrevisionnel\":12000,"
@@ -137,10 +103,11 @@ static void each_rule_holds(void **state)
 		struct buf program;
 		buf_init(&program, FILE_BYTES);
 		buf_addf(&program, ".payload |= (%s) | (", rows[i].change);
-		buf_add(&program, communs);
+		buf_add(&program, example_program(communs));
 		buf_addf(&program, "\n) | if . == null then null else (%s) end", rows[i].expected ? rows[i].expected : "true");
 		assert_true(buf_ok(&program));
-		struct reply reply = run(buf_str(&program));
+		struct example_reply reply;
+		example_run(communs, buf_str(&program), input, &reply);
 		bool sent = reply.end == FORMAT_VALUE && (!rows[i].expected || strcmp(reply.text, "false") != 0);
 		if (rows[i].expected ? !sent : reply.end != FORMAT_NOTHING)
 			fail_msg("%s: end %d, \"%s\"", rows[i].change, reply.end, reply.text);
@@ -150,22 +117,15 @@ static void each_rule_holds(void **state)
 
 static int start(void **state)
 {
-	static char text[FILE_BYTES];
-	struct format_pool_config config = { .helper = ruche_jq, .helpers = 1, .cpu_ms = LONG_MS, .wall_ms = LONG_MS, .idle_ms = LONG_MS };
-	struct problem problem;
 	(void)state;
-	FILE *file = fopen(communs_path, "re");
-	if (!file)
-		return -1;
-	communs = (struct str){ text, fread(text, 1, sizeof(text), file) };
-	fclose(file);
-	return format_pool_start(&config, &pool, &problem) ? -1 : 0;
+	communs = example_open(ruche_jq, communs_path);
+	return communs ? 0 : -1;
 }
 
 static int stop(void **state)
 {
 	(void)state;
-	format_pool_stop(pool);
+	example_close(communs);
 	return 0;
 }
 

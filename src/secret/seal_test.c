@@ -262,16 +262,16 @@ static void rotation_keeps_old_ones_for_a_while(void **state)
 
 /* ---- the store's ---- */
 
-static enum err rotate(struct secrets *secrets, const char *body, struct buf *out, uint64_t *version, bool *took_fresh)
+static enum err rotate(struct secrets *secrets, const char *body, struct buf *out, uint64_t *version, enum secret_make *took)
 {
 	struct problem problem = { 0 };
 	struct secret_rotation rotation = { .namespace_name = STR("a"), .name = STR("x"), .body = str_of(body), .fresh = STR("whsec_fresh"),
-					    .now_us = NOW, .nonce = nonce, .out = out };
+					    .fresh_v1a = STR("whsk_fresh"), .now_us = NOW, .nonce = nonce, .out = out };
 	buf_clear(out);
 	enum err err = secret_rotate_body(secrets, &rotation, &problem);
 	assert_int_equal(problem.detail[0] != '\0', err != E_OK);
 	*version = rotation.version;
-	*took_fresh = rotation.took_fresh;
+	*took = rotation.took;
 	return err;
 }
 
@@ -288,26 +288,34 @@ static void the_stores_are_rotated_and_counted(void **state)
 	struct problem problem = { 0 };
 	uint64_t version;
 	uint32_t visits = 0;
-	bool fresh;
+	enum secret_make took;
 	(void)state;
 	write_keys(FIRST "\n", 0600);
 	struct secrets *secrets = open_secrets();
-	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &fresh), E_SECRET_NOT_FOUND);
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &took), E_SECRET_NOT_FOUND);
 	seal(secrets, "a", "x", "old", &sealed);
 	put(secrets, "a", "x", buf_str(&sealed));
-	assert_int_equal(rotate(secrets, "{}", &out, &version, &fresh), E_INVALID); /* no key of a kind that is made */
-	assert_int_equal(rotate(secrets, "{\"value\":\"\"}", &out, &version, &fresh), E_INVALID);
-	assert_int_equal(rotate(secrets, "{\"value\":\"new\",\"overlap_ms\":604800001}", &out, &version, &fresh), E_INVALID);
+	assert_int_equal(rotate(secrets, "{}", &out, &version, &took), E_INVALID); /* no key of a kind that is made */
+	assert_int_equal(rotate(secrets, "{\"value\":\"\"}", &out, &version, &took), E_INVALID);
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\",\"overlap_ms\":604800001}", &out, &version, &took), E_INVALID);
 	assert_int_equal(out.len, 0);
-	assert_int_equal(rotate(secrets, "{\"value\":\"whsec_n\\u0065w\"}", &out, &version, &fresh), E_OK);
+	assert_int_equal(rotate(secrets, "{\"value\":\"whsec_n\\u0065w\"}", &out, &version, &took), E_OK);
 	assert_int_equal(version, 7);
-	assert_false(fresh);
+	assert_int_equal(took, SECRET_MAKE_NONE);
 	put(secrets, "a", "x", buf_str(&out));
 	assert_string_equal(found(secrets, "a", "x"), "whsec_new");
-	assert_int_equal(rotate(secrets, "{\"overlap_ms\":0}", &out, &version, &fresh), E_OK);
-	assert_true(fresh);
+	assert_int_equal(rotate(secrets, "{\"overlap_ms\":0}", &out, &version, &took), E_OK);
+	assert_int_equal(took, SECRET_MAKE_V1);
 	put(secrets, "a", "x", buf_str(&out));
 	assert_string_equal(found(secrets, "a", "x"), "whsec_fresh");
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\",\"make\":\"v1\"}", &out, &version, &took), E_INVALID);
+	assert_int_equal(rotate(secrets, "{\"make\":\"v2\"}", &out, &version, &took), E_INVALID);
+	assert_int_equal(rotate(secrets, "{\"make\":\"v1a\"}", &out, &version, &took), E_OK); /* another kind, beside the one before */
+	assert_int_equal(took, SECRET_MAKE_V1A);
+	put(secrets, "a", "x", buf_str(&out));
+	assert_string_equal(found(secrets, "a", "x"), "whsk_fresh");
+	assert_int_equal(rotate(secrets, "{\"overlap_ms\":0}", &out, &version, &took), E_OK); /* of the kind that is there */
+	assert_int_equal(took, SECRET_MAKE_V1A);
 	put(secrets, "a", "y", buf_str(&sealed)); /* three under the first key, one of them damaged, and one that is none */
 	put(secrets, "a", "z", buf_str(&sealed));
 	put(secrets, "a", "q", STR("{}"));
@@ -320,7 +328,7 @@ static void the_stores_are_rotated_and_counted(void **state)
 	write_keys(SECOND "\n", 0600);
 	assert_int_equal(secrets_read_keys(secrets, &problem), E_OK);
 	assert_int_equal(secrets_under_old_keys(secrets, 10, visit_none, &visits), 0); /* nobody can open them */
-	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &fresh), E_SECRET_SEALED);
+	assert_int_equal(rotate(secrets, "{\"value\":\"new\"}", &out, &version, &took), E_SECRET_SEALED);
 	secrets_close(secrets);
 	buf_fini(&sealed);
 	buf_fini(&out);

@@ -109,16 +109,17 @@ void secret_tell(struct secrets *secrets, struct str namespace_name, struct str 
 void secret_names(const struct secret_snapshot *snapshot, enum secret_place place, struct str namespace_name,
 		  void (*visit)(void *context, enum secret_place place, struct str name), void *context);
 const char *secret_place_word(enum secret_place place); /* "file" */
-/* A rotation of what the store has, by a request's body {"value"?, "overlap_ms"?}, and of all that is not under the first key. What comes out is to be
+/* A rotation of what the store has, by a request's body {"value"?, "make"?, "overlap_ms"?}, and of all that is not under the first key. What comes out is to be
  * put over the version told: if that is not what is there any more, somebody was faster, and nothing is to be changed. */
+enum secret_make { SECRET_MAKE_NONE, SECRET_MAKE_V1, SECRET_MAKE_V1A }; /* whsec_, whsk_ */
 struct secret_rotation {
 	struct str namespace_name, name, body;
-	struct str fresh; /* taken when the body tells no value */
+	struct str fresh, fresh_v1a; /* one is taken when the body tells no value: of the kind that it says, or that is there */
 	int64_t now_us;
 	const unsigned char *nonce;
 	struct buf *out;
-	uint64_t version; /* told */
-	bool took_fresh;  /* told */
+	uint64_t version;      /* told */
+	enum secret_make took; /* told */
 };
 #define SECRET_OVERLAP_MS     INT64_C(86400000)     /* where nothing is said: old values count for a day */
 #define SECRET_OVERLAP_MS_MAX INT64_C(604800000)

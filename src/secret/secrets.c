@@ -321,21 +321,29 @@ static enum err secrets_open_stored(struct secrets *secrets, struct secret_rotat
 	return err == E_INVALID ? E_SECRET_SEALED : err;
 }
 
+/* Of a key to sign with: what another one would be made as. */
+static enum secret_make secret_kind(struct str value)
+{
+	return str_starts(value, STR("whsec_")) ? SECRET_MAKE_V1 : str_starts(value, STR("whsk_")) ? SECRET_MAKE_V1A : SECRET_MAKE_NONE;
+}
+
 static enum err secret_rotate_read(struct secrets *secrets, struct secret_rotation *rotation, struct json *json, struct vault *vault,
 				   struct problem *problem)
 {
-	struct str value;
+	struct rotation_body body;
 	struct secret secret = { 0 };
-	int64_t overlap_ms;
-	if (!secret_rotation_read(json, &value, &overlap_ms))
+	if (!secret_rotation_read(json, &body))
 		return problem->err;
 	enum err err = secrets_open_stored(secrets, rotation, vault, &secret);
 	if (err)
 		return problem_set(problem, err, "", "%s", err_sentence(err));
-	rotation->took_fresh = !value.ptr;
-	if (rotation->took_fresh && !str_starts(secret.values[0].bytes, STR("whsec_")))
-		return problem_set(problem, E_INVALID, "value", "Say the new value: one is made only for keys that begin with whsec_.");
-	secret_rotate(&secret, value.ptr ? value : rotation->fresh, rotation->now_us, rotation->now_us + overlap_ms * 1000);
+	rotation->took = body.value.ptr || body.make ? body.make : secret_kind(secret.values[0].bytes);
+	if (!body.value.ptr && !rotation->took)
+		return problem_set(problem, E_INVALID, "value",
+				   "Say the new value, or what to make: without both, a key is made only where one that begins with whsec_ or whsk_ is.");
+	if (rotation->took)
+		body.value = rotation->took == SECRET_MAKE_V1 ? rotation->fresh : rotation->fresh_v1a;
+	secret_rotate(&secret, body.value, rotation->now_us, rotation->now_us + body.overlap_ms * 1000);
 	return secret_seal(secrets, rotation->namespace_name, rotation->name, &secret, rotation->nonce, rotation->out, problem);
 }
 

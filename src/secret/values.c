@@ -108,21 +108,28 @@ bool secret_body_read(struct json *json, struct secret *out)
 	return true;
 }
 
-struct rotation {
-	struct str value;
-	int64_t overlap_ms;
-};
+static bool read_make(struct json *json, void *out, void *context)
+{
+	static const char *const words[] = { "v1", "v1a" };
+	enum secret_make *make = out;
+	unsigned chosen;
+	(void)context;
+	if (!json_read_word(json, 16, words, ARRAY_COUNT(words), "Expected \"v1\" or \"v1a\".", &chosen))
+		return false;
+	*make = chosen ? SECRET_MAKE_V1A : SECRET_MAKE_V1;
+	return true;
+}
+
 static const struct json_field rotation_fields[] = {
-	{ "value", JSON_F_CUSTOM, offsetof(struct rotation, value), .flags = JSON_F_NULL, .read = read_text, .doc = "The new one." },
-	{ "overlap_ms", JSON_F_I64, offsetof(struct rotation, overlap_ms), 0, SECRET_OVERLAP_MS_MAX, .doc = "How long the old ones count." },
+	{ "value", JSON_F_CUSTOM, offsetof(struct rotation_body, value), .flags = JSON_F_NULL, .read = read_text, .doc = "The new one." },
+	{ "make", JSON_F_CUSTOM, offsetof(struct rotation_body, make), .flags = JSON_F_NULL, .read = read_make, .doc = "The kind of signing key to make." },
+	{ "overlap_ms", JSON_F_I64, offsetof(struct rotation_body, overlap_ms), 0, SECRET_OVERLAP_MS_MAX, .doc = "How long the old ones count." },
 };
 
-bool secret_rotation_read(struct json *json, struct str *value, int64_t *overlap_ms)
+bool secret_rotation_read(struct json *json, struct rotation_body *out)
 {
-	struct rotation rotation = { .overlap_ms = SECRET_OVERLAP_MS };
-	if (!json_read_fields(json, rotation_fields, ARRAY_COUNT(rotation_fields), &rotation, NULL, NULL) || !json_finish(json))
+	*out = (struct rotation_body){ .overlap_ms = SECRET_OVERLAP_MS };
+	if (!json_read_fields(json, rotation_fields, ARRAY_COUNT(rotation_fields), out, NULL, NULL) || !json_finish(json))
 		return false;
-	*value = rotation.value;
-	*overlap_ms = rotation.overlap_ms;
-	return true;
+	return !out->value.ptr || !out->make || json_refuse_field(json, E_INVALID, "make", "Say either value or make.");
 }

@@ -7,8 +7,13 @@
 bool secret_values_read(struct json *json, struct secret *out);
 /* {"value": text} or {"values": …}, as a whole text. */
 bool secret_body_read(struct json *json, struct secret *out);
-/* {"value"?: text, "overlap_ms"?}: value.ptr NULL when it is not there. */
-bool secret_rotation_read(struct json *json, struct str *value, int64_t *overlap_ms);
+/* {"value"?: text, "make"?, "overlap_ms"?}: value.ptr NULL when it is not there; a value, or what kind is to be made, never both. */
+struct rotation_body {
+	struct str value;
+	enum secret_make make;
+	int64_t overlap_ms;
+};
+bool secret_rotation_read(struct json *json, struct rotation_body *out);
 /* No NUL, not empty, not too long? Otherwise why not. */
 const char *secret_value_refusal(struct str bytes);
 /* How many bytes an arena must have so that all strings of a text of this length can be decoded in it. */

@@ -263,6 +263,7 @@ def an_endpoint_has_a_secret_of_its_own():
         check("signing_secret" not in api.get("/v1/endpoints/crm"), "told again")
         check("signing_secret" not in api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "timeout_ms": 5000}), "made again")
         check("signing_secret" not in api.put("/v1/endpoints/plain", {"url": receiver.url, "types": [], "sign": {"kind": "none"}}), "made for one that does not sign")
+        api.put("/v1/secrets/other", {"value": SIGNING})
         check("signing_secret" not in api.put("/v1/endpoints/named", {"url": receiver.url, "types": [], "sign": {"secret": "other"}}), "made for one that names its own")
         api.post("/v1/messages", {"type": "note", "payload": {"n": 1}})
         check(signed_by(receiver.wait(1), key), "signed by its own secret")
@@ -282,7 +283,7 @@ def an_endpoint_has_a_secret_of_its_own():
         check(signed_by(received, KEY) and signed_by(received, base64.b64decode(rotated.removeprefix("whsec_"))), "a day for the one before")
         wrong = ruche.api.call("PUT", "/v1/endpoints/wrong", {"url": receiver.url, "format": "nowhere"}, status=422)
         check(b"whsec_" not in wrong.body, "a refusal tells a secret")
-        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "secrets, none of them of an endpoint that was refused")
+        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm", "other"], "secrets, none of them of an endpoint that was refused")
         equal(api.get("/v1/secrets")["secrets"][0]["named_by"], [{"kind": "endpoint", "name": "crm"}], "who names it")
 
 
@@ -302,7 +303,7 @@ def verified(key, received):
 @story
 def a_change_begins_to_sign():
     """PATCH makes the endpoint's own secret as PUT does, told once; by v1a receivers get the public key; it goes with the endpoint."""
-    with Daemon("--deliver-allow", "127.0.0.0/8") as ruche, Receiver(200) as receiver:
+    with Daemon("--deliver-allow", "127.0.0.0/8") as ruche, Receiver(200) as receiver, Receiver(200) as mover:
         api = ruche.api
         api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "sign": {"kind": "none"}})
         check("signing_secret" not in api.patch("/v1/endpoints/crm", {"timeout_ms": 5000}), "a change of something else")
@@ -329,6 +330,19 @@ def a_change_begins_to_sign():
         [public] = api.get("/v1/endpoints/edwards/public-key")["public_keys"]
         api.post("/v1/messages", {"type": "note"})
         check(verified(base64.b64decode(public.removeprefix("whpk_")), receiver.wait(2)), "verified by the public key")
+        made_next = api.post("/v1/secrets/endpoint%2Fedwards/rotate")["value"]
+        check(made_next.startswith("whsk_") and made_next != made["signing_secret"], "rotated: a key of the same kind")
+        equal(len(api.get("/v1/endpoints/edwards/public-key")["public_keys"]), 2, "both count")
+        api.put("/v1/endpoints/mover", {"url": mover.url, "types": ["move"]})
+        api.refused("POST", "/v1/secrets/endpoint%2Fmover/rotate", {"make": "v2"}, field="make")
+        check(api.post("/v1/secrets/endpoint%2Fmover/rotate", {"make": "v1a"})["value"].startswith("whsk_"), "from v1 to v1a")
+        api.post("/v1/messages", {"type": "move"})
+        check(mover.wait(1).headers["webhook-signature"].startswith("v1,"), "signed as before, until the endpoint says otherwise")
+        api.patch("/v1/endpoints/mover", {"sign": {"kind": "v1a"}})
+        [public] = api.get("/v1/endpoints/mover/public-key")["public_keys"]
+        api.post("/v1/messages", {"type": "move"})
+        check(verified(base64.b64decode(public.removeprefix("whpk_")), mover.wait(2)), "then by the Ed25519 key")
+        api.delete("/v1/endpoints/mover")
         api.put("/v1/secrets/endpoint%2Fedwards", {"value": SIGNING})
         api.refused("GET", "/v1/endpoints/edwards/public-key", status=404, code="secret_not_found")
         api.refused("GET", "/v1/endpoints/nobody/public-key", status=404, code="endpoint_not_found")
@@ -363,6 +377,8 @@ def secrets_on_the_command_line(ruche):
         other.cli("send", "note")
         received = receiver.wait(1)
         check(signed_by(received, KEY) and signed_by(received, base64.b64decode(made.removeprefix("whsec_"))), "the last newline is cut, and both sign")
+        check(b"told once: whsk_" in other.cli("secrets", "rotate", "endpoint/crm", "--make", "v1a"), "a key of another kind")
+        other.cli("secrets", "rotate", "endpoint/crm", "--make", "v2", status=65)
     rows = [line.split() for line in ruche.cli("secrets", "list").decode().splitlines()]
     equal([row[:3] for row in rows[1:]], [["crm", "store", "2,"], ["endpoint/crm", "store", "1"]], "listed")
     said += [ruche.cli("secrets", "list"), ruche.cli("secrets", "list", "--json"), ruche.cli("secrets", "rekey")]

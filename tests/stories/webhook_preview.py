@@ -181,6 +181,13 @@ def formats_on_the_command_line(ruche):
                           (("preview", "nobody"), 66), (("delete", "titles"), 64), (("delete", "nobody", "--yes"), 66), (("shwo", "x"), 64)):
         ruche.cli("formats", *words, status=status)
     api.patch("/v1/endpoints/crm", {"format": "titles"})
+    check(b"no message to try it on" in ruche.cli("endpoints", "preview", "crm"), "of an endpoint that wants none")
+    sent(api, {"title": "Comb"}, type="note")
+    equal(ruche.cli("endpoints", "preview", "crm").decode().splitlines()[1:], ['    "Comb"'], "what an endpoint would be sent")
+    equal(ruche.cli("endpoints", "preview", "crm", "[.endpoint.name, .payload.title]", "--last", "1").decode().splitlines()[1:], ['    ["crm","Comb"]'], "by another program")
+    ruche.cli("endpoints", "preview", "crm", "error(1)", status=1)
+    for words, status in ((("nobody",), 66), ((), 64), (("crm", ".", "--file", path), 64), (("crm", "--endpoint", "crm"), 64), (("crm", "{"), 65)):
+        ruche.cli("endpoints", "preview", *words, status=status)
     ruche.cli("formats", "delete", "titles", "--yes", status=65)
     check("crm" in ruche.cli_errors, f"who uses it: {ruche.cli_errors}")
     check("used by      crm\n" in ruche.cli("formats", "show", "titles").decode() and b"  crm" in ruche.cli("formats", "list"), "who uses it")
