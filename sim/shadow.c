@@ -243,8 +243,10 @@ static void shadow_count(struct shadow *shadow, const struct shadow_job *job, in
 {
 	struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
 	if (job->row.state == JOB_ACTIVE && !shadow_rides(&job->row)) {
+		struct shadow_group *group = shadow_group(shadow, job->row.queue, str_of(job->group));
 		queue->active += (uint32_t)sign;
-		shadow_group(shadow, job->row.queue, str_of(job->group))->active += (uint32_t)sign;
+		group->active += (uint32_t)sign;
+		group->ended |= sign < 0;
 		budgets_count(shadow, job, sign);
 	}
 	if (job->row.state == JOB_WAITING) {

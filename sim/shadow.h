@@ -115,6 +115,7 @@ struct shadow_group {
 	struct shadow_rate rate;
 	uint32_t weight;         /* 0: not said */
 	uint32_t led, rode;      /* calls started in the change-set being judged, and those that ride in them */
+	bool ended;              /* a call of it, ever */
 	uint32_t waiting, odd;   /* jobs; odd: with a priority, of those */
 	uint32_t waiting_before; /* at the commit before; 0 when some were odd */
 };
@@ -157,6 +158,7 @@ struct shadow_turn { /* what an event of the queues of sim/turns.c said */
 #define SHADOW_MESSAGES 16384
 #define SHADOW_METAS    1024
 enum { HOOK_A, HOOK_B, HOOK_FAILING, HOOK_DISABLED, HOOK_RECOVERED, HOOK_EXHAUSTED, HOOK_TYPES };
+#define SIM_DELIVERIES 6 /* calls at once */
 struct shadow_endpoint {
 	bool live, push, may_miss;
 	uint32_t wants;           /* bits of types: a, b, then those of messages about endpoints */
@@ -172,6 +174,7 @@ struct shadow_endpoint {
 	uint64_t warned;
 	uint32_t state;
 	bool by_hand;             /* its state */
+	bool tried;               /* something may be known of it */
 	uint64_t created_seq;
 };
 struct shadow_message {

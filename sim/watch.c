@@ -7,7 +7,6 @@
 #define WATCH_US      100000
 #define IN_TIME_US    1000000
 #define SETTLE_US     2500000 /* after a fault: the engine looks again after a second, and rates are shut for one */
-#define DELIVERIES    6       /* config.deliveries_max, sim/world.c */
 
 /* Engine time is at least what the last commit said, and it goes on since. */
 static int64_t watch_engine_us(const struct world *world)
@@ -42,15 +41,16 @@ static bool watch_is_ripe(struct world *world, const struct shadow_job *job)
 	return shadow_rate_open_us(&queue->rate) <= engine_us && shadow_rate_open_us(&group->rate) <= engine_us;
 }
 
-/* Since then: slots for deliveries are free (looked at each time) and none was taken, or one and the same worker has been waiting. */
-static bool watch_has_capacity(struct world *world, const struct shadow_queue *queue, int64_t since_us)
+/* Since then: slots for deliveries are free (looked at each time) and none was taken, or one and the same worker has been waiting. Endpoints that may
+ * not answer have half of the slots. */
+static bool watch_has_capacity(struct world *world, const struct shadow_job *job, const struct shadow_queue *queue, int64_t since_us)
 {
-	uint32_t deliveries = 0;
+	uint32_t deliveries = 0, most = hooks_owns(&world->shadow, job) ? SIM_DELIVERIES / 2 : SIM_DELIVERIES;
 	if (!queue->http)
 		return workers_wait(since_us, queue->compat);
 	for (uint32_t i = 0; i < world->shadow.queue_count; i++)
 		deliveries += world->shadow.queues[i].http ? world->shadow.queues[i].active : 0;
-	return deliveries < DELIVERIES && world->shadow.delivery_us <= since_us;
+	return deliveries < most && world->shadow.delivery_us <= since_us;
 }
 
 static void watch_jobs(struct world *world, bool quiet)
@@ -61,14 +61,14 @@ static void watch_jobs(struct world *world, bool quiet)
 		const struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
 		if (quiet && job->exists && job->row.state == JOB_ACTIVE && queue->http && world->now_us - shadow->committed_us > WATCH_US)
 			CHECK(job->granted_fence == job->row.fence && job->granted_life == shadow->life); /* somebody is at it, today */
-		if (!quiet || !watch_is_ripe(world, job) || !watch_has_capacity(world, queue, world->now_us)) {
+		if (!quiet || !watch_is_ripe(world, job) || !watch_has_capacity(world, job, queue, world->now_us)) {
 			job->ripe_us = 0;
 			continue;
 		}
 		shadow->ripe++;
 		if (!job->ripe_us)
 			job->ripe_us = world->now_us;
-		bool late = world->now_us - job->ripe_us > IN_TIME_US && watch_has_capacity(world, queue, job->ripe_us);
+		bool late = world->now_us - job->ripe_us > IN_TIME_US && watch_has_capacity(world, job, queue, job->ripe_us);
 		if (late)
 			fprintf(stderr, "job %llu in queue %s, group '%s', is due for a second and capacity is free\n",
 				(unsigned long long)job->row.uid, queue->name, job->group);

@@ -233,7 +233,7 @@ static void world_boot(struct world *world)
 {
 	struct engine_config config;
 	engine_config_default(&config);
-	config.deliveries_max = 6;
+	config.deliveries_max = SIM_DELIVERIES;
 	config.horizon_ms = 1 << world_below(world, 13); /* so that many delays and back-offs are far */
 	enum err err = store_mem_share(world->disk, &world->inner);
 	CHECK(!err);

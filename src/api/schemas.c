@@ -111,7 +111,8 @@ const struct schema schemas[] = {
 	{ "LogList", "logs:LogLine[] count:count next_cursor:string|null", "count: all lines of the job." },
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
-			 "'limit_concurrency','limit_rate','backed_off','group_min','endpoint_paused','endpoint_disabled','breaker_open']}", NULL },
+			 "'limit_concurrency','limit_rate','backed_off','group_min','endpoint_paused','endpoint_disabled','breaker_open',"
+			 "'delivery_share']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },

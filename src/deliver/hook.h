@@ -18,7 +18,8 @@
 #include "deliver/secret_port.h"
 #include "deliver/shaping.h"
 
-#define HOOK_SECRET_AGAIN_MS 30000 /* a secret that is missing is looked for again after this */
+#define HOOK_SECRET_AGAIN_MS 2000 /* a secret that is missing is looked for again after this; then after twice as long each time, */
+#define HOOK_SECRET_AGAIN_MAX_MS 30000 /* up to this */
 
 struct hook_room { /* what all of them share; one thread */
 	struct secret_port secrets;

@@ -303,6 +303,22 @@ static void test_missing_secrets(void **state)
 	scene_close(&scene);
 }
 
+static void a_secret_that_is_missing_is_looked_for_ever_more_seldom(void **state)
+{
+	static const struct {
+		uint32_t attempt, made;
+		int64_t delay_ms;
+	} cases[] = { { 1, 0, 2000 }, { 2, 0, 4000 }, { 4, 0, 16000 }, { 5, 0, 30000 }, { 1000000, 0, 30000 }, { 4, 3, 2000 }, { 5, 3, 4000 } };
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, NULL, 0);
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		const struct house_job job = { .message = message, .attempt = cases[i].attempt, .attempts_made = cases[i].made };
+		assert_int_equal(scene_send(&scene, "\"sign\":{\"secret\":\"away\"}", &job)->delay_ms, cases[i].delay_ms);
+	}
+	scene_close(&scene);
+}
+
 /* ---- access tokens ---- */
 
 #define OAUTH "\"auth\":{\"kind\":\"oauth2\",\"token_url\":\"%s\",\"client_id\":\"hive 1\",\"secret\":\"client\",\"scope\":\"a b\"%s}"
@@ -860,7 +876,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_formats),        cmocka_unit_test(test_what_stands_beside),  cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_empty_body_is_null), cmocka_unit_test(test_authorization),   cmocka_unit_test(test_echoes_are_redacted),
-		cmocka_unit_test(test_missing_secrets), cmocka_unit_test(test_external_ids),       cmocka_unit_test(test_update_address),
+		cmocka_unit_test(test_missing_secrets), cmocka_unit_test(a_secret_that_is_missing_is_looked_for_ever_more_seldom),
+		cmocka_unit_test(test_external_ids),       cmocka_unit_test(test_update_address),
 		cmocka_unit_test(test_tokens_are_kept), cmocka_unit_test(test_one_token_for_many), cmocka_unit_test(test_refused_tokens),
 		cmocka_unit_test(test_no_token),       cmocka_unit_test(test_end_while_authorising), cmocka_unit_test(test_mutual_tls),
 		cmocka_unit_test(test_filtered),       cmocka_unit_test(test_retract),             cmocka_unit_test(test_cannot_be_sent),

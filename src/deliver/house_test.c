@@ -258,7 +258,7 @@ uint64_t house_deliver_batch(struct house *house, const struct house_job *jobs, 
 		.uid = house->job_count,
 		.fence = 7000 + house->job_count,
 		.queue = 1,
-		.attempts_made = job->attempts_made,
+		.attempt = job->attempt, .attempts_made = job->attempts_made,
 		.timeout_ms = job->timeout_ms,
 	};
 	effect->settings = shared_text_new(str_of(job->settings ? job->settings : "{\"target\":\"http\"}"),

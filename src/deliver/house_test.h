@@ -10,7 +10,7 @@ struct house_job {
 	const char *settings;       /* of its queue; NULL: {"target":"http"} */
 	uint64_t settings_version;  /* 0: a fresh one */
 	int64_t timeout_ms;
-	uint32_t attempts_made;
+	uint32_t attempt, attempts_made; /* attempt: with those that cost nothing; 0: not said */
 	bool gone;                  /* deleted meanwhile */
 	/* A delivery of a message to the endpoint "crm". */
 	struct message_row message; /* uid 0: it is none */

@@ -249,14 +249,24 @@ static void verdict_hold_back(struct op_lease *lease, enum http_class http_class
 	lease->busy_ms = retry_after_us > 0 ? (retry_after_us + 999) / 1000 : 0;
 }
 
-static void verdict_decide(struct op_lease *lease, const struct http_policy *policy, enum http_class http_class,
+/* Whoever makes an endpoint before its secret waits for seconds, and who forgets it is not asked all the time. */
+static int64_t verdict_again_ms(const struct effect *effect, enum http_class http_class)
+{
+	int64_t again_ms = http_class == HTTP_CLASS_OURS ? VERDICT_OURS_DELAY_MS : HOOK_SECRET_AGAIN_MS;
+	uint32_t in_vain = effect->attempt > effect->attempts_made ? effect->attempt - effect->attempts_made - 1 : 0; /* before this one */
+	for (; http_class != HTTP_CLASS_OURS && in_vain > 0 && again_ms < HOOK_SECRET_AGAIN_MAX_MS; in_vain--)
+		again_ms = again_ms * 2 < HOOK_SECRET_AGAIN_MAX_MS ? again_ms * 2 : HOOK_SECRET_AGAIN_MAX_MS;
+	return again_ms;
+}
+
+static void verdict_decide(const struct effect *effect, struct op_lease *lease, const struct http_policy *policy, enum http_class http_class,
 			   int status, int64_t retry_after_us)
 {
 	verdict_hold_back(lease, http_class, status, retry_after_us);
 	if (http_class == HTTP_CLASS_OURS || http_class == HTTP_CLASS_SECRET_MISSING) {
 		lease->costs_nothing = true;
 		lease->verdict = VERDICT_DELAY;
-		lease->delay_ms = http_class == HTTP_CLASS_OURS ? VERDICT_OURS_DELAY_MS : HOOK_SECRET_AGAIN_MS;
+		lease->delay_ms = verdict_again_ms(effect, http_class);
 	} else if (!http_class_retries(policy, http_class, status)) {
 		lease->verdict = VERDICT_FINAL;
 	} else if (retry_after_us >= 0) {
@@ -288,7 +298,7 @@ enum err verdict_of_outcome(const struct effect *effect, const struct call *call
 	if (!made.lease.exchange.ptr || !text->ptr)
 		return E_NOMEM;
 	if (http_class != HTTP_CLASS_OK)
-		verdict_decide(&made.lease, &call->policy, http_class, outcome->status,
+		verdict_decide(effect, &made.lease, &call->policy, http_class, outcome->status,
 			       verdict_retry_after_us(outcome, http_class, now_us));
 	*op = made;
 	return E_OK;
@@ -302,7 +312,7 @@ enum err verdict_of_trouble(const struct effect *effect, enum http_class http_cl
 	made.lease.error = verdict_error(http_class, 0, detail, arena, scratch);
 	if (!made.lease.error.ptr)
 		return E_NOMEM;
-	verdict_decide(&made.lease, &usual, http_class, 0, -1);
+	verdict_decide(effect, &made.lease, &usual, http_class, 0, -1);
 	*op = made;
 	return E_OK;
 }

@@ -327,7 +327,7 @@ struct op_job {
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
 	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
 	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min") X(ENDPOINT_PAUSED, "endpoint_paused") \
-	X(ENDPOINT_DISABLED, "endpoint_disabled") X(BREAKER_OPEN, "breaker_open")
+	X(ENDPOINT_DISABLED, "endpoint_disabled") X(BREAKER_OPEN, "breaker_open") X(DELIVERY_SHARE, "delivery_share")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X

@@ -98,6 +98,7 @@ struct engine *engine_new(const struct engine_config *config, struct store *stor
 	map_init(&engine->parked_by_number, engine_hash_number, engine);
 	map_init(&engine->parked_by_uid, engine_hash_uid, engine);
 	index_init(&engine->index);
+	engine->index.doubtful_max = config->deliveries_max > 1 ? config->deliveries_max / 2 : 1;
 	return engine;
 }
 
@@ -305,6 +306,7 @@ static void engine_forget_all(struct engine *engine, enum err err)
 	engine->index.wall_us = was.wall_us;
 	engine->index.text_version = was.text_version;
 	engine->index.horizon_us = was.horizon_us;
+	engine->index.doubtful_max = was.doubtful_max;
 }
 
 /* The open batch never was. What is in flight goes on. */

@@ -6,6 +6,7 @@
  *   breaker      after enough of those in a row its group is backed off, each time twice as long as before; then one call is the probe
  *   warnings     that it fails: when its breaker opens or ten attempts have failed without a success between them; at 50 and 90 per cent of the
  *                time after which it is disabled
+ *   doubt        who has not answered yet, or lately, shares a part of all calls with others of its kind (doubt.c)
  *   disabled     when that time is over, ten attempts at least have failed and none went through; or when it says that it is gone (410): what
  *                waits is held until somebody enables it
  *
@@ -135,7 +136,7 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	struct health *health = &named->health;
 	uint64_t allowed = health_more(engine, named, op->lease.hook->slow);
 	bool told = health->warned || health->opens;
-	if (!told && !health->failing_since_us && !health->failures && allowed == health->allowed)
+	if (!told && health->answered && !health->failing_since_us && !health->failures && allowed == health->allowed)
 		return E_OK;
 	enum err err = health_touch(engine->open, index, slot);
 	err = err ? err : health_end_pause(engine, named);
@@ -145,6 +146,7 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	health->failures = health->attempts_failed = health->opens = health->warned = 0;
 	health->failing_since_us = health->open_until_us = 0;
 	health->allowed = allowed;
+	health->answered = 1;
 	group_refresh(index, named->group);
 	err = told ? named_write(engine, named) : E_OK;
 	return err || !before.warned ? err : health_say(engine, named, META_RECOVERED, &before, op);
@@ -209,6 +211,7 @@ static void health_count(struct health *health, int64_t now_us, bool at_fault)
 		health->allowed = health->allowed > 1 ? health->allowed / 2 : 1;
 	} else {
 		health->failures = 0;
+		health->answered = 1;
 	}
 }
 

@@ -16,6 +16,7 @@ static void roomy(struct world *world)
 {
 	world_open(world);
 	world->engine->config.deliveries_max = 100;
+	world->engine->index.doubtful_max = 50;
 }
 
 static void put(struct world *world, const char *name, const char *text)
@@ -133,6 +134,176 @@ static void nobody_takes_more_than_half_of_all_calls(void **state)
 	for (int i = 0; i < 10; i++)
 		end(&world, BLAME_WELL);
 	assert_int_equal(running(&world), 4);
+	world_close(&world);
+}
+
+/* ---- endpoints that may not answer ---- */
+
+#define DOUBTED 6
+
+static char *doubted(int i)
+{
+	static char name[16];
+	snprintf(name, sizeof(name), "d%d", i);
+	return name;
+}
+
+static void send_all(struct world *world, uint32_t count) /* to each of the endpoints */
+{
+	struct request *request = request_new(world, count);
+	for (uint32_t i = 0; i < count; i++) {
+		request->ops[i].kind = OP_MESSAGE;
+		request->ops[i].message = (struct op_message){ .uid = uid_next(&world->maker, world->wall_us), .type = STR("a"), .payload = STR("1") };
+	}
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+/* Of 8 calls at once. "crm" answers; of the others nothing is known. */
+static void open_doubt(struct world *world)
+{
+	roomy(world);
+	world->engine->config.deliveries_max = 8;
+	world->engine->index.doubtful_max = 4;
+	put(world, "crm", CRM);
+	send_all(world, 1);
+	end(world, BLAME_WELL);
+	for (int i = 0; i < DOUBTED; i++)
+		put(world, doubted(i), CRM);
+	send_all(world, 8);
+}
+
+static uint64_t doubtful_calls(struct world *world)
+{
+	uint64_t active = 0;
+	for (int i = 0; i < DOUBTED; i++)
+		active += look(world, doubted(i)).active;
+	return active;
+}
+
+static bool end_of(struct world *world, const char *name, enum blame blame) /* its oldest call; false: it has none */
+{
+	struct op_hook hook = { .blame = blame };
+	uint32_t number = look(world, name).number;
+	const struct index *index = &world->engine->index;
+	for (const struct effect *effect = world->effects; effect; effect = effect->next) {
+		uint32_t slot = effect->kind == EFFECT_DELIVER && effect->endpoint_number == number ? job_find(index, effect->uid) : SLOT_NONE;
+		if (slot == SLOT_NONE || job_at(index, slot)->state != JOB_ACTIVE || job_at(index, slot)->fence != effect->fence)
+			continue;
+		struct request *request = lease_request(world, blame == BLAME_WELL ? OP_COMPLETE : OP_FAIL, effect->uid);
+		hook.endpoint = number;
+		request->ops[0].lease = (struct op_lease){
+			.uid = effect->uid, .token = DELIVERY_TOKEN, .fence = effect->fence, .hook = &hook,
+			.body = blame == BLAME_WELL ? STR("1") : STR(""), .error = blame == BLAME_WELL ? STR("") : STR("{\"class\":\"timeout\"}"),
+		};
+		assert_int_equal(world_err(world, request), E_OK);
+		return true;
+	}
+	return false;
+}
+
+static void who_answers_always_finds_room(void **state)
+{
+	struct world world;
+	(void)state;
+	open_doubt(&world);
+	assert_int_equal(doubtful_calls(&world), 4);
+	assert_int_equal(running(&world), 3); /* as many as it is trusted with */
+	end_of(&world, "crm", BLAME_WELL);
+	assert_int_equal(running(&world), 4);
+	world_close(&world);
+}
+
+static enum explain_code why_waits(struct world *world, const char *name, struct str *words)
+{
+	const struct index *index = &world->engine->index;
+	const struct group *group = group_at(index, named_at(index, named_find(index, NAMED_ENDPOINT, (struct queue_name){ .name = str_of(name) }))->group);
+	struct request *request = job_request(world, OP_EXPLAIN, job_at(index, heap_peek(&group->ready)->item)->uid);
+	assert_ptr_equal(world_ask(world, request), request);
+	const struct explanation *why = request->ops[0].result.explanation;
+	enum explain_code code = why->code;
+	if (code == EXPLAIN_DELIVERY_SHARE) {
+		assert_int_equal(why->active, 4);
+		assert_int_equal(why->limit, 4);
+	}
+	assert_int_equal(code == EXPLAIN_DELIVERY_SHARE, memmem(why->text.ptr, why->text.len, words->ptr, words->len) != NULL);
+	request_drop(request);
+	return code;
+}
+
+/* Each of them gets its turn: none answers, and still all have been called before one is called three times. */
+static void who_may_not_answer_gets_a_turn(void **state)
+{
+	struct world world;
+	struct str words = STR("at most 4 calls at once");
+	uint32_t ended[DOUBTED] = { 0 }, least = 0;
+	(void)state;
+	open_doubt(&world);
+	assert_int_equal(look(&world, "d5").active, 0);
+	assert_int_equal(why_waits(&world, "d5", &words), EXPLAIN_DELIVERY_SHARE);
+	for (int round = 0; round < 30 && !least; round++) {
+		int i = round % DOUBTED;
+		ended[i] += end_of(&world, doubted(i), BLAME_NONE);
+		assert_int_equal(doubtful_calls(&world), 4);
+		least = ended[0];
+		for (int k = 1; k < DOUBTED; k++)
+			least = ended[k] < least ? ended[k] : least;
+	}
+	assert_int_equal(least, 1);
+	for (int i = 0; i < DOUBTED; i++)
+		assert_true(ended[i] <= 3);
+	world_close(&world);
+}
+
+/* One that answers is in doubt no more, a record that it refuses is an answer, too; two failures in a row put it back, one does not. */
+static void doubt_comes_and_goes(void **state)
+{
+	struct world world;
+	(void)state;
+	open_doubt(&world);
+	world.engine->config.deliveries_max = 30; /* room for all who are trusted */
+	const struct index *index = &world.engine->index;
+	assert_true(end_of(&world, "d0", BLAME_WELL));
+	assert_int_equal(index->doubtful_calls, 4);
+	assert_true(doubtful_calls(&world) > 4);
+	assert_true(end_of(&world, "d1", BLAME_RECORD));
+	uint32_t slot = named_at(index, named_find(index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("d0") }))->group;
+	assert_false(group_at(index, slot)->doubtful);
+	assert_true(end_of(&world, "d0", BLAME_ENDPOINT));
+	assert_false(group_at(index, slot)->doubtful);
+	world_pass(&world, 10);
+	assert_true(end_of(&world, "d0", BLAME_ENDPOINT));
+	assert_true(group_at(index, slot)->doubtful);
+	world_close(&world);
+}
+
+/* Who waits in the line may be paused, resumed, deleted; and a restart knows of nobody. */
+static void the_line_forgets_nobody(void **state)
+{
+	struct world world;
+	(void)state;
+	open_doubt(&world);
+	const struct index *index = &world.engine->index;
+	assert_int_not_equal(index->first_doubtful, SLOT_NONE);
+	for (int on = 0; on < 2; on++) {
+		for (int i = 0; i < DOUBTED; i++) {
+			struct request *request = named_request(&world, OP_NAMED_STATE, doubted(i), "");
+			request->ops[0].named.state = on ? NAMED_ENABLED : NAMED_PAUSED;
+			assert_int_equal(world_err(&world, request), E_OK);
+		}
+		assert_int_equal(index->first_doubtful == SLOT_NONE, !on);
+	}
+	assert_int_equal(world_err(&world, named_request(&world, OP_NAMED_DELETE, "d5", "")), E_OK);
+	assert_int_equal(index->doubtful_calls, 4);
+	world.config.deliveries_max = 8;
+	world_crash(&world);
+	index = &world.engine->index;
+	assert_int_equal(index->doubtful_calls, 4);
+	assert_int_not_equal(index->first_doubtful, SLOT_NONE);
+	for (int i = 0; i < 2000 && call_of(&world); i++)
+		end(&world, BLAME_WELL);
+	assert_int_equal(index->doubtful_calls, 0);
+	assert_int_equal(index->first_doubtful, SLOT_NONE);
+	assert_int_equal(look(&world, "d4").waiting, 0);
 	world_close(&world);
 }
 
@@ -606,6 +777,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trust_grows_with_successes_and_is_halved),
 		cmocka_unit_test(nobody_takes_more_than_half_of_all_calls),
+		cmocka_unit_test(who_answers_always_finds_room),
+		cmocka_unit_test(who_may_not_answer_gets_a_turn),
+		cmocka_unit_test(doubt_comes_and_goes),
+		cmocka_unit_test(the_line_forgets_nobody),
 		cmocka_unit_test(a_slow_program_leaves_room),
 		cmocka_unit_test(it_opens_probes_and_closes),
 		cmocka_unit_test(what_was_under_way_does_not_count_twice),

@@ -59,6 +59,7 @@ static uint64_t index_hash_priority(void *context, uint32_t item)
 void index_init(struct index *index)
 {
 	*index = (struct index){ .next_queue_number = 1, .next_limit_number = 1, .next_named_number = 1, .first_idle = SLOT_NONE,
+		                  .first_doubtful = SLOT_NONE, .last_doubtful = SLOT_NONE,
 		                  .first_expansion = SLOT_NONE, .last_expansion = SLOT_NONE };
 	for (int line = 0; line < LINE_COUNT; line++)
 		index->lines[line].first = index->lines[line].last = SLOT_NONE;

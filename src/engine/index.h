@@ -164,7 +164,7 @@ struct turn {
 	int32_t priority;         /* of the jobs among whose turns it is one */
 };
 
-enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED };
+enum group_place { GROUP_NOWHERE, GROUP_IN_TURNS, GROUP_BLOCKED, GROUP_IN_DOUBT };
 struct group {
 	uint32_t queue;
 	struct str key;           /* empty: the jobs without a group */
@@ -184,6 +184,8 @@ struct group {
 	uint32_t endpoint;        /* slot of the named thing whose deliveries it holds, or SLOT_NONE */
 	bool idle;                /* needed by nothing now: stands in the index's list of such, until it is freed */
 	uint32_t idle_before, idle_after;
+	bool doubtful;            /* its endpoint may not answer: its calls count among those of such (doubt.c) */
+	uint32_t doubt_before, doubt_after; /* in their line */
 };
 
 /* Groups of a queue whose starts take from the same limits (lane.c). Each queue has one for groups without limits of their own; those that
@@ -250,6 +252,7 @@ struct health {
 	uint64_t failures;        /* in a row that are the endpoint's fault */
 	uint64_t attempts_failed; /* since failing_since_us */
 	uint64_t allowed;         /* calls at once, now */
+	uint64_t answered;        /* since the start, or since it was enabled: 0 or 1 */
 	uint64_t batch_cap, batch_max; /* messages of one call: now; learnt. 0: as the settings say */
 	uint64_t batch_well;      /* calls of batch_cap messages that went well in a row */
 	uint64_t unsent, unsent_uid; /* deliveries that were not made, and the first message of which */
@@ -413,6 +416,8 @@ struct index {
 	uint32_t first_idle;      /* groups */
 	struct { uint32_t first, last, count; } lines[LINE_COUNT];
 	uint64_t live_jobs, far_jobs, deliveries; /* live ones in memory; on disk only */
+	uint64_t doubtful_calls, doubtful_max; /* of endpoints that may not answer: now; at most, when one more starts */
+	uint32_t first_doubtful, last_doubtful; /* groups that wait for one of these to end */
 	int64_t horizon_us;       /* delayed jobs that are due later may leave memory */
 	uint32_t held_edges;      /* pending ones that wait on after a failure */
 	uint32_t follow_edges;    /* pending ones of jobs that go one after the other */
@@ -633,6 +638,18 @@ void named_use(struct named *named, struct shared_text *text, struct endpoint *e
 void named_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void nameds_fini(struct index *index);
 uint32_t endpoints_from(const struct index *index, uint32_t number); /* place of the first with this number or a higher one */
+
+/* ---- endpoints that may not answer (doubt.c) ---- */
+/* May it not start a call now, though nothing else is in its way? */
+static inline bool doubt_holds(const struct index *index, const struct group *group)
+{
+	return index->doubtful_calls >= index->doubtful_max && group->doubtful;
+}
+bool doubt_is_due(const struct index *index, const struct group *group); /* by its endpoint's health */
+void doubt_refresh(struct index *index, struct group *group); /* counts its calls where they belong now */
+void doubt_join(struct index *index, uint32_t slot); /* the line, as the last one; it stands nowhere */
+void doubt_leave(struct index *index, const struct group *group); /* it stands in the line */
+void doubt_wake(struct index *index, uint64_t free); /* as many as there is room for; `free` calls may start at all */
 
 /* ---- several messages in one call (ride.c) ---- */
 uint32_t ride_size(const struct index *index, const struct group *group); /* messages of its next call, at most */

@@ -214,6 +214,8 @@ static void job_count(struct index *index, const struct job *job, int sign)
 		limits_count(index, lease_at(index, job->lease), sign);
 		if (lease_at(index, job->lease)->delivery)
 			index->deliveries += step;
+		if (group->doubtful)
+			index->doubtful_calls += step;
 	} else if (job->state == JOB_DELAYED) {
 		group->delayed += (uint32_t)step;
 	}

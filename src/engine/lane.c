@@ -135,13 +135,22 @@ static bool lane_is_before(const struct index *index, const struct lane *lane, c
 	return turn_is_before(&mine, &others);
 }
 
+/* Who may not start now, since too many of its kind do, steps out. */
+static const struct heap_entry *lane_first(struct index *index, const struct lane *lane)
+{
+	const struct heap_entry *entry;
+	while ((entry = heap_peek(&lane->turns)) && doubt_holds(index, group_at(index, entry->item)))
+		group_refresh(index, entry->item);
+	return entry;
+}
+
 bool lanes_first(struct index *index, const struct queue *queue, enum explain_code *why, int64_t *until_us, uint32_t *out_group)
 {
 	const struct lane *first = NULL;
 	*why = EXPLAIN_EMPTY;
 	for (uint32_t slot = queue->lane, next; slot != SLOT_NONE; slot = next) {
 		struct lane *lane = lane_at(index, slot);
-		const struct heap_entry *entry = heap_peek(&lane->turns);
+		const struct heap_entry *entry = lane_first(index, lane);
 		int64_t open_us = 0;
 		uint32_t limit;
 		next = lane->next;

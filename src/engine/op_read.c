@@ -116,6 +116,10 @@ static void explain_waiting(struct engine *engine, const struct job *job, struct
 		out->code = code;
 		out->active = group->active;
 		out->limit = group_limit(index, group);
+		if (code == EXPLAIN_DELIVERY_SHARE) {
+			out->active = (uint32_t)index->doubtful_calls;
+			out->limit = (uint32_t)index->doubtful_max;
+		}
 		out->until_us = read_wall_us(index, until_us);
 		return;
 	}
@@ -263,6 +267,10 @@ static struct str explain_text(struct request *request, const struct engine *eng
 		break;
 	case EXPLAIN_BREAKER_OPEN:
 		text = "Its endpoint failed too often in a row: the next call is made when the pause is over, to see whether it works again.";
+		break;
+	case EXPLAIN_DELIVERY_SHARE:
+		text = arena_printf(arena, "Its endpoint has not answered yet, or failed lately: such endpoints have at most %u calls at once, all together, "
+				    "half of deliver.in_flight, and %u are under way; this one's call comes as one ends.", why->limit, why->active);
 		break;
 	case EXPLAIN_PARKED:
 		text = dedup_find_next(&engine->index, job->uid) == SLOT_NONE

@@ -410,6 +410,8 @@ static void group_leave_place(struct index *index, struct group *group)
 		heap_remove(&lane_at(index, group->lane)->turns, group->position);
 	else if (group->place == GROUP_BLOCKED)
 		heap_remove(&index->blocked_groups, group->position);
+	else if (group->place == GROUP_IN_DOUBT)
+		doubt_leave(index, group);
 	group->place = GROUP_NOWHERE;
 	group->position = HEAP_NOWHERE;
 }
@@ -538,7 +540,9 @@ enum explain_code group_blocker(struct index *index, const struct group *group, 
 		*until_us = next_us;
 		return EXPLAIN_GROUP_MIN;
 	}
-	return group->ready.count ? EXPLAIN_READY : EXPLAIN_EMPTY;
+	if (!group->ready.count)
+		return EXPLAIN_EMPTY;
+	return doubt_holds(index, group) ? EXPLAIN_DELIVERY_SHARE : EXPLAIN_READY;
 }
 
 /* A group without jobs stays until its rate's window has passed, so that leaving and coming back wins no extra starts; and until its
@@ -571,9 +575,13 @@ void group_refresh(struct index *index, uint32_t slot)
 {
 	struct group *group = group_at(index, slot);
 	int64_t until_us = 0;
+	if (group->endpoint != SLOT_NONE || group->doubtful)
+		doubt_refresh(index, group);
 	enum explain_code code = group_blocker(index, group, &until_us);
 	if (code == EXPLAIN_READY) {
 		group_join_turns(index, slot);
+	} else if (code == EXPLAIN_DELIVERY_SHARE && group->place == GROUP_IN_DOUBT) {
+		return; /* it keeps its place in the line */
 	} else {
 		group_leave_place(index, group);
 		if (group->ready.count == 0)
@@ -583,6 +591,8 @@ void group_refresh(struct index *index, uint32_t slot)
 			CHECK(!err); /* reserved by group_open */
 			group->place = GROUP_BLOCKED;
 		}
+		if (code == EXPLAIN_DELIVERY_SHARE)
+			doubt_join(index, slot);
 	}
 	group_refresh_idle(index, slot);
 }

@@ -485,6 +485,8 @@ bool serve_flagged(struct engine *engine)
 	struct index *index = &engine->index;
 	if (engine_is_full(engine))
 		return false;
+	if (index->first_doubtful != SLOT_NONE && index->deliveries < engine->config.deliveries_max)
+		doubt_wake(index, engine->config.deliveries_max - index->deliveries);
 	/* Serving a queue may flag it again; flags of this round are worked off once. */
 	for (uint32_t rounds = index->lines[LINE_FLAGGED].count; rounds > 0; rounds--) {
 		uint32_t slot = line_take(index, LINE_FLAGGED);

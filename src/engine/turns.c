@@ -169,7 +169,8 @@ static bool lane_is_open(struct index *index, const struct lane *lane)
 
 bool turn_is_open(struct index *index, uint32_t group)
 {
-	return group_at(index, group)->place == GROUP_IN_TURNS && lane_is_open(index, lane_at(index, group_at(index, group)->lane));
+	return group_at(index, group)->place == GROUP_IN_TURNS && !doubt_holds(index, group_at(index, group)) &&
+	       lane_is_open(index, lane_at(index, group_at(index, group)->lane));
 }
 
 uint32_t turns_risen(struct index *index, uint32_t queue_slot)

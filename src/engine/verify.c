@@ -143,6 +143,12 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 	CHECK(group->delayed == counted->delayed);
 	CHECK(group->idle == !group_is_needed(group));
 	verify_heap(&group->ready);
+	CHECK(group->doubtful == doubt_is_due(index, group));
+	if (group->place == GROUP_IN_DOUBT) {
+		CHECK(group->doubtful);
+		CHECK(group->ready.count > 0);
+		CHECK(!group->paused);
+	}
 	if (group->place == GROUP_IN_TURNS) {
 		const struct heap_entry *entry = &lane_at(index, group->lane)->turns.entries[group->position];
 		CHECK(entry->item == slot);
@@ -150,6 +156,27 @@ static void verify_group(const struct index *index, uint32_t slot, const struct 
 		CHECK(turn_of(entry).priority == heap_peek(&group->ready)->major);
 		CHECK(!group->paused);
 	}
+}
+
+/* Their calls are counted, and each that stands in the line is found there. */
+static void verify_doubt(const struct index *index)
+{
+	uint64_t calls = 0, standing = 0, before = SLOT_NONE;
+	for (uint32_t slot = 0; slot < index->groups.used; slot++) {
+		const struct group *group = group_at(index, slot);
+		if (!group->key.ptr)
+			continue;
+		calls += group->doubtful ? group->active : 0;
+		standing += group->place == GROUP_IN_DOUBT;
+	}
+	CHECK(calls == index->doubtful_calls);
+	for (uint32_t slot = index->first_doubtful; slot != SLOT_NONE; slot = group_at(index, slot)->doubt_after, standing--) {
+		CHECK(group_at(index, slot)->place == GROUP_IN_DOUBT);
+		CHECK(group_at(index, slot)->doubt_before == before);
+		before = slot;
+	}
+	CHECK(before == index->last_doubtful);
+	CHECK(standing == 0);
 }
 
 /* ---- what is not in memory: far jobs, counted, and nothing else ---- */
@@ -443,6 +470,7 @@ void engine_verify(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->groups.used; slot++)
 		if (group_at(index, slot)->key.ptr)
 			verify_group(index, slot, &groups[slot]);
+	verify_doubt(index);
 	for (uint32_t slot = 0; slot < index->dedups.used; slot++)
 		verify_dedup(index, slot);
 	for (uint32_t slot = 0; slot < index->chains.used; slot++)
