@@ -743,6 +743,7 @@ static void nobody_is_passed_over_among_many(void **state)
 	endpoint_put(&world, "x", FIFO(",\"fifo_on_failure\":\"hold\",\"concurrency\":1000"));
 	struct named *named = named_at(&world.engine->index, named_find(&world.engine->index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("x") }));
 	named->health.allowed = LINES;
+	named->health.answered = 1; /* it is not doubted */
 	struct request *messages = request_new(&world, 2 * LINES), *fails = request_new(&world, LINES - 1), *fail = request_new(&world, 1);
 	for (uint32_t i = 0; i < 2 * LINES; i++) {
 		snprintf(entities[i / 2], sizeof(entities[i / 2]), "e%u", i / 2);
