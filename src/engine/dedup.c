@@ -620,7 +620,8 @@ enum err dedup_free_all(struct engine *engine, uint32_t queue)
 
 /* ---- held keys ---- */
 
-#define DEDUP_LOOKS 500
+#define DEDUP_LOOKS  500
+#define DEDUP_PASSED 20000 /* looked at in a step */
 
 static bool dedup_holds_no_more(const struct index *index, const struct dedup *dedup, const struct job_row *owner)
 {
@@ -633,7 +634,8 @@ enum err dedup_look(struct engine *engine, bool *more, bool *again)
 	uint64_t uids[DEDUP_LOOKS];
 	uint32_t slots[DEDUP_LOOKS];
 	struct load load = { .uids = uids };
-	for (; engine->dedups_looked < index->dedups.used && load.uid_count < DEDUP_LOOKS; engine->dedups_looked++) {
+	uint32_t until = engine->dedups_looked + DEDUP_PASSED;
+	for (; engine->dedups_looked < index->dedups.used && engine->dedups_looked < until && load.uid_count < DEDUP_LOOKS; engine->dedups_looked++) {
 		const struct dedup *dedup = dedup_at(index, engine->dedups_looked);
 		if (!dedup->live || dedup->gone || !(dedup->flags & DEDUP_HELD))
 			continue;

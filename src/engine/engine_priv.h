@@ -75,6 +75,7 @@ struct engine {
 	const struct edge_row *below; /* of jobs that are to be changed with all below them, by parent; likewise */
 	uint32_t below_count;
 	bool family_stale;          /* retention removed jobs, or there was a restart: those that are waited for may be gone */
+	bool family_again;          /* somebody was about to leave memory when he was looked for: once more from the start, when this look has ended */
 	uint32_t family_looked, dedups_looked; /* edges and keys looked at since */
 	bool line_held, line_seen;  /* a failure may hold those behind it: it did, or there was a restart; one was seen since looking began */
 	struct arena scratch;       /* of a step */

@@ -406,21 +406,21 @@ bool family_look(struct engine *engine)
 	struct load load = { .uids = uids };
 	if (!engine->family_stale)
 		return false;
-	bool again = false, more = family_gather(engine, &load, uids, edges, &again);
+	bool more = family_gather(engine, &load, uids, edges, &engine->family_again);
 	struct mark mark = batch_mark(engine->open);
 	enum err err = load.uid_count ? engine->store->verbs->load(engine->store, &load, &engine->scratch) : E_OK;
 	err = err ? err : family_miss(engine, edges, &load);
 	if (!err && !more && engine->line_held)
-		err = dedup_look(engine, &more, &again);
+		err = dedup_look(engine, &more, &engine->family_again);
 	arena_reset(&engine->scratch);
 	if (err)
 		batch_undo(engine->open, index, mark);
-	engine->family_stale = more || again || err;
+	engine->family_stale = more || engine->family_again || err;
 	if (!more || err)
 		engine->family_looked = engine->dedups_looked = 0;
 	if (!more && !err) {
-		engine->line_held &= engine->line_seen || again;
-		engine->line_seen = false;
+		engine->line_held &= engine->line_seen || engine->family_again;
+		engine->line_seen = engine->family_again = false;
 	}
 	return more || err;
 }

@@ -731,6 +731,59 @@ static void the_newest_does_not_follow_one_that_failed(void **state)
 	world_close(&world);
 }
 
+/* Who was about to leave memory when he was looked for is looked for again, however many others come after him. */
+static void nobody_is_passed_over_among_many(void **state)
+{
+	enum { LINES = 502 };
+	struct world world;
+	char entities[LINES][16];
+	(void)state;
+	world_open(&world);
+	world.engine->config.deliveries_max = LINES;
+	endpoint_put(&world, "x", FIFO(",\"fifo_on_failure\":\"hold\",\"concurrency\":1000"));
+	struct named *named = named_at(&world.engine->index, named_find(&world.engine->index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("x") }));
+	named->health.allowed = LINES;
+	named->health.answered = 1; /* it is not doubted */
+	struct request *messages = request_new(&world, 2 * LINES), *fails = request_new(&world, LINES - 1), *fail = request_new(&world, 1);
+	for (uint32_t i = 0; i < 2 * LINES; i++) {
+		snprintf(entities[i / 2], sizeof(entities[i / 2]), "e%u", i / 2);
+		message_op(&world, &messages->ops[i], entities[i / 2]);
+	}
+	assert_int_equal(world_err(&world, messages), E_OK);
+	while (world.engine->index.follow_edges < LINES)
+		world_pass(&world, 100);
+	world_pass(&world, 100);
+	uint32_t count = 0;
+	for (const struct effect *effect = world.effects; effect; effect = effect->next) {
+		if (effect->kind != EFFECT_DELIVER)
+			continue;
+		struct op *op = count ? &fails->ops[count - 1] : &fail->ops[0];
+		assert_true(count++ < LINES);
+		op->kind = OP_FAIL;
+		op->lease = (struct op_lease){ .uid = effect->uid, .fence = effect->fence, .token = DELIVERY_TOKEN, .error = STR("{\"message\":\"no\"}") };
+	}
+	assert_int_equal(count, LINES);
+	uint64_t behind = edge_parent(&world.engine->index, 0);
+	assert_int_equal(edge_child(&world.engine->index, 0), fail->ops[0].lease.uid);
+	assert_int_equal(world_err(&world, fails), E_OK);
+	assert_int_equal(world_state(&world, behind), JOB_WAITING_CHILDREN);
+	struct request *put = request_new(&world, 1);
+	put->ops[0].kind = OP_NAMED_PUT;
+	put->ops[0].named = (struct op_named){ .kind = NAMED_ENDPOINT, .named.name = STR("x"), .text = STR("{\"fifo_on_failure\":\"go_on\"}") };
+	world.boot_us += 2000000;
+	world.wall_us += 2000000;
+	engine_push(world.engine, fail);
+	engine_push(world.engine, put);
+	world_step(&world);
+	assert_true(world_answered(&world, fail) && world_answered(&world, put));
+	request_drop(fail);
+	request_drop(put);
+	world_pass(&world, 5000);
+	world_pass(&world, 5000);
+	assert_int_not_equal(world_state(&world, behind), JOB_WAITING_CHILDREN);
+	world_close(&world);
+}
+
 static void what_held_is_not_kept(void **state)
 {
 	struct world world;
@@ -890,7 +943,7 @@ int main(void)
 		cmocka_unit_test(deliveries_of_an_entity_go_in_order),
 		cmocka_unit_test(a_failure_holds_those_behind),
 		cmocka_unit_test(the_newest_does_not_follow_one_that_failed),
-		cmocka_unit_test(what_held_is_not_kept),
+		cmocka_unit_test(nobody_is_passed_over_among_many), cmocka_unit_test(what_held_is_not_kept),
 		cmocka_unit_test(only_the_newest_delivery_of_an_entity_waits),
 		cmocka_unit_test(a_failed_delivery_gives_way_to_a_newer_one),
 		cmocka_unit_test(no_message_overtakes_another_about_its_entity),
