@@ -8,6 +8,7 @@
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include <signal.h>
 #include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
@@ -116,13 +117,26 @@ static int secrets_list(struct remote *remote, const struct args *args)
 
 /* ---- values ---- */
 
+static struct termios secrets_mode; /* of the terminal, as it was before */
+
+/* Whoever ends us meanwhile sees again what he types. */
+static void secrets_interrupted(int number)
+{
+	tcsetattr(STDIN_FILENO, TCSANOW, &secrets_mode);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 /* Typed at a terminal: it is asked for, and not shown. */
 static void secrets_hide(bool hidden)
 {
-	struct termios mode;
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &mode))
+	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+	if (!isatty(STDIN_FILENO) || (hidden && tcgetattr(STDIN_FILENO, &secrets_mode)))
 		return;
-	mode.c_lflag = hidden ? mode.c_lflag & ~(tcflag_t)ECHO : mode.c_lflag | ECHO;
+	struct termios mode = secrets_mode;
+	mode.c_lflag &= hidden ? ~(tcflag_t)ECHO : ~(tcflag_t)0;
+	for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+		signal(numbers[i], hidden ? secrets_interrupted : SIG_DFL);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode);
 	fputs(hidden ? "value, then Return and Ctrl-D: " : "\n", stderr);
 }

@@ -9,10 +9,11 @@ import re
 import signal
 import subprocess
 import tempfile
+import termios
 import time
 
 import harness
-from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story
+from harness import DEADLINE_S, Daemon, Receiver, Skip, check, equal, run, story
 
 CANARY = "canary-" + "7f3d0c9ab2e1"  # every value below holds it
 KEY = b"thirty-two bytes of a secret key"
@@ -351,6 +352,28 @@ def a_change_begins_to_sign():
         ruche.restart()
         again = ruche.api.put("/v1/endpoints/edwards", {"url": receiver.url, "types": [], "sign": {"kind": "v1a"}})
         check(again["signing_secret"] != made["signing_secret"], "a new one of that name has a new secret")
+
+
+@story
+def a_terminal_shows_again_what_is_typed(ruche):
+    """While a value is asked for nothing that is typed is shown; whoever interrupts it, or ends it, gets the terminal back as it was."""
+    try:
+        here, there = os.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal can be made here: {error}") from None
+    shown = termios.tcgetattr(there)[3] & termios.ECHO
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen([harness.options.ruche, "secrets", "set", "typed"], stdin=there, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   env={**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token})
+        process.stderr.read(5)  # it asks
+        equal(termios.tcgetattr(there)[3] & termios.ECHO, 0, "hidden")
+        process.send_signal(number)
+        equal(process.wait(DEADLINE_S), -number, "it ends by that")
+        process.stderr.close()
+        equal(termios.tcgetattr(there)[3] & termios.ECHO, shown, "shown again")
+    check(shown, "it was shown before")
+    os.close(here)
+    os.close(there)
 
 
 @story
