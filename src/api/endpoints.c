@@ -55,16 +55,65 @@ static bool endpoint_check_url(struct call *call, const struct json_node *object
 }
 
 /* Refused here, before anything is stored; and once more at each call, whatever the name has become by then. */
-static bool endpoint_check_addresses(struct call *call)
+static bool endpoint_check_addresses(struct call *call, const struct json_node *body)
+{
+	return endpoint_check_url(call, body, "url", "url") && endpoint_check_url(call, body, "update_url", "update_url") &&
+	       endpoint_check_url(call, json_tree_member(body, STR("retract")), "url", "retract.url") &&
+	       endpoint_check_url(call, json_tree_member(body, STR("auth")), "token_url", "auth.token_url");
+}
+
+/* ---- secrets that it names ---- */
+
+/* In any place; also one that does not open now. */
+static bool secret_is_there(struct call *call, struct str namespace_name, struct str name)
+{
+	struct secrets *secrets = call->api->config.secrets;
+	struct secret_snapshot *held = secrets_hold(secrets);
+	struct secret secret;
+	struct secret_told told;
+	bool found = secret_find(held, namespace_name, name, call_now_us(call), &secret);
+	secret_snapshot_drop(held);
+	secret_tell(secrets, namespace_name, str_starts(name, STR("store:")) ? str_from(name, 6) : name, &told);
+	return found || told.key[0];
+}
+
+static bool endpoint_check_secret(struct call *call, const struct json_node *object, const char *member, const char *field)
+{
+	const struct json_node *node = object && object->type == JSON_OBJECT ? json_tree_member(object, str_of(member)) : NULL;
+	struct str space = namespace_of(call->request.ops[0].named.named.namespace_name);
+	if (!node || node->type != JSON_STRING || !node->text.len || secret_is_there(call, space, node->text))
+		return true;
+	return problem_set(&call->problem, E_INVALID, field, "There is no secret '" STR_FMT "': store it first, then name it here.",
+			   STR_ARG(str_cut(node->text, 60))) == E_OK;
+}
+
+/* Of what this request names. One that goes away later costs deliveries nothing but time. */
+static bool endpoint_check_secrets(struct call *call, const struct json_node *body)
+{
+	static const char *const named[][3] = {
+		{ "auth", "secret", "auth.secret" }, { "sign", "secret", "sign.secret" }, { "sign", "secret_v1a", "sign.secret_v1a" },
+		{ "tls", "ca", "tls.ca" }, { "tls", "certificate", "tls.certificate" }, { "tls", "key", "tls.key" },
+	};
+	const struct json_node *headers = json_tree_member(body, STR("headers"));
+	for (size_t i = 0; i < ARRAY_COUNT(named); i++)
+		if (!endpoint_check_secret(call, json_tree_member(body, str_of(named[i][0])), named[i][1], named[i][2]))
+			return false;
+	for (const struct json_node *header = headers && headers->type == JSON_OBJECT ? headers->first : NULL; header; header = header->next) {
+		const char *field = arena_printf(&call->request.arena, "headers." STR_FMT, STR_ARG(str_cut(header->key, 60)));
+		if (!endpoint_check_secret(call, header, "secret", field ? field : "headers"))
+			return false;
+	}
+	return true;
+}
+
+static bool endpoint_check(struct call *call)
 {
 	struct json_node *body = NULL;
 	struct str text = call->request.ops[0].named.text;
 	enum err err = json_tree_read(text, &call->request.arena, &body, &call->problem);
 	if (err)
 		return problem_set(&call->problem, err, "", "There was no memory for it.") == E_OK;
-	return endpoint_check_url(call, body, "url", "url") && endpoint_check_url(call, body, "update_url", "update_url") &&
-	       endpoint_check_url(call, json_tree_member(body, STR("retract")), "url", "retract.url") &&
-	       endpoint_check_url(call, json_tree_member(body, STR("auth")), "token_url", "auth.token_url");
+	return endpoint_check_addresses(call, body) && endpoint_check_secrets(call, body);
 }
 
 /* ---- decoding ---- */
@@ -145,19 +194,6 @@ static bool endpoint_wants_secret(struct call *call, struct str present, enum si
 		return false; /* no memory, or it makes no sense over them: the engine says so */
 	*out = settings.sign.kind == ENDPOINT_SIGN_V1A ? SIGNING_V1A : SIGNING_V1;
 	return settings.kind == ENDPOINT_PUSH && settings.sign.kind != ENDPOINT_SIGN_NONE && !settings.sign.secret.len;
-}
-
-/* Anywhere; one that does not open now is not replaced. */
-static bool secret_is_there(struct call *call, struct str namespace_name, struct str name)
-{
-	struct secrets *secrets = call->api->config.secrets;
-	struct secret_snapshot *held = secrets_hold(secrets);
-	struct secret secret;
-	struct secret_told told;
-	bool found = secret_find(held, namespace_name, name, call_now_us(call), &secret);
-	secret_snapshot_drop(held);
-	secret_tell(secrets, namespace_name, name, &told);
-	return found || told.key[0];
 }
 
 /* Stored in the same request: both are there, or neither. */
@@ -250,7 +286,7 @@ static void endpoint_look(struct call *call)
 
 void endpoints_put(struct call *call)
 {
-	if (!endpoint_check_addresses(call))
+	if (!endpoint_check(call))
 		call_refuse(call, call->problem.err);
 	else if (endpoint_may_begin_to_sign(call))
 		endpoint_look(call);

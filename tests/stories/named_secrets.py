@@ -263,6 +263,7 @@ def an_endpoint_has_a_secret_of_its_own():
         check("signing_secret" not in api.get("/v1/endpoints/crm"), "told again")
         check("signing_secret" not in api.put("/v1/endpoints/crm", {"url": receiver.url, "types": ["*"], "timeout_ms": 5000}), "made again")
         check("signing_secret" not in api.put("/v1/endpoints/plain", {"url": receiver.url, "types": [], "sign": {"kind": "none"}}), "made for one that does not sign")
+        api.put("/v1/secrets/other", {"value": SIGNING})
         check("signing_secret" not in api.put("/v1/endpoints/named", {"url": receiver.url, "types": [], "sign": {"secret": "other"}}), "made for one that names its own")
         api.post("/v1/messages", {"type": "note", "payload": {"n": 1}})
         check(signed_by(receiver.wait(1), key), "signed by its own secret")
@@ -282,7 +283,7 @@ def an_endpoint_has_a_secret_of_its_own():
         check(signed_by(received, KEY) and signed_by(received, base64.b64decode(rotated.removeprefix("whsec_"))), "a day for the one before")
         wrong = ruche.api.call("PUT", "/v1/endpoints/wrong", {"url": receiver.url, "format": "nowhere"}, status=422)
         check(b"whsec_" not in wrong.body, "a refusal tells a secret")
-        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm"], "secrets, none of them of an endpoint that was refused")
+        equal([one["name"] for one in api.get("/v1/secrets")["secrets"]], ["endpoint/crm", "other"], "secrets, none of them of an endpoint that was refused")
         equal(api.get("/v1/secrets")["secrets"][0]["named_by"], [{"kind": "endpoint", "name": "crm"}], "who names it")
 
 

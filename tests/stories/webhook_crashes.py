@@ -57,7 +57,9 @@ def before_the_call():
         api = ruche.api
         endpoint(api, third, "held")
         api.post("/v1/endpoints/held/pause")
+        api.put("/v1/secrets/later", {"value": "of poor"})
         endpoint(api, third, "poor", auth={"kind": "bearer", "secret": "later"})
+        api.delete("/v1/secrets/later")
         endpoint(api, slow, "slow", concurrency=1)
         endpoint(api, moody, "moody", retry={**QUICK, "delay_ms": 1500})
         messages = [send(api), send(api)]

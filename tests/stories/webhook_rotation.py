@@ -119,6 +119,7 @@ def rotated(daemon, first, overlap, end):
         load.stop()
         equal((early.refused, late.refused), ([], []), "refused")
         check(early.calls > len(early.arrived), "no attempt was repeated")
+        until(lambda: daemon.api.get("/v1/queues/webhooks")["ended"]["completed"] >= 2 * load.posted, "the last verdicts were committed")
         jobs = daemon.api.get("/v1/queues/webhooks")["ended"]
         equal((jobs["completed"], jobs["failed"]), (2 * load.posted, 0), "deliveries")
         print(f"      {load.posted} messages to two, {early.calls + late.calls} calls, {ROTATIONS} rotations, none refused")

@@ -135,9 +135,24 @@ def nonsense_is_refused_with_its_field(ruche):
         ({"url": "https://x.example.org/", "filter": {"a": {"$near": 1}}}, "filter.a.$near"), ({"url": "https://x.example.org/", "concurrency": -1}, "concurrency"),
         ({"url": "https://x.example.org/", "limits": ["nobody"]}, "limits"), ({"url": "https://x.example.org/{external_id}"}, "order"),
         ({"url": "https://x.example.org/", "kind": "poll"}, "url"),
+        ({"url": "https://x.example.org/", "auth": {"kind": "bearer", "secret": "nobody"}}, "auth.secret"),
+        ({"url": "https://x.example.org/", "sign": {"kind": "v1", "secret": "file:nobody"}}, "sign.secret"),
+        ({"url": "https://x.example.org/", "headers": {"a": {"secret": "there"}, "b": {"secret": "env:there"}}}, "headers.b"),
+        ({"url": "https://x.example.org/", "sign": {"kind": "both", "secret": "there", "secret_v1a": "nobody"}}, "sign.secret_v1a"),
+        ({"url": "https://x.example.org/", "tls": {"ca": "nobody"}}, "tls.ca"),
     ]
+    api.put("/v1/secrets/there", {"value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
     for body, field in cases:
         api.refused("PUT", "/v1/endpoints/x", body, code="invalid_field", field=field)
+        api.refused("POST", "/v1/endpoints", body, code="invalid_field", field=field)
+    api.put("/v1/endpoints/y", {"url": "https://y.example.org/", "sign": {"secret": "store:there"}})
+    before = api.get("/v1/endpoints/y")
+    for body, field in (({"sign": {"secret": "nobody"}}, "sign.secret"), ({"headers": {"a": {"secret": "nobody"}}}, "headers.a"), ({"auth": {"kind": "basic", "secret": "there/too"}}, "auth.secret")):
+        api.refused("PATCH", "/v1/endpoints/y", body, code="invalid_field", field=field)
+    equal(api.get("/v1/endpoints/y"), before, "changed by a refusal")
+    api.delete("/v1/secrets/there")
+    api.patch("/v1/endpoints/y", {"timeout_ms": 9000})  # what it does not speak of may be missing
+    api.delete("/v1/endpoints/y")
     api.refused("PUT", "/v1/endpoints/x", {"url": "https://x.example.org/", "urll": 1}, code="unknown_field", field="urll")
     api.refused("PUT", "/v1/endpoints/" + "x" * 256, {"url": "https://x.example.org/"}, code="invalid_field", field="endpoint")
     api.refused("GET", "/v1/endpoints/x", status=404, code="endpoint_not_found")
