@@ -6,10 +6,9 @@ def plain: tostring | gsub("[\r\n\t]+"; " ") | gsub("`"; "'") | gsub("&"; "&amp;
 def short($most): if length > $most then .[:$most - 1] + "…" else . end;
 def code: short(500) | "`\(plain)`";
 
-# "HTTP 503, a sentence", or what went wrong before there was an answer.
+# As ruche says it, with the status in it.
 def reason: .error | if . == null then "" else
-    [(if .status then "HTTP \(.status)" else .class // empty end), (.message // empty | tostring | short(300) | rtrimstr("."))]
-    | map(plain) | if . == [] then "" else " Last error: " + join(", ") + "." end end;
+    (.message // (.status // empty | "HTTP \(.)") // .class // "unknown") | " Last error: " + (tostring | short(300) | rtrimstr(".") | plain) + "." end;
 
 def whose: (.endpoint | code) + (if (.namespace // "default") == "default" then "" else " in \(.namespace | code)" end) + (if .url then " (\(.url | plain))" else "" end);
 def count($one; $many): "\(.) \(if . == 1 then $one else $many end)";

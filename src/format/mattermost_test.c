@@ -11,7 +11,7 @@ static struct example *mattermost;
 
 #define INPUT(type, payload) "{\"message\":{\"id\":\"msg_1\",\"type\":\"" type "\",\"entity\":\"f1\"},\"endpoint\":{\"name\":\"chat\"},\"attempt\":1,\"payload\":" payload "}"
 #define CRM                  "{\"endpoint\":\"crm\",\"namespace\":\"default\",\"url\":\"https://crm.example.org\""
-#define ERROR_503            "{\"class\":\"status_5xx\",\"status\":503,\"message\":\"The server answered 503.\"}"
+#define ERROR_503            "{\"class\":\"status_5xx\",\"status\":503,\"message\":\"The other side failed: status 503.\"}"
 #define TEXT(text)           "{\"text\":\"" text "\"}"
 #define SINCE                "\"failing_since_at\":\"2026-11-25T10:00:00.000Z\""
 
@@ -21,7 +21,7 @@ static const struct {
 	{ INPUT("endpoint.failing", CRM ",\"state\":\"enabled\",\"reason\":null,\"failures\":10,\"attempts_failed\":12," SINCE
 		",\"open_until_at\":null,\"disable_at\":\"2026-11-30T10:00:00.000Z\",\"held\":3,\"error\":" ERROR_503 "}"),
 	  TEXT(":warning: `crm` (https://crm.example.org) fails: 12 attempts without a success since 2026-11-25T10:00:00.000Z."
-	       " Last error: HTTP 503, The server answered 503. 3 deliveries wait. It will be disabled at 2026-11-30T10:00:00.000Z.") },
+	       " Last error: The other side failed: status 503. 3 deliveries wait. It will be disabled at 2026-11-30T10:00:00.000Z.") },
 	{ INPUT("endpoint.failing", CRM ",\"attempts_failed\":1," SINCE ",\"disable_at\":null,\"held\":0,\"error\":null}"), /* never disabled */
 	  TEXT(":warning: `crm` (https://crm.example.org) fails: 1 attempt without a success since 2026-11-25T10:00:00.000Z.") },
 	{ INPUT("endpoint.disabled", CRM ",\"state\":\"disabled\",\"reason\":\"gone\",\"held\":1,\"error\":{\"class\":\"status_4xx\",\"status\":410}}"),
@@ -34,7 +34,7 @@ static const struct {
 	  TEXT(":white_check_mark: `crm` (https://crm.example.org) is well again, after 12 failed attempts since 2026-11-25T10:00:00.000Z.") },
 	{ INPUT("delivery.exhausted", CRM ",\"delivery\":\"0abc\",\"message\":\"msg_2\",\"type\":\"fiche.made\",\"entity\":\"f2\",\"attempts_made\":10,"
 		"\"error\":" ERROR_503 "}"),
-	  TEXT(":x: `fiche.made` about `f2` did not reach `crm` (https://crm.example.org), after 10 attempts. Last error: HTTP 503, The server answered 503."
+	  TEXT(":x: `fiche.made` about `f2` did not reach `crm` (https://crm.example.org), after 10 attempts. Last error: The other side failed: status 503."
 	       " Once more: `ruche deliveries retry 0abc`") },
 	{ INPUT("delivery.exhausted", CRM ",\"delivery\":\"0abc\",\"message\":\"msg_2\",\"type\":\"note\",\"entity\":null,\"attempts_made\":1,\"error\":null}"),
 	  TEXT(":x: `note` did not reach `crm` (https://crm.example.org), after 1 attempt. Once more: `ruche deliveries retry 0abc`") },
@@ -45,7 +45,7 @@ static const struct {
 	{ INPUT("delivery.exhausted", CRM ",\"delivery\":\"0abc\",\"type\":\"note\",\"entity\":\"a`b @all\",\"attempts_made\":1,"
 		"\"error\":{\"class\":\"tls\",\"message\":\"x\\n\\ny <!channel> & @here\"}}"),
 	  TEXT(":x: `note` about `a'b @\xe2\x80\x8b""all` did not reach `crm` (https://crm.example.org), after 1 attempt."
-	       " Last error: tls, x y &lt;!channel&gt; &amp; @\xe2\x80\x8bhere. Once more: `ruche deliveries retry 0abc`") },
+	       " Last error: x y &lt;!channel&gt; &amp; @\xe2\x80\x8bhere. Once more: `ruche deliveries retry 0abc`") },
 	/* whatever else somebody sends to the chat */
 	{ INPUT("order.paid", "{\"total\":40}"), TEXT("`order.paid` about `f1`: `{\\\"total\\\":40}`") },
 	{ INPUT("endpoint.test", "null"), TEXT("`endpoint.test` about `f1`: `null`") },

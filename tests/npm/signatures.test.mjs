@@ -108,10 +108,11 @@ describe('signatures', { timeout: 120_000 }, () => {
 
 	test('while a key of the watched file is rotated, who has either of them believes', async () => {
 		const kept = { shared: old, pair: first.text };
-		await daemon.endpoint('turn', { url: receiver.url, sign: { kind: 'both', secret: 'turning', secret_v1a: 'pairs' } });
 		const rounds = [[old], [coming, old], [coming]], pairs = [[first], [second, first], [second]];
 		for (const [at, values] of rounds.entries()) {
 			await daemon.changeSecrets({ ...kept, turning: values, pairs: pairs[at].map(({ text }) => text) });
+			if (at === 0)
+				await daemon.endpoint('turn', { url: receiver.url, sign: { kind: 'both', secret: 'turning', secret_v1a: 'pairs' } });
 			const request = await daemon.tell('turn', receiver);
 			for (const [name, Package] of Object.entries(PACKAGES))
 				for (const secret of [old, coming])
