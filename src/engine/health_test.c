@@ -266,6 +266,8 @@ static void doubt_comes_and_goes(void **state)
 	assert_int_equal(index->doubtful_calls, 4);
 	assert_true(doubtful_calls(&world) > 4);
 	assert_true(end_of(&world, "d1", BLAME_RECORD));
+	uint32_t refuser = named_at(index, named_find(index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("d1") }))->group;
+	assert_false(group_at(index, refuser)->doubtful);
 	uint32_t slot = named_at(index, named_find(index, NAMED_ENDPOINT, (struct queue_name){ .name = STR("d0") }))->group;
 	assert_false(group_at(index, slot)->doubtful);
 	assert_true(end_of(&world, "d0", BLAME_ENDPOINT));

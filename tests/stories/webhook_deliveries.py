@@ -127,7 +127,7 @@ def secrets_are_in_no_record():
 
 @story
 def a_missing_secret_costs_nothing():
-    """One that went away since the endpoint named it: the delivery says what is missing, and uses up no attempt."""
+    """One that went away since the endpoint named it: the delivery says what is missing, uses up no attempt, and goes on when it is there again."""
     with House(200) as house:
         house.api.put("/v1/secrets/signing", {"value": "whsec_" + KEY})
         house.endpoint("crm", sign={"secret": "signing"})
@@ -139,6 +139,8 @@ def a_missing_secret_costs_nothing():
         equal((attempts[0]["error"]["class"], attempts[0]["error"]["message"]), ("secret_missing", 'A secret is missing: there is no "signing".'), "the error")
         job = house.api.get(f"/v1/jobs/{job['uid']}")
         equal((job["state"], job["attempts_made"], house.third.received), ("delayed", 0, []), "the delivery")
+        house.api.put("/v1/secrets/signing", {"value": "whsec_" + KEY})
+        equal(house.api.wait(job["uid"])["attempts_made"], 1, "attempts used up when it was there again")
 
 
 @story

@@ -10,8 +10,11 @@ QUICK = {"kind": "fixed", "delay_ms": 1, "max_attempts": 1000, "jitter": "none"}
 class House:
     """A daemon, and third parties by name."""
 
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
     def __enter__(self):
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
+        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8", *self.arguments)
         self.ruche.__enter__()
         self.api = self.ruche.api
         self.thirds = []
@@ -66,6 +69,25 @@ def a_dead_one_among_healthy_ones():
         shown = house.ruche.cli("endpoints", "show", "dead").decode()
         check("health.state" in shown and "open" in shown, shown)
         check(b"open" in house.ruche.cli("endpoints", "list"), "the list says nothing of it")
+
+
+@story
+def those_who_never_answer_leave_room():
+    """Four of them would take all eight calls: they get four, and whoever has answered goes on."""
+    with House("--deliver-in-flight", "8") as house:
+        well = house.third("well", 200, types=["*", "dead"])
+        house.send()
+        equal(house.api.wait(house.jobs("well")[0]["uid"])["state"], "completed", "the first one")
+        for name in ("a", "b", "c", "d"):
+            house.third(name, "hang", types=["dead"], timeout_ms=600000)
+        house.send(3, type="dead")
+        well.wait(4)
+        for job in house.jobs("well"):
+            equal(house.api.wait(job["uid"])["state"], "completed", "a delivery to the one that answers")
+        jobs = [job for name in ("a", "b", "c", "d") for job in house.jobs(name)]
+        equal(sum(job["state"] == "active" for job in jobs), 4, "calls to those that do not")
+        codes = [house.api.explain(job["uid"])["code"] for job in jobs if job["state"] == "waiting"]
+        equal((len(codes), set(codes) - {"group_concurrency"}), (8, {"delivery_share"}), "why the others wait")
 
 
 @story
