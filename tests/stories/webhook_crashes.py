@@ -125,9 +125,12 @@ class FailingDisk:
             raise Skip("RUCHE_FAILING_DISK names no library; meson test sets it")
         self.ruche = Daemon(*ALLOW, env={"LD_PRELOAD": library, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
         self.base = self.ruche.env["RUCHE_FAULT"] = os.path.join(self.ruche.directory, "fault")
+        self.seen_ready = threading.Event()
+        self.seen_ready.set()
 
     def answers_and_fails(self, kind):
         def step(client, received):
+            check(self.seen_ready.wait(DEADLINE_S), "the daemon was seen ready before its disk fails again")
             with open(f"{self.base}.{kind}", "w", encoding="utf-8"):
                 pass
             client.sendall(answered(200))
@@ -137,10 +140,12 @@ class FailingDisk:
     def crash(self, kind):
         """Killed once it has missed its disk; which is well again when it starts anew."""
         until(lambda: "engine.sick" in self.ruche.log() or "store.full" in self.ruche.log(), f"the disk was missed ({kind})")
+        self.seen_ready.clear()
         self.ruche.kill()
         os.unlink(f"{self.base}.{kind}")
         os.unlink(self.ruche.log_path)
         self.ruche.start()
+        self.seen_ready.set()
 
 
 @story
