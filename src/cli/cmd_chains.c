@@ -90,10 +90,7 @@ static int chains_list(struct remote *remote, const struct args *args)
 		table_add(&table, pluck_text(chains[i], "next_uid", arena));
 		table_add(&table, pluck_text(chains[i], "count", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no chain here: 'ruche chains set QUEUE KEY --every 1h' makes one");
+	remote_print_table(&table, "no chain here: 'ruche chains set QUEUE KEY --every 1h' makes one");
 	remote_print_more(remote, body);
 	return 0;
 }

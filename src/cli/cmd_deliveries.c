@@ -66,10 +66,7 @@ static void deliveries_print_table(struct remote *remote, struct str body)
 		table_add(&table, text_ago(pluck_text(jobs[i], "created_at", arena), now_us, arena));
 		table_add(&table, pluck_text(jobs[i], "error.message", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no delivery matches");
+	remote_print_table(&table, "no delivery matches");
 }
 
 /* Whether it is known that there never was an endpoint. Any other trouble is told by the call that follows. */
@@ -85,7 +82,6 @@ static bool deliveries_are_unknown(struct remote *remote)
 
 static int deliveries_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	if (args->word_count)
 		return cli_unknown(arena_printf(&remote->arena, "deliveries %s", args->words[0]));
 	if (deliveries_are_unknown(remote)) {
@@ -105,14 +101,7 @@ static int deliveries_list(struct remote *remote, const struct args *args)
 	remote_query(remote, "state", args_joined(args, "state", &remote->arena));
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	remote_query(remote, "order", args_has(args, "oldest") ? "oldest" : NULL);
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	deliveries_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return remote_page(remote, args, deliveries_print_table);
 }
 
 /* A job that is a delivery; others are left alone here. */

@@ -1,13 +1,12 @@
 /* ruche endpoints …: third parties that want to be told when something happens. */
 #include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
-#include <sysexits.h>
 
-#define ENDPOINTS_ASK_MS 60000
+#define ENDPOINTS "/v1/endpoints/"
 
 const struct cli_option endpoints_list_options[] = {
 	{ "limit", 'l', "N", "how many (100)", NULL, false },
@@ -27,15 +26,6 @@ const struct cli_option endpoints_delete_options[] = {
 static int endpoints_word(const struct args *args)
 {
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one endpoint");
-}
-
-static void endpoints_address(struct remote *remote, const struct args *args, const char *tail)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/endpoints/");
-	remote_piece(remote, str_of(args->words[0]));
-	remote_path(remote, tail);
-	remote_query(remote, "namespace", remote->space);
 }
 
 /* ---- looking ---- */
@@ -64,41 +54,23 @@ static void endpoints_print_table(struct remote *remote, struct str body)
 		table_add(&table, pluck_raw(endpoints[i], "settings.types", arena, &types) ? text_plain(types, arena) : types);
 		table_add(&table, pluck_text(endpoints[i], "settings.url", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no endpoint yet: 'ruche endpoints set --help' says how to make one");
+	remote_print_table(&table, "no endpoint yet: 'ruche endpoints set --help' says how to make one");
 }
 
 static int endpoints_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
-	if (args->word_count)
-		return cli_unknown(arena_printf(&remote->arena, "endpoints %s", args->words[0]));
-	remote_begin(remote);
-	remote_path(remote, "/v1/endpoints");
-	remote_query(remote, "namespace", remote->space);
-	remote_query(remote, "limit", args_get(args, "limit"));
-	remote_query(remote, "cursor", args_get(args, "cursor"));
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	endpoints_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return named_list(remote, args, "endpoints", endpoints_print_table);
 }
 
 static void endpoints_print(struct remote *remote, struct str body)
 {
-	static const char *const heads[] = { "ENDPOINT", "", NULL }, *const settings_heads[] = { "SETTING", "", NULL };
+	static const char *const heads[] = { "ENDPOINT", "", NULL };
 	static const char *const paths[][2] = {
 		{ "retries", "retry_words" }, { "waiting", "waiting" }, { "active", "active" }, { "delayed", "delayed" }, { "held", "held" },
 		{ "created", "created_at" }, { "changed", "changed_at" },
 	};
 	struct arena *arena = &remote->arena;
-	struct table table, settings_table;
+	struct table table;
 	struct str raw;
 	table_init(&table, arena, heads);
 	table_add(&table, STR("name"));
@@ -112,11 +84,7 @@ static void endpoints_print(struct remote *remote, struct str body)
 	if (pluck_raw(body, "health", arena, &raw))
 		settings_add_members(&table, raw, "health.");
 	table_print(&table, stdout, false);
-	table_init(&settings_table, arena, settings_heads);
-	if (pluck_raw(body, "settings", arena, &raw))
-		settings_add_members(&settings_table, raw, "");
-	puts("");
-	table_print(&settings_table, stdout, false);
+	named_print_settings(remote, body);
 }
 
 static int endpoints_show(struct remote *remote, const struct args *args)
@@ -125,7 +93,7 @@ static int endpoints_show(struct remote *remote, const struct args *args)
 	int code = endpoints_word(args);
 	if (code)
 		return code;
-	endpoints_address(remote, args, "");
+	named_address(remote, ENDPOINTS, args->words[0], "");
 	code = remote_call(remote, "GET", &body);
 	if (!code && !remote_printed(args, body))
 		endpoints_print(remote, body);
@@ -134,32 +102,15 @@ static int endpoints_show(struct remote *remote, const struct args *args)
 
 /* ---- changing ---- */
 
-/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
-static bool endpoints_is_new(struct remote *remote, const struct args *args)
-{
-	struct problem problem;
-	struct str body = { 0 };
-	int status;
-	endpoints_address(remote, args, "");
-	return !remote_try(remote, "GET", ENDPOINTS_ASK_MS, &status, &body, &problem) &&
-	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(E_ENDPOINT_NOT_FOUND)));
-}
-
 static int endpoints_set(struct remote *remote, const struct args *args)
 {
 	const char *file = args_get(args, "file");
 	struct str body;
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes an endpoint and KEY=VALUE settings, or an endpoint and --file");
-	const char *method = file || endpoints_is_new(remote, args) ? "PUT" : "PATCH";
-	endpoints_address(remote, args, "");
-	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
-	if (!code)
-		code = remote_call(remote, method, &body);
-	if (code)
+	int code = named_put(remote, args, ENDPOINTS, E_ENDPOINT_NOT_FOUND, &body);
+	if (code || remote_printed(args, body))
 		return code;
-	if (remote_printed(args, body))
-		return 0;
 	struct str secret = pluck_text(body, "signing_secret", &remote->arena), kind = pluck_text(body, "settings.kind", &remote->arena);
 	struct str calls = str_eq(kind, STR("poll")) ? STR("nobody is called, it asks by itself") : pluck_text(body, "retry_words", &remote->arena);
 	printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(calls));
@@ -174,7 +125,7 @@ static int endpoints_switch(struct remote *remote, const struct args *args, cons
 	int code = endpoints_word(args);
 	if (code)
 		return code;
-	endpoints_address(remote, args, tail);
+	named_address(remote, ENDPOINTS, args->words[0], tail);
 	code = remote_call(remote, "POST", &body);
 	if (!code && !remote_printed(args, body))
 		printf("%s is %s\n", args->words[0], done);
@@ -203,17 +154,8 @@ static int endpoints_enable(struct remote *remote, const struct args *args)
 
 static int endpoints_delete(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	int code = endpoints_word(args);
-	if (code)
-		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the endpoint? Deliveries that are left fail without a call."))
-		return EX_USAGE;
-	endpoints_address(remote, args, "");
-	code = remote_call(remote, "DELETE", &body);
-	if (!code)
-		printf("%s is deleted\n", args->words[0]);
-	return code;
+	return code ? code : named_delete(remote, args, ENDPOINTS, "Delete the endpoint? Deliveries that are left fail without a call.");
 }
 
 #define X(name)                                                   \

@@ -4,11 +4,11 @@
 #include "base/limits.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/table.h"
 #include "cli/text.h"
-#include <sysexits.h>
 
+#define FORMATS        "/v1/formats/"
 #define FORMATS_ASK_MS 60000
 
 const struct cli_option formats_list_options[] = {
@@ -48,20 +48,6 @@ const struct cli_option formats_delete_options[] = {
 };
 const struct cli_exit formats_preview_exits[] = { { 1, "the format failed for one of the messages" }, { 0 } };
 
-static void formats_address_of(struct remote *remote, const char *path, const char *name, const char *tail)
-{
-	remote_begin(remote);
-	remote_path(remote, path);
-	remote_piece(remote, str_of(name));
-	remote_path(remote, tail);
-	remote_query(remote, "namespace", remote->space);
-}
-
-static void formats_address(struct remote *remote, const char *name, const char *tail)
-{
-	formats_address_of(remote, "/v1/formats/", name, tail);
-}
-
 static int formats_word(const struct args *args)
 {
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one format");
@@ -85,30 +71,13 @@ static void formats_print_table(struct remote *remote, struct str body)
 		table_add(&table, text_namers(formats[i], arena));
 		table_add(&table, pluck_text(formats[i], "description", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no format yet but the built-in ones: default, raw, cloudevents, cloudevents-binary, form; 'ruche formats set --help' says more");
+	remote_print_table(&table, "no format yet but the built-in ones: default, raw, cloudevents, cloudevents-binary, form; "
+			   "'ruche formats set --help' says more");
 }
 
 static int formats_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
-	if (args->word_count)
-		return cli_unknown(arena_printf(&remote->arena, "formats %s", args->words[0]));
-	remote_begin(remote);
-	remote_path(remote, "/v1/formats");
-	remote_query(remote, "namespace", remote->space);
-	remote_query(remote, "limit", args_get(args, "limit"));
-	remote_query(remote, "cursor", args_get(args, "cursor"));
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	formats_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return named_list(remote, args, "formats", formats_print_table);
 }
 
 static int formats_show(struct remote *remote, const struct args *args)
@@ -121,7 +90,7 @@ static int formats_show(struct remote *remote, const struct args *args)
 	int code = formats_word(args);
 	if (code)
 		return code;
-	formats_address(remote, args->words[0], "");
+	named_address(remote, FORMATS, args->words[0], "");
 	code = remote_call(remote, "GET", &body);
 	if (code || remote_printed(args, body))
 		return code;
@@ -164,7 +133,7 @@ static void formats_put_description(struct remote *remote, const struct args *ar
 	struct str body = { 0 }, description = str_of(args_get(args, "description"));
 	int status = 0;
 	if (!args_has(args, "description")) {
-		formats_address(remote, args->words[0], "");
+		named_address(remote, FORMATS, args->words[0], "");
 		if (!remote_try(remote, "GET", FORMATS_ASK_MS, &status, &body, &problem) && status == 200)
 			description = pluck_text(body, "description", &remote->arena);
 	}
@@ -183,7 +152,7 @@ static int formats_put(struct remote *remote, const struct args *args, struct st
 	buf_add_byte(&settings, '}');
 	text = buf_ok(&settings) ? arena_str(&remote->arena, buf_str(&settings)) : (struct str){ 0 };
 	buf_fini(&settings);
-	formats_address(remote, args->words[0], "");
+	named_address(remote, FORMATS, args->words[0], "");
 	buf_add(&remote->body, text);
 	int code = remote_call(remote, "PUT", &body);
 	if (!code && !remote_printed(args, body))
@@ -291,7 +260,7 @@ static int formats_preview_of(struct remote *remote, const struct args *args, co
 	int code = args_u64(args, "last", 1, 20, &last);
 	if (code)
 		return code;
-	formats_address_of(remote, path, args->words[0], "/preview");
+	named_address(remote, path, args->words[0], "/preview");
 	formats_put_preview(remote, args, program, last);
 	code = remote_call(remote, "POST", &body);
 	if (code)
@@ -314,7 +283,7 @@ static int formats_preview_at(struct remote *remote, const struct args *args, co
 
 static int formats_preview(struct remote *remote, const struct args *args)
 {
-	return formats_preview_at(remote, args, "/v1/formats/");
+	return formats_preview_at(remote, args, FORMATS);
 }
 
 static int endpoints_preview(struct remote *remote, const struct args *args)
@@ -324,17 +293,8 @@ static int endpoints_preview(struct remote *remote, const struct args *args)
 
 static int formats_delete(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	int code = formats_word(args);
-	if (code)
-		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the format?"))
-		return EX_USAGE;
-	formats_address(remote, args->words[0], "");
-	code = remote_call(remote, "DELETE", &body);
-	if (!code)
-		printf("%s is deleted\n", args->words[0]);
-	return code;
+	return code ? code : named_delete(remote, args, FORMATS, "Delete the format?");
 }
 
 #define X(name)                                                  \

@@ -123,29 +123,18 @@ static void jobs_print_table(struct remote *remote, struct str body)
 		table_add(&table, text_ago(pluck_text(jobs[i], "created_at", arena), now_us, arena));
 		table_add(&table, pluck_text(jobs[i], "error.message", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no job matches");
+	remote_print_table(&table, "no job matches");
 }
 
 static int jobs_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	if (args->word_count)
 		return args_complain(args->command, "'%s' is one word too many; --queue names a queue", args->words[0]);
 	jobs_address(remote, args, "/v1/jobs");
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	remote_query(remote, "order", args_has(args, "oldest") ? "oldest" : NULL);
 	remote_query(remote, "cursor", args_get(args, "cursor"));
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	jobs_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return remote_page(remote, args, jobs_print_table);
 }
 
 static void jobs_print_logs(struct remote *remote, struct str body)
@@ -209,15 +198,12 @@ static void jobs_print_children(struct remote *remote, struct str body)
 			table_add(&table, pluck_text(children[i], paths[k], arena));
 		table_add(&table, pluck_raw(children[i], "value", arena, &value) ? str_cut(value, JOBS_VALUE_MAX) : value);
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("it has no children");
+	remote_print_table(&table, "it has no children");
 }
 
 static int jobs_children(struct remote *remote, const struct args *args)
 {
-	struct str uid, body;
+	struct str uid;
 	if (args->word_count != 1)
 		return args_complain(args->command, "it takes one job: a uid, or QUEUE/ID");
 	int code = remote_job(remote, args->words[0], &uid);
@@ -229,12 +215,7 @@ static int jobs_children(struct remote *remote, const struct args *args)
 	remote_path(remote, "/children");
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	remote_query(remote, "cursor", args_get(args, "cursor"));
-	code = remote_call(remote, "GET", &body);
-	if (code || remote_printed(args, body))
-		return code;
-	jobs_print_children(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return remote_page(remote, args, jobs_print_children);
 }
 
 /* ---- changing one ---- */

@@ -2,11 +2,12 @@
 #include "base/clock.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
-#include <sysexits.h>
+
+#define LIMITS "/v1/limits/"
 
 const struct cli_option limits_read_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
 const struct cli_option limits_set_options[] = {
@@ -21,15 +22,6 @@ const struct cli_option limits_delete_options[] = {
 static int limits_word(const struct args *args)
 {
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one limit");
-}
-
-static void limits_address(struct remote *remote, const char *limit, const char *tail)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/limits/");
-	remote_piece(remote, str_of(limit));
-	remote_path(remote, tail);
-	remote_query(remote, "namespace", remote->space);
 }
 
 static struct str limits_rate(struct str limit, struct arena *arena) /* "5 in 1000 ms" */
@@ -67,10 +59,7 @@ static int limits_list(struct remote *remote, const struct args *args)
 		table_add(&table, pluck_text(limits[i], "waiting", arena));
 		table_add(&table, str_eq(code_text, STR("ready")) ? STR("-") : code_text);
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no limit yet: 'ruche limits set LIMIT concurrency=5' makes one");
+	remote_print_table(&table, "no limit yet: 'ruche limits set LIMIT concurrency=5' makes one");
 	return 0;
 }
 
@@ -82,7 +71,7 @@ static int limits_show(struct remote *remote, const struct args *args)
 	int code = limits_word(args);
 	if (code)
 		return code;
-	limits_address(remote, args->words[0], "");
+	named_address(remote, LIMITS, args->words[0], "");
 	code = remote_call(remote, "GET", &body);
 	if (code)
 		return code;
@@ -100,7 +89,7 @@ static int limits_set(struct remote *remote, const struct args *args)
 	struct str body;
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes a limit and KEY=VALUE settings, or a limit and --file");
-	limits_address(remote, args->words[0], "");
+	named_address(remote, LIMITS, args->words[0], "");
 	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
 	if (!code)
 		code = remote_call(remote, file ? "PUT" : "PATCH", &body);
@@ -113,17 +102,8 @@ static int limits_set(struct remote *remote, const struct args *args)
 
 static int limits_delete(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	int code = limits_word(args);
-	if (code)
-		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the limit?"))
-		return EX_USAGE;
-	limits_address(remote, args->words[0], "");
-	code = remote_call(remote, "DELETE", &body);
-	if (!code)
-		printf("%s is deleted\n", args->words[0]);
-	return code;
+	return code ? code : named_delete(remote, args, LIMITS, "Delete the limit?");
 }
 
 static int limits_back_off(struct remote *remote, const struct args *args)
@@ -132,7 +112,7 @@ static int limits_back_off(struct remote *remote, const struct args *args)
 	uint64_t delay_ms;
 	if (args->word_count != 2 || !str_u64(str_of(args->words[1]), &delay_ms))
 		return args_complain(args->command, "it takes a limit and a number of milliseconds");
-	limits_address(remote, args->words[0], "/back_off");
+	named_address(remote, LIMITS, args->words[0], "/back_off");
 	buf_addf(&remote->body, "{\"delay_ms\":%llu}", (unsigned long long)delay_ms);
 	int code = remote_call(remote, "POST", &body);
 	if (code)

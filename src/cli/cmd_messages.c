@@ -39,16 +39,12 @@ static void messages_print_table(struct remote *remote, struct str body)
 		table_add(&table, more ? str_of(arena_printf(arena, STR_FMT "+", STR_ARG(deliveries))) : deliveries);
 		table_add(&table, text_ago(pluck_text(messages[i], "created_at", arena), now_us, arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no message matches");
+	remote_print_table(&table, "no message matches");
 }
 
 static int messages_list(struct remote *remote, const struct args *args)
 {
 	static const char *const filters[] = { "type", "entity", "since", "until", "cursor" };
-	struct str body;
 	if (args->word_count)
 		return cli_unknown(arena_printf(&remote->arena, "messages %s", args->words[0]));
 	remote_begin(remote);
@@ -57,14 +53,7 @@ static int messages_list(struct remote *remote, const struct args *args)
 	for (size_t i = 0; i < ARRAY_COUNT(filters); i++)
 		remote_query(remote, filters[i], args_get(args, filters[i]));
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	messages_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return remote_page(remote, args, messages_print_table);
 }
 
 static void messages_print(struct remote *remote, struct str body)

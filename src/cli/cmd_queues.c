@@ -4,7 +4,7 @@
 #include "base/pluck.h"
 #include "base/time_text.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -65,10 +65,7 @@ static int queues_list(struct remote *remote, const struct args *args)
 		table_add(&table, text_ago(pluck_text(queues[i], "oldest_waiting_at", arena), clock_wall_us(), arena));
 		table_add(&table, pluck_true(queues[i], "paused", arena) ? STR("paused") : STR(""));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no queue yet: 'ruche enqueue QUEUE' makes one");
+	remote_print_table(&table, "no queue yet: 'ruche enqueue QUEUE' makes one");
 	return 0;
 }
 
@@ -79,7 +76,7 @@ static int queues_word(const struct args *args)
 
 static void queues_print(struct remote *remote, struct str queue)
 {
-	static const char *const heads[] = { "QUEUE", "", NULL }, *const set_heads[] = { "SETTING", "", NULL };
+	static const char *const heads[] = { "QUEUE", "", NULL };
 	static const char *const parts[] = { "name", "namespace", "paused", "states", "oldest_waiting_at", "next_due_at", "groups", "groups_ready",
 					     "waiters", "enqueued", "started", "ended", "enqueued_per_s", "started_per_s", "completed_per_s",
 					     "failed_per_s", "wait_ms", "run_ms", "priorities", "created_at" };
@@ -91,11 +88,7 @@ static void queues_print(struct remote *remote, struct str queue)
 			settings_add_members(&table, str_of(arena_printf(&remote->arena, "{\"%s\":" STR_FMT "}", parts[i], STR_ARG(raw))), "");
 	}
 	table_print(&table, stdout, false);
-	puts("");
-	table_init(&table, &remote->arena, set_heads);
-	if (pluck_raw(queue, "settings", &remote->arena, &raw))
-		settings_add_members(&table, raw, "");
-	table_print(&table, stdout, false);
+	named_print_settings(remote, queue);
 }
 
 static int queues_show(struct remote *remote, const struct args *args)
@@ -139,10 +132,7 @@ static int queues_groups(struct remote *remote, const struct args *args)
 			table_add(&table, pluck_text(groups[i], texts[at], arena));
 		table_add(&table, pluck_true(groups[i], "paused", arena) ? STR("paused") : STR(""));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no group has a job now");
+	remote_print_table(&table, "no group has a job now");
 	remote_print_more(remote, body);
 	return 0;
 }

@@ -6,11 +6,12 @@
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/job_show.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include <sysexits.h>
 
+#define ENDPOINTS    "/v1/endpoints/"
 #define TEST_WAIT_MS "60000"
 
 const struct cli_option endpoints_test_options[] = {
@@ -38,14 +39,6 @@ const struct cli_option endpoints_replay_options[] = {
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option messages_resend_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
-
-static void recovery_address(struct remote *remote, const char *endpoint, const char *tail)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/endpoints/");
-	remote_piece(remote, str_of(endpoint));
-	remote_path(remote, tail);
-}
 
 /* ---- a test ---- */
 
@@ -97,8 +90,7 @@ static int endpoints_test(struct remote *remote, const struct args *args)
 	buf_init(&payload, LIMIT_BODY_MAX);
 	int code = file ? text_read(args->command->name, file, &payload) : 0;
 	if (!code) {
-		recovery_address(remote, args->words[0], "/test");
-		remote_query(remote, "namespace", remote->space);
+		named_address(remote, ENDPOINTS, args->words[0], "/test");
 		buf_add_byte(&remote->body, '{');
 		if (args_has(args, "type"))
 			json_put_field_str(&remote->body, "type", str_of(args_get(args, "type")));
@@ -132,17 +124,17 @@ static void entities_print_table(struct remote *remote, struct str *entities, ui
 			table_add(&table, pluck_text(entities[i], paths[at], arena));
 		table_add(&table, text_ago(pluck_text(entities[i], "told_at", arena), now_us, arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("it was told of no entity yet");
+	remote_print_table(&table, "it was told of no entity yet");
 }
 
 static int entities_one(struct remote *remote, const struct args *args)
 {
 	struct str body;
 	bool forget = args_has(args, "forget");
-	recovery_address(remote, args->words[0], "/entities/");
+	remote_begin(remote);
+	remote_path(remote, ENDPOINTS);
+	remote_piece(remote, str_of(args->words[0]));
+	remote_path(remote, "/entities/");
 	remote_piece(remote, str_of(args->words[1]));
 	remote_query(remote, "namespace", remote->space);
 	int code = remote_call(remote, forget ? "DELETE" : "GET", &body);
@@ -161,8 +153,7 @@ static int endpoints_entities(struct remote *remote, const struct args *args)
 		return args_complain(args->command, "it takes an endpoint, and an entity where one is meant");
 	if (args->word_count == 2)
 		return entities_one(remote, args);
-	recovery_address(remote, args->words[0], "/entities");
-	remote_query(remote, "namespace", remote->space);
+	named_address(remote, ENDPOINTS, args->words[0], "/entities");
 	remote_query(remote, "limit", args_get(args, "limit"));
 	remote_query(remote, "cursor", args_get(args, "cursor"));
 	int code = remote_call(remote, "GET", &body);
@@ -181,8 +172,7 @@ static void recovery_ask(struct remote *remote, const struct args *args, const c
 	static const char *const texts[] = { "since", "until", "entity", "only" };
 	struct buf *body = &remote->body;
 	const char *type;
-	recovery_address(remote, args->words[0], tail);
-	remote_query(remote, "namespace", remote->space);
+	named_address(remote, ENDPOINTS, args->words[0], tail);
 	buf_add_byte(body, '{');
 	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
 		if (args_has(args, texts[i]))

@@ -5,7 +5,7 @@
 #include "base/pluck.h"
 #include "base/time_text.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/named.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define SECRETS           "/v1/secrets/"
 #define SECRETS_READ_MAX  (3u * 65536) /* of a value; the API says what is too much */
 #define SECRETS_TURNS_MAX 100000u
 
@@ -37,15 +38,6 @@ const struct cli_option secrets_delete_options[] = {
 };
 const struct cli_option secrets_rekey_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
 const struct cli_exit secrets_rekey_exits[] = { { 1, "some secrets are still under an old key" }, { 0 } };
-
-static void secrets_address(struct remote *remote, const char *name, const char *tail)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/secrets/");
-	remote_piece(remote, str_of(name));
-	remote_path(remote, tail);
-	remote_query(remote, "namespace", remote->space);
-}
 
 static int secrets_word(const struct args *args)
 {
@@ -89,30 +81,12 @@ static void secrets_print_table(struct remote *remote, struct str body)
 		for (int at = 2; heads[at]; at++)
 			table_add(&table, STR(""));
 	}
-	if (count || others)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no secret yet: 'ruche secrets set --help' says how to store one");
+	remote_print_table(&table, "no secret yet: 'ruche secrets set --help' says how to store one");
 }
 
 static int secrets_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
-	if (args->word_count)
-		return cli_unknown(arena_printf(&remote->arena, "secrets %s", args->words[0]));
-	remote_begin(remote);
-	remote_path(remote, "/v1/secrets");
-	remote_query(remote, "namespace", remote->space);
-	remote_query(remote, "limit", args_get(args, "limit"));
-	remote_query(remote, "cursor", args_get(args, "cursor"));
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	secrets_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return named_list(remote, args, "secrets", secrets_print_table);
 }
 
 /* ---- values ---- */
@@ -176,7 +150,7 @@ static int secrets_send(struct remote *remote, const struct args *args, const ch
 	(void)buf_reserve(&value, SECRETS_READ_MAX); /* so that it is never copied, and all of it is wiped */
 	int code = file ? secrets_read(args, file, &value) : 0;
 	if (!code) {
-		secrets_address(remote, args->words[0], tail);
+		named_address(remote, SECRETS, args->words[0], tail);
 		(void)buf_reserve(&remote->body, 6 * value.len + 128);
 		buf_add_byte(&remote->body, '{');
 		if (file)
@@ -233,17 +207,8 @@ static int secrets_rotate(struct remote *remote, const struct args *args)
 
 static int secrets_delete(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	int code = secrets_word(args);
-	if (code)
-		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the secret? Deliveries that need it wait until it is there again."))
-		return EX_USAGE;
-	secrets_address(remote, args->words[0], "");
-	code = remote_call(remote, "DELETE", &body);
-	if (!code)
-		printf("%s is deleted\n", args->words[0]);
-	return code;
+	return code ? code : named_delete(remote, args, SECRETS, "Delete the secret? Deliveries that need it wait until it is there again.");
 }
 
 /* ---- under another key ---- */

@@ -1,13 +1,10 @@
 /* ruche sources …: who may send webhooks here, and what becomes of them. */
 #include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
-#include "cli/settings_words.h"
+#include "cli/named.h"
 #include "cli/table.h"
-#include "cli/text.h"
-#include <sysexits.h>
 
-#define SOURCES_ASK_MS 60000
+#define SOURCES "/v1/sources/"
 
 const struct cli_option sources_list_options[] = {
 	{ "limit", 'l', "N", "how many (100)", NULL, false },
@@ -27,14 +24,6 @@ const struct cli_option sources_delete_options[] = {
 static int sources_word(const struct args *args)
 {
 	return args->word_count == 1 ? 0 : args_complain(args->command, "it takes one source");
-}
-
-static void sources_address(struct remote *remote, const struct args *args)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/sources/");
-	remote_piece(remote, str_of(args->words[0]));
-	remote_query(remote, "namespace", remote->space);
 }
 
 /* ---- looking ---- */
@@ -60,50 +49,27 @@ static void sources_print_table(struct remote *remote, struct str body)
 		table_add(&table, sources_into(sources[i], arena));
 		table_add(&table, pluck_text(sources[i], "path", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no source yet: 'ruche sources set --help' says how to make one");
+	remote_print_table(&table, "no source yet: 'ruche sources set --help' says how to make one");
 }
 
 static int sources_list(struct remote *remote, const struct args *args)
 {
-	struct str body;
-	if (args->word_count)
-		return cli_unknown(arena_printf(&remote->arena, "sources %s", args->words[0]));
-	remote_begin(remote);
-	remote_path(remote, "/v1/sources");
-	remote_query(remote, "namespace", remote->space);
-	remote_query(remote, "limit", args_get(args, "limit"));
-	remote_query(remote, "cursor", args_get(args, "cursor"));
-	int code = remote_call(remote, "GET", &body);
-	if (code)
-		return code;
-	if (remote_printed(args, body))
-		return 0;
-	sources_print_table(remote, body);
-	remote_print_more(remote, body);
-	return 0;
+	return named_list(remote, args, "sources", sources_print_table);
 }
 
 static void sources_print(struct remote *remote, struct str body)
 {
-	static const char *const heads[] = { "SOURCE", "", NULL }, *const settings_heads[] = { "SETTING", "", NULL };
+	static const char *const heads[] = { "SOURCE", "", NULL };
 	static const char *const paths[][2] = { { "name", "name" }, { "path", "path" }, { "created", "created_at" }, { "changed", "changed_at" } };
 	struct arena *arena = &remote->arena;
-	struct table table, settings_table;
-	struct str raw;
+	struct table table;
 	table_init(&table, arena, heads);
 	for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
 		table_add(&table, str_of(paths[i][0]));
 		table_add(&table, pluck_text(body, paths[i][1], arena));
 	}
 	table_print(&table, stdout, false);
-	table_init(&settings_table, arena, settings_heads);
-	if (pluck_raw(body, "settings", arena, &raw))
-		settings_add_members(&settings_table, raw, "");
-	puts("");
-	table_print(&settings_table, stdout, false);
+	named_print_settings(remote, body);
 }
 
 static int sources_show(struct remote *remote, const struct args *args)
@@ -112,7 +78,7 @@ static int sources_show(struct remote *remote, const struct args *args)
 	int code = sources_word(args);
 	if (code)
 		return code;
-	sources_address(remote, args);
+	named_address(remote, SOURCES, args->words[0], "");
 	code = remote_call(remote, "GET", &body);
 	if (!code && !remote_printed(args, body))
 		sources_print(remote, body);
@@ -121,48 +87,22 @@ static int sources_show(struct remote *remote, const struct args *args)
 
 /* ---- changing ---- */
 
-/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
-static bool sources_is_new(struct remote *remote, const struct args *args)
-{
-	struct problem problem;
-	struct str body = { 0 };
-	int status;
-	sources_address(remote, args);
-	return !remote_try(remote, "GET", SOURCES_ASK_MS, &status, &body, &problem) &&
-	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(E_SOURCE_NOT_FOUND)));
-}
-
 static int sources_set(struct remote *remote, const struct args *args)
 {
 	const char *file = args_get(args, "file");
 	struct str body;
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes a source and KEY=VALUE settings, or a source and --file");
-	const char *method = file || sources_is_new(remote, args) ? "PUT" : "PATCH";
-	sources_address(remote, args);
-	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
-	if (!code)
-		code = remote_call(remote, method, &body);
-	if (code)
-		return code;
-	if (!remote_printed(args, body))
+	int code = named_put(remote, args, SOURCES, E_SOURCE_NOT_FOUND, &body);
+	if (!code && !remote_printed(args, body))
 		printf("%s is set: it receives at " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "path", &remote->arena)));
-	return 0;
+	return code;
 }
 
 static int sources_delete(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	int code = sources_word(args);
-	if (code)
-		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the source? Whoever sends to it is refused from then on."))
-		return EX_USAGE;
-	sources_address(remote, args);
-	code = remote_call(remote, "DELETE", &body);
-	if (!code)
-		printf("%s is deleted\n", args->words[0]);
-	return code;
+	return code ? code : named_delete(remote, args, SOURCES, "Delete the source? Whoever sends to it is refused from then on.");
 }
 
 #define X(name)                                                 \

@@ -91,10 +91,7 @@ static int token_list(struct remote *remote, const struct args *args)
 		for (size_t at = 0; at < ARRAY_COUNT(times); at++)
 			table_add(&table, text_ago(pluck_text(tokens[i], times[at], arena), clock_wall_us(), arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no token yet: 'ruche token create NAME' makes one");
+	remote_print_table(&table, "no token yet: 'ruche token create NAME' makes one");
 	return 0;
 }
 

@@ -46,10 +46,7 @@ static int workers_list(struct remote *remote, const struct args *args)
 		table_add(&table, workers_span(workers[i], "age_ms", arena));
 		table_add(&table, workers_span(workers[i], "silent_ms", arena));
 	}
-	if (count)
-		table_print(&table, stdout, remote_is_fancy(stdout));
-	else
-		puts("no worker told that it is there; 'ruche queues list' shows who waits for jobs all the same");
+	remote_print_table(&table, "no worker told that it is there; 'ruche queues list' shows who waits for jobs all the same");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "base/pluck.h"
 #include "base/uid.h"
 #include "cli/commands.h"
+#include "cli/table.h"
 #include "http/query.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -116,6 +117,25 @@ void remote_print_more(struct remote *remote, struct str answer)
 	struct str cursor = pluck_text(answer, "next_cursor", &remote->arena);
 	if (cursor.len)
 		fprintf(stderr, "more: add --cursor " STR_FMT "\n", STR_ARG(cursor));
+}
+
+int remote_page(struct remote *remote, const struct args *args, void (*print)(struct remote *remote, struct str body))
+{
+	struct str body;
+	int code = remote_call(remote, "GET", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	print(remote, body);
+	remote_print_more(remote, body);
+	return 0;
+}
+
+void remote_print_table(const struct table *table, const char *nothing)
+{
+	if (table->count || table->failed)
+		table_print(table, stdout, remote_is_fancy(stdout));
+	else
+		puts(nothing);
 }
 
 bool remote_is_fancy(FILE *stream)

@@ -58,6 +58,10 @@ void remote_queue(struct remote *remote, const char *verb_path, struct str queue
 bool remote_printed(const struct args *args, struct str answer);
 /* Says on stderr how to have the next page of a list, where there is one. */
 void remote_print_more(struct remote *remote, struct str answer);
+/* A page of a list, at the path that was built: asks for it, has it printed, and says how to have the next one. Answers the exit code. */
+int remote_page(struct remote *remote, const struct args *args, void (*print)(struct remote *remote, struct str body));
+struct table;
+void remote_print_table(const struct table *table, const char *nothing); /* to stdout; `nothing` instead of a table without rows */
 
 /* Whether to draw colours or bars on this stream: a terminal, and NO_COLOR is not set. */
 bool remote_is_fancy(FILE *stream);
