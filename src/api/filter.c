@@ -44,21 +44,6 @@ static bool filter_read_states(struct json *json, void *out, void *context)
 	return !json->failed;
 }
 
-static bool filter_read_state_list(struct json *json, void *out, void *context)
-{
-	struct str text;
-	(void)context;
-	if (!json_read_str(json, FILTER_STATES_BYTES, &text))
-		return false;
-	do {
-		size_t comma = str_index(text, ',');
-		if (!filter_read_state(json, str_trim((struct str){ text.ptr, comma }), out))
-			return false;
-		text = str_from(text, comma + 1);
-	} while (text.len);
-	return true;
-}
-
 static bool filter_read_outcome(struct json *json, struct str word, uint32_t *outcomes)
 {
 	for (uint32_t i = 0; outcome_words[i]; i++) {
@@ -71,19 +56,31 @@ static bool filter_read_outcome(struct json *json, struct str word, uint32_t *ou
 	                   STR_ARG(str_cut(word, 40)));
 }
 
-static bool filter_read_outcomes(struct json *json, void *out, void *context)
+/* "a, b": each word by `read`. */
+static bool filter_read_words(struct json *json, uint32_t *out, bool (*read)(struct json *json, struct str word, uint32_t *out))
 {
 	struct str text;
-	(void)context;
 	if (!json_read_str(json, FILTER_STATES_BYTES, &text))
 		return false;
 	do {
 		size_t comma = str_index(text, ',');
-		if (!filter_read_outcome(json, str_trim((struct str){ text.ptr, comma }), out))
+		if (!read(json, str_trim((struct str){ text.ptr, comma }), out))
 			return false;
 		text = str_from(text, comma + 1);
 	} while (text.len);
 	return true;
+}
+
+static bool filter_read_state_list(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return filter_read_words(json, out, filter_read_state);
+}
+
+static bool filter_read_outcomes(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return filter_read_words(json, out, filter_read_outcome);
 }
 
 /* ---- ids of messages ---- */

@@ -252,16 +252,11 @@ static void preview_ask_pool(struct call *call)
 
 static bool preview_wants(const struct preview *preview, const struct message_row *row, struct arena *arena)
 {
-	struct str channels[MESSAGE_CHANNELS];
-	uint32_t index, count = 0;
-	struct json json;
+	struct message_channels channels;
 	if (row->only)
 		return row->only == preview->endpoint_number;
-	json_init(&json, row->channels.len ? row->channels : STR("[]"), arena, NULL);
-	json_enter_array(&json);
-	while (json_next_item(&json, &index) && index < MESSAGE_CHANNELS && json_read_str(&json, MESSAGE_TYPE_BYTES, &channels[index]))
-		count = index + 1;
-	return endpoint_wants_type(&preview->settings, row->type) && endpoint_wants_channels(&preview->settings, channels, count);
+	return !message_channels_read(row->channels, arena, &channels) && endpoint_wants_type(&preview->settings, row->type) &&
+	       endpoint_wants_channels(&preview->settings, channels.names, channels.count);
 }
 
 static void preview_chosen(struct call *call)

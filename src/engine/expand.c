@@ -9,28 +9,8 @@
 
 /* ---- who wants it ---- */
 
-struct wish { /* of a message, for an endpoint to look at */
-	struct str channels[MESSAGE_CHANNELS];
-	uint32_t channel_count;
-};
-
-static enum err wish_read(struct engine *engine, const struct message_row *row, struct wish *out)
-{
-	struct json json;
-	uint32_t index;
-	*out = (struct wish){ 0 };
-	if (!row->channels.len)
-		return E_OK;
-	json_init(&json, row->channels, &engine->scratch, NULL);
-	json_enter_array(&json);
-	while (json_next_item(&json, &index) && index < MESSAGE_CHANNELS)
-		if (json_read_str(&json, MESSAGE_TYPE_BYTES, &out->channels[index]))
-			out->channel_count = index + 1;
-	return json.failed ? E_NOMEM : E_OK; /* it was checked when it came */
-}
-
 /* All but the content filter. */
-static bool endpoint_wants(const struct message_row *row, const struct wish *wish, const struct named *named)
+static bool endpoint_wants(const struct message_row *row, const struct message_channels *channels, const struct named *named)
 {
 	if (named->gone || named->group == SLOT_NONE || !named->endpoint)
 		return false;
@@ -38,7 +18,7 @@ static bool endpoint_wants(const struct message_row *row, const struct wish *wis
 		return named->number == row->only;
 	return named->created_seq <= row->seq && str_eq(named->namespace_name, row->namespace_name) &&
 	       endpoint_wants_type(&named->endpoint->value, row->type) &&
-	       endpoint_wants_channels(&named->endpoint->value, wish->channels, wish->channel_count);
+	       endpoint_wants_channels(&named->endpoint->value, channels->names, channels->count);
 }
 
 static enum err payload_load(struct engine *engine, struct expand_payload *payload, struct str *out)
@@ -120,14 +100,14 @@ static enum err expand_filter(struct engine *engine, struct expand_payload *payl
 enum err expand_message(struct engine *engine, struct message_row *row, struct expand_payload *payload, struct expand_room *room, uint32_t *matched)
 {
 	const struct index *index = &engine->index;
-	struct wish wish;
-	enum err err = wish_read(engine, row, &wish);
+	struct message_channels channels;
+	enum err err = message_channels_read(row->channels, &engine->scratch, &channels);
 	for (uint32_t place = endpoints_from(index, row->next_endpoint + 1); place < index->endpoints.count && !err; place++) {
 		if (row->only && row->next_endpoint >= row->only)
 			break;
 		uint32_t slot = index->endpoints.slots[place];
 		const struct named *named = named_at(index, slot);
-		bool later, passes = endpoint_wants(row, &wish, named);
+		bool later, passes = endpoint_wants(row, &channels, named);
 		if (!room->endpoints || (passes && !room->deliveries))
 			return E_OK;
 		room->endpoints--;
@@ -153,13 +133,13 @@ enum err expand_message(struct engine *engine, struct message_row *row, struct e
 uint32_t expand_count(struct engine *engine, const struct message_row *row, struct expand_room *room)
 {
 	const struct index *index = &engine->index;
-	struct wish wish;
+	struct message_channels channels;
 	uint32_t count = 0;
-	if (row->next_endpoint == MESSAGE_EXPANDED || wish_read(engine, row, &wish))
+	if (row->next_endpoint == MESSAGE_EXPANDED || message_channels_read(row->channels, &engine->scratch, &channels))
 		return 0;
 	for (uint32_t place = endpoints_from(index, row->next_endpoint + 1); place < index->endpoints.count && room->endpoints; place++) {
 		room->endpoints--;
-		count += endpoint_wants(row, &wish, named_at(index, index->endpoints.slots[place]));
+		count += endpoint_wants(row, &channels, named_at(index, index->endpoints.slots[place]));
 	}
 	return count;
 }

@@ -720,6 +720,21 @@ bool endpoint_wants_type(const struct endpoint_settings *settings, struct str ty
 	return false;
 }
 
+enum err message_channels_read(struct str text, struct arena *arena, struct message_channels *out)
+{
+	struct json json;
+	uint32_t index;
+	out->count = 0;
+	if (!text.len)
+		return E_OK;
+	json_init(&json, text, arena, NULL);
+	json_enter_array(&json);
+	while (json_next_item(&json, &index) && index < MESSAGE_CHANNELS)
+		if (json_read_str(&json, MESSAGE_TYPE_BYTES, &out->names[index]))
+			out->count = index + 1;
+	return json.failed ? E_NOMEM : E_OK;
+}
+
 bool endpoint_wants_channels(const struct endpoint_settings *settings, const struct str *channels, uint32_t count)
 {
 	if (!settings->channels.count || !count)

@@ -98,6 +98,12 @@ const char *message_type_refusal(struct str type);
 /* endpoint.failing, endpoint.disabled, endpoint.recovered, endpoint.test, delivery.exhausted: only ruche sends them. */
 bool message_type_is_ours(struct str type);
 bool endpoint_wants_type(const struct endpoint_settings *settings, struct str type);
+/* A message's own, as its row has them: a JSON array that was checked when it came, or nothing. */
+struct message_channels {
+	struct str names[MESSAGE_CHANNELS];
+	uint32_t count;
+};
+MUST_USE enum err message_channels_read(struct str text, struct arena *arena, struct message_channels *out); /* E_NOMEM */
 /* channels: those of the message; a message without any goes to all endpoints, an endpoint without any gets all messages. */
 bool endpoint_wants_channels(const struct endpoint_settings *settings, const struct str *channels, uint32_t count);
 /* Each secret that it names, until visit answers false; answers whether all were visited. `field` is where it stands. */

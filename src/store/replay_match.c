@@ -25,19 +25,10 @@ bool replay_match_is_spent(const struct replay_match *match)
 
 static enum err match_channels(const struct replay_match *match, struct str text, struct arena *work, bool *out)
 {
-	struct str channels[MESSAGE_CHANNELS];
-	uint32_t count = 0, index;
-	struct json json;
-	*out = true;
-	if (!text.len)
-		return E_OK;
-	json_init(&json, text, work, NULL);
-	json_enter_array(&json);
-	while (json_next_item(&json, &index) && index < MESSAGE_CHANNELS)
-		if (json_read_str(&json, MESSAGE_TYPE_BYTES, &channels[index]))
-			count = index + 1;
-	*out = endpoint_wants_channels(&match->settings, channels, count);
-	return json.failed ? E_NOMEM : E_OK; /* it was checked when it came */
+	struct message_channels channels;
+	enum err err = message_channels_read(text, work, &channels);
+	*out = endpoint_wants_channels(&match->settings, channels.names, channels.count);
+	return err;
 }
 
 enum err replay_match_head(struct replay_match *match, const struct message_row *head, struct arena *work, bool *out)

@@ -15,22 +15,15 @@ enum err wish_read(struct arena *arena, const struct named_row *endpoint, struct
 
 enum err wish_takes(const struct wish *wish, const struct message_row *row, struct arena *scratch, bool *out)
 {
-	struct str channels[MESSAGE_CHANNELS];
-	struct problem problem = { 0 };
-	struct json json;
-	uint32_t index, count = 0;
+	struct message_channels channels;
 	*out = row->only == wish->endpoint;
 	if (row->flags & MESSAGE_EXPUNGED)
 		*out = false; /* what it said is not to be told any more */
 	if (row->only || row->flags & MESSAGE_EXPUNGED || row->seq < wish->created_seq || !endpoint_wants_type(&wish->settings, row->type))
 		return E_OK;
-	json_init(&json, row->channels.len ? row->channels : STR("[]"), scratch, &problem);
-	json_enter_array(&json);
-	while (json_next_item(&json, &index) && index < MESSAGE_CHANNELS)
-		if (json_read_str(&json, MESSAGE_TYPE_BYTES, &channels[index]))
-			count = index + 1;
-	*out = endpoint_wants_channels(&wish->settings, channels, count);
-	return problem.err == E_NOMEM ? E_NOMEM : E_OK;
+	enum err err = message_channels_read(row->channels, scratch, &channels);
+	*out = endpoint_wants_channels(&wish->settings, channels.names, channels.count);
+	return err;
 }
 
 bool wish_looks_inside(const struct wish *wish, const struct message_row *row)

@@ -5,7 +5,7 @@
 
 #define MESSAGES_LOOKED_AT_MAX 200000 /* rows of one page's scan */
 
-/* ---- of a delivery ---- */
+/* ---- an endpoint ---- */
 
 enum err reader_endpoint(struct sqlite_reader *reader, const struct query *query, struct arena *arena, struct named_row *out)
 {
@@ -25,6 +25,8 @@ enum err reader_endpoint(struct sqlite_reader *reader, const struct query *query
 	err = sql_err(sqlite3_reset(stmt));
 	return err || out->text.ptr ? err : E_NOMEM;
 }
+
+/* ---- of a delivery ---- */
 
 static enum err entity_read(sqlite3_stmt *stmt, int at, struct arena *arena, struct entity_row *out)
 {
