@@ -154,14 +154,6 @@ bool messages_decode_expunge(struct call *call)
 	return op && message_uid_of_path(call, &op->resend.message);
 }
 
-static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */
-{
-	if (text.len)
-		json_put_field_str(out, key, text);
-	else
-		json_put_field_null(out, key);
-}
-
 static void message_write(struct buf *out, const struct message_row *row, bool with_payload)
 {
 	buf_add_byte(out, '{');
@@ -169,8 +161,8 @@ static void message_write(struct buf *out, const struct message_row *row, bool w
 	put_uid(out, "uid", row->uid);
 	json_put_field_str(out, "namespace", namespace_of(row->namespace_name));
 	json_put_field_str(out, "type", row->type);
-	put_text(out, "entity", row->entity);
-	put_text(out, "key", row->key);
+	json_put_field_text(out, "entity", row->entity);
+	json_put_field_text(out, "key", row->key);
 	json_put_field_raw(out, "channels", row->channels.len ? row->channels : STR("[]"));
 	json_put_field_bool(out, "deleted", (row->flags & MESSAGE_DELETED) != 0);
 	json_put_field_bool(out, "expunged", (row->flags & MESSAGE_EXPUNGED) != 0);

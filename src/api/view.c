@@ -3,19 +3,6 @@
 #include "api/filter.h"
 #include "api/op_codec.h"
 
-static void put_text(struct buf *out, const char *key, struct str text) /* empty: null */
-{
-	if (text.len)
-		json_put_field_str(out, key, text);
-	else
-		json_put_field_null(out, key);
-}
-
-static void put_json(struct buf *out, const char *key, struct str json, struct str otherwise)
-{
-	json_put_field_raw(out, key, json.len ? json : otherwise);
-}
-
 /* A delivery's is its message's. */
 struct str job_first_payload(const struct job_view *view)
 {
@@ -59,7 +46,7 @@ static void put_progress_of(struct buf *out, const struct job_view *view)
 	json_put_field_instant(out, "due_at", row->state == JOB_DELAYED ? row->due_us : 0);
 	json_put_field_instant(out, "started_at", row->started_us);
 	json_put_field_instant(out, "finished_at", row->finished_us);
-	put_text(out, "worker", row->worker);
+	json_put_field_text(out, "worker", row->worker);
 	if (row->deferred.len)
 		json_put_field_str(out, "deferred", row->deferred);
 }
@@ -97,8 +84,8 @@ void parents_write(struct buf *out, const struct job_view *view)
 		buf_add_byte(out, '{');
 		put_uid(out, "uid", parent->edge.parent);
 		put_id(out, parent->edge.parent, parent->id);
-		put_text(out, "queue", parent->queue_name);
-		put_text(out, "namespace", parent->namespace_name);
+		json_put_field_text(out, "queue", parent->queue_name);
+		json_put_field_text(out, "namespace", parent->namespace_name);
 		json_put_field_str(out, "on_failure", str_of(on_failures[parent->edge.on_failure]));
 		json_put_field_str(out, "state", str_of(edge_states[parent->edge.state]));
 		buf_add_byte(out, '}');
@@ -114,7 +101,7 @@ static void put_delivery(struct buf *out, const struct job_view *view, bool with
 	json_put_field_str(out, "endpoint", view->definition.group);
 	json_put_field_str(out, "type", view->definition.name);
 	if (with_entity)
-		put_text(out, "entity", view->message.entity);
+		json_put_field_text(out, "entity", view->message.entity);
 	buf_add_byte(out, '}');
 }
 
@@ -137,30 +124,30 @@ void job_view_write(struct buf *out, const struct job_view *view, struct view_pa
 	put_id(out, view->row.uid, definition->id);
 	json_put_field_str(out, "queue", view->queue_name);
 	json_put_field_str(out, "namespace", namespace_of(view->namespace_name));
-	put_text(out, "name", definition->name);
-	put_text(out, "group", view->row.group.len ? view->row.group : definition->group);
+	json_put_field_text(out, "name", definition->name);
+	json_put_field_text(out, "group", view->row.group.len ? view->row.group : definition->group);
 	put_progress_of(out, view);
 	if (definition->message)
 		put_delivery(out, view, parts.payload);
 	if (view->held != NAMED_ENABLED)
 		put_hold(out, view);
-	put_text(out, "chain", definition->chain);
-	put_json(out, "tags", definition->tags, STR("[]"));
-	put_json(out, "trace", definition->trace, STR("null"));
-	put_json(out, "http", definition->target, STR("null"));
-	put_json(out, "progress", view->progress, STR("null"));
-	put_json(out, "error", view->result.error, STR("null"));
+	json_put_field_text(out, "chain", definition->chain);
+	json_put_field_raw(out, "tags", definition->tags.len ? definition->tags : STR("[]"));
+	json_put_field_raw(out, "trace", definition->trace);
+	json_put_field_raw(out, "http", definition->target);
+	json_put_field_raw(out, "progress", view->progress);
+	json_put_field_raw(out, "error", view->result.error);
 	json_put_field_u64(out, "payload_bytes", definition->payload_bytes);
 	json_put_field_bool(out, "payload_edited", edited);
 	json_put_field_u64(out, "result_bytes", view->result.result_bytes);
 	if (parts.payload) {
-		put_json(out, "metadata", definition->metadata, STR("null"));
+		json_put_field_raw(out, "metadata", definition->metadata);
 		json_put_field_raw(out, "payload", job_payload(view));
 		if (edited)
 			json_put_field_raw(out, "original_payload", job_first_payload(view));
 	}
 	if (parts.result)
-		put_json(out, "result", view->result.result, STR("null"));
+		json_put_field_raw(out, "result", view->result.result);
 	if (parts.errors)
 		put_errors(out, view);
 	if (parts.parents)
@@ -174,13 +161,13 @@ void grant_definition_write(struct buf *out, const struct grant_definition *defi
 	uid_text(definition->uid, uid);
 	buf_add_lit(out, "\"id\":");
 	json_put_str(out, definition->id.len ? definition->id : (struct str){ uid, UID_TEXT_BYTES - 1 });
-	put_text(out, "name", definition->name);
-	put_text(out, "group", definition->group);
-	put_json(out, "payload", definition->payload, STR("null"));
-	put_json(out, "tags", definition->tags, STR("[]"));
-	put_json(out, "trace", definition->trace, STR("null"));
+	json_put_field_text(out, "name", definition->name);
+	json_put_field_text(out, "group", definition->group);
+	json_put_field_raw(out, "payload", definition->payload);
+	json_put_field_raw(out, "tags", definition->tags.len ? definition->tags : STR("[]"));
+	json_put_field_raw(out, "trace", definition->trace);
 	if (definition->chain.len)
-		put_text(out, "chain", definition->chain);
+		json_put_field_text(out, "chain", definition->chain);
 	if (definition->metadata.len)
 		json_put_field_raw(out, "metadata", definition->metadata);
 	json_put_field_instant(out, "created_at", uid_time_us(definition->uid));
@@ -197,9 +184,9 @@ void attempt_write(struct buf *out, const struct attempt_row *row)
 	json_put_field_i64(out, "took_ms", took_us > 0 ? took_us / 1000 : 0);
 	json_put_field_str(out, "next", str_of(job_state_name(row->next)));
 	json_put_field_instant(out, "retry_at", row->retry_us);
-	put_text(out, "worker", row->worker);
-	put_json(out, "error", row->error, STR("null"));
-	put_json(out, "exchange", row->exchange, STR("null"));
+	json_put_field_text(out, "worker", row->worker);
+	json_put_field_raw(out, "error", row->error);
+	json_put_field_raw(out, "exchange", row->exchange);
 	buf_add_byte(out, '}');
 }
 
@@ -211,11 +198,11 @@ void child_write(struct buf *out, const struct child_view *view)
 	buf_add_byte(out, '{');
 	json_put_field_str(out, "uid", str_of(uid));
 	json_put_field_str(out, "id", edge->id.len ? edge->id : str_of(uid));
-	put_text(out, "queue", view->queue_name);
-	put_text(out, "namespace", view->namespace_name);
+	json_put_field_text(out, "queue", view->queue_name);
+	json_put_field_text(out, "namespace", view->namespace_name);
 	json_put_field_str(out, "state", str_of(edge_states[edge->state]));
 	json_put_field_str(out, "on_failure", str_of(on_failures[edge->on_failure]));
-	put_json(out, "value", edge->value, STR("null"));
+	json_put_field_raw(out, "value", edge->value);
 	buf_add_byte(out, '}');
 }
 

@@ -41,14 +41,6 @@ static bool meta_is_wanted(struct index *index)
 
 /* ---- what it says ---- */
 
-static void meta_put_text(struct buf *text, const char *name, struct str value)
-{
-	if (value.len)
-		json_put_field_str(text, name, value);
-	else
-		json_put_field_null(text, name);
-}
-
 /* Of the last attempt, as the delivery has it. */
 static void meta_put_error(struct buf *text, const struct op *op)
 {
@@ -73,7 +65,7 @@ static void meta_put_health(const struct index *index, struct buf *text, const s
 	then.health = *health;
 	health_tell(index, &then, &info);
 	json_put_field_str(text, "state", str_of(states[named->state]));
-	meta_put_text(text, "reason", named_reason_text(named));
+	json_put_field_text(text, "reason", named_reason_text(named));
 	json_put_field_u64(text, "failures", health->failures);
 	json_put_field_u64(text, "attempts_failed", health->attempts_failed);
 	json_put_field_instant(text, "failing_since_at", info.failing_since_us);
@@ -91,8 +83,8 @@ static void meta_put_delivery(struct buf *text, const struct op *op, const struc
 	uid_text(hook->message, uid);
 	json_put_key(text, "message");
 	buf_addf(text, "\"msg_%s\"", uid);
-	meta_put_text(text, "type", hook->about_type);
-	meta_put_text(text, "entity", hook->about_entity);
+	json_put_field_text(text, "type", hook->about_type);
+	json_put_field_text(text, "entity", hook->about_entity);
 	json_put_field_u64(text, "attempts_made", job->attempts_made);
 }
 

@@ -548,14 +548,6 @@ bool endpoint_settings_read(struct json *json, struct endpoint_settings *out)
 
 /* ---- writing ---- */
 
-static void put_text(struct buf *buf, const char *key, struct str text) /* empty: null */
-{
-	if (text.len)
-		json_put_field_str(buf, key, text);
-	else
-		json_put_field_null(buf, key);
-}
-
 static void put_open(struct buf *buf, const char *key)
 {
 	json_put_key(buf, key);
@@ -579,12 +571,12 @@ static void put_auth(struct buf *buf, const struct endpoint_auth *auth)
 	if (auth->kind != ENDPOINT_AUTH_NONE)
 		json_put_field_str(buf, "secret", auth->secret);
 	if (auth->kind == ENDPOINT_AUTH_BASIC)
-		put_text(buf, "user", auth->user);
+		json_put_field_text(buf, "user", auth->user);
 	if (auth->kind == ENDPOINT_AUTH_OAUTH2) {
 		json_put_field_str(buf, "token_url", auth->token_url);
 		json_put_field_str(buf, "client_id", auth->client_id);
-		put_text(buf, "scope", auth->scope);
-		put_text(buf, "audience", auth->audience);
+		json_put_field_text(buf, "scope", auth->scope);
+		json_put_field_text(buf, "audience", auth->audience);
 		json_put_field_str(buf, "style", str_of(style_words[auth->in_body]));
 	}
 	buf_add_byte(buf, '}');
@@ -594,14 +586,14 @@ static void put_security(struct buf *buf, const struct endpoint_settings *settin
 {
 	put_auth(buf, &settings->auth);
 	put_open(buf, "tls");
-	put_text(buf, "ca", settings->tls.ca);
-	put_text(buf, "certificate", settings->tls.certificate);
-	put_text(buf, "key", settings->tls.key);
+	json_put_field_text(buf, "ca", settings->tls.ca);
+	json_put_field_text(buf, "certificate", settings->tls.certificate);
+	json_put_field_text(buf, "key", settings->tls.key);
 	buf_add_byte(buf, '}');
 	put_open(buf, "sign");
 	json_put_field_str(buf, "kind", str_of(sign_words[settings->sign.kind]));
-	put_text(buf, "secret", settings->sign.secret);
-	put_text(buf, "secret_v1a", settings->sign.secret_v1a);
+	json_put_field_text(buf, "secret", settings->sign.secret);
+	json_put_field_text(buf, "secret_v1a", settings->sign.secret_v1a);
 	json_put_field_str(buf, "prefix", str_of(prefix_words[settings->sign.svix]));
 	buf_add_byte(buf, '}');
 }
@@ -623,7 +615,7 @@ static void put_steering(struct buf *buf, const struct endpoint_settings *settin
 	json_put_field_str(buf, "retry_after", settings->retry_after.len ? settings->retry_after : STR("job"));
 	json_put_field_str(buf, "order", str_of(order_words[settings->order]));
 	json_put_field_str(buf, "fifo_on_failure", str_of(failure_words[settings->fifo_holds]));
-	put_text(buf, "external_id", settings->external_id);
+	json_put_field_text(buf, "external_id", settings->external_id);
 }
 
 static void put_retract(struct buf *buf, const struct endpoint_retract *retract)
@@ -648,8 +640,8 @@ static void put_batch(struct buf *buf, const struct endpoint_batch *batch)
 	put_open(buf, "batch");
 	json_put_field_u64(buf, "max", batch->max);
 	json_put_field_i64(buf, "wait_ms", batch->wait_ms);
-	put_text(buf, "wrap", batch->wrap);
-	put_text(buf, "results", batch->results);
+	json_put_field_text(buf, "wrap", batch->wrap);
+	json_put_field_text(buf, "results", batch->results);
 	buf_add_byte(buf, '}');
 }
 
@@ -658,17 +650,17 @@ void endpoint_settings_write(const struct endpoint_settings *settings, struct bu
 	json_put_comma(buf);
 	buf_add_byte(buf, '{');
 	json_put_field_str(buf, "kind", str_of(kind_words[settings->kind]));
-	put_text(buf, "url", settings->url);
+	json_put_field_text(buf, "url", settings->url);
 	json_put_field_str(buf, "method", settings->method);
-	put_text(buf, "update_url", settings->update_url);
-	put_text(buf, "update_method", settings->update_method);
+	json_put_field_text(buf, "update_url", settings->update_url);
+	json_put_field_text(buf, "update_method", settings->update_method);
 	json_put_key(buf, "types");
 	endpoint_words_write(&settings->types, buf);
 	json_put_key(buf, "channels");
 	endpoint_words_write(&settings->channels, buf);
 	json_put_field_raw(buf, "filter", settings->filter);
 	json_put_field_str(buf, "format", settings->format);
-	put_text(buf, "content_type", settings->content_type);
+	json_put_field_text(buf, "content_type", settings->content_type);
 	json_put_field_raw(buf, "headers", settings->headers.len ? settings->headers : STR("{}"));
 	put_security(buf, settings);
 	put_steering(buf, settings);
