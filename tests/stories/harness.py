@@ -599,6 +599,26 @@ class Receiver:
 stories = []
 
 
+class House:
+    """A daemon that may call loopback, and a third party there that answers by script."""
+
+    def __init__(self, *script, gate=None, arguments=()):
+        self.third = Receiver(*script, gate=gate)
+        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8", *arguments)
+
+    def __enter__(self):
+        self.ruche.__enter__()
+        return self
+
+    def __exit__(self, *problem):
+        self.third.close()
+        self.ruche.__exit__(*problem)
+
+    @property
+    def api(self):
+        return self.ruche.api
+
+
 def story(function):
     stories.append(function)
     return function

@@ -5,29 +5,13 @@ import json
 import threading
 import time
 
-from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story
+from harness import DEADLINE_S, House, check, equal, run, story
 
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 3, "jitter": "none"}
 
 
-class House:
-    """A daemon, and a third party that answers by script."""
-
-    def __init__(self, *script):
-        self.third = Receiver(*script)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
-
-    def __enter__(self):
-        self.ruche.__enter__()
-        return self
-
-    def __exit__(self, *problem):
-        self.third.close()
-        self.ruche.__exit__(*problem)
-
-    @property
-    def api(self):
-        return self.ruche.api
+class Webhooks(House):
+    """Its endpoint takes several messages in one call."""
 
     def endpoint(self, name="base", **settings):
         whole = {"url": f"http://127.0.0.1:{self.third.port}/{name}", "types": ["*"], "retry": QUICK, "sign": {"kind": "none"}, "concurrency": 1, "format": "raw",
@@ -61,7 +45,7 @@ def until(found):
 @story
 def messages_go_together():
     """Ten of twelve go in one call, as an array in their order; two in the next. Each is a job of its own, with what was sent of it."""
-    with House() as house:
+    with Webhooks() as house:
         house.endpoint()
         ids = house.send(*[{"n": n} for n in range(12)])
         jobs = house.deliveries(ids)
@@ -82,7 +66,7 @@ def messages_go_together():
 @story
 def one_alone_is_an_array_too():
     """And formats shape each message of its own: default bodies, CloudEvents with their content type."""
-    with House() as house:
+    with Webhooks() as house:
         house.endpoint(format="default")
         house.deliveries(house.send(1))
         [[body]] = house.bodies()
@@ -98,7 +82,7 @@ def one_alone_is_an_array_too():
 def programs_shape_filter_and_wrap():
     """jq for each message, one of which says nothing and one of which fails; jq around them, as a base wants its records; ids by place in the answer."""
     answer = (200, {}, b'{"records":[{"id":"rec0"},{"id":"rec3"}]}')
-    with House(answer, 200) as house:
+    with Webhooks(answer, 200) as house:
         house.api.put("/v1/formats/record", {"program": 'if .payload.n == 1 then empty elif .payload.n == 2 then error("no") else {fields: .payload} end'})
         house.api.put("/v1/formats/base", {"program": '{typecast: true, records: .items, by: .endpoint.name}'})
         house.endpoint(format="record", retry={**QUICK, "max_attempts": 1}, batch={"max": 10, "wrap": "base", "results": "$.records[*].id"})
@@ -144,7 +128,7 @@ class Picky:
 def a_bad_one_is_found():
     """Of 32 one is refused: the others are applied once, in their order; it alone fails, after one attempt of its own."""
     picky = Picky(bad={21})
-    with House(picky) as house:
+    with Webhooks(picky) as house:
         house.endpoint(batch={"max": 32})
         jobs = house.deliveries(house.send(*[{"n": n} for n in range(32)]))
         equal([n for n, job in enumerate(jobs) if job["state"] != "completed"], [21], "which failed")
@@ -159,7 +143,7 @@ def a_bad_one_is_found():
 def a_refusal_of_all_is_not_looked_into():
     """401, 404, 500: nobody's own fault. Each fails by its own policy, and the call is made as often as one message's would be."""
     for status, calls in ((401, 1), (404, 1), (500, 3)):
-        with House(status) as house:
+        with Webhooks(status) as house:
             house.endpoint()
             jobs = house.deliveries(house.send(*[{"n": n} for n in range(4)]))
             equal([(job["state"], job["attempts_made"]) for job in jobs], [("failed", calls)] * 4, f"deliveries after {status}")
@@ -171,7 +155,7 @@ def a_refusal_of_all_is_not_looked_into():
 def the_size_is_learnt():
     """422 "A maximum of 10 records …": nothing fails, no call has more from then on, also after a restart; said in the endpoint and its events."""
     picky = Picky(bad=set(), most=10)
-    with House(picky) as house:
+    with Webhooks(picky) as house:
         house.endpoint(batch={"max": 25})
         jobs = house.deliveries(house.send(*[{"n": n} for n in range(25)]))
         equal({(job["state"], job["attempts_made"]) for job in jobs}, {("completed", 1)}, "deliveries")
@@ -188,7 +172,7 @@ def the_size_is_learnt():
 @story
 def few_wait_for_more():
     """With wait_ms two messages sent one after the other go in one call; `explain` says what they wait for."""
-    with House() as house:
+    with Webhooks() as house:
         house.endpoint(batch={"max": 2, "wait_ms": 300000})
         [first] = house.send({"n": 0})
         [job] = house.api.get("/v1/jobs?queue=webhooks")["jobs"]
@@ -203,7 +187,7 @@ def few_wait_for_more():
 def who_is_cancelled_is_not_sent():
     """One of those that wait for the call is cancelled, one while it is under way: the others have their verdicts."""
     gate = threading.Event()
-    with House() as house:
+    with Webhooks() as house:
         house.third.gate = gate
         house.endpoint()
         ids = house.send(*[{"n": n} for n in range(4)])
@@ -310,7 +294,7 @@ def a_thousand_records_for_a_base_like_airtable():
     """1,000 messages, one of them bad; the endpoint thinks that 25 go in a call, and shares the base's calls with another endpoint. The door is shut once,
     the daemon killed four times. Never a call behind the shut door, nor more than the base allows; 999 are applied, once each, and one is reported."""
     base = Base(bad={617}, plan={15: "busy", 30: "before", 45: "after"})
-    with House(base) as house:
+    with Webhooks(base) as house:
         api = house.api
         api.put("/v1/limits/airtable", {"concurrency": 1, "rate": {"max": CALLS_PER_S - 10, "per_ms": 1000}})
         api.put("/v1/formats/record", {"program": "{fields: .payload}"})

@@ -8,14 +8,14 @@ import os
 import tempfile
 import time
 
-from harness import Daemon, Receiver, check, equal, run, story
+from harness import House, Receiver, check, equal, run, story
 
 KEY, OLDER = base64.b64encode(b"k" * 32).decode(), base64.b64encode(b"o" * 32).decode()
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 5, "jitter": "none"}
 
 
-class House:
-    """A daemon with a file of secrets, and a third party that answers by script."""
+class Webhooks(House):
+    """With a file of secrets."""
 
     def __init__(self, *script, secrets=None):
         self.directory = tempfile.TemporaryDirectory()
@@ -23,17 +23,10 @@ class House:
         with open(path, "w", encoding="utf-8") as file:
             json.dump(secrets or {}, file)
         os.chmod(path, 0o600)
-        self.third = Receiver(*script)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8", "--secrets-path", path)
-
-    def __enter__(self):
-        self.ruche.__enter__()
-        self.api = self.ruche.api
-        return self
+        super().__init__(*script, arguments=("--secrets-path", path))
 
     def __exit__(self, *problem):
-        self.third.close()
-        self.ruche.__exit__(*problem)
+        super().__exit__(*problem)
         self.directory.cleanup()
 
     def at(self, path):
@@ -60,7 +53,7 @@ def signatures(received, *keys):
 @story
 def a_signed_body_arrives_in_spite_of_a_failure():
     """503, then 200: the same webhook-id twice, each attempt signed with its own timestamp by the key of now and the one before."""
-    with House(503, 200, secrets={"endpoint/crm": ["whsec_" + KEY, "whsec_" + OLDER]}) as house:
+    with Webhooks(503, 200, secrets={"endpoint/crm": ["whsec_" + KEY, "whsec_" + OLDER]}) as house:
         house.endpoint("crm", sign={"kind": "v1"})
         message = house.send(entity="f1")
         job = house.delivery(message)
@@ -83,7 +76,7 @@ def a_signed_body_arrives_in_spite_of_a_failure():
 def made_then_changed_then_retracted():
     """POST first, PUT under the other side's own id afterwards, DELETE when the entity is gone; what is older than the last success is not sent."""
     script = [(201, {}, b'{"thing":{"id":"E 1"}}'), 200, 200, 204]
-    with House(*script) as house:
+    with Webhooks(*script) as house:
         house.endpoint("crm", url=house.at("/things"), update_url=house.at("/things/{external_id}"), update_method="PUT", order="latest",
                        external_id="$.thing.id", retract={"url": house.at("/things/{external_id}")})
         first = house.send(entity="f1")
@@ -112,7 +105,7 @@ def secrets_are_in_no_record():
         client.sendall(b"HTTP/1.1 400 No\r\nX-Echo: %s\r\nContent-Length: %d\r\n\r\n" % (received.headers["client_secret"].encode(), len(body)) + body)
         return True
 
-    with House(echo, secrets={"signing": KEY, "connect": "s3cret-of-connect", "password": "s3cret-password"}) as house:
+    with Webhooks(echo, secrets={"signing": KEY, "connect": "s3cret-of-connect", "password": "s3cret-password"}) as house:
         house.endpoint("crm", sign={"secret": "signing"}, headers={"client_secret": {"secret": "connect"}}, auth={"kind": "basic", "user": "hive", "secret": "password"})
         job = house.delivery(house.send())
         received = house.third.received[0]
@@ -128,7 +121,7 @@ def secrets_are_in_no_record():
 @story
 def a_missing_secret_costs_nothing():
     """One that went away since the endpoint named it: the delivery says what is missing, uses up no attempt, and goes on when it is there again."""
-    with House(200) as house:
+    with Webhooks(200) as house:
         house.api.put("/v1/secrets/signing", {"value": "whsec_" + KEY})
         house.endpoint("crm", sign={"secret": "signing"})
         house.api.delete("/v1/secrets/signing")
@@ -146,7 +139,7 @@ def a_missing_secret_costs_nothing():
 @story
 def who_is_busy_is_left_alone():
     """429 with Retry-After holds back the endpoint's other deliveries too; no attempt is used up."""
-    with House((429, {"Retry-After": "1"}, b""), 200) as house:
+    with Webhooks((429, {"Retry-After": "1"}, b""), 200) as house:
         house.endpoint("crm", concurrency=1)
         jobs = [house.delivery(message) for message in [house.send(), house.send()]]
         equal([job["state"] for job in jobs], ["completed"] * 2, "both")
@@ -164,7 +157,7 @@ def an_access_token_is_had_and_renewed():
         return True
 
     tokens = []
-    with House(200, 200, 401, 200, secrets={"client": "s3cret-of-the-client"}) as house, Receiver(issue) as issuer:
+    with Webhooks(200, 200, 401, 200, secrets={"client": "s3cret-of-the-client"}) as house, Receiver(issue) as issuer:
         house.endpoint("crm", auth={"kind": "oauth2", "token_url": issuer.url, "client_id": "hive", "secret": "client", "scope": "things"})
         jobs = [house.delivery(house.send()) for _ in range(3)]
         equal([(job["state"], job["attempts_made"]) for job in jobs], [("completed", 1)] * 3, "deliveries")

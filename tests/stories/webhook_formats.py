@@ -4,30 +4,14 @@ import json
 import os
 import time
 
-from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story
+from harness import DEADLINE_S, House, check, equal, run, story
 
 COMMUNS = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "formats", "communs.jq")
 SHEET = {"id": 7, "titre": "Pistes cyclables", "restreint": False, "collectivite": {"id": 3, "type": "commune", "communeCode": "38185"}}
 
 
-class House:
-    """A daemon, and a third party that takes everything."""
-
-    def __init__(self):
-        self.third = Receiver(200)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
-
-    def __enter__(self):
-        self.ruche.__enter__()
-        return self
-
-    def __exit__(self, *problem):
-        self.third.close()
-        self.ruche.__exit__(*problem)
-
-    @property
-    def api(self):
-        return self.ruche.api
+class Webhooks(House):
+    """A third party that takes everything, and formats for it."""
 
     def format(self, name, program, **more):
         return self.api.put(f"/v1/formats/{name}", {"program": program, **more})
@@ -49,7 +33,7 @@ class House:
 @story
 def sheets_are_mapped_or_filtered():
     """The first user's third party: a restricted sheet is not sent, another one arrives mapped; also after a restart and by a newer program."""
-    with House() as house, open(COMMUNS, encoding="utf-8") as file:
+    with Webhooks() as house, open(COMMUNS, encoding="utf-8") as file:
         house.format("communs", file.read(), description="actions")
         house.endpoint("communs", format="communs")
         job = house.send({**SHEET, "restreint": True})["communs"]
@@ -70,7 +54,7 @@ def sheets_are_mapped_or_filtered():
 @story
 def a_program_costs_only_its_own():
     """Endless, failing and many-valued programs fail their own deliveries by class format, in jq's words; others arrive meanwhile."""
-    with House() as house:
+    with Webhooks() as house:
         house.format("endless", "def f: f; f")
         house.format("failing", 'error("no title")')
         house.format("many", "1, 2")
@@ -92,7 +76,7 @@ def a_program_costs_only_its_own():
 @story
 def what_is_there_no_more_is_retracted():
     """A program that says nothing about what was told before: the retract call."""
-    with House() as house:
+    with Webhooks() as house:
         house.format("open", "if .payload.hidden then empty else .payload end")
         house.endpoint("open", format="open", retract={"method": "DELETE", "url": f"http://127.0.0.1:{house.third.port}/open"})
         equal(house.send({"hidden": True}, entity="f")["open"]["outcome"], "filtered", "never told")
@@ -105,7 +89,7 @@ def what_is_there_no_more_is_retracted():
 @story
 def stopped_while_a_program_runs():
     """A daemon that is stopped or asked to cancel does not wait for a program; the delivery costs no attempt."""
-    with House() as house:
+    with Webhooks() as house:
         house.format("endless", "def f: f; f")
         house.endpoint("endless", format="endless")
         for end in ("cancel", "stop"):

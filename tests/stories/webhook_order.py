@@ -3,27 +3,22 @@
 import json
 import threading
 
-from harness import Daemon, Receiver, check, equal, run, story
+from harness import House, check, equal, run, story
 
 PATIENT = {"kind": "fixed", "delay_ms": 3600000, "max_attempts": 5, "jitter": "none"}
 
 
-class House:
-    """A daemon, a third party that answers by script, and an endpoint there."""
+class Webhooks(House):
+    """With an endpoint at the third party."""
 
     def __init__(self, *script, gate=None, **settings):
-        self.third = Receiver(*script, gate=gate)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
+        super().__init__(*script, gate=gate)
         self.settings = {"url": self.third.url, "types": ["*"], "sign": {"kind": "none"}, "concurrency": 4, "retry": PATIENT, **settings}
 
     def __enter__(self):
-        self.ruche.__enter__()
-        self.ruche.api.put("/v1/endpoints/crm", self.settings)
+        super().__enter__()
+        self.api.put("/v1/endpoints/crm", self.settings)
         return self
-
-    def __exit__(self, *problem):
-        self.third.close()
-        self.ruche.__exit__(*problem)
 
     def send(self, entity, number):
         """The uid of its delivery."""
@@ -46,7 +41,7 @@ class House:
 def only_the_newest_is_sent_to_who_was_down():
     """While the first call hangs, three newer messages arrive: when it fails at last, only the newest of them is sent, and at once."""
     gate = threading.Event()
-    with House(503, 200, gate=gate, order="latest") as house:
+    with Webhooks(503, 200, gate=gate, order="latest") as house:
         first = house.send("f1", 1)
         equal(house.said(1), [1], "the first call")
         second, third, newest = house.send("f1", 2), house.send("f1", 3), house.send("f1", 4)
@@ -61,7 +56,7 @@ def only_the_newest_is_sent_to_who_was_down():
 @story
 def what_is_held_is_replaced_by_what_is_newer():
     """A paused endpoint keeps one delivery an entity, the newest; messages about nothing are all kept."""
-    with House(200, order="latest") as house:
+    with Webhooks(200, order="latest") as house:
         api = house.ruche.api
         api.post("/v1/endpoints/crm/pause")
         older = [house.send("f1", number) for number in (1, 2)]
@@ -81,7 +76,7 @@ def what_is_held_is_replaced_by_what_is_newer():
 def a_daemon_that_dies_under_a_call_sends_what_is_newer():
     """kill -9 while the call is under way and newer messages wait behind it: after the restart the newest is sent, the first is not sent again."""
     gate = threading.Event()
-    with House(200, gate=gate, order="latest") as house:
+    with Webhooks(200, gate=gate, order="latest") as house:
         first = house.send("f1", 1)
         house.said(1)
         house.send("f1", 2)
@@ -97,7 +92,7 @@ def a_daemon_that_dies_under_a_call_sends_what_is_newer():
 @story
 def one_that_waits_for_its_next_attempt_is_replaced():
     """A delivery failed and is due in an hour: a newer one about the entity takes its place and goes at once."""
-    with House(503, 200, order="latest") as house:
+    with Webhooks(503, 200, order="latest") as house:
         first = house.send("f1", 1)
         house.said(1)
         while house.ruche.api.job(first)["state"] != "delayed":
@@ -113,7 +108,7 @@ def each_is_sent_in_its_turn_over_failures_and_a_crash():
     """Five messages about one entity, calls that fail in between, kill -9 under one of them: each is sent in its order, another entity meanwhile."""
     retry = {"kind": "fixed", "delay_ms": 50, "max_attempts": 2, "jitter": "none"}
     gate = threading.Event()
-    with House(200, 200, 503, 200, 503, 503, 200, gate=gate, order="fifo", retry=retry) as house:
+    with Webhooks(200, 200, 503, 200, 503, 503, 200, gate=gate, order="fifo", retry=retry) as house:
         first = house.send("f1", 1)
         house.said(1)
         rest = [house.send("f1", number) for number in (2, 3, 4, 5)]
@@ -130,7 +125,7 @@ def each_is_sent_in_its_turn_over_failures_and_a_crash():
 def a_failure_holds_those_behind_it():
     """With `hold` nothing about the entity is sent after a failure, also what comes later, until the failed one is retried or the endpoint says go on."""
     retry = {"kind": "fixed", "delay_ms": 50, "max_attempts": 1, "jitter": "none"}
-    with House(503, 200, 200, 503, 200, order="fifo", fifo_on_failure="hold", retry=retry) as house:
+    with Webhooks(503, 200, 200, 503, 200, order="fifo", fifo_on_failure="hold", retry=retry) as house:
         api = house.ruche.api
         first = house.send("f1", 1)
         equal(house.end(first), ("failed", "attempts_spent"), "the first")

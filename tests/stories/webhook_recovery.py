@@ -1,25 +1,12 @@
 """Webhooks that failed or were missed, and how they are sent again: lists, one more time, a test, recover and replay."""
 
-from harness import Daemon, Receiver, check, equal, run, story
+from harness import Daemon, House, check, equal, run, story
 
 ONCE = {"kind": "fixed", "delay_ms": 5, "max_attempts": 1, "jitter": "none"}
 
 
-class House:
-    """A daemon, and a third party that answers by script; its last step is repeated."""
-
-    def __init__(self, *script):
-        self.third = Receiver(*script)
-        self.ruche = Daemon("--deliver-allow", "127.0.0.0/8")
-
-    def __enter__(self):
-        self.ruche.__enter__()
-        self.api = self.ruche.api
-        return self
-
-    def __exit__(self, *problem):
-        self.third.close()
-        self.ruche.__exit__(*problem)
+class Webhooks(House):
+    """The last step of its script is repeated."""
 
     def endpoint(self, name, **settings):
         url = f"http://127.0.0.1:{self.third.port}/{name}"
@@ -37,7 +24,7 @@ class House:
 @story
 def deliveries_are_found():
     """By message, entity, endpoint, type, state and outcome; of what is not there, nothing."""
-    with House(200, 500) as house:
+    with Webhooks(200, 500) as house:
         api = house.api
         equal(api.get("/v1/deliveries"), {"deliveries": [], "next_cursor": None}, "where there never was an endpoint")
         house.endpoint("crm", concurrency=1)
@@ -83,7 +70,7 @@ def deliveries_are_found():
 @story
 def one_message_once_more():
     """A failed delivery is retried, a missing one made, one that is on its way left alone: always under the message's id."""
-    with House(500, 200) as house:
+    with Webhooks(500, 200) as house:
         api = house.api
         house.endpoint("crm")
         message = house.send(entity="f1")
@@ -114,7 +101,7 @@ def one_message_once_more():
 @story
 def an_endpoint_is_tried_out():
     """One attempt, whatever the retry policy says; its result is the delivery's; nothing is remembered of it."""
-    with House(503, 200) as house:
+    with Webhooks(503, 200) as house:
         api = house.api
         house.endpoint("crm", types=[], retry={"kind": "fixed", "delay_ms": 5, "max_attempts": 5})
         sent = api.post("/v1/endpoints/crm/test", {}, status=201)
@@ -135,7 +122,7 @@ def an_endpoint_is_tried_out():
 def what_was_told_of_entities():
     """The other side's names for them, page by page; forgotten on request, so that the next message makes it anew."""
     script = [(201, {}, b'{"id":"E%d"}' % n) for n in range(1, 6)]
-    with House(*script) as house:
+    with Webhooks(*script) as house:
         api = house.api
         equal(house.endpoint("crm", order="latest", external_id="$.id")["name"], "crm", "made")
         for entity in ("f1", "f2", "f3"):
@@ -232,7 +219,7 @@ def a_replay_is_stopped_and_killed_and_goes_on():
 @story
 def what_was_held_back_is_sent_at_resume():
     """Beyond hold_max deliveries are only counted; a resume makes up for them, in order, also if the daemon dies right then."""
-    with House(200) as house:
+    with Webhooks(200) as house:
         api = house.api
         house.endpoint("crm", hold_max=3, concurrency=1)
         api.post("/v1/endpoints/crm/pause")
@@ -255,7 +242,7 @@ def what_was_held_back_is_sent_at_resume():
 @story
 def whatever_failed_since_an_instant_goes_again():
     """Recover takes those that failed since then, and no others; replay by `failed` goes by when the messages came."""
-    with House(500, 500, 500, 200) as house:
+    with Webhooks(500, 500, 500, 200) as house:
         api = house.api
         house.endpoint("crm", concurrency=1)
         jobs = [house.delivery(house.send(), "crm") for _ in range(3)]
@@ -298,7 +285,7 @@ def an_endpoint_is_deleted_under_its_replay(ruche):
 @story
 def replay_from_the_command_line():
     """Counted in words, then sent."""
-    with House(500, 200) as house:
+    with Webhooks(500, 200) as house:
         ruche = house.ruche
         message = house.send()
         house.endpoint("crm")
@@ -351,7 +338,7 @@ def a_limited_token_recovers_what_is_its_own(ruche):
 @story
 def the_same_from_the_command_line():
     """A test says what came of it; deliveries are found and sent again, one or all that match; entities are shown and forgotten."""
-    with House(500, (201, {}, b'{"id":"E1"}'), 503, 200) as house:
+    with Webhooks(500, (201, {}, b'{"id":"E1"}'), 503, 200) as house:
         api, ruche = house.api, house.ruche
         house.endpoint("crm", order="latest", external_id="$.id")
         message = house.send(entity="f1")
