@@ -1,5 +1,5 @@
 // build.mjs: compiles src/ twice, into dist/esm and dist/cjs, each with its own types. With --tests: tests/ into .tests/ as well, against what was built.
-// With --shared: only fetches the sources that sdk/node has too; the package needs nothing of it at run time.
+// With --shared: only fetches the sources that sdk/node has too; the package needs nothing of it at run time. The tests' proxy is sdk/node's as well.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
@@ -24,5 +24,6 @@ mkdirSync('dist/cjs', { recursive: true });
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 if (process.argv.includes('--tests')) {
 	rmSync('.tests', { recursive: true, force: true });
+	copyFileSync('../node/tests/proxy.ts', 'tests/proxy.ts');
 	tsc('tsconfig.tests.json');
 }

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { NonRetryableError, Ruche, ShuttingDown, type BatchJob } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
+import { through } from './through.js';
 import { aborted, Gate, rows } from './waiting.js';
 
 let server: RucheProcess;
@@ -65,7 +66,7 @@ test('one fails by itself, the others do not suffer; what is thrown fails the re
 
 test('few jobs are left until they have waited; concurrency is of batches', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('few');
 	const both = new Gate(), sizes: number[] = [];
 	let now = 0;

@@ -5,6 +5,7 @@ import {
 } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
+import { through } from './through.js';
 import { rows } from './waiting.js';
 
 let server: RucheProcess;
@@ -77,7 +78,7 @@ test('namespaces keep queues apart', async () => {
 
 test('enqueueMany: one request; atomic is all or none, otherwise each stands alone', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number>('many');
 	const made = await queue.enqueueMany([1, 2, 3].map((payload) => ({ payload, id: `m${payload}` })), { atomic: true });
 	assert.deepEqual(made.map(({ id }) => id), ['m1', 'm2', 'm3']);
@@ -98,7 +99,7 @@ test('enqueueMany without atomic tells what became of each', async () => {
 
 test('calls of one tick leave in one request, and one bad call harms nobody else', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number>('tick');
 	const results = await Promise.allSettled([
 		queue.enqueue(1, { id: 't1' }), queue.enqueue(2, { priority: -3 }), queue.enqueue(3, { id: 't3' }), client.job('0000000000001').cancel(),
@@ -125,7 +126,7 @@ test('large payloads are spread over requests that the daemon takes', async () =
 
 test('a lost answer makes no second job: the repeat carries the same key', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number>('lost');
 	proxy.cuts = 2;
 	const job = await queue.enqueue(7);

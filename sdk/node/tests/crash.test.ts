@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
+import { through } from './through.js';
 import { Gate } from './waiting.js';
 
 let server: RucheProcess;
@@ -67,7 +68,7 @@ test('a job that runs through a crash keeps its lease and its result', { timeout
 
 test('an answer of a claim that gets lost: what it brought is given back and run, at no cost', { timeout: 60_000 }, async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('orphans');
 	await queue.enqueueMany([{ payload: 1 }, { payload: 2 }, { payload: 3 }]);
 	proxy.cuts = 1;
@@ -82,7 +83,7 @@ test('an answer of a claim that gets lost: what it brought is given back and run
 
 test('an outcome whose answer gets lost counts as told, and the claim that rode along is made up for', { timeout: 60_000 }, async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('told-twice');
 	await queue.configure({ retry: { kind: 'fixed', delayMs: 3_600_000, maxAttempts: 2 } });
 	const ends: string[] = [];

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { InvalidFieldError, type RucheEvent } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
+import { through } from './through.js';
 
 let server: RucheProcess;
 before(async () => {
@@ -45,7 +46,7 @@ test('events of a queue, as they happen, with their details', async () => {
 
 test('cut connections and a killed daemon: nothing is missed, nothing comes twice, also before the first event', { timeout: 60_000 }, async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client({ patienceMs: 30_000 });
+	const client = through(proxy, { patienceMs: 30_000 });
 	const queue = server.ruche.queue<number>('resumed');
 	await queue.enqueue(-1);
 	const events = client.queue('resumed').events();

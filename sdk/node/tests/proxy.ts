@@ -1,8 +1,7 @@
-// A TCP proxy that stands between a client and the daemon: counts and keeps requests, and cuts connections when told to.
+// A TCP proxy that stands between a client and the daemon: counts and keeps requests, cuts connections or answers by itself when told to.
 import { once } from 'node:events';
 import * as net from 'node:net';
 import type { TestContext } from 'node:test';
-import { Ruche, type RucheOptions } from 'ruche';
 
 export interface Seen {
 	readonly line: string;
@@ -15,8 +14,11 @@ export class Proxy {
 	/** Cuts the client off instead of handing on the answer to the next so many requests that match. */
 	cuts = 0;
 	cutOn: (seen: Seen) => boolean = () => true;
+	/** Answers instead of the daemon, when it says something. */
+	answer: (seen: Seen) => { status: number; body: string } | undefined = () => undefined;
+	/** What ends before it does: clients, for one. */
+	readonly ends: (() => Promise<unknown>)[] = [];
 	readonly #server: net.Server;
-	readonly #clients: Ruche[] = [];
 	readonly #sockets = new Set<net.Socket>();
 
 	private constructor(server: net.Server) {
@@ -35,13 +37,6 @@ export class Proxy {
 		return proxy;
 	}
 
-	/** A client that speaks through the proxy, and ends with it. */
-	client(options: RucheOptions = {}): Ruche {
-		const client = new Ruche({ url: this.url, ...options });
-		this.#clients.push(client);
-		return client;
-	}
-
 	get url(): string {
 		return `http://127.0.0.1:${(this.#server.address() as net.AddressInfo).port}`;
 	}
@@ -51,7 +46,7 @@ export class Proxy {
 	}
 
 	async stop(): Promise<void> {
-		await Promise.all(this.#clients.map((client) => client.close({ deadlineMs: 0 })));
+		await Promise.all(this.ends.map((end) => end()));
 		this.cutAll();
 		this.#server.close();
 		await once(this.#server, 'close');
@@ -72,6 +67,11 @@ export class Proxy {
 			for (let seen = this.#take(text); seen; seen = this.#take(text)) {
 				text = text.slice(seen.head.length + seen.body.length);
 				this.requests.push(seen);
+				const own = this.answer(seen);
+				if (own) {
+					client.write(`HTTP/1.1 ${own.status} X\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(own.body)}\r\n\r\n${own.body}`);
+					return;
+				}
 				if (this.cuts > 0 && this.cutOn(seen)) {
 					this.cuts--;
 					cutting = true;

@@ -6,6 +6,7 @@ import {
 } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
+import { through } from './through.js';
 import { aborted, block, Gate, rows } from './waiting.js';
 
 let server: RucheProcess;
@@ -134,7 +135,7 @@ test('concurrency: as many at once as asked for, never more', async () => {
 
 test('claims are batched, finishing claims the next, and outcomes of one tick share a request', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('batched');
 	await queue.enqueueMany(Array.from({ length: 200 }, (_, payload) => ({ payload })));
 	proxy.requests.length = 0;
@@ -153,7 +154,7 @@ test('claims are batched, finishing claims the next, and outcomes of one tick sh
 
 test('short jobs are claimed ahead: never more at once than told, each once', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('ahead');
 	await queue.enqueueMany(Array.from({ length: 3_000 }, (_, payload) => ({ payload })));
 	const runs = new Map<number, number>();
@@ -208,7 +209,7 @@ test('what was claimed ahead and cannot begin soon is handed back, and so is wha
 
 test('after a pause as many are claimed ahead as end by then, not as ended in all of it', { timeout: 60_000 }, async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client();
+	const client = through(proxy);
 	const queue = client.queue<number, number>('paced');
 	const short = new Gate(), many = new Gate();
 	let slow = false, count = 0, ended = 0;
@@ -288,7 +289,7 @@ test('time-out: the signal fires with JobTimedOut, the attempt counts as failed'
 
 test('lease lost: the signal fires with LeaseLost, what the handler returns is dropped', async (t) => {
 	const proxy = await Proxy.before(server.url, t);
-	const client = proxy.client({ heartbeatMs: 50 });
+	const client = through(proxy, { heartbeatMs: 50 });
 	const queue = client.queue<number, string>('stolen');
 	const started = new Gate(), reason = new Gate<unknown>(), lost = new Gate<unknown>();
 	const worker = client.worker(queue, async (job, { signal }) => {
