@@ -852,6 +852,29 @@ static void queues_and_groups(void **state)
 	scene_reply(&scene, request);
 	assert_true(says(&scene, "\"queues\":2,") && says(&scene, "\"enqueued\":7,") && says(&scene, "\"version\":\"1.2.3\""));
 
+	infos[0].states[JOB_FAILED] = 5000000; /* counted without looking, however many */
+	infos[1].states[JOB_WAITING] = 4;
+	scene_send(&scene, "GET", "/v1/jobs/count?queue=a&namespace=n&max=2", NULL, STR(""));
+	request = scene_request(&scene);
+	assert_true(request->ops[0].kind == OP_QUEUE_GET && str_eq(request->ops[0].queue.queue.name, STR("a")));
+	request->ops[0].result = (struct op_result){ .queues = infos, .count = 1 };
+	scene_reply(&scene, request);
+	expect(&scene, 200, "{\"count\":5000003,\"at_least\":false}");
+	scene_send(&scene, "GET", "/v1/jobs/count?namespace=n&state=waiting,active", NULL, STR("")); /* two pages */
+	request = scene_request(&scene);
+	assert_true(request->ops[0].kind == OP_QUEUES && str_eq(request->ops[0].queue.queue.namespace_name, STR("n")));
+	request->ops[0].result = (struct op_result){ .queues = infos, .count = 1, .more = true };
+	scene_reply(&scene, request);
+	request = scene_request(&scene);
+	request->ops[0].result = (struct op_result){ .queues = infos + 1, .count = 1 };
+	scene_reply(&scene, request);
+	expect(&scene, 200, "{\"count\":7,\"at_least\":false}");
+	scene_send(&scene, "GET", "/v1/jobs/count?queue=nobody", NULL, STR(""));
+	request = scene_request(&scene);
+	request->ops[0].result.err = E_QUEUE_NOT_FOUND;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 404);
+
 	struct group_info group = { .key = STR_INIT("g"), .waiting = 4, .code = EXPLAIN_GROUP_RATE };
 	scene_send(&scene, "GET", "/v1/queues/q/groups", NULL, STR(""));
 	request = scene_request(&scene);

@@ -122,17 +122,17 @@ static void time_and_revocation(void **state)
 	scene.tokens[0].expires_us = SCENE_NOW_US + 1000000;
 	scene_token(&scene, "read", NULL);
 	scene_as(&scene, 0);
-	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR(""));
+	scene_send(&scene, "GET", "/v1/jobs/count?tag=t", NULL, STR(""));
 	assert_int_equal(scene.question_count, 1);
 	scene_answer(&scene, scene_question(&scene));
 	scene.now_us += 1000000;
-	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR(""));
+	scene_send(&scene, "GET", "/v1/jobs/count?tag=t", NULL, STR(""));
 	assert_true(scene.status == 401 && says(&scene, "expired"));
 	scene_as(&scene, 1);
 	scene.tokens[1].revoked_us = SCENE_NOW_US;
 	api_learn_tokens(scene.api);
 	scene_turn(&scene);
-	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR(""));
+	scene_send(&scene, "GET", "/v1/jobs/count?tag=t", NULL, STR(""));
 	assert_true(scene.status == 401 && says(&scene, "revoked"));
 	scene_close(&scene);
 }
@@ -383,7 +383,7 @@ static void unknown_tokens_wait_for_the_learning(void **state)
 	scene.hold_tokens = scene.brief = true;
 	scene_token(&scene, "read", NULL);
 	scene_as(&scene, 0);
-	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR("")); /* it may be among those: no answer yet */
+	scene_send(&scene, "GET", "/v1/jobs/count?tag=t", NULL, STR("")); /* it may be among those: no answer yet */
 	scene_turn(&scene);
 	assert_false(scene_receive(&scene));
 	struct question *question = scene_question(&scene);
@@ -413,7 +413,7 @@ static void a_failed_learning_is_tried_again(void **state)
 	question->err = E_IO;
 	scene_answer(&scene, question);
 	scene_as(&scene, 0); /* the old roster still holds */
-	scene_send(&scene, "GET", "/v1/jobs/count", NULL, STR(""));
+	scene_send(&scene, "GET", "/v1/jobs/count?tag=t", NULL, STR(""));
 	bool asked_again = false;
 	for (uint32_t i = 0; i < scene.question_count; i++)
 		asked_again |= scene.questions[i]->query.kind == QUERY_TOKENS;

@@ -110,20 +110,11 @@ static void jobs_write_list(struct call *call, struct buf *out)
 
 static void jobs_write_count(struct call *call, struct buf *out)
 {
+	const struct query *query = &call->question.query;
 	buf_add_byte(out, '{');
-	json_put_field_u64(out, "count", call->question.answer.count);
+	json_put_field_u64(out, "count", call->totals ? stats_jobs(call, query->filter.states) : call->question.answer.count);
 	json_put_field_bool(out, "at_least", call->question.answer.count_is_least);
 	buf_add_byte(out, '}');
-}
-
-static void jobs_ask_list(struct call *call, enum query_kind kind)
-{
-	struct query *query = &call->question.query;
-	query->kind = kind;
-	if (!jobs_filter(call))
-		call_refuse(call, call->problem.err);
-	else
-		call_ask(call, call_answered);
 }
 
 void jobs_list(struct call *call)
@@ -132,14 +123,33 @@ void jobs_list(struct call *call)
 	query->oldest_first = call_param(call, "order")->number == 1;
 	query->cursor = call_param(call, "cursor")->text;
 	query->limit = call_param(call, "limit")->given ? (uint32_t)call_param(call, "limit")->number : 100;
-	jobs_ask_list(call, QUERY_JOBS);
+	query->kind = QUERY_JOBS;
+	if (!jobs_filter(call))
+		call_refuse(call, call->problem.err);
+	else
+		call_ask(call, call_answered);
+}
+
+/* Whether the engine has counted them already: nothing but the queue, the namespace and the states say which. */
+static bool jobs_are_counted(const struct job_filter *filter)
+{
+	return !filter->name.len && !filter->id.len && !filter->group.len && !filter->tag.len && !filter->error.len && !filter->created_after_us &&
+	       !filter->created_before_us && !filter->finished_after_us && !filter->finished_before_us && !filter->outcomes && !filter->message &&
+	       !filter->entity.len && !filter->endpoint.len;
 }
 
 void jobs_count(struct call *call)
 {
 	struct query *query = &call->question.query;
+	const struct job_filter *filter = &query->filter;
+	query->kind = QUERY_COUNT;
 	query->count_max = call_param(call, "max")->given ? (uint64_t)call_param(call, "max")->number : COUNT_MAX;
-	jobs_ask_list(call, QUERY_COUNT);
+	if (!jobs_filter(call))
+		call_refuse(call, call->problem.err);
+	else if (jobs_are_counted(filter))
+		stats_ask(call, (struct queue_name){ namespace_of(filter->namespace_name), filter->queue });
+	else
+		call_ask(call, call_answered);
 }
 
 void jobs_encode_list(struct call *call, struct buf *out)

@@ -78,6 +78,7 @@ static const struct request_case cases[] = {
 	{ "listJobs", "/v1/jobs?queue=q&state=waiting,failed&tag=a%20b&order=oldest&limit=2&cursor=abc", NULL, NULL, 200 },
 	{ "listJobs", "/v1/jobs?queue=q&nonsense=1", NULL, NULL, 400 },
 	{ "countJobs", "/v1/jobs/count?queue=q&error=time", NULL, NULL, 200 },
+	{ "countJobs", "/v1/jobs/count?state=waiting", NULL, NULL, 200 },
 	{ "getJob", "/v1/jobs/" UID_1 "?payload=true&wait_ms=1000", NULL, NULL, 200 },
 	{ "getJob", "/v1/jobs/" UID_1, NULL, NULL, 200, .limited = true },
 	{ "deleteJob", "/v1/jobs/" UID_1, NULL, NULL, 204 },

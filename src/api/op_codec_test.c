@@ -428,7 +428,7 @@ static void lists_become_questions(void **state)
 	scene_answer(&scene, question);
 	assert_int_equal(scene.status, 422);
 
-	scene_send(&scene, "GET", "/v1/jobs/count?queue=q&max=50", NULL, STR(""));
+	scene_send(&scene, "GET", "/v1/jobs/count?queue=q&tag=t&max=50", NULL, STR(""));
 	question = scene_question(&scene);
 	assert_true(question->query.kind == QUERY_COUNT && question->query.count_max == 50);
 	question->answer.count = 50;

@@ -20,7 +20,7 @@ static const struct param job_list_params[] = {
 	FILTER_PARAMS, { "order", PARAM_WORD, 0, 0, order_words, "The newest first (the usual), or the oldest." }, P_LIMIT, P_CURSOR, { 0 },
 };
 static const struct param job_count_params[] = {
-	FILTER_PARAMS, { "max", PARAM_NUMBER, 1, 100000000, NULL, "Stop counting there (1,000,000)." }, { 0 },
+	FILTER_PARAMS, { "max", PARAM_NUMBER, 1, 100000000, NULL, "Where jobs must be looked at: stop counting there, at the latest." }, { 0 },
 };
 #define P_JOB                                                                                                     \
 	{ "wait_ms", PARAM_NUMBER, 0, 300000, NULL, "Waits so long for the job to end." },                         \
@@ -166,7 +166,7 @@ const struct route routes[] = {
 	  .gives = "JobList", .doc = "List jobs. By finish when only final states can match, otherwise by creation." },
 	{ GET("/v1/jobs/count", "countJobs"), .status = 200, .scope = SCOPE_READ, .params = job_count_params, .begin = jobs_count,
 	  .encode = jobs_encode_count,
-	  .tag = "jobs", .gives = "JobCount", .doc = "Count the jobs that a filter matches." },
+	  .tag = "jobs", .gives = "JobCount", .doc = "Count the jobs that a filter matches. By queue, namespace and state alone: exactly, at once." },
 	{ GET("/v1/jobs/{uid}", "getJob"), .status = 200, .scope = SCOPE_READ, .params = job_params, .begin = jobs_get,
 	  .encode = jobs_encode_one, .tag = "jobs",
 	  .gives = "Job", .doc = "Look at a job, waiting for its end if asked to." },

@@ -141,6 +141,9 @@ bool workers_decode(struct call *call);
 void workers_put(struct call *call);
 void workers_delete(struct call *call);
 void workers_list(struct call *call);
+/* Adds up the queues of a namespace (empty: of all), or one queue, in call->totals; then the answer is encoded. */
+void stats_ask(struct call *call, struct queue_name of);
+uint64_t stats_jobs(const struct call *call, uint32_t states); /* how many jobs there are in these states (0: in any) */
 void stats_get(struct call *call);
 void stats_encode(struct call *call, struct buf *out);
 void health_live(struct call *call);

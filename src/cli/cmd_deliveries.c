@@ -172,10 +172,8 @@ static void deliveries_put_filter(struct remote *remote, const struct args *args
 	buf_add_byte(body, '}');
 }
 
-/* How many match now: for the question, and for the bar. */
-static int deliveries_count(struct remote *remote, const struct args *args, uint64_t *out)
+static void deliveries_address_count(struct remote *remote, const struct args *args)
 {
-	struct str body;
 	remote_begin(remote);
 	remote_path(remote, "/v1/jobs/count?queue=webhooks");
 	remote_query(remote, "namespace", remote->space);
@@ -183,11 +181,6 @@ static int deliveries_count(struct remote *remote, const struct args *args, uint
 		remote_query(remote, deliveries_filters[i][1], args_get(args, deliveries_filters[i][0]));
 	remote_query(remote, "state", deliveries_states(remote, args));
 	remote_query(remote, "outcome", args_joined(args, "outcome", &remote->arena));
-	int code = remote_call(remote, "GET", &body);
-	*out = 0;
-	if (!code)
-		pluck_u64(body, "count", &remote->arena, out);
-	return code;
 }
 
 static int deliveries_retry_all(struct remote *remote, const struct args *args, int64_t delay_ms)
@@ -195,19 +188,21 @@ static int deliveries_retry_all(struct remote *remote, const struct args *args, 
 	struct str body;
 	char question[96];
 	uint64_t expected;
-	int code = deliveries_count(remote, args, &expected);
+	const char *about;
+	deliveries_address_count(remote, args);
+	int code = operation_expect(remote, &expected, &about);
 	if (code)
 		return code;
 	const char *noun = expected == 1 ? "delivery" : "deliveries";
 	if (args_has(args, "dry-run")) {
-		printf("%llu %s would be sent again\n", (unsigned long long)expected, noun);
+		printf("%s%llu %s would be sent again\n", about, (unsigned long long)expected, noun);
 		return 0;
 	}
 	if (!args_has(args, "yes") && !expected) {
 		puts("no delivery matches");
 		return 0;
 	}
-	snprintf(question, sizeof(question), "Send %llu %s again?", (unsigned long long)expected, noun);
+	snprintf(question, sizeof(question), "Send %s%llu %s again?", about, (unsigned long long)expected, noun);
 	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
 		return EX_USAGE;
 	remote_begin(remote);

@@ -4,6 +4,18 @@
 
 #define FOLLOW_POLL_US 100000
 
+int operation_expect(struct remote *remote, uint64_t *out, const char **out_about)
+{
+	struct str body;
+	int code = remote_call(remote, "GET", &body);
+	if (code)
+		return code;
+	*out = 0;
+	pluck_u64(body, "count", &remote->arena, out);
+	*out_about = pluck_true(body, "at_least", &remote->arena) ? "at least " : "";
+	return 0;
+}
+
 int operation_follow(struct remote *remote, const struct args *args, struct str operation, const char *done, const char *noun, uint64_t expected)
 {
 	struct arena *arena = &remote->arena;
