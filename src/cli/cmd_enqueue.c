@@ -30,6 +30,8 @@ const struct cli_option enqueue_options[] = {
 	{ "keep-last", 0, NULL, "while the key's job runs, the newest enqueue is kept and runs next", NULL, false },
 	{ "latest", 0, NULL, "the key's job gives way if it waits or is to be tried again; while it runs, the newest enqueue runs next", NULL, false },
 	{ "fifo", 0, NULL, "the jobs of the key run one after the other, in the order in which they came", NULL, false },
+	{ "parent", 0, "JOB", "a job that waits for this one: a uid, or QUEUE/ID; may be given several times", NULL, true },
+	{ "on-failure", 0, "WHAT", "what it means to the parents that this one fails (fail)", "fail continue ignore forget hold", false },
 	{ "tag", 't', "TAG", "to find it by; may be given several times", NULL, true },
 	{ "lifo", 0, NULL, "first in line instead of last", NULL, false },
 	{ "to", 0, "URL", "the daemon POSTs the payload there; the queue's target must be http", NULL, false },
@@ -106,6 +108,31 @@ static int enqueue_put_dedup(struct enqueue *enqueue)
 	return code ? code : enqueue_put_span(enqueue, "debounce", "delay_ms");
 }
 
+/* By uid, so that a parent that is not there is told of before anything is sent. */
+static int enqueue_put_parents(struct enqueue *enqueue)
+{
+	const char *on_failure = args_get(enqueue->args, "on-failure"), *name;
+	struct buf *options = &enqueue->options;
+	if (!args_has(enqueue->args, "parent"))
+		return on_failure ? args_complain(enqueue->args->command, "--on-failure says what becomes of parents: give --parent JOB too") : 0;
+	json_put_key(options, "parents");
+	buf_add_byte(options, '[');
+	for (int at = 0; (name = args_each(enqueue->args, "parent", &at)) != NULL;) {
+		struct str uid;
+		int code = remote_job(enqueue->remote, name, &uid);
+		if (code)
+			return code;
+		json_put_comma(options);
+		buf_add_byte(options, '{');
+		json_put_field_str(options, "uid", uid);
+		if (on_failure)
+			json_put_field_str(options, "on_failure", str_of(on_failure));
+		buf_add_byte(options, '}');
+	}
+	buf_add_byte(options, ']');
+	return 0;
+}
+
 static int enqueue_put_options(struct enqueue *enqueue)
 {
 	static const char *const texts[][2] = { { "id", "id" }, { "name", "name" }, { "group", "group" }, { "at", "run_at" } };
@@ -133,7 +160,9 @@ static int enqueue_put_options(struct enqueue *enqueue)
 		code = enqueue_put_span(enqueue, "ttl", "ttl_ms");
 	if (!code)
 		code = enqueue_put_span(enqueue, "timeout", "timeout_ms");
-	return code ? code : enqueue_put_dedup(enqueue);
+	if (!code)
+		code = enqueue_put_dedup(enqueue);
+	return code ? code : enqueue_put_parents(enqueue);
 }
 
 static void enqueue_put_job(struct enqueue *enqueue, struct str payload)

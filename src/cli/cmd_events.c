@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/one_op.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -169,28 +169,6 @@ int cmd_events(int argc, char **argv)
 
 /* ---- by hand ---- */
 
-static void events_begin_op(struct remote *remote, const char *op, const char *queue)
-{
-	remote_begin(remote);
-	remote_path(remote, "/v1/batch");
-	buf_add_lit(&remote->body, "{\"atomic\":true,\"ops\":[{"); /* so that a refusal is the answer */
-	json_put_field_str(&remote->body, "op", str_of(op));
-	json_put_field_str(&remote->body, "queue", str_of(queue));
-	if (remote->space)
-		json_put_field_str(&remote->body, "namespace", str_of(remote->space));
-}
-
-static int events_end_op(struct remote *remote, struct str *out)
-{
-	struct str body;
-	uint32_t count;
-	buf_add_lit(&remote->body, "}]}");
-	int code = remote_call(remote, "POST", &body);
-	struct str *results = code ? NULL : pluck_items(body, "results", &remote->arena, &count);
-	*out = results && count == 1 ? results[0] : STR("{}");
-	return code;
-}
-
 static int events_send(struct remote *remote, const struct args *args)
 {
 	struct problem problem;
@@ -199,11 +177,11 @@ static int events_send(struct remote *remote, const struct args *args)
 		return args_complain(args->command, "it takes a queue, a word for what happened, and details as JSON");
 	if (args->word_count == 3 && json_check(str_of(args->words[2]), &problem))
 		return args_complain(args->command, "'%s' is not JSON; expected an object such as '{\"count\":3}'", args->words[2]);
-	events_begin_op(remote, "event", args->words[0]);
+	one_op_begin(remote, "event", args->words[0]);
 	json_put_field_str(&remote->body, "name", str_of(args->words[1]));
 	if (args->word_count == 3)
 		json_put_field_raw(&remote->body, "details", str_of(args->words[2]));
-	int code = events_end_op(remote, &result);
+	int code = one_op_send(remote, &result);
 	if (!code && args_has(args, "json"))
 		printf(STR_FMT "\n", STR_ARG(result));
 	else if (!code)
@@ -220,9 +198,9 @@ static int events_trim(struct remote *remote, const struct args *args)
 	do {
 		if (code)
 			return code;
-		events_begin_op(remote, "events_trim", args->words[0]);
+		one_op_begin(remote, "events_trim", args->words[0]);
 		json_put_field_u64(&remote->body, "keep", keep);
-		code = events_end_op(remote, &result);
+		code = one_op_send(remote, &result);
 		sum += !code && pluck_u64(result, "count", &remote->arena, &count) ? count : 0;
 	} while (code || pluck_true(result, "more", &remote->arena));
 	if (args_has(args, "json"))

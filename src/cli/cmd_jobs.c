@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define JOBS_VALUE_MAX 60
-#define STATE_WORDS  "waiting delayed active completed failed cancelled expired"
+#define STATE_WORDS  "waiting delayed active waiting_children parked completed failed cancelled expired"
 
 /* What a job must be to be listed, or to be taken along by --all. The same words in the API's filter. */
 #define FILTER_OPTIONS                                                                                                    \
@@ -47,7 +47,12 @@ const struct cli_option jobs_show_options[] = {
 	{ "logs", 0, NULL, "only its log lines", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
+const struct cli_option jobs_count_options[] = { FILTER_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
+const struct cli_option jobs_detach_options[] = {
+	{ "from", 0, "JOB", "the parent: a uid, or QUEUE/ID", NULL, false }, JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
 const struct cli_option jobs_children_options[] = {
+	{ "delete", 0, NULL, "delete those that it waits for and that have not begun, with theirs", NULL, false },
 	{ "limit", 'l', "N", "how many (50)", NULL, false },
 	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
@@ -137,6 +142,19 @@ static int jobs_list(struct remote *remote, const struct args *args)
 	return remote_page(remote, args, jobs_print_table);
 }
 
+static int jobs_count(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	if (args->word_count)
+		return args_complain(args->command, "'%s' is one word too many; --queue names a queue", args->words[0]);
+	jobs_address(remote, args, "/v1/jobs/count");
+	int code = remote_call(remote, "GET", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	printf("%s" STR_FMT "\n", pluck_true(body, "at_least", &remote->arena) ? "at least " : "", STR_ARG(pluck_text(body, "count", &remote->arena)));
+	return 0;
+}
+
 static void jobs_print_logs(struct remote *remote, struct str body)
 {
 	uint32_t count;
@@ -201,6 +219,16 @@ static void jobs_print_children(struct remote *remote, struct str body)
 	remote_print_table(&table, "it has no children");
 }
 
+static int jobs_delete_children(struct remote *remote, const struct args *args) /* at the path that was built */
+{
+	struct str body;
+	int code = remote_call(remote, "DELETE", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	printf(STR_FMT " are deleted\n", STR_ARG(pluck_text(body, "count", &remote->arena)));
+	return 0;
+}
+
 static int jobs_children(struct remote *remote, const struct args *args)
 {
 	struct str uid;
@@ -213,6 +241,8 @@ static int jobs_children(struct remote *remote, const struct args *args)
 	remote_path(remote, "/v1/jobs/");
 	remote_piece(remote, uid);
 	remote_path(remote, "/children");
+	if (args_has(args, "delete"))
+		return jobs_delete_children(remote, args);
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	remote_query(remote, "cursor", args_get(args, "cursor"));
 	return remote_page(remote, args, jobs_print_children);
@@ -286,28 +316,18 @@ static void jobs_put_filter(struct remote *remote, const struct args *args)
 	buf_add_byte(body, '}');
 }
 
-/* How many match now: for the question, and for the bar. */
-static int jobs_count(struct remote *remote, const struct args *args, uint64_t *out)
-{
-	struct str body;
-	jobs_address(remote, args, "/v1/jobs/count");
-	int code = remote_call(remote, "GET", &body);
-	*out = 0;
-	if (!code)
-		pluck_u64(body, "count", &remote->arena, out);
-	return code;
-}
-
 static int jobs_change_all(struct remote *remote, const struct args *args, const struct jobs_change *change)
 {
 	struct str body;
 	char question[96];
 	uint64_t expected;
-	int code = jobs_count(remote, args, &expected);
+	const char *about;
+	jobs_address(remote, args, "/v1/jobs/count");
+	int code = operation_expect(remote, &expected, &about);
 	if (code)
 		return code;
-	snprintf(question, sizeof(question), "%c%s %llu job%s?", toupper((unsigned char)change->action[0]), change->action + 1,
-		 (unsigned long long)expected, expected == 1 ? "" : "s");
+	snprintf(question, sizeof(question), "%c%s %s%llu job%s?", toupper((unsigned char)change->action[0]), change->action + 1,
+		 about, (unsigned long long)expected, expected == 1 ? "" : "s");
 	if (!args_has(args, "yes") && !expected) {
 		puts("no job matches");
 		return 0;
@@ -444,6 +464,30 @@ static int jobs_reschedule(struct remote *remote, const struct args *args)
 	return code;
 }
 
+static int jobs_detach(struct remote *remote, const struct args *args)
+{
+	struct str parent, uid, body;
+	if (args->word_count != 1 || !args_has(args, "from"))
+		return args_complain(args->command, "it takes one job, and --from its parent (each a uid, or QUEUE/ID)");
+	int code = remote_job(remote, args_get(args, "from"), &parent);
+	code = code ? code : remote_job(remote, args->words[0], &uid);
+	if (code)
+		return code;
+	remote_begin(remote);
+	remote_path(remote, "/v1/jobs/");
+	remote_piece(remote, uid);
+	remote_path(remote, "/detach");
+	buf_add_byte(&remote->body, '{');
+	json_put_field_str(&remote->body, "parent", parent);
+	buf_add_byte(&remote->body, '}');
+	code = remote_call(remote, "POST", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	bool waited = !str_eq(pluck_text(body, "count", &remote->arena), STR("0"));
+	printf(STR_FMT " %s for " STR_FMT "\n", STR_ARG(parent), waited ? "waits no more" : "did not wait", STR_ARG(uid));
+	return 0;
+}
+
 static int jobs_promote(struct remote *remote, const struct args *args)
 {
 	return jobs_change(remote, args, &(struct jobs_change){ .verb = "promote", .action = "promote", .done = "promoted" });
@@ -481,5 +525,5 @@ static int jobs_priority(struct remote *remote, const struct args *args)
 	{                                                     \
 		return remote_run(argc, argv, jobs_##name);     \
 	}
-X(list) X(show) X(children) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority) X(edit) X(reschedule)
+X(list) X(count) X(show) X(children) X(detach) X(explain) X(retry) X(cancel) X(delete) X(promote) X(move) X(priority) X(edit) X(reschedule)
 #undef X

@@ -1,5 +1,5 @@
 /* ruche limits …: named budgets that queues and groups share. */
-#include "base/clock.h"
+#include "base/json.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
 #include "cli/named.h"
@@ -18,6 +18,12 @@ const struct cli_option limits_delete_options[] = {
 	{ "yes", 'y', NULL, "do not ask before", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
+const struct cli_option limits_acquire_options[] = {
+	{ "units", 'u', "N", "how many (1)", NULL, false },
+	{ "lease", 0, "SPAN", "it is lost so long after the last time that it was asked for (30s)", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_exit limits_acquire_exits[] = { { 1, "there is not so much left now" }, { 0 } };
 
 static int limits_word(const struct args *args)
 {
@@ -108,21 +114,66 @@ static int limits_delete(struct remote *remote, const struct args *args)
 
 static int limits_back_off(struct remote *remote, const struct args *args)
 {
-	struct str body;
-	uint64_t delay_ms;
-	if (args->word_count != 2 || !str_u64(str_of(args->words[1]), &delay_ms))
+	if (args->word_count != 2)
 		return args_complain(args->command, "it takes a limit and a number of milliseconds");
 	named_address(remote, LIMITS, args->words[0], "/back_off");
-	buf_addf(&remote->body, "{\"delay_ms\":%llu}", (unsigned long long)delay_ms);
-	int code = remote_call(remote, "POST", &body);
+	return named_back_off(remote, args, args->words[0]);
+}
+
+/* ---- permits, for who has no jobs ---- */
+
+static int limits_begin_permit(struct remote *remote, const struct args *args, const char *tail)
+{
+	if (args->word_count != 2)
+		return args_complain(args->command, "it takes a limit and a token: the holder's own word, one for each permit");
+	named_address(remote, LIMITS, args->words[0], tail);
+	buf_add_byte(&remote->body, '{');
+	json_put_field_str(&remote->body, "token", str_of(args->words[1]));
+	return 0;
+}
+
+static int limits_acquire(struct remote *remote, const struct args *args)
+{
+	struct arena *arena = &remote->arena;
+	uint64_t units = 1;
+	int64_t lease_ms = -1;
+	struct str body;
+	int code = limits_begin_permit(remote, args, "/acquire");
+	code = code ? code : args_u64(args, "units", 1, UINT32_MAX, &units);
+	code = code ? code : args_duration_ms(args, "lease", &lease_ms);
 	if (code)
 		return code;
+	json_put_field_u64(&remote->body, "units", units);
+	if (lease_ms >= 0)
+		json_put_field_i64(&remote->body, "lease_ms", lease_ms);
+	buf_add_byte(&remote->body, '}');
+	code = remote_call(remote, "POST", &body);
+	if (code)
+		return code;
+	bool granted = pluck_true(body, "granted", arena);
+	struct str wait_ms = pluck_text(body, "retry_in_ms", arena);
 	if (remote_printed(args, body))
-		return 0;
-	if (delay_ms)
-		printf("%s starts nothing for %llu ms\n", args->words[0], (unsigned long long)delay_ms);
+		return granted ? 0 : 1;
+	if (granted)
+		printf("granted: %s holds %llu of %s\n", args->words[1], (unsigned long long)units, args->words[0]);
+	else if (wait_ms.len)
+		printf("not now: ask again in " STR_FMT " ms\n", STR_ARG(wait_ms));
 	else
-		printf("%s is open\n", args->words[0]);
+		puts("not now: ask again in a while");
+	return granted ? 0 : 1;
+}
+
+static int limits_release(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int code = limits_begin_permit(remote, args, "/release");
+	if (code)
+		return code;
+	buf_add_byte(&remote->body, '}');
+	code = remote_call(remote, "POST", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	printf("%s gives back " STR_FMT " of %s\n", args->words[1], STR_ARG(pluck_text(body, "released", &remote->arena)), args->words[0]);
 	return 0;
 }
 
@@ -131,5 +182,5 @@ static int limits_back_off(struct remote *remote, const struct args *args)
 	{                                                         \
 		return remote_run(argc, argv, limits_##name);     \
 	}
-X(list) X(show) X(set) X(delete) X(back_off)
+X(list) X(show) X(set) X(delete) X(back_off) X(acquire) X(release)
 #undef X

@@ -5,13 +5,19 @@
 #include "base/time_text.h"
 #include "cli/commands.h"
 #include "cli/named.h"
+#include "cli/one_op.h"
 #include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include <sysexits.h>
 
 const struct cli_option queues_read_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
-const struct cli_option queues_plain_options[] = {
+const struct cli_option queues_delete_options[] = {
+	{ "group", 'g', "KEY", "only the settings of this group: its jobs stay", NULL, false },
+	{ "yes", 'y', NULL, "do not ask before", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option queues_reset_options[] = {
 	{ "yes", 'y', NULL, "do not ask before", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
@@ -272,17 +278,48 @@ static int queues_resume(struct remote *remote, const struct args *args)
 
 static int queues_delete(struct remote *remote, const struct args *args)
 {
+	const char *group = args_get(args, "group");
+	const char *question = group ? "Forget the settings of the group?" : "Delete the queue and its settings?";
 	struct str body;
 	int code = queues_word(args);
 	if (code)
 		return code;
-	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Delete the queue and its settings?"))
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, question))
 		return EX_USAGE;
 	queues_address(remote, args, "");
 	code = remote_call(remote, "DELETE", &body);
-	if (!code)
+	if (!code && group)
+		printf("%s has its queue's settings\n", group);
+	else if (!code)
 		printf("%s is deleted\n", args->words[0]);
 	return code;
+}
+
+/* As many times as it takes: events go a slice at a time. */
+static int queues_reset(struct remote *remote, const struct args *args)
+{
+	struct str result;
+	int code = queues_word(args);
+	if (code)
+		return code;
+	if (!args_has(args, "yes") && !text_confirm(args->command->name, "Forget the queue's settings, keys, chains, counts and events?"))
+		return EX_USAGE;
+	do {
+		one_op_begin(remote, "queue_reset", args->words[0]);
+		code = one_op_send(remote, &result);
+	} while (!code && pluck_true(result, "more", &remote->arena));
+	if (!code && !remote_printed(args, result))
+		printf("%s is as it was when it was made\n", args->words[0]);
+	return code;
+}
+
+static int queues_back_off(struct remote *remote, const struct args *args)
+{
+	const char *group = args_get(args, "group");
+	if (args->word_count != 2)
+		return args_complain(args->command, "it takes a queue and a number of milliseconds");
+	queues_address(remote, args, "/back_off");
+	return named_back_off(remote, args, group ? group : args->words[0]);
 }
 
 #define X(name)                                                   \
@@ -290,5 +327,5 @@ static int queues_delete(struct remote *remote, const struct args *args)
 	{                                                         \
 		return remote_run(argc, argv, queues_##name);     \
 	}
-X(list) X(show) X(set) X(pause) X(resume) X(delete) X(groups) X(metrics)
+X(list) X(show) X(set) X(pause) X(resume) X(delete) X(reset) X(back_off) X(groups) X(metrics)
 #undef X

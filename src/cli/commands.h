@@ -7,10 +7,12 @@ const struct cli_command *commands_find(const char *name);
 
 #define COMMAND_FUNCTIONS(X)                                                                                             \
 	X(enqueue)                                                                                                       \
-	X(jobs_list) X(jobs_show) X(jobs_children) X(jobs_explain) X(jobs_retry) X(jobs_cancel) X(jobs_delete) X(jobs_promote) X(jobs_move) \
+	X(jobs_list) X(jobs_count) X(jobs_detach) X(jobs_show) X(jobs_children) X(jobs_explain) X(jobs_retry) X(jobs_cancel) X(jobs_delete) X(jobs_promote) \
+	X(jobs_move) \
 	X(jobs_priority) X(jobs_edit) X(jobs_reschedule) X(queues_list) X(queues_show) X(queues_set) X(queues_pause)     \
-	X(queues_resume) X(queues_delete) X(queues_groups) X(queues_metrics)                                             \
-	X(limits_list) X(limits_show) X(limits_set) X(limits_delete) X(limits_back_off)                                  \
+	X(queues_resume) X(queues_delete) X(queues_reset) X(queues_back_off) X(queues_groups) X(queues_metrics)                                             \
+	X(limits_list) X(limits_show) X(limits_set) X(limits_delete) X(limits_back_off) X(limits_acquire) X(limits_release) X(dedup_show) X(dedup_release) \
+	X(operations_list) X(operations_show) X(operations_pause) X(operations_resume) X(operations_cancel)                                 \
 	X(chains_list) X(chains_show) X(chains_set) X(chains_delete)                                                     \
 	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
 	X(endpoints_disable) X(endpoints_delete) X(messages_list) X(messages_show) X(deliveries_list) X(deliveries_show) \
@@ -28,7 +30,7 @@ extern const struct cli_option sources_list_options[], sources_plain_options[], 
 extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show_options[], jobs_plain_options[], jobs_bulk_options[],
 	jobs_children_options[], jobs_cancel_options[],
 	jobs_retry_options[], jobs_move_options[], jobs_priority_options[], jobs_delete_options[], jobs_edit_options[],
-	jobs_reschedule_options[], queues_read_options[], queues_plain_options[],
+	jobs_reschedule_options[], queues_read_options[], queues_delete_options[],
 	queues_set_options[], queues_pause_options[], queues_groups_options[], queues_metrics_options[], limits_read_options[], limits_set_options[],
 	limits_delete_options[], chains_list_options[], chains_set_options[], chains_plain_options[], send_options[],
 	endpoints_list_options[], endpoints_plain_options[], endpoints_set_options[], endpoints_delete_options[], messages_list_options[],
@@ -39,6 +41,7 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 extern const struct cli_option formats_list_options[], formats_show_options[], formats_set_options[], formats_preview_options[], endpoints_preview_options[],
 	formats_delete_options[], secrets_list_options[], secrets_set_options[], secrets_rotate_options[], secrets_delete_options[],
 	secrets_rekey_options[];
-extern const struct cli_option listen_options[];
-extern const struct cli_exit listen_exits[], formats_preview_exits[], secrets_rekey_exits[];
+extern const struct cli_option listen_options[], dedup_plain_options[], operations_list_options[], operations_plain_options[], limits_acquire_options[],
+	queues_reset_options[], jobs_count_options[], jobs_detach_options[];
+extern const struct cli_exit listen_exits[], limits_acquire_exits[], formats_preview_exits[], secrets_rekey_exits[];
 extern const struct cli_exit enqueue_exits[], bulk_exits[], work_exits[];

@@ -1,4 +1,5 @@
 #include "cli/named.h"
+#include "base/json.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
 #include "cli/settings_words.h"
@@ -60,6 +61,25 @@ int named_delete(struct remote *remote, const struct args *args, const char *pat
 	if (!code)
 		printf("%s is deleted\n", args->words[0]);
 	return code;
+}
+
+int named_back_off(struct remote *remote, const struct args *args, const char *who)
+{
+	struct str body;
+	uint64_t delay_ms;
+	if (!str_u64(str_of(args->words[1]), &delay_ms))
+		return args_complain(args->command, "'%s' is no number of milliseconds", args->words[1]);
+	buf_add_byte(&remote->body, '{');
+	json_put_field_u64(&remote->body, "delay_ms", delay_ms);
+	buf_add_byte(&remote->body, '}');
+	int code = remote_call(remote, "POST", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	if (delay_ms)
+		printf("%s starts nothing for %llu ms\n", who, (unsigned long long)delay_ms);
+	else
+		printf("%s is open\n", who);
+	return 0;
 }
 
 void named_print_settings(struct remote *remote, struct str body)

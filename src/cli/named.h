@@ -11,5 +11,7 @@ int named_list(struct remote *remote, const struct args *args, const char *many,
 int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing, struct str *out);
 /* Asks first, unless --yes was said. */
 int named_delete(struct remote *remote, const struct args *args, const char *path, const char *question);
+/* Says to whoever is at the path that was built that nothing starts for args->words[1] milliseconds; `who` is for people. */
+int named_back_off(struct remote *remote, const struct args *args, const char *who);
 /* `settings` of the answer, as `ruche … set` takes them. */
 void named_print_settings(struct remote *remote, struct str body);

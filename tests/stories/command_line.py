@@ -31,11 +31,11 @@ def fill(api):
 
     failed("failed-1")
     failed("failed-2")
-    api.enqueue("sheets", {"sheet": 417}, id="sheet-417", group="site-2", name="late", tags=["trial"])
+    api.enqueue("sheets", {"sheet": 417}, id="sheet-417", group="site-2", name="late", tags=["trial"], dedup={"key": "sheet-417"})
     api.enqueue("sheets", {}, id="delayed-1", delay_ms=3600000)
     api.enqueue("shelf", {}, id="late-1", delay_ms=3600000)
     api.enqueue("hooks", {})
-    api.enqueue("reports", {}, id="report-1")
+    api.post("/v1/jobs", {"atomic": True, "jobs": [{"queue": "reports", "id": "report-1", "waits": True}, {"queue": "pages", "id": "page-1", "parents": [{"ref": 0}]}]})
     api.enqueue("archive", {})
     api.put("/v1/queues/trial", {})
     for key in ("nightly", "poll"):
@@ -57,6 +57,14 @@ def fill(api):
     api.put("/v1/secrets/crm-token", {"value": "hunter2hunter2"})
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
     return {"msg_0r4k2m7x9q3zt": message, "0r4k2m7x9q3zv": delivery}
+
+
+def long_operation(api):
+    """One that has work for a while, paused."""
+    api.post("/v1/jobs", {"jobs": [{"queue": "heap"}] * 20000})
+    uid = api.post("/v1/operations", {"action": "delete", "filter": {"queue": "heap"}})["uid"]
+    equal(api.post(f"/v1/operations/{uid}/pause", {})["state"], "paused", "state")
+    return uid
 
 
 def run_example(ruche, line, directory):
@@ -101,6 +109,8 @@ def every_example_runs():
             calls = name in ("listen", "endpoints test")
             with Daemon(*(["--deliver-allow", "127.0.0.0/8"] if calls else [])) as ruche, Receiver(200) as third:
                 names = fill(ruche.api)
+                if name.startswith("operations"):
+                    names["0r4k2m7x9q3zw"] = long_operation(ruche.api)
                 if name == "endpoints test":
                     ruche.api.patch("/v1/endpoints/crm", {"url": third.url})
                     ruche.api.post("/v1/endpoints/crm/resume")
@@ -133,6 +143,47 @@ def json_on_every_read(ruche):
     shown = ruche.cli("jobs", "show", "sheets/sheet-417").decode()
     for line in (r"job +[0-9a-z]{13}", r"queue +sheets", r"id +sheet-417", r"state +waiting", r"tags +trial", r"created +20\S+Z"):
         check(re.search(f"^{line}$", shown, re.MULTILINE), f"'jobs show' has no line '{line}':\n{shown}")
+
+
+@story
+def what_a_queue_remembers(ruche):
+    """Keys, permits, pauses, children, counts, resets: each said to a person, and done."""
+    api = ruche.api
+
+    def says(pattern, *words, status=0):
+        output = ruche.cli(*words, status=status).decode()
+        check(re.search(pattern, output), f"{words} says {output!r}")
+
+    fill(api)
+    says("^sheet-417 is owned by .*, id sheet-417, until it has ended\n", "dedup", "show", "sheets", "sheet-417")
+    says("^sheet-417 is free: it was owned by", "dedup", "release", "sheets", "sheet-417")
+    says("^sheet-417 is free: nobody owns it", "dedup", "show", "sheets", "sheet-417")
+    says("^granted: a holds 3 of airtable", "limits", "acquire", "airtable", "a", "--units", "3")
+    says("^not now: ask again", "limits", "acquire", "airtable", "b", "--units", "2", status=1)
+    says("^a gives back 3 of airtable", "limits", "release", "airtable", "a")
+    says("^1\n", "jobs", "count", "--queue", "sheets", "--state", "waiting")
+    says("^0\n", "jobs", "count", "--queue", "sheets", "--tag", "nothing")
+    says("^sheets starts nothing for 60000 ms", "queues", "back-off", "sheets", "60000")
+    equal(api.claim("sheets")["reason"], "backed_off", "what holds the queue back")
+    says("^sheets is open", "queues", "back-off", "sheets", "0")
+    child = json.loads(ruche.cli("enqueue", "pages", "2", "--id", "page-2", "--parent", "reports/report-1", "--on-failure", "ignore", "--json"))["uid"]
+    children = {row["id"]: row["on_failure"] for row in api.get("/v1/queues/reports/jobs/report-1/children")["children"]}
+    equal(children, {"page-1": "fail", "page-2": "ignore"}, "children")
+    says("waits no more for " + child, "jobs", "detach", "--from", "reports/report-1", "pages/page-2")
+    says("did not wait for " + child, "jobs", "detach", "--from", "reports/report-1", child)
+    says("^1 are deleted", "jobs", "children", "--delete", "reports/report-1")
+    ruche.cli("queues", "set", "trial", "concurrency=3", "--json")
+    says("^site-9 is set|^trial is set", "queues", "set", "trial", "--group", "site-9", "weight=3")
+    says("^site-9 has its queue's settings", "queues", "delete", "--yes", "trial", "--group", "site-9")
+    equal(api.get("/v1/queues/trial/groups")["groups"], [], "groups")
+    ruche.cli("queues", "reset", "--yes", "sheets", status=65)
+    equal(api.get("/v1/queues/sheets")["states"]["waiting"], 1, "a queue with jobs is not reset")
+    says("^trial is as it was when it was made", "queues", "reset", "--yes", "trial")
+    equal(api.get("/v1/queues/trial")["settings"]["concurrency"], 0, "concurrency after the reset")
+    uid = long_operation(api)
+    says(f"^{uid} is running", "operations", "resume", uid)
+    says(f"^{uid} is (cancelled|done)", "operations", "cancel", uid)
+    says(f"{uid} +delete +cancelled", "operations", "list")
 
 
 @story
