@@ -15,6 +15,7 @@
 #define ERROR_TEXT_BYTES   (1 << 20) /* read; what is kept is cut to LIMIT_ERROR_BYTES */
 #define ERROR_MESSAGE_KEPT 4096
 #define REASON_BYTES       1024
+#define DEFERRED_BYTES     2048 /* holds the names of a namespace and a queue, and an id */
 
 /* What the readers of single fields need beside the place they write to. */
 struct op_reader {
@@ -713,6 +714,7 @@ static const struct json_field past_fields[] = {
 	{ "attempts_made", JSON_F_U32, AT(attempts_made), 0, LIMIT_ATTEMPTS, .doc = "Attempts that ended, well or not." },
 	{ "stalls", JSON_F_U32, AT(stalls), 0, UINT16_MAX, .doc = "Attempts that were lost." },
 	{ "redone", JSON_F_BOOL, AT(redone), .doc = "It was put back by hand since its last error." },
+	{ "deferred", JSON_F_STR, AT(deferred), 1, DEFERRED_BYTES, .doc = "It has failed with this reason and only waits to say so: whoever claims it is told." },
 	{ "started_at", JSON_F_INSTANT, AT(started_us), .doc = "When its last attempt began." },
 	{ "finished_at", JSON_F_INSTANT, AT(finished_us), .doc = "When it ended." },
 	{ "worker", JSON_F_CUSTOM, AT(worker), .read = read_name, .doc = "Who ran it last." },

@@ -145,6 +145,7 @@ struct op_past {
 	enum job_state state;    /* COMPLETED, FAILED */
 	uint32_t attempts_started, attempts_made, stalls;
 	bool redone;             /* put back by hand since its last error */
+	struct str deferred;     /* it has failed, and only waits to say so: the claim that gets it tells this reason. Empty: it is to run */
 	int64_t started_us, finished_us; /* of its last attempt; 0: not said, hence now */
 	struct str worker;
 	struct str progress;     /* JSON, or empty */

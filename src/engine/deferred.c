@@ -21,7 +21,7 @@ enum err deferred_restore(struct index *index, uint32_t job, struct str reason)
 	return err;
 }
 
-static enum err deferred_set(struct engine *engine, uint32_t slot, struct str reason)
+enum err deferred_set(struct engine *engine, uint32_t slot, struct str reason)
 {
 	struct index *index = &engine->index;
 	struct aside aside = *aside_of(index, job_at(index, slot));

@@ -394,6 +394,7 @@ bool past_has_started(const struct op_enqueue *enqueue); /* it cannot come too l
 MUST_USE enum err past_check(struct request *request, struct op *op, const struct queue *queue);
 MUST_USE enum err past_place(struct engine *engine, const struct op_enqueue *enqueue, struct job *job); /* before job_place, which decides where */
 MUST_USE enum err past_tell(struct engine *engine, const struct op_enqueue *enqueue, const struct job *job); /* rows beside the job's */
+MUST_USE enum err past_defer(struct engine *engine, const struct op_enqueue *enqueue, uint32_t job);
 MUST_USE enum err past_children(struct engine *engine, struct request *request, struct op *op, const struct job *job);
 MUST_USE enum err past_count_ids(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue);
 
@@ -411,6 +412,7 @@ MUST_USE enum err skew_promote(struct engine *engine, uint32_t queue); /* before
  * who runs goes on, and whether that still counts is his affair. */
 MUST_USE enum err deferred_fail(struct engine *engine, uint32_t job, struct str reason);
 MUST_USE enum err deferred_stall(struct engine *engine, uint32_t job); /* it stalled too often, unless it is a chain's: that goes on */
+MUST_USE enum err deferred_set(struct engine *engine, uint32_t job, struct str reason); /* where it stands */
 MUST_USE enum err deferred_leave(struct engine *engine, uint32_t job); /* between its job_touch and job_place: it has ended */
 
 /* ---- keep.c ---- */

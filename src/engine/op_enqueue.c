@@ -218,6 +218,7 @@ enum err op_enqueue_apply(struct engine *engine, struct request *request, struct
 	err = id_give(engine, op, queue, &id);
 	err = err ? err : past_count_ids(engine, enqueue, queue);
 	err = err ? err : enqueue_make(engine, enqueue, id, queue, &meeting, &slot);
+	err = err ? err : past_defer(engine, enqueue, slot);
 	if (!err && enqueue->dedup)
 		err = dedup_take(engine, op, id, queue, &meeting, slot);
 	if (!err && enqueue->parent_count)

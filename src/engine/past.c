@@ -23,6 +23,9 @@ enum err past_check(struct request *request, struct op *op, const struct queue *
 			      "past out, or say compat.", STR_ARG(str_cut(queue->name, 60)));
 	if (past_is_ended(enqueue) && (enqueue->waits || enqueue->dedup || enqueue->delay_ms || enqueue->run_at_us))
 		return refuse(request, op, E_INVALID, "past.state", "The job has ended: leave waits, dedup, delay_ms and run_at out.");
+	if (enqueue->past->deferred.len && (past_is_ended(enqueue) || enqueue->waits))
+		return refuse(request, op, E_INVALID, "past.deferred", "A job that %s is not to be told that it has failed: leave deferred out.",
+		              enqueue->waits ? "waits for children" : "has ended");
 	return E_OK;
 }
 
@@ -140,6 +143,12 @@ enum err past_children(struct engine *engine, struct request *request, struct op
 		engine->open->bytes += child->value.len;
 	}
 	return E_OK;
+}
+
+enum err past_defer(struct engine *engine, const struct op_enqueue *enqueue, uint32_t slot)
+{
+	const struct op_past *past = enqueue->past;
+	return past && past->deferred.len ? deferred_set(engine, slot, past->deferred) : E_OK;
 }
 
 enum err past_count_ids(struct engine *engine, const struct op_enqueue *enqueue, uint32_t slot)

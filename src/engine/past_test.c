@@ -158,6 +158,43 @@ static void what_cannot_be_is_refused(void **state)
 	assert_int_equal(world_err(&world, waits), E_INVALID);
 }
 
+static uint64_t take(const char *says)
+{
+	struct request *request = claim_request(&world, "q", 1, 0);
+	request->ops[0].claim.compat = COMPAT_BULLMQ;
+	request->ops[0].claim.token = STR("t");
+	assert_ptr_equal(world_ask(&world, request), request);
+	assert_int_equal(request->ops[0].result.claim->count, 1);
+	assert_true(str_eq(request->ops[0].result.claim->grants[0].deferred, str_of(says)));
+	uint64_t uid = request->ops[0].result.claim->grants[0].uid;
+	request_drop(request);
+	return uid;
+}
+
+static void who_had_failed_there_is_told_when_he_is_claimed(void **state)
+{
+	(void)state;
+	struct op_past past = { .attempts_started = 1, .deferred = STR("child theirs:q:7 failed") };
+	for (int crashes = 0; crashes < 2; crashes++) {
+		uint64_t uid = moved("", &past);
+		assert_int_equal(world_state(&world, uid), JOB_WAITING);
+		if (crashes)
+			world_crash(&world);
+		assert_int_equal(take("child theirs:q:7 failed"), uid);
+		assert_int_equal(world_lease(&world, OP_FAIL, uid, "t", VERDICT_FINAL, 0), E_OK);
+		assert_int_equal(world_state(&world, uid), JOB_FAILED);
+		moved("", &(struct op_past){ .attempts_started = 1 });
+		uid = take(""); /* others are not */
+		assert_int_equal(world_lease(&world, OP_COMPLETE, uid, "t", VERDICT_POLICY, 0), E_OK);
+	}
+	struct request *waits = past_request("1", &past);
+	waits->ops[0].enqueue.waits = true;
+	assert_int_equal(world_err(&world, waits), E_INVALID);
+	past.ended = true;
+	past.state = JOB_FAILED;
+	assert_int_equal(world_err(&world, past_request("1", &past)), E_INVALID);
+}
+
 static void a_parent_keeps_what_its_ended_children_left(void **state)
 {
 	(void)state;
@@ -187,18 +224,12 @@ static void a_parent_keeps_what_its_ended_children_left(void **state)
 }
 
 /* Whatever allocation fails: all of it is there, or nothing. */
-static void memory_that_runs_out_leaves_nothing_behind(void **state)
+static void every_allocation_fails(const struct op_past *past)
 {
-	struct op_past_child child = { .queue.name = STR("q"), .id = STR("a"), .state = EDGE_DONE, .value = STR("7") };
-	struct op_past past = failed_past();
-	(void)state;
-	past.children = &child;
-	past.child_count = 1;
-	past.ids = 9;
 	for (uint64_t n = 1;; n++) {
 		world_open(&world);
 		next_number();
-		struct request *request = past_request("2", &past);
+		struct request *request = past_request("2", past);
 		engine_push(world.engine, request);
 		mem_fail_after(n, MEM_FAIL_ONE);
 		for (int i = 0; i < 10; i++)
@@ -216,6 +247,18 @@ static void memory_that_runs_out_leaves_nothing_behind(void **state)
 	}
 }
 
+static void memory_that_runs_out_leaves_nothing_behind(void **state)
+{
+	struct op_past_child child = { .queue.name = STR("q"), .id = STR("a"), .state = EDGE_DONE, .value = STR("7") };
+	struct op_past past = failed_past();
+	(void)state;
+	past.children = &child;
+	past.child_count = 1;
+	past.ids = 9;
+	every_allocation_fails(&past);
+	every_allocation_fails(&(struct op_past){ .deferred = STR("child theirs:q:7 failed"), .ids = 9 });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ids_go_on_behind_the_highest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_time_to_live_is_over_with_the_first_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_had_failed_there_is_told_when_he_is_claimed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_parent_keeps_what_its_ended_children_left, set_up, tear_down),
 		cmocka_unit_test(memory_that_runs_out_leaves_nothing_behind),
 	};

@@ -63,8 +63,9 @@ test('what is too large is said, and what cannot be read stays', () => {
 	assert.equal(large.op['past'].result, undefined);
 	assert.equal(moveJob(PLACE, { id: '1', state: 'waiting', fields: { ...BASE, data: '{' } }, 0).reason, 'its data is no JSON');
 	assert.equal(moveJob(PLACE, { id: '1', state: 'waiting', fields: {} }, 0).reason, 'its data is gone from Redis');
-	const deferred = operation({}, { defa: 'child x failed' });
-	assert.deepEqual([deferred.op['past'].state, deferred.op['past'].errors], ['failed', [{ message: 'child x failed' }]]);
+	const deferred = operation({ parents: [{ uid: 'p' }] as unknown as NonNullable<StoredJob['parents']> }, { defa: 'child x failed' });
+	assert.deepEqual([deferred.op['past'].state, deferred.op['past'].deferred, deferred.op['parents'].length], [undefined, 'child x failed', 1]);
+	assert.equal(operation({ state: 'failed' }, { defa: 'child x failed' }).op['past'].deferred, undefined);
 });
 
 test('options of old, under their short names', () => {

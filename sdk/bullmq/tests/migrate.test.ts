@@ -170,6 +170,27 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 			assert.deepEqual((await here(t, prefix).getCompleted()).map(({ id }) => id).sort(), ['3', '4']);
 		});
 
+		test(`who had failed through a child in bullmq ${version}, and only waited to say so, says it here`, async (t) => {
+			const prefix = freshPrefix(), flows = new versions[version].FlowProducer({ connection: { host: '127.0.0.1', port }, prefix });
+			t.after(() => flows.close());
+			const opts = { failParentOnFailure: true };
+			await flows.add({
+				name: 'top', queueName: 'p', data: {}, opts: { jobId: 'top' },
+				children: [{ name: 'mid', queueName: 'p', data: {}, opts: { ...opts, jobId: 'mid' }, children: [{ name: 'low', queueName: 'c', data: {}, opts: { ...opts, jobId: 'low' } }] }],
+			});
+			await work(version, prefix, 1, () => Promise.reject(new Error('no')), 'c');
+			const reports = await moved(prefix, '--queue', 'p', '--queue', 'c');
+			assert.deepEqual(reports.map(({ skipped, differences }) => [skipped, differences]), [[{}, {}], [{}, {}]]);
+			const mine = here(t, prefix, 'p');
+			assert.equal(await mine.getJobState('mid'), 'waiting');
+			const failed: unknown[] = [];
+			const worker = new six.Worker('p', () => Promise.reject(new Error('nobody runs it')), { connection: ruche.connection as never, prefix }, factory);
+			t.after(() => worker.close());
+			worker.on('failed', (job, { message }) => failed.push([job?.id, message]));
+			await until(() => failed.length === 2);
+			assert.deepEqual(failed, [['mid', `child ${prefix}:c:low failed`], ['top', `child ${prefix}:p:mid failed`]]);
+		});
+
 		test(`flows of bullmq ${version} go on where they were`, async (t) => {
 			const prefix = freshPrefix(), flows = new versions[version].FlowProducer({ connection: { host: '127.0.0.1', port }, prefix });
 			t.after(() => flows.close());

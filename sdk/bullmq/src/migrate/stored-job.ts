@@ -75,12 +75,7 @@ export function moveJob(place: Place, job: StoredJob, ids: number): Moved {
 	if (fields['name'] === undefined || parsed(data) === undefined)
 		return { reason: fields['name'] === undefined ? 'its data is gone from Redis' : 'its data is no JSON' };
 	const differences: string[] = [];
-	const ended = state === 'completed' || state === 'failed' ? state : fields['defa'] ? 'failed' : undefined;
-	if (fields['defa'] && state !== 'failed') {
-		if (job.parents?.length)
-			return { reason: 'a child has failed it already, and it only waits to say so to its own parent: let a worker run it first' };
-		differences.push('had failed through a child, or by stalling, and only waited to say so: moved as failed');
-	}
+	const ended = state === 'completed' || state === 'failed' ? state : undefined;
 	const named = nameFits(fields['name']), priority = Number(fields['priority'] ?? opts.priority ?? 0) || 0;
 	const op = {
 		op: 'enqueue', compat: 'bullmq', ...place, id: job.id, ...(named ? { name: fields['name'] } : {}),
@@ -117,12 +112,13 @@ function dedupOwned({ dedupMs }: StoredJob, opts: JobsOptions): object {
 function pastOf(job: StoredJob, ended: 'completed' | 'failed' | undefined, ids: number, differences: string[]): object {
 	const { fields } = job;
 	const started = count(fields['ats']) || count(fields['attemptsMade'] ?? fields['atm']) || (fields['processedOn'] ? 1 : 0);
-	const errors = errorsOf(fields, ended, Math.max(1, started), differences);
+	const errors = errorsOf(fields, Math.max(1, started), differences);
 	const past = {
 		...(ended ? { state: ended } : {}),
 		attempts_started: Math.max(started, errors.length), attempts_made: count(fields['attemptsMade'] ?? fields['atm']),
 		stalls: Math.min(count(fields['stc']), 65_535),
 		...(!ended && errors.length && fields['failedReason'] === undefined ? { redone: true } : {}),
+		...(!ended && job.state !== 'waiting-children' && fields['defa'] ? { deferred: fields['defa'] } : {}), // the worker that claims it fails it, as there
 		started_at: instant(fields['processedOn']), finished_at: ended ? instant(fields['finishedOn']) : undefined,
 		...(nameFits(fields['pb']) ? { worker: fields['pb'] } : {}),
 		...(ended === 'completed' ? bounded('result', fields['returnvalue'], RESULT_BYTES, 'result above 256 KiB is left out', differences) : {}),
@@ -136,9 +132,9 @@ function pastOf(job: StoredJob, ended: 'completed' | 'failed' | undefined, ids: 
 }
 
 /** What its attempts threw: BullMQ keeps their stacks, and of the last one its message too. */
-function errorsOf(fields: StoredJob['fields'], ended: string | undefined, most: number, differences: string[]): WireError[] {
+function errorsOf(fields: StoredJob['fields'], most: number, differences: string[]): WireError[] {
 	const stacks = parsed(fields['stacktrace']);
-	const reason = fields['failedReason'] ?? (ended === 'failed' ? fields['defa'] : undefined);
+	const reason = fields['failedReason'];
 	const errors: { message: string; stack?: string }[] = (Array.isArray(stacks) ? stacks : [])
 		.filter((stack): stack is string => typeof stack === 'string').map((stack) => ({ message: firstLine(stack), stack }));
 	if (reason !== undefined && errors.length)
