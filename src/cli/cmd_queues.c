@@ -42,9 +42,19 @@ const struct cli_option queues_groups_options[] = {
 
 /* ---- reading ---- */
 
+static bool queues_are_elsewhere(const struct str *queues, uint32_t count, struct arena *arena) /* in other namespaces than "default" */
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!str_eq(pluck_text(queues[i], "namespace", arena), STR("default")))
+			return true;
+	return false;
+}
+
 static int queues_list(struct remote *remote, const struct args *args)
 {
-	static const char *const heads[] = { "QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING", "", NULL };
+	static const char *const heads[] = { "QUEUE", "NAMESPACE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING",
+					     "", NULL };
+	static const char *const heads_here[] = { "QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING", "", NULL };
 	struct arena *arena = &remote->arena;
 	struct table table;
 	struct str body;
@@ -60,11 +70,14 @@ static int queues_list(struct remote *remote, const struct args *args)
 	if (remote_printed(args, body))
 		return 0;
 	struct str *queues = pluck_items(body, "queues", arena, &count);
-	table_init(&table, arena, heads);
+	bool elsewhere = queues_are_elsewhere(queues, count, arena);
+	table_init(&table, arena, elsewhere ? heads : heads_here);
 	for (uint32_t i = 0; i < count; i++) {
 		static const char *const counts[] = { "states.waiting", "states.delayed", "states.active", "states.completed", "states.failed" };
 		struct str wait_ms = pluck_text(queues[i], "wait_ms.p95", arena);
 		table_add(&table, pluck_text(queues[i], "name", arena));
+		if (elsewhere)
+			table_add(&table, pluck_text(queues[i], "namespace", arena));
 		for (size_t at = 0; at < ARRAY_COUNT(counts); at++)
 			table_add(&table, pluck_text(queues[i], counts[at], arena));
 		table_add(&table, wait_ms.len ? str_of(arena_printf(arena, STR_FMT " ms", STR_ARG(wait_ms))) : STR("-"));

@@ -146,6 +146,16 @@ def json_on_every_read(ruche):
 
 
 @story
+def queues_say_their_namespace(ruche):
+    """A queue that is listed is found again: those of other namespaces say which."""
+    ruche.api.enqueue("near")
+    check(not re.search("NAMESPACE", ruche.cli("queues").decode()), "a namespace is told where there is one only")
+    ruche.api.enqueue("far", namespace="bull")
+    check(re.search(r"QUEUE +NAMESPACE .*\nfar +bull +1 ", ruche.cli("queues").decode(), re.DOTALL), "the namespace is not told")
+    ruche.cli("queues", "show", "far", "--namespace", "bull")
+
+
+@story
 def what_a_queue_remembers(ruche):
     """Keys, permits, pauses, children, counts, resets: each said to a person, and done."""
     api = ruche.api
