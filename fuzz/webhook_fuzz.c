@@ -3,6 +3,7 @@
 #include "fuzz.h"
 #include "base/base64.h"
 #include "rules/endpoint.h"
+#include "rules/event_type.h"
 #include "rules/json_path.h"
 #include "rules/match.h"
 #include "rules/signature.h"
@@ -65,6 +66,30 @@ static void fuzz_source(struct str text, struct arena *arena)
 	CHECK(source_settings_read(&json, &again) && json_finish(&json));
 	source_settings_write(&again, &second);
 	CHECK(buf_ok(&first) && buf_ok(&second) && str_eq(buf_str(&first), buf_str(&second)));
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
+static void fuzz_event_type(struct str text, struct arena *arena)
+{
+	struct event_type_settings settings = { 0 }, again = { 0 };
+	struct problem problem = { 0 };
+	struct json json;
+	struct buf first, second;
+	json_init(&json, text, arena, &problem);
+	if (!event_type_settings_read(&json, &settings) || !json_finish(&json)) {
+		CHECK(problem.detail[0]);
+		return;
+	}
+	buf_init(&first, 1 << 20);
+	buf_init(&second, 1 << 20);
+	event_type_settings_write(&settings, &first);
+	json_init(&json, buf_str(&first), arena, &problem);
+	CHECK(event_type_settings_read(&json, &again) && json_finish(&json));
+	event_type_settings_write(&again, &second);
+	CHECK(buf_ok(&first) && buf_ok(&second) && str_eq(buf_str(&first), buf_str(&second)));
+	CHECK(event_type_is_archived(buf_str(&first)) == settings.archived);
+	CHECK(str_eq(settings.schema, again.schema) && str_eq(settings.example, again.example));
 	buf_fini(&first);
 	buf_fini(&second);
 }
@@ -164,6 +189,7 @@ static void fuzz_source_text(struct str text, struct arena *arena)
 		body = NULL;
 	buf_init(&out, 1 << 20);
 	bool filled = source_text_fill(template, &incoming, body, &out, &missing);
+	CHECK(!filled || source_text_may_be(template, buf_str(&out)));
 	CHECK(filled || (missing.len && missing.ptr >= template.ptr && missing.ptr + missing.len <= template.ptr + template.len));
 	buf_fini(&out);
 }
@@ -201,6 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 's': fuzz_signature(text); break;
 	case 'v': fuzz_verifier(text, &arena); break;
 	case 'b': fuzz_body(text, &arena); break;
+	case 'E': fuzz_event_type(text, &arena); break;
 	case 'S': fuzz_source(text, &arena); break;
 	case 'T': fuzz_source_text(text, &arena); break;
 	default: fuzz_endpoint(text, &arena); break;

@@ -159,9 +159,17 @@ struct shadow_turn { /* what an event of the queues of sim/turns.c said */
 #define SHADOW_METAS    1024
 enum { HOOK_A, HOOK_B, HOOK_FAILING, HOOK_DISABLED, HOOK_RECOVERED, HOOK_EXHAUSTED, HOOK_TYPES };
 #define SIM_DELIVERIES 6 /* calls at once */
+#define SIM_TYPES      3 /* of the catalogue: "a", "b", "c" */
+struct shadow_type {
+	bool there, open, gone;   /* open: there, and not archived. gone: by the change-set of seq */
+	uint32_t number;
+	uint64_t seq;             /* changed then */
+};
 struct shadow_endpoint {
 	bool live, push, may_miss;
 	uint32_t wants;           /* bits of types: a, b, then those of messages about endpoints */
+	uint32_t names;           /* bits of the catalogue's types that it names as they are, and since when */
+	uint64_t names_since[SIM_TYPES];
 	uint32_t number, least;   /* least: of the payload's n */
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
 	uint64_t unsent, unsent_seq;
@@ -220,6 +228,8 @@ struct shadow {
 	struct shadow_promise promises[64];
 	uint32_t promise_count;
 	struct shadow_endpoint endpoints[SIM_ENDPOINTS];
+	struct shadow_type types[SIM_TYPES];
+	bool types_listed;      /* only those of the catalogue are taken */
 	struct shadow_message messages[SHADOW_MESSAGES];
 	uint32_t message_count;
 	struct shadow_delivery deliveries[4096];
@@ -239,7 +249,7 @@ struct shadow {
 	uint32_t metas[HOOK_TYPES];
 	uint64_t meta_jobs[SHADOW_METAS]; /* deliveries of such messages; the last ones */
 	uint32_t meta_count;
-	uint64_t opened, probed, disabled, about, resent, rode, halved;
+	uint64_t opened, probed, disabled, about, resent, rode, halved, catalogued;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded, followed, holding, polled; /* likewise, of messages and their deliveries */
 };
@@ -288,6 +298,9 @@ void told_batch(struct shadow *shadow, const struct op *op);
 
 /* shadow_hooks.c */
 void hooks_read(struct shadow *shadow, const struct changeset *cs);
+uint32_t types_named(const struct endpoint_settings *settings); /* types.c: bits of those that it names as they are */
+void types_read(struct shadow *shadow, const struct named_row *row);
+void types_judge(struct shadow *shadow, const struct changeset *cs);
 void hooks_health(struct shadow *shadow); /* when the rows of jobs are there */
 bool hooks_is_meta(const struct shadow *shadow, uint64_t uid); /* a delivery of a message about endpoints */
 bool hooks_owns(const struct shadow *shadow, const struct shadow_job *job); /* it is a delivery to an endpoint that is there */

@@ -78,6 +78,11 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	endpoint->wants = 0;
 	for (uint32_t type = 0; type < HOOK_TYPES; type++)
 		endpoint->wants |= (uint32_t)endpoint_wants_type(&settings, str_of(hook_types[type])) << type;
+	uint32_t names = row->gone ? 0 : types_named(&settings);
+	for (uint32_t bit = 0; bit < SIM_TYPES; bit++)
+		if (names & 1u << bit && !(endpoint->names & 1u << bit))
+			endpoint->names_since[bit] = shadow->seq;
+	endpoint->names = names;
 	endpoint->least = settings.filter.len ? 5 : 0;
 	endpoint->may_miss = settings.hold_max != 0;
 	endpoint->order = settings.order;
@@ -194,7 +199,11 @@ void hooks_read(struct shadow *shadow, const struct changeset *cs)
 	memset(shadow->changes, 0, sizeof(shadow->changes));
 	memset(shadow->metas, 0, sizeof(shadow->metas));
 	for (uint32_t i = 0; i < cs->nameds.count; i++)
-		hooks_endpoint(shadow, &cs->nameds.items[i]);
+		if (cs->nameds.items[i].kind == NAMED_EVENT_TYPE)
+			types_read(shadow, &cs->nameds.items[i]);
+		else
+			hooks_endpoint(shadow, &cs->nameds.items[i]);
+	types_judge(shadow, cs);
 	for (uint32_t i = 0; i < cs->messages.count; i++)
 		hooks_row(shadow, &cs->messages.items[i]);
 	for (uint32_t i = 0; i < cs->jobs.count; i++)

@@ -234,6 +234,7 @@ static void world_boot(struct world *world)
 	struct engine_config config;
 	engine_config_default(&config);
 	config.deliveries_max = SIM_DELIVERIES;
+	config.types_listed = world->shadow.types_listed = world->seed % 3 == 0;
 	config.horizon_ms = 1 << world_below(world, 13); /* so that many delays and back-offs are far */
 	enum err err = store_mem_share(world->disk, &world->inner);
 	CHECK(!err);
@@ -409,6 +410,7 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 	clients_start(world);
 	limits_start(world);
 	turns_start(world);
+	types_start(world);
 	hooks_start(world);
 	polls_start(world);
 	workers_start(world);

@@ -104,7 +104,8 @@ enum ruche_code { /* numbers never change; a newer library may answer codes that
 	RUCHE_SECRET_SEALED = 146,
 	RUCHE_NO_ENDPOINT = 147,
 	RUCHE_FORMAT_FAILED = 148,
-	RUCHE_ENDPOINT_OWNED = 149
+	RUCHE_ENDPOINT_OWNED = 149,
+	RUCHE_EVENT_TYPE_NOT_FOUND = 150
 };
 
 struct ruche_error {         /* the caller's, of fixed size, so that failing never fails */

@@ -245,7 +245,8 @@ static enum err incoming_make_op(struct call *call)
 	if (err)
 		return err;
 	if (message) {
-		op->message = (struct op_message){ .namespace_name = source->namespace_name, .key = key, .metadata = metadata, .payload = payload };
+		op->message = (struct op_message){ .namespace_name = source->namespace_name, .key = key, .metadata = metadata, .payload = payload,
+		                                   .incoming = true };
 		return message_make(call, &op->message);
 	}
 	op->enqueue = (struct op_enqueue){ .id = key, .metadata = metadata, .payload = payload };

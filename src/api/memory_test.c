@@ -182,6 +182,12 @@ static const struct request_case cases[] = {
 	{ "putFormat", "/v1/formats/wide", NULL, "{\"program\":\".payload\",\"description\":\"all of\\nit\"}", 200 },
 	{ "putFormat", "/v1/formats/wide", NULL, "{\"program\":\"broken\"}", 422 },
 	{ "deleteFormat", "/v1/formats/wide", NULL, NULL, 204 },
+	{ "listEventTypes", "/v1/event-types?limit=1&cursor=YQ&archived=true", NULL, NULL, 200 },
+	{ "makeEventType", "/v1/event-types?namespace=n", NULL, "{\"name\":\"\\u0066iche.made\",\"description\":\"a\\nb\",\"schema\":{}}", 201 },
+	{ "getEventType", "/v1/event-types/fiche.made?namespace=n", NULL, NULL, 200 },
+	{ "putEventType", "/v1/event-types/fiche.made", NULL, "{\"tags\":[\"a\\nb\"],\"example\":[1]}", 200 },
+	{ "patchEventType", "/v1/event-types/fiche.made", NULL, "{\"archived\":true}", 200 },
+	{ "deleteEventType", "/v1/event-types/fiche.made", NULL, NULL, 204 },
 	{ "previewFormat", "/v1/formats/wide/preview?namespace=default", NULL, "{\"endpoint\":\"crm\",\"last\":2}", 200 },
 	{ "previewFormat", "/v1/formats/form/preview", NULL, "{\"message\":\"msg_" UID_1 "\"}", 200 },
 	{ "previewFormat", "/v1/formats/cloudevents-binary/preview", NULL, NULL, 200 },
@@ -284,6 +290,9 @@ static struct named_info endpoint = { .number = 3, .named = { STR_INIT("default"
 static struct namer namers[] = { { NAMED_ENDPOINT, STR_INIT("crm") }, { NAMED_SOURCE, STR_INIT("g\"h") } };
 static struct named_info format = { .number = 4, .named = { STR_INIT("default"), STR_INIT("wide") }, .text = STR_INIT("{\"program\":\".pay\\u006coad\"}"),
 				    .created_us = CREATED_US, .namers_known = true, .namers = namers, .namer_count = 2 };
+static struct named_info event_type = { .kind = NAMED_EVENT_TYPE, .number = 5, .named = { STR_INIT("default"), STR_INIT("fiche.made") },
+					.text = STR_INIT("{\"archived\":false,\"tags\":[],\"schema\":{}}"), .created_us = CREATED_US, .namers_known = true,
+					.namers = namers, .namer_count = 1, .wanted_by = 2 };
 static struct message_row message_row = { .uid = 77, .namespace_name = STR_INIT("default"), .type = STR_INIT("a.b"), .entity = STR_INIT("e"),
 					  .channels = STR_INIT("[\"c\"]"), .payload = STR_INIT("[1]"), .payload_bytes = 3, .deliveries = 2 };
 
@@ -334,7 +343,7 @@ static void play_op(struct op *op, struct tally *tally)
 		op->result.more = op->kind == OP_LIMITS;
 		break;
 	case OP_NAMED_GET: case OP_NAMED_PUT: case OP_NAMED_STATE: case OP_NAMEDS:
-		op->result.nameds = op->named.kind == NAMED_FORMAT ? &format : &endpoint;
+		op->result.nameds = op->named.kind == NAMED_FORMAT ? &format : op->named.kind == NAMED_EVENT_TYPE ? &event_type : &endpoint;
 		op->result.count = 1;
 		op->result.more = op->kind == OP_NAMEDS;
 		break;

@@ -257,6 +257,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	bool open = route->flags & ROUTE_OPEN, body = route->flags & (ROUTE_BODY | ROUTE_MAY_BODY), changes = route->method != HTTP_M_GET;
 	bool endpoint = strstr(route->pattern, "{endpoint}"), message = route->kind == OP_MESSAGE, secret = strstr(route->pattern, "{secret}");
 	bool format = strstr(route->pattern, "{format}"), source = strstr(route->pattern, "{source}"), raw = route->flags & ROUTE_RAW;
+	bool type = strstr(route->pattern, "{type}");
 	bool job = strstr(route->pattern, "{uid}") || strstr(route->pattern, "{id}"), queue = strstr(route->pattern, "{queue}") != NULL;
 	switch (err) {
 	case E_BAD_REQUEST: case E_NOMEM: return true;
@@ -264,10 +265,11 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_MALFORMED: case E_TOO_LARGE: return body;
 	case E_SIGNATURE: return raw;
 	case E_SOURCE_NOT_FOUND: return source;
-	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format || source;
+	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format || source || type;
 	case E_SECRET_NOT_FOUND: return (secret && route->method != HTTP_M_PUT) || route->begin == public_key_get;
 	case E_ENDPOINT_NOT_FOUND: return endpoint || message || route->list;
 	case E_FORMAT_NOT_FOUND: return format;
+	case E_EVENT_TYPE_NOT_FOUND: return type;
 	case E_MESSAGE_NOT_FOUND: return strstr(route->pattern, "{message}");
 	case E_NO_ENDPOINT: return message || route->list;
 	case E_ENDPOINT_OWNED: return changes && (strstr(route->pattern, "{group}") || route->list);
@@ -469,8 +471,8 @@ void openapi_write(struct buf *out, const char *version)
 	json_put_field_str(out, "version", str_of(version));
 	buf_add_lit(out, ",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"servers\":[{\"url\":\"/\"}],\"security\":[{\"token\":[]}]");
 	buf_add_lit(out, ",\"tags\":[{\"name\":\"jobs\"},{\"name\":\"work\"},{\"name\":\"batch\"},{\"name\":\"queues\"},{\"name\":\"groups\"},"
-			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"formats\"},{\"name\":\"secrets\"},{\"name\":\"sources\"},"
-			 "{\"name\":\"deliveries\"},"
+			 "{\"name\":\"limits\"},{\"name\":\"endpoints\"},{\"name\":\"event types\"},{\"name\":\"formats\"},"
+			 "{\"name\":\"secrets\"},{\"name\":\"sources\"},{\"name\":\"deliveries\"},"
 			 "{\"name\":\"messages\"},{\"name\":\"operations\"},"
 			 "{\"name\":\"events\"},{\"name\":\"workers\"},{\"name\":\"tokens\"},{\"name\":\"health\"}]");
 	put_paths(out);

@@ -296,6 +296,19 @@ static const struct refusal {
 	{ "POST", "/v1/formats/wide/preview", "{\"endpoints\":\"crm\"}", 422, "unknown_field", "endpoints" },
 	{ "POST", "/v1/endpoints/crm/preview", "{\"endpoint\":\"crm\"}", 422, "unknown_field", "endpoint" },
 
+	/* event types */
+	{ "PUT", "/v1/event-types/a%20b", "{}", 422, "invalid_field", "type", "letters, digits" },
+	{ "GET", "/v1/event-types/a%2Fb", NULL, 422, "invalid_field", "type", "letters, digits" },
+	{ "PUT", "/v1/event-types/a", "{\"schema\":[]}", 422, "invalid_field", "schema", "A JSON Schema is an object" },
+	{ "PATCH", "/v1/event-types/a", "{\"archived\":1}", 422, "invalid_field", "archived" },
+	{ "PUT", "/v1/event-types/a", "{\"exemple\":1}", 422, "unknown_field", "exemple", "did you mean \\\"example\\\"?" },
+	{ "PUT", "/v1/event-types/a", NULL, 400, "malformed_json", "body" },
+	{ "POST", "/v1/event-types", "{\"name\":\"a b\"}", 422, "invalid_field", "name", "letters, digits" },
+	{ "POST", "/v1/event-types", "{\"description\":\"a\"}", 422, "invalid_field", "name" },
+	{ "POST", "/v1/event-types", "{\"name\":\"a\",\"schema\":3}", 422, "invalid_field", "schema" },
+	{ "GET", "/v1/event-types?archived=maybe", NULL, 422, "invalid_field", "archived" },
+	{ "DELETE", "/v1/event-types", NULL, 405, "method_not_allowed" },
+
 	/* endpoints that ask */
 	{ "GET", "/v1/endpoints/crm/poll?after=1.2", NULL, 422, "invalid_field", "after" },
 	{ "GET", "/v1/endpoints/crm/poll?after=x..1", NULL, 422, "invalid_field", "after" },

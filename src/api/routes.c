@@ -10,6 +10,9 @@
 #define P_LIMIT     { "limit", PARAM_NUMBER, 1, 1000, NULL, "How many at most." }
 
 static const struct param namespace_params[] = { P_NAMESPACE, { 0 } };
+static const struct param event_type_list_params[] = {
+	P_NAMESPACE, { "archived", PARAM_FLAG, 0, 0, NULL, "The archived ones, too (no)." }, P_LIMIT, P_CURSOR, { 0 },
+};
 static const struct param page_params[] = { P_LIMIT, P_CURSOR, { 0 } };
 static const struct param namespace_page_params[] = { P_NAMESPACE, P_LIMIT, P_CURSOR, { 0 } };
 static const char *const edge_state_words[] = { "pending", "done", "ignored", "failed", NULL };
@@ -378,6 +381,24 @@ const struct route routes[] = {
 	  .takes = "PreviewOfFormat", .gives = "Previews",
 	  .doc = "What a format makes of the newest stored messages: a built-in or a stored one, or a program that is not stored yet. Nothing is stored or "
 		 "sent. Needs the scope read, too." },
+	{ GET("/v1/event-types", "listEventTypes"), .status = 200, .scope = SCOPE_READ, .params = event_type_list_params, .kind = OP_NAMEDS,
+	  .decode = event_types_decode_list, .begin = call_run, .encode = event_types_encode, .tag = "event types", .gives = "EventTypeList",
+	  .doc = "The catalogue of types of messages of a namespace, by name, ruche's own among them; archived ones only if asked for." },
+	{ POST("/v1/event-types", "makeEventType"), .status = 201, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = event_types_decode_new, .begin = call_run, .encode = event_types_encode, .tag = "event types",
+	  .takes = "NewEventType", .gives = "EventType", .doc = "List a type of messages that is not listed yet." },
+	{ GET("/v1/event-types/{type}", "getEventType"), .status = 200, .scope = SCOPE_READ, .params = namespace_params, .kind = OP_NAMED_GET,
+	  .decode = event_types_decode, .begin = call_run, .encode = event_types_encode, .tag = "event types", .gives = "EventType",
+	  .doc = "Look at an event type: what is said of it, and how many endpoints want it." },
+	{ PUT("/v1/event-types/{type}", "putEventType"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = event_types_decode_put, .begin = call_run, .encode = event_types_encode, .tag = "event types",
+	  .takes = "EventTypeSettings", .gives = "EventType", .doc = "List a type of messages, or say all of it anew." },
+	{ PATCH("/v1/event-types/{type}", "patchEventType"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_BODY, .params = namespace_params,
+	  .kind = OP_NAMED_PUT, .decode = event_types_decode_put, .begin = call_run, .encode = event_types_encode, .tag = "event types",
+	  .takes = "EventTypeSettings", .gives = "EventType", .doc = "Change some of what is said of an event type; archived: true archives it." },
+	{ DELETE("/v1/event-types/{type}", "deleteEventType"), .status = 204, .scope = SCOPE_OPERATE, .params = namespace_params,
+	  .kind = OP_NAMED_DELETE, .decode = event_types_decode, .begin = call_run, .encode = event_types_encode, .tag = "event types",
+	  .doc = "Take an event type out of the catalogue. One that an endpoint names is not deleted: archive it." },
 	{ POST("/v1/endpoints/{endpoint}/preview", "previewEndpoint"), .status = 200, .scope = SCOPE_OPERATE, .flags = ROUTE_MAY_BODY,
 	  .params = namespace_params, .decode = previews_decode, .begin = previews_begin, .encode = previews_encode, .tag = "endpoints",
 	  .takes = "PreviewOfEndpoint", .gives = "Previews",

@@ -68,6 +68,13 @@ bool endpoints_decode_list(struct call *call);
 void endpoints_put(struct call *call);
 void endpoints_make(struct call *call);
 void endpoints_encode(struct call *call, struct buf *out);
+/* event_types.c */
+bool event_types_decode(struct call *call);
+bool event_types_decode_put(struct call *call);
+bool event_types_decode_new(struct call *call);
+bool event_types_decode_list(struct call *call);
+void event_types_encode(struct call *call, struct buf *out);
+
 /* formats.c */
 bool formats_decode(struct call *call);
 bool formats_decode_put(struct call *call);

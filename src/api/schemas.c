@@ -208,6 +208,16 @@ const struct schema schemas[] = {
 		    "changed_at:instant|null version:count", "named_by: endpoints that use it, the first 20." },
 	{ "PublicKeys", "public_keys:string[]", "whpk_…, the current one first: receivers verify v1a signatures with them." },
 	{ "FormatList", "formats:Format[] next_cursor:string|null", NULL },
+	{ "PayloadSchema", "{'type':['object','boolean','null']}", NULL },
+	{ "EventTypeSettings", "archived?:boolean description?:string|null tags?:Tag[] schema?:PayloadSchema example?:any",
+	  "What is said of a type of messages. schema: the JSON Schema of a payload, kept and shown as it was sent, not enforced. example: a payload, which a "
+	  "test of this type sends; null: none." },
+	{ "NewEventType", "name:MessageType archived?:boolean description?:string|null tags?:Tag[] schema?:PayloadSchema example?:any", NULL },
+	{ "EventType", "name:string namespace:string built_in:boolean settings:EventTypeSettings named_by?:Namer[] named_by_count?:count "
+		       "wanted_by_count?:count created_at:instant|null changed_at:instant|null version:count",
+	  "built_in: ruche sends it itself, and it cannot be changed. named_by: endpoints that have this very name among their types, the first 20. "
+	  "wanted_by_count: endpoints that want it, whatever they name it by; told of one that is looked at." },
+	{ "EventTypeList", "event_types:EventType[] next_cursor:string|null", NULL },
 	{ "PreviewOfFormat", "endpoint?:string|null program?:string|null type?:string|null entity?:string|null message?:string|null last?:count",
 	  "program: instead of the stored one. endpoint: what its program is told of it; only messages that it wants, unless type or message say which. "
 	  "last: how many (5), at most 20. type: one that ends in * means all that begin so." },

@@ -48,6 +48,6 @@
 #define LIMIT_TRIM_ROWS           5000         /* commits whose events of a queue are trimmed at once */
 #define LIMIT_WORKERS             10000        /* told to the daemon at a time */
 #define LIMIT_SLICE_JOBS          500          /* jobs of one slice of bulk work or retention */
-#define LIMIT_NAMEDS              100000       /* endpoints, formats, sources and secrets together */
+#define LIMIT_NAMEDS              100000       /* endpoints, formats, sources, secrets and event types together */
 #define LIMIT_NAMED_BYTES         65536        /* settings of one of them, as JSON */
 #define LIMIT_SLICE_ENTITIES      5000         /* rows of an endpoint's entities that go at once */

@@ -16,6 +16,8 @@ static const struct completion_names {
 	  "enqueue work queues" },
 	{ "endpoints", "ruche endpoints list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
 	  "endpoints\\ *", "endpoints" },
+	{ "types", "ruche event-types list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
+	  "send | event-types\\ *", "send event-types" },
 	{ "formats", "ruche formats list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",
 	  "formats\\ *", "formats" },
 	{ "secrets", "ruche secrets list --limit 500 --json 2>/dev/null | grep -o '\"name\":\"[^\"]*\",\"namespace\"' | cut -d'\"' -f4",

@@ -19,7 +19,7 @@
 	{ "endpoint", 'e', "ENDPOINT", "to this endpoint", "@endpoints", false },                                         \
 	{ "message", 'm', "MESSAGE", "of this message", NULL, false },                                                    \
 	{ "entity", 0, "ENTITY", "of messages about this entity", NULL, false },                                          \
-	{ "type", 't', "TYPE", "of messages of this type", NULL, false },                                                 \
+	{ "type", 't', "TYPE", "of messages of this type", "@types", false },                                                 \
 	{ "state", 's', "STATE", "in this state; may be given several times", STATE_WORDS, true },                        \
 	{ "outcome", 'o', "OUTCOME", "that ended so; may be given several times", OUTCOME_WORDS, true },                  \
 	{ "error", 0, "TEXT", "whose error says this", NULL, false },                                                     \

@@ -28,7 +28,7 @@ const struct cli_option formats_set_options[] = {
 const struct cli_option formats_preview_options[] = {
 	{ "file", 'f', "FILE", "read the program from this file; - for standard input", "@files", false },
 	{ "last", 'n', "N", "how many of the newest messages, at most 20 (5)", NULL, false },
-	{ "type", 't', "TYPE", "only messages of this type, or of all that begin so: 'fiche.*'", NULL, false },
+	{ "type", 't', "TYPE", "only messages of this type, or of all that begin so: 'fiche.*'", "@types", false },
 	{ "entity", 'e', "ENTITY", "only messages about it", NULL, false },
 	{ "message", 'm', "MESSAGE", "only this one, by its id", NULL, false },
 	{ "endpoint", 0, "ENDPOINT", "messages that this one wants, and what it is told of them", "@endpoints", false },
@@ -37,7 +37,7 @@ const struct cli_option formats_preview_options[] = {
 const struct cli_option endpoints_preview_options[] = {
 	{ "file", 'f', "FILE", "read the program from this file; - for standard input", "@files", false },
 	{ "last", 'n', "N", "how many of the newest messages, at most 20 (5)", NULL, false },
-	{ "type", 't', "TYPE", "only messages of this type, or of all that begin so: 'fiche.*'", NULL, false },
+	{ "type", 't', "TYPE", "only messages of this type, or of all that begin so: 'fiche.*'", "@types", false },
 	{ "entity", 'e', "ENTITY", "only messages about it", NULL, false },
 	{ "message", 'm', "MESSAGE", "only this one, by its id", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },

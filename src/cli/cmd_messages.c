@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 const struct cli_option messages_list_options[] = {
-	{ "type", 't', "TYPE", "of this type; fiche.* for all that begin so", NULL, false },
+	{ "type", 't', "TYPE", "of this type; fiche.* for all that begin so", "@types", false },
 	{ "entity", 'e', "ENTITY", "about this entity", NULL, false },
 	{ "since", 0, "INSTANT", "sent since: 2026-11-23T08:00:00Z", NULL, false },
 	{ "until", 0, "INSTANT", "sent until", NULL, false },

@@ -15,7 +15,7 @@
 #define TEST_WAIT_MS "60000"
 
 const struct cli_option endpoints_test_options[] = {
-	{ "type", 't', "TYPE", "of this type (endpoint.test)", NULL, false },
+	{ "type", 't', "TYPE", "of this type (endpoint.test)", "@types", false },
 	{ "payload", 'p', "FILE", "with this payload; - for standard input", "@files", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
@@ -33,7 +33,7 @@ const struct cli_option endpoints_entities_options[] = {
 const struct cli_option endpoints_recover_options[] = { SINCE_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
 const struct cli_option endpoints_replay_options[] = {
 	SINCE_OPTIONS,
-	{ "type", 't', "TYPE", "only messages of this type; fiche.* for all that begin so; may be given several times", NULL, true },
+	{ "type", 't', "TYPE", "only messages of this type; fiche.* for all that begin so; may be given several times", "@types", true },
 	{ "entity", 'e', "ENTITY", "only messages about this entity", NULL, false },
 	{ "only", 'o', "WHICH", "missing: never made (the usual); failed; all that are not on their way", "missing failed all", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },

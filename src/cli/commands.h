@@ -17,6 +17,7 @@ const struct cli_command *commands_find(const char *name);
 	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
 	X(endpoints_disable) X(endpoints_delete) X(messages_list) X(messages_show) X(deliveries_list) X(deliveries_show) \
 	X(deliveries_retry) X(endpoints_test) X(endpoints_recover) X(endpoints_replay) X(endpoints_entities) X(messages_resend) \
+	X(event_types_list) X(event_types_show) X(event_types_set) X(event_types_archive) X(event_types_unarchive) X(event_types_delete) \
 	X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete) X(endpoints_preview) \
 	X(secrets_list) X(secrets_set) X(secrets_rotate) X(secrets_delete) X(secrets_rekey)                              \
 	X(sources_list) X(sources_show) X(sources_set) X(sources_delete)                                                 \
@@ -41,6 +42,7 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 extern const struct cli_option formats_list_options[], formats_show_options[], formats_set_options[], formats_preview_options[], endpoints_preview_options[],
 	formats_delete_options[], secrets_list_options[], secrets_set_options[], secrets_rotate_options[], secrets_delete_options[],
 	secrets_rekey_options[];
+extern const struct cli_option event_types_list_options[], event_types_plain_options[], event_types_set_options[], event_types_delete_options[];
 extern const struct cli_option listen_options[], dedup_plain_options[], operations_list_options[], operations_plain_options[], limits_acquire_options[],
 	queues_reset_options[], jobs_count_options[], jobs_detach_options[];
 extern const struct cli_exit listen_exits[], limits_acquire_exits[], formats_preview_exits[], secrets_rekey_exits[];

@@ -26,13 +26,13 @@ int named_list(struct remote *remote, const struct args *args, const char *many,
 	remote_path(remote, "/v1/");
 	remote_path(remote, many);
 	remote_query(remote, "namespace", remote->space);
+	remote_query(remote, "archived", args_has(args, "archived") ? "true" : NULL);
 	remote_query(remote, "limit", args_get(args, "limit"));
 	remote_query(remote, "cursor", args_get(args, "cursor"));
 	return remote_page(remote, args, print);
 }
 
-/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
-static bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing)
+bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing)
 {
 	struct problem problem;
 	struct str body = { 0 };

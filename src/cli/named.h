@@ -1,5 +1,5 @@
-/* src/cli/named.h: what the commands of named things do alike (endpoints, sources, formats, secrets, limits). `path` is where the things are, with a
- * slash at the end ("/v1/endpoints/"); the name is the command's first word. Each answers the exit code; what went wrong has been explained. */
+/* src/cli/named.h: what the commands of named things do alike (endpoints, sources, formats, secrets, event types, limits). `path` is where the things
+ * are, with a slash at the end ("/v1/endpoints/"); the name is the command's first word. Each answers the exit code; what went wrong has been explained. */
 #pragma once
 #include "cli/remote.h"
 
@@ -7,6 +7,8 @@
 void named_address(struct remote *remote, const char *path, const char *name, const char *tail);
 /* `ruche endpoints`, `ruche endpoints list`: a page of /v1/<many>. */
 int named_list(struct remote *remote, const struct args *args, const char *many, void (*print)(struct remote *remote, struct str body));
+/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
+bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing);
 /* Puts settings: --file whole, KEY=VALUE words over what is there, or as new where the daemon says `missing`. */
 int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing, struct str *out);
 /* Asks first, unless --yes was said. */

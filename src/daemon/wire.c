@@ -548,6 +548,8 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 	return deliver_start(&wanted, &ports, &wire->deliver, problem);
 }
 
+enum { TYPES_FREE, TYPES_LISTED }; /* the words of webhooks.types */
+
 static enum err wire_open_engine(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
@@ -560,6 +562,7 @@ static enum err wire_open_engine(struct wire *wire, struct problem *problem)
 	wanted.event_age_ms = config->engine_event_age_ms;
 	wanted.idempotency_age_ms = config->engine_idempotency_age_ms;
 	wanted.message_age_ms = config->webhooks_message_age_ms;
+	wanted.types_listed = config->webhooks_types == TYPES_LISTED;
 	wanted.zone_find = zones_find;
 	const struct engine_ports ports = { wire, wire_replies, wire_effects };
 	return engine_thread_start(&wanted, wire->config.store, &ports, &wire->engine, problem);

@@ -191,7 +191,8 @@ enum applied apply_request(struct engine *engine, struct request *request)
 	if (known == IDEMPOTENCY_MISMATCH)
 		return apply_refuse(engine, request, E_IDEMPOTENCY);
 	engine->applying = request;
-	engine->room = (struct expand_room){ .deliveries = EXPAND_INLINE, .endpoints = EXPAND_ENDPOINTS, .bytes = EXPAND_INLINE_BYTES };
+	engine->room = (struct expand_room){ .deliveries = EXPAND_INLINE, .endpoints = EXPAND_ENDPOINTS, .bytes = EXPAND_INLINE_BYTES,
+		                             .looks = EVENT_TYPE_LOOKS };
 	if (known == IDEMPOTENCY_REPLAYED)
 		apply_looks(engine, request);
 	bool parked = known == IDEMPOTENCY_NEW && apply_ops(engine, request, start);

@@ -490,6 +490,7 @@ struct op_message {
 	uint64_t payload_body;    /* the engine's: where a large payload was staged */
 	uint32_t flags;           /* MESSAGE_DELETED, MESSAGE_META, MESSAGE_TEST */
 	struct str only;          /* name of the one endpoint that it is for, whatever that wants; empty: all that want it */
+	bool incoming;            /* from a source: of what type is its business */
 	bool require_match;       /* refused (E_NO_ENDPOINT) when nobody wants it */
 };
 /* MESSAGE_EXPUNGE, RESEND. */
@@ -514,6 +515,7 @@ struct op_named {
 	enum named_state state;   /* STATE */
 	struct str after;         /* NAMEDS: name of the last one seen */
 	uint32_t limit;           /* NAMEDS: page size */
+	bool archived;            /* NAMEDS: event types that are archived, too */
 };
 #define HEALTH_STATES(X) X(OK, "ok") X(FAILING, "failing") X(OPEN, "open") X(PROBING, "probing")
 #define X(name, text) HEALTH_##name,
@@ -545,10 +547,13 @@ struct named_info {
 	/* of endpoints */
 	struct health_info health;
 	uint64_t waiting, active, delayed; /* deliveries in memory; those that wait are held while it is paused or disabled */
-	/* of formats and secrets that were looked at: who names them */
+	/* of formats, secrets and event types that were looked at: who names them */
 	bool namers_known;
 	struct namer *namers;     /* the first NAMERS_TOLD */
 	uint64_t namer_count;     /* of all */
+	/* of an event type that was looked at, or is in a list: ruche's own has no number */
+	bool built_in;
+	uint64_t wanted_by;       /* GET: endpoints that want it, whatever they name it by */
 };
 
 struct op_result {

@@ -15,6 +15,7 @@ struct engine_config {
 	uint64_t event_rows_max;    /* kept event rows (100,000) */
 	int64_t event_age_ms;       /* 1 day */
 	int64_t idempotency_age_ms; /* 1 day */
+	bool types_listed;          /* messages only of event types that are in the catalogue of their namespace (otherwise of any) */
 	int64_t message_age_ms;     /* messages that no job names any more are kept so long (30 days) */
 	int64_t horizon_ms;         /* delayed jobs that are due later are on disk only (1 hour) */
 	/* Time zones of chains, as base/zones.h: zones_find has them. NULL: there are none but UTC. */

@@ -37,6 +37,7 @@ struct request_list {
 struct expand_room {
 	uint32_t deliveries, endpoints;
 	size_t bytes;
+	uint32_t looks;      /* for the type that was meant (event_type.c) */
 };
 
 struct loaded {
@@ -282,15 +283,29 @@ MUST_USE enum err group_use_settings(struct engine *engine, uint32_t slot, const
 /* ---- source.c: the whole settings that a PUT or PATCH comes to ---- */
 MUST_USE enum err source_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out);
 
+/* ---- event_type.c: the catalogue of types of messages ---- */
+#define EVENT_TYPE_LOOKS 10000 /* of one request that says types which are not listed: names looked at, ten for each that is compared */
+MUST_USE enum err event_type_merge(struct engine *engine, struct request *request, struct op *op, uint32_t present, struct buf *out);
+/* E_OK: the catalogue takes it, or may not be asked. The refusal says which one may have been meant. */
+MUST_USE enum err event_type_check_message(struct engine *engine, struct request *request, struct op *op);
+MUST_USE enum err event_type_check_endpoint(struct engine *engine, struct request *request, struct op *op, const struct endpoint_settings *wanted,
+					    const struct endpoint *present);
+/* What a test of that type says; ptr NULL: no memory. */
+struct str event_type_example(struct engine *engine, struct request *request, struct queue_name type);
+/* Ruche's own after that name, into a list; they have no number. Answers how many. */
+uint32_t event_types_built_in(struct str after, const struct named **out);
+MUST_USE enum err event_type_tell_built_in(struct request *request, struct queue_name type, struct named_info *out);
+uint64_t event_type_wanted_by(const struct index *index, struct queue_name type); /* endpoints */
+
 /* ---- op_named.c ---- */
 MUST_USE enum err named_write(struct engine *engine, const struct named *named);
 MUST_USE enum err named_effects(struct engine *engine); /* after a restart: all that other threads have to know */
 MUST_USE enum err endpoint_hold(struct engine *engine, struct named *named); /* its group goes by its state */
-/* namer.c: who names a format or a secret of the store */
+/* namer.c: who names a format, a secret of the store or an event type */
 MUST_USE enum err endpoint_list_secrets(struct endpoint *endpoint);
 /* How many besides `except` (may be NULL) name it, and the first of them. */
 MUST_USE enum err namers_count(struct engine *engine, const struct named *named, const struct named *except, const struct named **first, uint64_t *count);
-/* Into a page of formats or secrets, which is in the order of their names; of other kinds nothing is told. */
+/* Into a page of formats, secrets or event types, which is in the order of their names; of other kinds nothing is told. */
 MUST_USE enum err namers_tell(struct engine *engine, struct request *request, enum named_kind kind, struct str namespace_name, struct named_info *infos,
 			      uint32_t count);
 bool queue_has_endpoints(const struct index *index, uint32_t queue);

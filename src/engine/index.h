@@ -262,7 +262,7 @@ struct health {
 	uint64_t opens;           /* in a row; 0: its breaker is closed */
 	uint64_t warned;          /* that it fails: 0, 1, and at 50 and 90 per cent of the time after which it is disabled */
 };
-/* An endpoint, format, source or sealed secret. */
+/* An endpoint, format, source, sealed secret or event type. */
 struct named {
 	uint32_t number;          /* the pool's while the slot is free */
 	uint8_t kind, state;      /* enum named_kind, enum named_state */
@@ -612,7 +612,7 @@ MUST_USE enum err permit_create(struct index *index, uint32_t limit, uint64_t to
 void permit_set(struct index *index, uint32_t slot, uint32_t units, int64_t deadline_us); /* and counts them */
 void permit_destroy(struct index *index, uint32_t slot); /* without units */
 
-/* ---- endpoints, formats, sources, secrets (named.c) ---- */
+/* ---- endpoints, formats, sources, secrets, event types (named.c) ---- */
 static inline struct named *named_at(const struct index *index, uint32_t slot) { return pool_at(&index->nameds, slot); }
 #define ENDPOINT_QUEUE STR("webhooks") /* of each namespace: deliveries are its jobs */
 enum named_reason { NAMED_NO_REASON, NAMED_BY_HAND, NAMED_GONE, NAMED_FAILING, NAMED_UNREADABLE, NAMED_REASON_COUNT };

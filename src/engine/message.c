@@ -73,13 +73,19 @@ static enum err message_fill(struct engine *engine, struct request *request, str
 	uint32_t only = want->only.len ? named_find(&engine->index, NAMED_ENDPOINT, (struct queue_name){ want->namespace_name, want->only }) : SLOT_NONE;
 	if (want->only.len && only == SLOT_NONE)
 		return E_ENDPOINT_NOT_FOUND;
+	struct str payload = want->payload;
+	if (!payload.len && want->flags & MESSAGE_TEST) {
+		payload = event_type_example(engine, request, (struct queue_name){ want->namespace_name, want->type });
+		if (!payload.ptr)
+			return E_NOMEM;
+	}
 	if (want->flags & MESSAGE_TEST && named_at(&engine->index, only)->state != NAMED_ENABLED)
 		return refuse(request, op, E_STATE, "endpoint", "The endpoint is %s, and a test would be held with the rest: resume it first.",
 			      named_at(&engine->index, only)->state == NAMED_PAUSED ? "paused" : "disabled");
 	*row = (struct message_row){
 		.uid = want->uid, .seq = engine->next_seq, .namespace_name = named_namespace(want->namespace_name), .type = want->type,
 		.entity = want->entity, .key = want->key, .channels = want->channels, .metadata = want->metadata,
-		.payload = want->payload.len ? want->payload : STR("null"), .payload_body = want->payload_body, .payload_bytes = want->payload.len,
+		.payload = payload.len ? payload : STR("null"), .payload_body = want->payload_body, .payload_bytes = payload.len,
 		.flags = want->flags,
 	};
 	if (only != SLOT_NONE) {
@@ -147,7 +153,8 @@ enum err op_message_apply(struct engine *engine, struct request *request, struct
 	err = err ? err : message_find_first(engine, op, &key, &known);
 	if (err || known)
 		return err;
-	err = message_fill(engine, request, op, &row);
+	err = event_type_check_message(engine, request, op);
+	err = err ? err : message_fill(engine, request, op, &row);
 	if (err)
 		return err;
 	err = message_expand(engine, &row, &engine->room, &matched, &last_made);

@@ -1,5 +1,5 @@
-/* src/engine/named.c: endpoints, formats, sources and sealed secrets in memory: found by kind and name, changed so that it can be undone. One that
- * was deleted keeps its slot until the commit that says so; a new one of its name has a slot and a number of its own. */
+/* src/engine/named.c: endpoints, formats, sources, sealed secrets and event types in memory: found by kind and name, changed so that it can be undone.
+ * One that was deleted keeps its slot until the commit that says so; a new one of its name has a slot and a number of its own. */
 #include "base/check.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
@@ -152,6 +152,8 @@ static struct str named_copy(struct str s)
 	char *copy = mem_alloc(s.len + 1);
 	if (copy && s.len)
 		memcpy(copy, s.ptr, s.len);
+	if (copy)
+		copy[s.len] = '\0'; /* base/suggest.h takes it so */
 	return (struct str){ copy, s.len };
 }
 

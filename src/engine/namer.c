@@ -1,4 +1,4 @@
-/* src/engine/namer.c: who names a format or a secret of the store: endpoints by their settings, sources by their verifier. */
+/* src/engine/namer.c: who names a format, a secret of the store or an event type: endpoints by their settings, sources by their verifier. */
 #include "base/json_tree.h"
 #include "engine/engine_priv.h"
 
@@ -71,6 +71,19 @@ static void endpoint_visit_formats(const struct named *named, named_visit *visit
 		visit(context, named, settings->batch.wrap);
 }
 
+/* As it is; whom "fiche.*" means is no name. */
+static void endpoint_visit_types(const struct named *named, named_visit *visit, void *context)
+{
+	const struct endpoint_words *types = &named->endpoint->value.types;
+	for (uint32_t i = 0; i < types->count; i++) {
+		bool again = false;
+		for (uint32_t earlier = 0; earlier < i && !again; earlier++)
+			again = str_eq(types->words[earlier], types->words[i]);
+		if (!again)
+			visit(context, named, types->words[i]);
+	}
+}
+
 static enum err endpoint_visit_secrets(const struct named *named, struct arena *arena, named_visit *visit, void *context)
 {
 	const struct endpoint *endpoint = named->endpoint;
@@ -103,6 +116,8 @@ static enum err namers_walk(struct engine *engine, enum named_kind kind, struct 
 			err = source_visit(named, arena, visit, context);
 		else if (named->kind == NAMED_ENDPOINT && named->endpoint && kind == NAMED_FORMAT)
 			endpoint_visit_formats(named, visit, context);
+		else if (named->kind == NAMED_ENDPOINT && named->endpoint && kind == NAMED_EVENT_TYPE)
+			endpoint_visit_types(named, visit, context);
 		else if (named->kind == NAMED_ENDPOINT && named->endpoint)
 			err = endpoint_visit_secrets(named, arena, visit, context);
 	}
@@ -177,7 +192,7 @@ static void page_visit(void *context, const struct named *by, struct str name)
 enum err namers_tell(struct engine *engine, struct request *request, enum named_kind kind, struct str namespace_name, struct named_info *infos, uint32_t count)
 {
 	struct page_namers page = { .request = request, .infos = infos, .count = count };
-	if ((kind != NAMED_FORMAT && kind != NAMED_SECRET) || !count)
+	if ((kind != NAMED_FORMAT && kind != NAMED_SECRET && kind != NAMED_EVENT_TYPE) || !count)
 		return E_OK;
 	enum err err = namers_walk(engine, kind, namespace_name, page_visit, &page);
 	for (uint32_t i = 0; i < count; i++)

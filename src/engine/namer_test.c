@@ -64,7 +64,7 @@ static void names_are_told(void **state)
 	struct request *request = named_request(&world, OP_NAMED_DELETE, NAMED_FORMAT, "f", "");
 	assert_ptr_equal(world_ask(&world, request), request);
 	assert_int_equal(request->ops[0].result.err, E_CONFLICT);
-	assert_non_null(strstr(request->ops[0].result.problem->detail, "'crm' and 1 more use this format"));
+	assert_non_null(strstr(request->ops[0].result.problem->detail, "'crm' and 1 more: change that first"));
 	request_drop(request);
 	assert_int_equal(del(&world, NAMED_FORMAT, "g"), E_OK);
 	world_close(&world);

@@ -1,9 +1,11 @@
-/* src/engine/op_named.c: endpoints, formats, sources and sealed secrets: put, paused, deleted, looked at. The deliveries of an endpoint are jobs of
- * its namespace's queue `webhooks`, in the group of its name: what its settings say of concurrency, rate and limits are that group's. */
+/* src/engine/op_named.c: endpoints, formats, sources, sealed secrets and event types: put, paused, deleted, looked at. The deliveries of an endpoint
+ * are jobs of its namespace's queue `webhooks`, in the group of its name: what its settings say of concurrency, rate and limits are that group's. */
 #include "base/json.h"
 #include "base/uid.h"
 #include "engine/engine_priv.h"
+#include "rules/event_type.h"
 #include "rules/webhook_body.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define QUEUE_SETTINGS STR("{\"target\":\"http\",\"retry_after\":\"group\",\"http\":{\"timeout_ms\":15000}}")
@@ -20,6 +22,7 @@ static enum err named_missing(enum named_kind kind)
 	case NAMED_FORMAT: return E_FORMAT_NOT_FOUND;
 	case NAMED_SOURCE: return E_SOURCE_NOT_FOUND;
 	case NAMED_SECRET: return E_SECRET_NOT_FOUND;
+	case NAMED_EVENT_TYPE: return E_EVENT_TYPE_NOT_FOUND;
 	default: return E_ENDPOINT_NOT_FOUND;
 	}
 }
@@ -74,7 +77,7 @@ enum err named_write(struct engine *engine, const struct named *named)
 static enum err named_publish(struct engine *engine, const struct named *named)
 {
 	struct effect *effect;
-	if (named->kind == NAMED_ENDPOINT)
+	if (named->kind == NAMED_ENDPOINT || named->kind == NAMED_EVENT_TYPE)
 		return E_OK;
 	enum err err = batch_effect(engine->open, &effect);
 	return err ? err : effect_set_named(effect, (enum named_kind)named->kind, named->number, (struct queue_name){ named->namespace_name, named->name },
@@ -153,29 +156,38 @@ static int named_compare(const void *a, const void *b)
 	return str_cmp((*(const struct named *const *)a)->name, (*(const struct named *const *)b)->name);
 }
 
+static bool named_is_wanted(const struct named *named, const struct op_named *want, struct str space)
+{
+	if (!named->live || named->gone || named->kind != want->kind || !str_eq(named->namespace_name, space))
+		return false;
+	if (want->kind == NAMED_EVENT_TYPE && !want->archived && event_type_is_archived((struct str){ named->text->bytes, named->text->len }))
+		return false;
+	return !want->after.len || str_cmp(named->name, want->after) > 0;
+}
+
 enum err op_nameds_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	const struct index *index = &engine->index;
 	const struct op_named *want = &op->named;
 	struct str space = named_namespace(want->named.namespace_name);
 	uint32_t count = 0, page = want->limit ? want->limit : 100;
-	const struct named **order = ARENA_ARRAY(&engine->scratch, const struct named *, index->nameds.live + 1);
+	const struct named **order = ARENA_ARRAY(&engine->scratch, const struct named *, index->nameds.live + EVENT_TYPES_BUILT_IN + 1);
 	(void)park;
 	if (!order)
 		return E_NOMEM;
-	for (uint32_t slot = 0; slot < index->nameds.used; slot++) {
-		const struct named *named = named_at(index, slot);
-		if (named->live && !named->gone && named->kind == want->kind && str_eq(named->namespace_name, space) &&
-		    (!want->after.len || str_cmp(named->name, want->after) > 0))
-			order[count++] = named;
-	}
+	if (want->kind == NAMED_EVENT_TYPE)
+		count = event_types_built_in(want->after, order);
+	for (uint32_t slot = 0; slot < index->nameds.used; slot++)
+		if (named_is_wanted(named_at(index, slot), want, space))
+			order[count++] = named_at(index, slot);
 	qsort(order, count, sizeof(*order), named_compare);
 	op->result.more = count > page;
 	op->result.count = count < page ? count : page;
 	op->result.nameds = ARENA_ARRAY(&request->arena, struct named_info, op->result.count + 1);
 	enum err err = op->result.nameds ? E_OK : E_NOMEM;
 	for (uint32_t i = 0; i < op->result.count && !err; i++)
-		err = named_tell(engine, request, order[i], &op->result.nameds[i]);
+		err = order[i]->number ? named_tell(engine, request, order[i], &op->result.nameds[i])
+		                       : event_type_tell_built_in(request, (struct queue_name){ space, order[i]->name }, &op->result.nameds[i]);
 	return err ? err : namers_tell(engine, request, want->kind, space, op->result.nameds, op->result.count);
 }
 
@@ -299,6 +311,7 @@ static enum err endpoint_merge(struct engine *engine, struct request *request, s
 	if (!endpoint_settings_read(&json, &settings) || !json_finish(&json))
 		return problem.err == E_NOMEM ? E_NOMEM : refuse(request, op, problem.err ? problem.err : E_INVALID, problem.field, "%s", problem.detail);
 	enum err err = endpoint_check_names(engine, request, op, &settings);
+	err = err ? err : event_type_check_endpoint(engine, request, op, &settings, endpoint);
 	if (err)
 		return err;
 	endpoint_settings_write(&settings, out);
@@ -382,11 +395,13 @@ static enum err text_put(struct engine *engine, struct request *request, struct 
 	return err ? err : named_answer(engine, request, op, named_at(&engine->index, slot));
 }
 
-static enum err source_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+/* Of a source or an event type: its whole settings. */
+static enum err settings_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct buf text;
 	buf_init(&text, LIMIT_NAMED_BYTES);
-	enum err err = source_merge(engine, request, op, slot, &text);
+	enum err err = op->named.kind == NAMED_SOURCE ? source_merge(engine, request, op, slot, &text)
+	                                              : event_type_merge(engine, request, op, slot, &text);
 	if (!err && slot != SLOT_NONE && named_says(named_at(&engine->index, slot), buf_str(&text)))
 		err = named_answer(engine, request, op, named_at(&engine->index, slot)); /* nothing changes */
 	else if (!err)
@@ -395,24 +410,33 @@ static enum err source_put(struct engine *engine, struct request *request, struc
 	return err;
 }
 
+static enum err event_type_refuse_change(struct request *request, struct op *op)
+{
+	return refuse(request, op, E_CONFLICT, "type", "Ruche sends messages of this type itself: what is said of it cannot be changed.");
+}
+
 static enum err named_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	if (engine_is_full(engine))
 		return engine->full;
+	if (op->named.kind == NAMED_EVENT_TYPE && message_type_is_ours(op->named.named.name))
+		return event_type_refuse_change(request, op);
 	if (slot == SLOT_NONE && !op->named.replace)
 		return named_missing(op->named.kind);
 	if (slot == SLOT_NONE && engine->index.nameds.live >= LIMIT_NAMEDS)
-		return refuse(request, op, E_TOO_LARGE, "", "There are %d endpoints, formats, sources and secrets already, as many as there may be.",
-			      LIMIT_NAMEDS);
+		return refuse(request, op, E_TOO_LARGE, "", "There are %d endpoints, formats, sources, secrets and event types already, as many as there may "
+			      "be.", LIMIT_NAMEDS);
 	if (op->named.kind == NAMED_ENDPOINT)
 		return endpoint_put(engine, request, op, slot);
 	if (op->named.over == NAMED_OVER_NOTHING && slot != SLOT_NONE)
-		return refuse(request, op, E_CONFLICT, "", "Somebody else made it meanwhile: look at it, and try again.");
+		return refuse(request, op, E_CONFLICT, "", "It is there already: look at it, then change it or choose another name.");
 	if (op->named.over && op->named.over != NAMED_OVER_NOTHING && (slot == SLOT_NONE || named_at(&engine->index, slot)->text->version != op->named.over))
 		return refuse(request, op, E_CONFLICT, "", "It has been changed meanwhile: look at it, and try again.");
 	if (op->named.text.len > LIMIT_NAMED_BYTES)
 		return refuse(request, op, E_TOO_LARGE, "", "It is larger than %d bytes.", LIMIT_NAMED_BYTES);
-	return op->named.kind == NAMED_SOURCE ? source_put(engine, request, op, slot) : text_put(engine, request, op, op->named.text, slot);
+	if (op->named.kind == NAMED_SOURCE || op->named.kind == NAMED_EVENT_TYPE)
+		return settings_put(engine, request, op, slot);
+	return text_put(engine, request, op, op->named.text, slot);
 }
 
 /* ---- held, and let go ---- */
@@ -462,18 +486,23 @@ static enum err named_set_state(struct engine *engine, struct request *request, 
 
 /* ---- deleted ---- */
 
-static enum err format_check_unused(struct engine *engine, struct request *request, struct op *op, const struct named *format)
+/* Of a format: their deliveries would fail. Of an event type: they wait for what nobody describes, and where only listed types are taken, for what
+ * nobody may send any more; to archive it says that it is history, and loses nothing. */
+static enum err named_check_unused(struct engine *engine, struct request *request, struct op *op, const struct named *named)
 {
 	const struct named *first;
 	uint64_t count;
-	enum err err = namers_count(engine, format, NULL, &first, &count);
+	char more[40] = "";
+	bool format = named->kind == NAMED_FORMAT;
+	enum err err = namers_count(engine, named, NULL, &first, &count);
 	if (err || !count)
 		return err;
 	struct str name = str_cut(first->name, 60);
-	if (count == 1)
-		return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' uses this format: give it another one first.", STR_ARG(name));
-	return refuse(request, op, E_CONFLICT, "", "Endpoint '" STR_FMT "' and %llu more use this format: give them another one first.", STR_ARG(name),
-		      (unsigned long long)count - 1);
+	if (count > 1)
+		snprintf(more, sizeof(more), " and %llu more", (unsigned long long)count - 1);
+	return refuse(request, op, E_CONFLICT, "", format ? "It is the format of endpoint '" STR_FMT "'%s: change that first."
+		                                          : "It is named by endpoint '" STR_FMT "'%s: change that first, or archive the type.",
+		      STR_ARG(name), more);
 }
 
 static enum err named_let_go(struct engine *engine, uint32_t slot)
@@ -511,9 +540,25 @@ static enum err endpoint_delete_own_secret(struct engine *engine, const struct n
 static enum err named_delete(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
 {
 	struct named *named = named_at(&engine->index, slot);
-	enum err err = named->kind == NAMED_FORMAT ? format_check_unused(engine, request, op, named) : E_OK;
+	bool used = named->kind == NAMED_FORMAT || named->kind == NAMED_EVENT_TYPE;
+	enum err err = used ? named_check_unused(engine, request, op, named) : E_OK;
 	err = err ? err : named_let_go(engine, slot);
 	return err || named->kind != NAMED_ENDPOINT ? err : endpoint_delete_own_secret(engine, named);
+}
+
+/* slot SLOT_NONE: an event type of ruche's own. */
+static enum err named_look(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+{
+	struct queue_name name = { named_namespace(op->named.named.namespace_name), op->named.named.name };
+	struct named_info *info = ARENA_NEW(&request->arena, struct named_info);
+	if (!info)
+		return E_NOMEM;
+	enum err err = slot == SLOT_NONE ? event_type_tell_built_in(request, name, info) : named_tell(engine, request, named_at(&engine->index, slot), info);
+	if (!err && info->kind == NAMED_EVENT_TYPE)
+		info->wanted_by = event_type_wanted_by(&engine->index, info->named);
+	op->result.nameds = info;
+	op->result.count = 1;
+	return err ? err : namers_tell(engine, request, info->kind, info->named.namespace_name, info, 1);
 }
 
 enum err op_named_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
@@ -524,13 +569,13 @@ enum err op_named_apply(struct engine *engine, struct request *request, struct o
 	                                                          : named_find(&engine->index, want->kind, want->named);
 	if (op->kind == OP_NAMED_PUT)
 		return named_put(engine, request, op, slot);
+	if (want->kind == NAMED_EVENT_TYPE && message_type_is_ours(want->named.name))
+		return op->kind == OP_NAMED_GET ? named_look(engine, request, op, SLOT_NONE) : event_type_refuse_change(request, op);
 	if (slot == SLOT_NONE)
 		return named_missing(want->kind);
 	if (op->kind == OP_NAMED_STATE)
 		return named_set_state(engine, request, op, slot);
 	if (op->kind == OP_NAMED_DELETE)
 		return named_delete(engine, request, op, slot);
-	const struct named *named = named_at(&engine->index, slot);
-	enum err err = named_answer(engine, request, op, named);
-	return err ? err : namers_tell(engine, request, (enum named_kind)named->kind, named->namespace_name, op->result.nameds, 1);
+	return named_look(engine, request, op, slot);
 }

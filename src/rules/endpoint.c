@@ -186,11 +186,10 @@ static bool read_filter(struct json *json, void *out, void *context)
 	return json_peek(json) == JSON_NULL ? read_null_text(json, out) : match_read_filter(json, out);
 }
 
-static bool read_tags(struct json *json, void *out, void *context)
+bool endpoint_tags_read(struct json *json, struct str *out)
 {
 	struct str tag;
 	uint32_t index;
-	(void)context;
 	json_peek(json);
 	const char *begin = json->next;
 	if (!json_enter_array(json))
@@ -201,8 +200,14 @@ static bool read_tags(struct json *json, void *out, void *context)
 		if (!json_read_str(json, LIMIT_TAG_BYTES, &tag))
 			return false;
 	}
-	*(struct str *)out = (struct str){ begin, (size_t)(json->next - begin) };
+	*out = (struct str){ begin, (size_t)(json->next - begin) };
 	return !json->failed;
+}
+
+static bool read_tags(struct json *json, void *out, void *context)
+{
+	(void)context;
+	return endpoint_tags_read(json, out);
 }
 
 static bool read_metadata(struct json *json, void *out, void *context)
@@ -692,7 +697,9 @@ const char *message_type_refusal(struct str type)
 
 bool message_type_is_ours(struct str type)
 {
-	static const char *const ours[] = { "endpoint.failing", "endpoint.disabled", "endpoint.recovered", "endpoint.test", "delivery.exhausted" };
+#define X(type, description) type,
+	static const char *const ours[] = { MESSAGE_TYPES_OURS(X) };
+#undef X
 	for (size_t i = 0; i < ARRAY_COUNT(ours); i++)
 		if (str_eq(type, str_of(ours[i])))
 			return true;

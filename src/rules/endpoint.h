@@ -95,7 +95,13 @@ void endpoint_settings_write(const struct endpoint_settings *settings, struct bu
 
 /* NULL, or a sentence: letters, digits, '_', '.' and '-', at most MESSAGE_TYPE_BYTES. */
 const char *message_type_refusal(struct str type);
-/* endpoint.failing, endpoint.disabled, endpoint.recovered, endpoint.test, delivery.exhausted: only ruche sends them. */
+/* Those that only ruche sends, by name, and what they say. */
+#define MESSAGE_TYPES_OURS(X)                                                                                              \
+	X("delivery.exhausted", "A delivery ended without success: its attempts are spent, or the answer was final.")       \
+	X("endpoint.disabled", "An endpoint is not sent to any more: it failed for too long, or answered that it is gone.") \
+	X("endpoint.failing", "Calls of an endpoint fail; told again as the time nears at which it is disabled.")           \
+	X("endpoint.recovered", "A call went through to an endpoint that was failing.")                                     \
+	X("endpoint.test", "Somebody tries an endpoint out.")
 bool message_type_is_ours(struct str type);
 bool endpoint_wants_type(const struct endpoint_settings *settings, struct str type);
 /* A message's own, as its row has them: a JSON array that was checked when it came, or nothing. */
@@ -110,9 +116,10 @@ bool endpoint_wants_channels(const struct endpoint_settings *settings, const str
 bool endpoint_each_secret(const struct endpoint_settings *settings, struct arena *arena,
 			  bool (*visit)(void *context, const char *field, struct str secret), void *context);
 
-/* ---- also of sources (source.h) ---- */
+/* ---- also of sources (source.h) and event types (event_type.h) ---- */
 const char *secret_reference_refusal(struct str name); /* NULL, or a sentence: may a secret be named so? */
 /* null is the empty text. */
 bool endpoint_read_checked(struct json *json, struct str *out, size_t max_bytes, const char *(*refusal)(struct str));
 bool endpoint_words_read(struct json *json, struct endpoint_words *out, uint32_t max, const char *(*refusal)(struct str));
 void endpoint_words_write(const struct endpoint_words *words, struct buf *buf);
+bool endpoint_tags_read(struct json *json, struct str *out); /* an array of texts, verbatim */

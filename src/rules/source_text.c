@@ -68,6 +68,28 @@ bool source_text_each_word(struct str text, bool (*visit)(struct str word))
 	return true;
 }
 
+/* Its first one stands at the beginning, the last one at the end, and the others as early as they can. */
+bool source_text_may_be(struct str text, struct str value)
+{
+	struct str piece;
+	bool is_place, after_place = false;
+	if (text_is_place(text))
+		return value.len > 0;
+	for (; next_piece(&text, &piece, &is_place); after_place = is_place) {
+		const char *at = value.ptr;
+		if (is_place && !value.len)
+			return false; /* a place finds something, or there is no message */
+		if (!is_place && after_place && !text.len)
+			at = value.len < piece.len ? NULL : value.ptr + value.len - piece.len;
+		else if (!is_place && after_place)
+			at = memmem(value.ptr, value.len, piece.ptr, piece.len);
+		if (!at || (!is_place && !str_starts(str_from(value, (size_t)(at - value.ptr)), piece)))
+			return false;
+		value = str_from(value, (size_t)(at - value.ptr) + (is_place ? 1 : piece.len));
+	}
+	return after_place || !value.len;
+}
+
 static struct str place_value(struct str place, const struct incoming *incoming, const struct json_node *body)
 {
 	const struct json_node *found = NULL;

@@ -85,6 +85,7 @@ static void named_things_are_put_replaced_and_dropped(void **state)
 	struct named_row *format = add_endpoint(suite, 3, "crm"); /* a name of each kind */
 	format->kind = NAMED_FORMAT;
 	format->text = STR("{\"program\":\".\"}");
+	add_endpoint(suite, 4, "crm")->kind = NAMED_EVENT_TYPE;
 	add_endpoint(suite, 8, "crm")->namespace_name = STR("other");
 	add_endpoint(suite, 9, "short-lived");
 	suite_commit(suite);
@@ -108,7 +109,9 @@ static void named_things_are_put_replaced_and_dropped(void **state)
 	            "named kind=0 number=8 namespace_name='other' name='crm' text='{}' state=0 reason='' health='' created_us=5 changed_us=6 created_seq=1 "
 	            "version=1\n"
 	            "named kind=1 number=3 namespace_name='default' name='crm' text='{\"program\":\".\"}' state=0 reason='' health='' created_us=5 "
-	            "changed_us=6 created_seq=1 version=1\n");
+	            "changed_us=6 created_seq=1 version=1\n"
+	            "named kind=4 number=4 namespace_name='default' name='crm' text='{}' state=0 reason='' health='' created_us=5 changed_us=6 created_seq=1 "
+	            "version=1\n");
 	suite_begin(suite); /* a number is one thing's */
 	add_endpoint(suite, 3, "thief");
 	assert_err(suite_try(suite), E_CONFLICT);

@@ -252,7 +252,7 @@ struct idempotency_row {
 /* ---- webhooks: docs/decisions/2026-11-25-webhooks.md ---- */
 
 /* What has a name in a namespace and a text that says all of it. Stored: append, never reorder. */
-#define NAMED_KINDS(X) X(ENDPOINT, "endpoint") X(FORMAT, "format") X(SOURCE, "source") X(SECRET, "secret")
+#define NAMED_KINDS(X) X(ENDPOINT, "endpoint") X(FORMAT, "format") X(SOURCE, "source") X(SECRET, "secret") X(EVENT_TYPE, "event_type")
 #define X(name, text) NAMED_##name,
 enum named_kind { NAMED_KINDS(X) NAMED_KIND_COUNT };
 #undef X

@@ -48,11 +48,14 @@ def fill(api):
     api.put("/v1/secrets/gh-hook", {"value": "It is a secret to everybody"})
     for name in ("github", "trial"):
         api.put(f"/v1/sources/{name}", {"verify": {"kind": "none"}, "into": {"job": {"queue": "sheets"}}})
+    for name in ("fiche.updated", "fiche.made"):
+        api.put(f"/v1/event-types/{name}", {"description": "A fiche was saved"})
     message = api.post("/v1/messages", {"type": "fiche.updated", "entity": "fiche-417", "endpoint": "crm"})["id"]
     delivery = api.get("/v1/jobs?queue=webhooks&group=crm")["jobs"][0]["uid"]
     api.post(f"/v1/jobs/{delivery}/cancel")
     for name in ("titles", "trial"):
         api.put(f"/v1/formats/{name}", {"program": "{title: .payload.title}"})
+        api.put(f"/v1/event-types/{name}", {})
         api.put(f"/v1/secrets/{name}", {"value": name})
     api.put("/v1/secrets/crm-token", {"value": "hunter2hunter2"})
     api.post("/v1/tokens", {"name": "backend", "scopes": ["read"]})
@@ -137,7 +140,7 @@ def json_on_every_read(ruche):
                   ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"],
                   ["endpoints", "list"], ["endpoints", "show", "crm"], ["messages", "list"], ["deliveries", "list"],
                   ["formats", "list"], ["formats", "show", "titles"], ["formats", "preview", "titles"], ["secrets", "list"],
-                  ["sources", "list"], ["sources", "show", "github"]):
+                  ["sources", "list"], ["sources", "show", "github"], ["event-types", "list"], ["event-types", "show", "fiche.updated"]):
         json.loads(ruche.cli(*words, "--json"))
         check(ruche.cli(*words).strip(), f"{words} prints nothing")
     shown = ruche.cli("jobs", "show", "sheets/sheet-417").decode()
@@ -394,13 +397,14 @@ def completion_and_man_pages(ruche):
     api = ruche.api
     api.enqueue("live-queue")
     api.put("/v1/formats/live-format", {"program": "."})
+    api.put("/v1/event-types/live.type", {})
     api.put("/v1/secrets/live-secret", {"value": "x"})
     api.put("/v1/endpoints/live-hook", {"url": "https://crm.example.org/", "types": []})
     api.put("/v1/sources/live-source", {"verify": {"kind": "none"}, "into": {"job": {"queue": "live-queue"}}})
     script = ruche.cli("completion", "bash")
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token, "PATH": os.path.dirname(harness.options.ruche) + ":" + os.environ["PATH"]}
     for words, wanted in (("jobs list --queue liv", ["live-queue"]), ("jobs exp", ["explain"]), ("config ", ["check", "print"]), ("completion f", ["fish"]), ("help tok", ["token"]),
-                          ("endpoints pause li", ["live-hook"]), ("sources show li", ["live-source"]), ("send x --endpoint li", ["live-hook"]), ("formats preview li", ["live-format"]), ("secrets rotate li", ["live-secret"]), ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
+                          ("endpoints pause li", ["live-hook"]), ("sources show li", ["live-source"]), ("send x --endpoint li", ["live-hook"]), ("formats preview li", ["live-format"]), ("event-types archive li", ["live.type"]), ("send li", ["live.type"]), ("messages list --type li", ["live.type"]), ("secrets rotate li", ["live-secret"]), ("work liv", ["live-queue"]), ("queues show liv", ["live-queue"]), ("serve --log-", ["--log-level", "--log-format"]), ("enq", ["enqueue"]),
                           ("config check --log-level w", ["warn"]), ("jobs list --state fa", ["failed"])):
         count = len(words.split(" "))
         probe = script.decode() + f"\nCOMP_WORDS=(ruche {words} \"\"); COMP_CWORD={count}; _ruche; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"

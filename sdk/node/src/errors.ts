@@ -91,7 +91,7 @@ const CLASSES: Readonly<Record<string, typeof ProblemError>> = {
 	unauthorized: AccessError, forbidden: AccessError,
 	not_found: NotFoundError, job_not_found: NotFoundError, queue_not_found: NotFoundError, limit_not_found: NotFoundError, chain_not_found: NotFoundError,
 	parent_not_found: NotFoundError, endpoint_not_found: NotFoundError, message_not_found: NotFoundError, format_not_found: NotFoundError,
-	source_not_found: NotFoundError, secret_not_found: NotFoundError,
+	source_not_found: NotFoundError, secret_not_found: NotFoundError, event_type_not_found: NotFoundError,
 	stale_lease: StaleLeaseError, no_lease: StaleLeaseError,
 	illegal_state: ConflictError, conflict: ConflictError, idempotency_mismatch: ConflictError, compat_mismatch: ConflictError,
 	children_pending: ConflictError, children_failed: ConflictError, chain_owned: ConflictError, id_taken: ConflictError, slots_busy: ConflictError,
