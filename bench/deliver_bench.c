@@ -183,7 +183,7 @@ static void bench_open(struct bench *bench, uint32_t concurrent)
 	mailbox_init(&bench->verdicts, NULL, NULL);
 	CHECK(cidr_parse(STR("127.0.0.0/8"), &loopback, NULL) == E_OK);
 	struct deliver_config config = {
-		.allow = &loopback, .allow_count = 1, .in_flight_max = concurrent, .host_connections = concurrent
+		.guard = { .allow = &loopback, .allow_count = 1 }, .in_flight_max = concurrent, .host_connections = concurrent
 	};
 	struct deliver_ports ports = { bench, bench_submit, bench_definitions, bench_random };
 	CHECK(deliver_start(&config, &ports, &bench->deliver, &problem) == E_OK);

@@ -41,8 +41,9 @@ struct api_ports {
 	void (*metrics)(void *context, struct buf *out);           /* OpenMetrics text of the daemon's own gauges, appended to /metrics */
 	void (*random)(void *context, void *out, size_t bytes);    /* for dice, tokens */
 	void (*now)(void *context, int64_t *wall_us);
-	/* May third parties have this address? Otherwise why not, in a sentence. As at the call itself (deliver/guard.h). */
-	bool (*judge)(void *context, const struct sockaddr *address, char *why, size_t why_bytes);
+	/* May third parties be called there? Otherwise why not, in a sentence. As at the call itself (deliver/guard.h). origin is scheme, host
+	 * and port of the URL; address is the one that stands in it, or NULL: its host is a name. */
+	bool (*judge)(void *context, const char *origin, const struct sockaddr *address, char *why, size_t why_bytes);
 	void (*compile)(void *context, struct compile *compile);   /* comes back through api_compiled */
 	void (*distrusted)(void *context, const struct distrust *distrust); /* at most once a minute a source */
 };

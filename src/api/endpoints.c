@@ -16,29 +16,28 @@
 #define HOST_BYTES        256
 #define MADE_NAME_BYTES   (3 + UID_TEXT_BYTES) /* "ep_" and a uid */
 
-/* ---- addresses that are ours to keep ---- */
+/* ---- addresses that are ours to keep, and what else is not called ---- */
 
 /* An address that stands in the URL by itself, in any of its spellings; names are looked at when they are called. */
-static bool url_address(struct str url, struct sockaddr_storage *out)
+static bool url_address(const struct http_url *url, struct sockaddr_storage *out)
 {
-	struct http_url split;
 	char host[HOST_BYTES];
 	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
 	memset(out, 0, sizeof(*out));
-	if (http_url_split(http_url_origin(url), &split) || split.host.len >= sizeof(host))
+	if (url->host.len >= sizeof(host))
 		return false;
-	bool brackets = split.host.len > 2 && split.host.ptr[0] == '[';
-	struct str name = brackets ? (struct str){ split.host.ptr + 1, split.host.len - 2 } : split.host;
+	bool brackets = url->host.len > 2 && url->host.ptr[0] == '[';
+	struct str name = brackets ? (struct str){ url->host.ptr + 1, url->host.len - 2 } : url->host;
 	memcpy(host, name.ptr, name.len);
 	host[name.len] = '\0';
 	v4->sin_family = AF_INET;
-	v4->sin_port = htons(split.port);
+	v4->sin_port = htons(url->port);
 	if (!brackets && inet_aton(host, &v4->sin_addr))
 		return true;
 	memset(out, 0, sizeof(*out));
 	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons(split.port);
+	v6->sin6_port = htons(url->port);
 	return brackets && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
 }
 
@@ -47,10 +46,15 @@ static bool endpoint_check_url(struct call *call, const struct json_node *object
 	const struct json_node *node = object ? json_tree_member(object, str_of(member)) : NULL;
 	const struct api_ports *ports = &call->api->ports;
 	struct sockaddr_storage address;
+	struct http_url split;
 	char why[256] = "";
-	if (!node || node->type != JSON_STRING || !url_address(node->text, &address))
+	if (!node || node->type != JSON_STRING || http_url_split(http_url_origin(node->text), &split))
 		return true;
-	return ports->judge(ports->context, (const struct sockaddr *)&address, why, sizeof(why)) ||
+	const char *origin = arena_str(&call->request.arena, http_url_origin(node->text)).ptr;
+	if (!origin)
+		return problem_set(&call->problem, E_NOMEM, field, "There was no memory for it.") == E_OK;
+	const struct sockaddr *said = url_address(&split, &address) ? (const struct sockaddr *)&address : NULL;
+	return ports->judge(ports->context, origin, said, why, sizeof(why)) ||
 	       problem_set(&call->problem, E_INVALID, field, "%s", why) == E_OK;
 }
 

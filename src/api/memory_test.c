@@ -173,6 +173,7 @@ static const struct request_case cases[] = {
 	{ "getEndpoint", "/v1/endpoints/crm?namespace=n", NULL, NULL, 200 },
 	{ "putEndpoint", "/v1/endpoints/crm", NULL, ENDPOINT, 200, .varies = true },
 	{ "putEndpoint", "/v1/endpoints/crm", NULL, "{\"url\":\"http://10.0.0.1/\"}", 422 },
+	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"update_url\":\"https://crm.example:25/\"}", 422 },
 	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"timeout_ms\":5,\"retract\":{\"url\":\"https://[2001:db8::1]/{external_id}\"}}", 200 },
 	{ "patchEndpoint", "/v1/endpoints/crm", NULL, "{\"sign\":{\"kind\":\"v1\"}}", 200, .varies = true },
 	{ "getPublicKey", "/v1/endpoints/crm/public-key", NULL, NULL, 409 },

@@ -87,12 +87,16 @@ void scene_turn(struct scene *scene)
 	}
 }
 
-/* What begins with 10 is private here. */
-static bool scene_on_judge(void *context, const struct sockaddr *address, char *why, size_t why_bytes)
+/* What begins with 10 is private here, and port 25 nobody's. */
+static bool scene_on_judge(void *context, const char *origin, const struct sockaddr *address, char *why, size_t why_bytes)
 {
 	unsigned char bytes[4];
 	(void)context;
-	if (address->sa_family != AF_INET)
+	if (strstr(origin, ":25")) {
+		snprintf(why, why_bytes, "Port 25 is not called.");
+		return false;
+	}
+	if (!address || address->sa_family != AF_INET)
 		return true;
 	memcpy(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, sizeof(bytes));
 	snprintf(why, why_bytes, "A private address.");

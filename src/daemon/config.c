@@ -167,8 +167,10 @@ static enum err config_set_item(struct config *config, enum config_key key, cons
 	struct config_list *list = config_field(config, key);
 	struct problem why = { 0 };
 	struct cidr range;
+	struct port_range ports;
 	struct address address;
 	enum err err = key == CONFIG_DELIVER_ALLOW ? cidr_parse(str_of(text), &range, &why)
+		     : key == CONFIG_DELIVER_PORTS ? port_range_parse(str_of(text), &ports, &why)
 		     : key == CONFIG_LISTEN	   ? address_parse(str_of(text), &address, &why)
 						   : E_OK;
 	if (err)
@@ -666,6 +668,18 @@ static bool config_listens_widely(const struct config *config)
 	return false;
 }
 
+/* URLs seldom name their port. */
+static bool config_misses_usual_ports(const struct config *config)
+{
+	struct port_range range;
+	for (uint32_t i = 0; i < config->deliver_ports.count; i++) {
+		if (port_range_parse(str_of(config->deliver_ports.items[i]), &range, NULL) == E_OK &&
+		    (port_any_contains(&range, 1, 443) || (!config->deliver_https_only && port_any_contains(&range, 1, 80))))
+			return false;
+	}
+	return config->deliver_ports.count > 0;
+}
+
 const char *config_warning(const struct config *config, uint32_t n, char out[256])
 {
 	uint32_t at = 0;
@@ -673,6 +687,9 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
 	if (*config->deliver_proxy && at++ == n)
 		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
+	if (config_misses_usual_ports(config) && at++ == n)
+		return config->deliver_https_only ? "deliver.ports: 443 is not among them: https URLs that name no port are not called."
+						  : "deliver.ports: neither 443 nor 80 is among them: URLs that name no port are not called.";
 	if (config->ephemeral && config->origins[CONFIG_EPHEMERAL].kind != CONFIG_BY_DEFAULT && at++ == n) /* `dev` says it by itself */
 		return "ephemeral: jobs may be lost when the machine or the container stops.";
 	if (config->core_dumps && at++ == n)

@@ -79,6 +79,10 @@ struct config_list {
 	  "Unanswered requests of a connection before it is no longer read")                                                  \
 	X(deliver_allow, DELIVER_ALLOW, "deliver.allow", LIST, "", 0, 256, CONFIG_RELOADS, "CIDR",                            \
 	  "Private ranges that deliveries may call nevertheless, such as 10.0.0.0/8")                                         \
+	X(deliver_https_only, DELIVER_HTTPS_ONLY, "deliver.https_only", BOOL, "false", 0, 0, CONFIG_RELOADS, NULL,            \
+	  "Deliveries call https URLs only: http is refused where an endpoint is put, and at every attempt")                  \
+	X(deliver_ports, DELIVER_PORTS, "deliver.ports", LIST, "", 0, 64, CONFIG_RELOADS, "PORTS",                            \
+	  "The only ports that deliveries may call, such as 443 or 8000-8999; none named: all")                               \
 	X(deliver_in_flight, DELIVER_IN_FLIGHT, "deliver.in_flight", COUNT, "256", 1, 10000, 0, "N",                          \
 	  "Deliveries running at once")                                                                                       \
 	X(deliver_host_connections, DELIVER_HOST_CONNECTIONS, "deliver.host_connections", COUNT, "64", 1, 10000, 0, "N",      \

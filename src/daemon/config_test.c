@@ -79,6 +79,10 @@ static const struct {
 	{ "listen = [\n\"127.0.0.1:1\",\n", ":3", "has no ']'" },
 	{ "listen = [\"127.0.0.1:1\" \"127.0.0.1:2\"]\n", ":1", "comma" },
 	{ "[deliver]\nallow = [\"10.0.0.1/8\"]\n", ":2", "deliver.allow: " },
+	{ "[deliver]\nports = [\"443\", \"99999\"]\n", ":2", "deliver.ports: '99999' is no port" },
+	{ "[deliver]\nports = [\"https\"]\n", ":2", "write 443 or 8000-8999" },
+	{ "[deliver]\nports = [9000-8000]\n", ":2", "ends before it begins" },
+	{ "[deliver]\nhttps_only = perhaps\n", ":2", "deliver.https_only: 'perhaps' is neither true nor false" },
 	{ "[log]\nlevel = [\"info\"]\n", ":2", "takes one value" },
 	{ "[log]\nlevel = info\nlevel = warn\n", ":3", "already set on line 2" },
 	{ "[store]\npath = \"x\n", ":2", "has no end" },
@@ -138,6 +142,37 @@ static void test_layers(void **state)
 	assert_string_equal(config.origins[CONFIG_HTTP_IDLE_MS].where, "RUCHE_HTTP_IDLE_MS");
 	assert_int_equal(config.origins[CONFIG_STORE_RESERVE_BYTES].kind, CONFIG_BY_FILE);
 	config_fini(&config);
+}
+
+/* Where deliveries may go; and what is most likely not meant. */
+static void test_doors(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *warning; /* NULL: none */
+		uint32_t count;
+	} cases[] = {
+		{ "[deliver]\nhttps_only = true\nports = [\"443\", 8000-8999]\n", NULL, 2 },
+		{ "[deliver]\nports = 80\n", NULL, 1 },
+		{ "[deliver]\nports = \"1-1024, 8080\"\n", NULL, 2 },
+		{ "[deliver]\nports = []\n", NULL, 0 },
+		{ "[deliver]\nports = 8443\n", "neither 443 nor 80", 1 },
+		{ "[deliver]\nhttps_only = on\nports = [80, 8443]\n", "443 is not among them", 2 },
+	};
+	char *argv[] = { "serve", "-c", test_path, NULL };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct config config;
+		struct problem problem = { 0 };
+		char text[256];
+		test_write(cases[i].text);
+		assert_int_equal(test_load(&config, argv, NULL, &problem), E_OK);
+		const char *warning = config_warning(&config, 0, text);
+		assert_int_equal(config.deliver_ports.count, cases[i].count);
+		assert_int_equal(config.deliver_https_only, strstr(cases[i].text, "https_only") != NULL);
+		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
+			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
+		config_fini(&config);
+	}
 }
 
 static void test_secrets(void **state)
@@ -237,7 +272,7 @@ int main(void)
 		return 99;
 	close(fd);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals), cmocka_unit_test(test_layers), cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals), cmocka_unit_test(test_layers), cmocka_unit_test(test_doors), cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_print), cmocka_unit_test(test_strange), cmocka_unit_test(test_table),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

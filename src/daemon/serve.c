@@ -212,7 +212,7 @@ static void serve_reload(uv_signal_t *handle, int number)
 		serve_log(&(struct config){ .log_level = fresh.log_level, .log_format = serve->config->log_format });
 		serve->config->log_level = fresh.log_level;
 		if (!serve->options->open)
-			wire_allow(serve->wire, &fresh.deliver_allow);
+			wire_guard(serve->wire, &fresh);
 		config_fini(&fresh);
 		keeper_reload(&serve->keeper);
 		log_event(LOG_INFO, "reload.done", NULL);

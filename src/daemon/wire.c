@@ -28,6 +28,7 @@
 #define WIRE_TICK_MS    1000
 #define WIRE_STUCK_US   INT64_C(20000000) /* a step that runs so long is not coming back: the watchdog is told nothing more */
 #define WIRE_RANGES_MAX 256
+#define WIRE_PORTS_MAX  64
 #define WIRE_FORMATS_IDLE_MS 60000 /* without one to run, their processes end */
 
 enum asker { ASKER_API, ASKER_BULK, ASKER_DELIVER, ASKER_START };
@@ -36,8 +37,9 @@ enum asker { ASKER_API, ASKER_BULK, ASKER_DELIVER, ASKER_START };
 
 struct wire {
 	struct wire_config config;
-	struct cidr allow[WIRE_RANGES_MAX]; /* `deliver.allow` as it is now */
-	uint32_t allow_count;
+	struct guard_settings guard;        /* as they are now; they point to: */
+	struct cidr allow[WIRE_RANGES_MAX];
+	struct port_range ports[WIRE_PORTS_MAX];
 	struct http_server *server;
 	struct api *api;
 	struct bulk *bulk;
@@ -458,12 +460,15 @@ static void wire_drop_secrets(void *snapshot)
 
 /* ---- making the rooms ---- */
 
-static uint32_t wire_ranges(const struct config_list *list, struct cidr *out)
+/* Each was checked when the configuration was read. */
+static void wire_read_guard(struct wire *wire, const struct config *config)
 {
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < list->count && count < WIRE_RANGES_MAX; i++)
-		count += cidr_parse(str_of(list->items[i]), &out[count], NULL) == E_OK; /* checked when the configuration was read */
-	return count;
+	struct guard_settings guard = { .allow = wire->allow, .ports = wire->ports, .https_only = config->deliver_https_only };
+	for (uint32_t i = 0; i < config->deliver_allow.count && guard.allow_count < WIRE_RANGES_MAX; i++)
+		guard.allow_count += cidr_parse(str_of(config->deliver_allow.items[i]), &wire->allow[guard.allow_count], NULL) == E_OK;
+	for (uint32_t i = 0; i < config->deliver_ports.count && guard.port_count < WIRE_PORTS_MAX; i++)
+		guard.port_count += port_range_parse(str_of(config->deliver_ports.items[i]), &wire->ports[guard.port_count], NULL) == E_OK;
+	wire->guard = guard;
 }
 
 static struct cidr wire_whole(const struct ip_address *ip)
@@ -503,13 +508,13 @@ static uint32_t wire_own(const struct config_list *listen, struct cidr *out)
 }
 
 /* What the guard will say when it is called. */
-static bool wire_judge(void *context, const struct sockaddr *address, char *why, size_t why_bytes)
+static bool wire_judge(void *context, const char *origin, const struct sockaddr *address, char *why, size_t why_bytes)
 {
 	const struct wire *wire = context;
 	struct cidr own[WIRE_RANGES_MAX];
-	struct guard guard = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
-			       .own_count = wire_own(&wire->config.config->listen, own) };
-	return guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes);
+	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own) };
+	return guard_permits_url(&guard, origin, why, why_bytes) &&
+	       (!address || guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes));
 }
 
 /* Its helpers begin with the first format that needs one. */
@@ -529,9 +534,9 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
 	struct cidr own[WIRE_RANGES_MAX];
-	wire->allow_count = wire_ranges(&config->deliver_allow, wire->allow);
-	struct deliver_config wanted = { .allow = wire->allow, .allow_count = wire->allow_count, .own = own,
-					 .own_count = wire_own(&config->listen, own), .in_flight_max = (uint32_t)config->deliver_in_flight,
+	wire_read_guard(wire, config);
+	struct deliver_config wanted = { .guard = wire->guard, .own = own, .own_count = wire_own(&config->listen, own),
+					 .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
 	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 }, wire->formats };
 	if (wire->config.secrets)
@@ -716,11 +721,11 @@ void wire_view(struct wire *wire, struct engine_view *out)
 	engine_thread_view(wire->engine, out);
 }
 
-void wire_allow(struct wire *wire, const struct config_list *ranges)
+void wire_guard(struct wire *wire, const struct config *fresh)
 {
-	wire->allow_count = wire_ranges(ranges, wire->allow);
-	if (deliver_allow(wire->deliver, wire->allow, wire->allow_count))
-		log_event(LOG_WARN, "reload.failed", "key", "deliver.allow", "detail", err_sentence(E_NOMEM), NULL);
+	wire_read_guard(wire, fresh);
+	if (deliver_guard(wire->deliver, &wire->guard))
+		log_event(LOG_WARN, "reload.failed", "key", "deliver", "detail", err_sentence(E_NOMEM), NULL);
 }
 
 /* ---- ending ---- */

@@ -31,8 +31,8 @@ MUST_USE enum err wire_listen_fd(struct wire *wire, int fd, struct problem *prob
 /* A store without tokens gets its admin token. Before the loop runs: nobody is answered earlier. */
 MUST_USE enum err wire_first_token(struct wire *wire, struct problem *problem);
 uint16_t wire_port(const struct wire *wire, uint32_t n); /* of the n-th TCP listener */
-/* Loopback ranges and those of the configuration; for a reload too. */
-void wire_allow(struct wire *wire, const struct config_list *ranges);
+/* After a reload: whom deliveries may call is what this configuration says. */
+void wire_guard(struct wire *wire, const struct config *fresh);
 void wire_view(struct wire *wire, struct engine_view *out);
 /* Readiness goes red, listeners close, no new grants; running requests end or are cut after grace_ms; then quiet is called, once. */
 void wire_quiesce(struct wire *wire, int64_t grace_ms, void (*quiet)(void *context), void *context);

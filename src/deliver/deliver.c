@@ -60,10 +60,6 @@ struct delivery {
 	int64_t since_us;            /* on the monotonic clock */
 };
 
-struct ranges {
-	uint32_t count;
-	struct cidr items[];
-};
 struct deliver {
 	struct deliver_config config;
 	struct deliver_ports ports;
@@ -74,8 +70,9 @@ struct deliver {
 	_Atomic int64_t stop_by_us;  /* monotonic; 0: go on */
 	_Atomic uint64_t started, by_class[HTTP_CLASS_COUNT];
 	_Atomic uint32_t in_flight;
-	_Atomic(struct ranges *) allow_next; /* for the guard, once the thread sees it */
-	struct ranges *allow, *own;  /* the guard's */
+	_Atomic(struct guard_settings *) guard_next; /* for the guard, once the thread sees it */
+	struct guard_settings *guard_settings; /* what the guard's point to */
+	struct cidr *own;            /* the guard's, too */
 	/* From here on the thread's own. */
 	struct http_client *client;
 	struct target_cache targets;
@@ -928,32 +925,50 @@ static int64_t deliver_wait_us(const struct deliver *deliver, int64_t now_us, in
 	return until_us > now_us ? until_us - now_us : 0;
 }
 
-static struct ranges *ranges_new(const struct cidr *ranges, uint32_t count)
+static void *memory_copy(const void *from, size_t bytes) /* NULL: no memory, also for nothing */
 {
-	struct ranges *copy = mem_zalloc(sizeof(*copy) + count * sizeof(copy->items[0]));
-	if (!copy)
-		return NULL;
-	copy->count = count;
-	if (count)
-		memcpy(copy->items, ranges, count * sizeof(*ranges));
+	void *copy = mem_zalloc(bytes + 1);
+	if (copy && bytes)
+		memcpy(copy, from, bytes);
 	return copy;
 }
 
-static void deliver_use_ranges(struct deliver *deliver, struct ranges *allow)
+static void guard_settings_free(struct guard_settings *settings)
 {
-	mem_free(deliver->allow);
-	deliver->allow = allow;
-	deliver->guard.allow = allow->items;
-	deliver->guard.allow_count = allow->count;
+	if (!settings)
+		return;
+	mem_free((void *)settings->allow);
+	mem_free((void *)settings->ports);
+	mem_free(settings);
 }
 
-static void deliver_take_ranges(struct deliver *deliver)
+static struct guard_settings *guard_settings_copy(const struct guard_settings *settings)
 {
-	struct ranges *allow = atomic_exchange_explicit(&deliver->allow_next, NULL, memory_order_acq_rel);
-	if (!allow)
+	struct guard_settings *copy = memory_copy(settings, sizeof(*settings));
+	if (!copy)
+		return NULL;
+	copy->allow = memory_copy(settings->allow, settings->allow_count * sizeof(*settings->allow));
+	copy->ports = memory_copy(settings->ports, settings->port_count * sizeof(*settings->ports));
+	if (copy->allow && copy->ports)
+		return copy;
+	guard_settings_free(copy);
+	return NULL;
+}
+
+static void deliver_use_settings(struct deliver *deliver, struct guard_settings *settings)
+{
+	guard_settings_free(deliver->guard_settings);
+	deliver->guard_settings = settings;
+	deliver->guard.settings = *settings;
+}
+
+static void deliver_take_settings(struct deliver *deliver)
+{
+	struct guard_settings *settings = atomic_exchange_explicit(&deliver->guard_next, NULL, memory_order_acq_rel);
+	if (!settings)
 		return;
-	deliver_use_ranges(deliver, allow);
-	http_client_forget(deliver->client); /* what was opened under the old list */
+	deliver_use_settings(deliver, settings);
+	http_client_forget(deliver->client); /* what was opened under the old ones */
 }
 
 static void *deliver_main(void *context)
@@ -962,7 +977,7 @@ static void *deliver_main(void *context)
 	for (;;) {
 		int64_t stop_by_us = atomic_load_explicit(&deliver->stop_by_us, memory_order_acquire);
 		deliver_take_letters(deliver);
-		deliver_take_ranges(deliver);
+		deliver_take_settings(deliver);
 		deliver_try_again(deliver);
 		if (stop_by_us && deliver_wind_down(deliver, stop_by_us))
 			return NULL;
@@ -1001,12 +1016,12 @@ void deliver_reply(struct deliver *deliver, struct request *request)
 	CHECK(pthread_mutex_unlock(&deliver->door) == 0);
 }
 
-enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count)
+enum err deliver_guard(struct deliver *deliver, const struct guard_settings *settings)
 {
-	struct ranges *allow = ranges_new(ranges, count);
-	if (!allow)
+	struct guard_settings *copy = guard_settings_copy(settings);
+	if (!copy)
 		return E_NOMEM;
-	mem_free(atomic_exchange_explicit(&deliver->allow_next, allow, memory_order_acq_rel));
+	guard_settings_free(atomic_exchange_explicit(&deliver->guard_next, copy, memory_order_acq_rel));
 	http_client_wake(deliver->client);
 	return E_OK;
 }
@@ -1039,8 +1054,8 @@ static void deliver_free(struct deliver *deliver)
 	mailbox_fini(&deliver->replies);
 	mailbox_fini(&deliver->shapes);
 	pthread_mutex_destroy(&deliver->door);
-	mem_free(atomic_load(&deliver->allow_next));
-	mem_free(deliver->allow);
+	guard_settings_free(atomic_load(&deliver->guard_next));
+	guard_settings_free(deliver->guard_settings);
 	mem_free(deliver->own);
 	mem_free(deliver);
 }
@@ -1078,15 +1093,16 @@ static void deliver_init(struct deliver *deliver, const struct deliver_config *c
 static bool deliver_open(struct deliver *deliver)
 {
 	const struct deliver_config *config = &deliver->config;
-	struct ranges *allow = ranges_new(config->allow, config->allow_count);
-	deliver->own = ranges_new(config->own, config->own_count);
-	if (allow)
-		deliver_use_ranges(deliver, allow);
-	if (!allow || !deliver->own)
+	struct guard_settings *settings = guard_settings_copy(&config->guard);
+	deliver->own = memory_copy(config->own, config->own_count * sizeof(*config->own));
+	if (settings)
+		deliver_use_settings(deliver, settings);
+	if (!settings || !deliver->own)
 		return false;
-	deliver->guard.own = deliver->own->items;
-	deliver->guard.own_count = deliver->own->count;
+	deliver->guard.own = deliver->own;
+	deliver->guard.own_count = config->own_count;
 	deliver->client = http_client_new(&(struct http_client_config){
+		.url_guard = guard_permits_url,
 		.guard = guard_permits,
 		.guard_context = &deliver->guard,
 		.ca_file = config->ca_file,

@@ -3,19 +3,18 @@
  * come in by mailbox and posts requests through a port.
  *
  * Guarantees: a delivery's verdict is sent exactly once per EFFECT_DELIVER unless it was aborted; a slow or dead host delays nobody
- * else; the address is judged after resolution, at connect time, on every attempt (deliver/guard.h); redirects are not followed;
+ * else; the URL is judged before, and the address after resolution, at connect time, on every attempt (deliver/guard.h); redirects are not followed;
  * at most LIMIT_RESPONSE_BYTES of an answer are kept and little more is read; secrets in headers are redacted before they are recorded. */
 #pragma once
+#include "deliver/guard.h"
 #include "deliver/secret_port.h"
 #include "engine/command.h"
-#include "net/address.h"
 #include "store/query.h"
 
 struct deliver;
 struct format_pool;
 struct deliver_config {
-	const struct cidr *allow;    /* private ranges that may be called nevertheless (net/address.h) */
-	uint32_t allow_count;
+	struct guard_settings guard; /* copied */
 	const struct cidr *own;      /* our own listeners' addresses: never called unless allowed */
 	uint32_t own_count;
 	const char *ca_file;         /* NULL: the system's */
@@ -40,8 +39,8 @@ void deliver_reply(struct deliver *deliver, struct request *request); /* any thr
 /* Lets running calls finish for at most grace_ms, then gives the rest up (their jobs are released: no attempt is consumed), and joins.
  * It waits for the reply to every verdict: the engine still answers meanwhile, and no effect may be on its way any more. */
 void deliver_stop(struct deliver *deliver, int64_t grace_ms);
-/* Other ranges from now on, for connections not yet made. Any thread. E_NOMEM: the old ones stay. */
-MUST_USE enum err deliver_allow(struct deliver *deliver, const struct cidr *ranges, uint32_t count);
+/* Other settings from now on, for calls not yet made. Any thread. E_NOMEM: the old ones stay. */
+MUST_USE enum err deliver_guard(struct deliver *deliver, const struct guard_settings *settings);
 struct deliver_stats {
 	uint64_t started, by_class[HTTP_CLASS_COUNT];
 	uint32_t in_flight;

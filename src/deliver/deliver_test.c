@@ -458,16 +458,54 @@ static void test_allow_changes(void **state)
 	struct house *house = house_open("127.0.0.1", NULL);
 	char target[512];
 	struct cidr other;
+	const struct guard_settings none = { 0 }, again = { .allow = &other, .allow_count = 1 };
 	assert_int_equal(cidr_parse(STR("127.0.0.1"), &other, NULL), E_OK);
 	target_of(target, third_party_url(party, "/"), "");
 	const struct house_job job = { .target = target, .payload = "{}" };
 	assert_int_equal(house_wait(house, house_deliver(house, &job))->kind, OP_COMPLETE);
-	assert_int_equal(deliver_allow(house_deliver_thread(house), NULL, 0), E_OK);
+	assert_int_equal(deliver_guard(house_deliver_thread(house), &none), E_OK);
 	assert_non_null(strstr(house_wait(house, house_deliver(house, &job))->error, "guarded")); /* no open connection is used */
-	assert_int_equal(deliver_allow(house_deliver_thread(house), &other, 1), E_OK);
+	assert_int_equal(deliver_guard(house_deliver_thread(house), &again), E_OK);
 	assert_int_equal(house_wait(house, house_deliver(house, &job))->kind, OP_COMPLETE);
 	house_free(house);
 	third_party_stop(party);
+}
+
+/* Neither an open connection nor a proxy gets a URL past the settings; nothing is dialled, the answer is of the guard's class. */
+static void test_scheme_and_port(void **state)
+{
+	(void)state;
+	struct third_party *party = party_of(NULL, 0), *proxy = party_of(NULL, 0);
+	struct cidr loopback;
+	const char *url = third_party_url(party, "/"), *colon = strrchr(url, ':');
+	uint16_t port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	const struct port_range own = { port, port }, others = { (uint16_t)(port + 1), 65535 };
+	struct guard_settings settings = { .allow = &loopback, .allow_count = 1, .ports = &own, .port_count = 1 };
+	const struct deliver_config through = { .in_flight_max = 8, .proxy = third_party_url(proxy, ""), .guard = { .https_only = true } };
+	struct house *house = house_open("127.0.0.1", NULL), *proxied = house_open("127.0.0.1", &through);
+	char target[512];
+	assert_int_equal(cidr_parse(STR("127.0.0.1"), &loopback, NULL), E_OK);
+	target_of(target, url, "");
+	const struct house_job job = { .target = target, .payload = "{}" };
+	assert_int_equal(deliver_guard(house_deliver_thread(house), &settings), E_OK);
+	assert_int_equal(house_wait(house, house_deliver(house, &job))->kind, OP_COMPLETE);
+	settings.ports = &others;
+	assert_int_equal(deliver_guard(house_deliver_thread(house), &settings), E_OK);
+	const struct told *told = house_wait(house, house_deliver(house, &job));
+	assert_non_null(strstr(told->error, "\"class\":\"guarded\""));
+	assert_non_null(strstr(told->error, "is not called; a range that holds it in the setting deliver.ports permits it."));
+	assert_non_null(strstr(told->exchange, "\"url\""));
+	settings = (struct guard_settings){ .allow = &loopback, .allow_count = 1, .https_only = true };
+	assert_int_equal(deliver_guard(house_deliver_thread(house), &settings), E_OK);
+	assert_non_null(strstr(house_wait(house, house_deliver(house, &job))->error, "http is not called, only https (setting deliver.https_only)"));
+	assert_non_null(strstr(house_wait(proxied, house_deliver(proxied, &job))->error, "setting deliver.https_only"));
+	assert_int_equal(third_party_requests(party), 1);
+	assert_int_equal(third_party_connections(party), 1);
+	assert_int_equal(third_party_connections(proxy), 0);
+	house_free(house);
+	house_free(proxied);
+	third_party_stop(party);
+	third_party_stop(proxy);
 }
 
 static void test_bad_ca_file(void **state)
@@ -492,7 +530,7 @@ int main(void)
 		cmocka_unit_test(test_dead_host_delays_nobody), cmocka_unit_test(test_patience_ends),
 		cmocka_unit_test(test_engine_refuses),  cmocka_unit_test(test_store_cannot_be_read),
 		cmocka_unit_test(test_many_at_once),    cmocka_unit_test(test_allow_changes),
-		cmocka_unit_test(test_bad_ca_file),
+		cmocka_unit_test(test_bad_ca_file),     cmocka_unit_test(test_scheme_and_port),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "deliver/guard.h"
+#include "rules/http_url.h"
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -76,7 +77,7 @@ struct guard_verdict guard_judge(const struct guard *guard, const struct sockadd
 		return guard_refuse("", "an address that is neither IPv4 nor IPv6");
 	if (port == 0)
 		return guard_refuse("", "port 0");
-	if (cidr_any_contains(guard->allow, guard->allow_count, &ip))
+	if (cidr_any_contains(guard->settings.allow, guard->settings.allow_count, &ip))
 		return (struct guard_verdict){ GUARD_ALLOWED, "", "" };
 	if (cidr_any_contains(guard->own, guard->own_count, &ip))
 		return guard_refuse("our own listeners", "this daemon itself");
@@ -105,5 +106,24 @@ bool guard_permits(void *context, const struct sockaddr *address, socklen_t len,
 	if (verdict.answer != GUARD_REFUSED)
 		return true;
 	guard_explain(&verdict, address, why, why_bytes);
+	return false;
+}
+
+bool guard_permits_url(void *context, const char *url, char *why, size_t why_bytes)
+{
+	const struct guard_settings *settings = &((const struct guard *)context)->settings;
+	struct http_url parts;
+	if (!settings->https_only && !settings->port_count)
+		return true;
+	if (http_url_split(http_url_origin(str_of(url)), &parts)) {
+		snprintf(why, why_bytes, "the URL's scheme and port cannot be read, and not all of them are called "
+		                         "(settings deliver.https_only, deliver.ports)");
+	} else if (settings->https_only && !parts.secure) {
+		snprintf(why, why_bytes, "http is not called, only https (setting deliver.https_only); use an https:// URL or change the setting");
+	} else if (settings->port_count && !port_any_contains(settings->ports, settings->port_count, parts.port)) {
+		snprintf(why, why_bytes, "port %u is not called; a range that holds it in the setting deliver.ports permits it", parts.port);
+	} else {
+		return true;
+	}
 	return false;
 }

@@ -4,13 +4,22 @@
  * own listeners, unless a range of the allow list (setting `deliver.allow`) holds the address.
  *
  * ::ffff:a.b.c.d is the IPv4 address a.b.c.d, also for the allow list. Other embeddings (NAT64, 6to4, Teredo, …) are refused whole:
- * where they end is not ours to know. */
+ * where they end is not ours to know.
+ *
+ * Before that the URL is judged: its scheme (`deliver.https_only`) and its port, the scheme's own when none is written
+ * (`deliver.ports`). Also with a proxy, and before a connection that is open serves again: of those two no address is judged. */
 #pragma once
 #include "net/address.h"
 
-struct guard {
+struct guard_settings {
 	const struct cidr *allow;
 	uint32_t allow_count;
+	bool https_only;
+	const struct port_range *ports;
+	uint32_t port_count;       /* 0: all ports */
+};
+struct guard {
+	struct guard_settings settings;
 	const struct cidr *own;    /* our listeners */
 	uint32_t own_count;
 };
@@ -25,3 +34,5 @@ struct guard_verdict guard_judge(const struct guard *guard, const struct sockadd
 void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes);
 /* As http_client_config wants it; context is a struct guard. */
 bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
+/* May this URL be called at all? As http_client_config wants it; context is a struct guard. */
+bool guard_permits_url(void *context, const char *url, char *why, size_t why_bytes);

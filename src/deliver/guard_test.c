@@ -198,9 +198,8 @@ static void test_allow(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct cidr allow, own;
-		struct guard guard = { .allow = &allow,
+		struct guard guard = { .settings = { .allow = &allow, .allow_count = cases[i].allow != NULL },
 				       .own = &own,
-				       .allow_count = cases[i].allow != NULL,
 				       .own_count = cases[i].own != NULL };
 		struct sockaddr_storage storage;
 		if (cases[i].allow)
@@ -209,6 +208,39 @@ static void test_allow(void **state)
 			assert_int_equal(cidr_parse(str_of(cases[i].own), &own, NULL), E_OK);
 		if (guard_judge(&guard, socket_address(cases[i].address, 80, &storage)).answer != cases[i].answer)
 			fail_msg("case %zu: %s", i, cases[i].address);
+	}
+}
+
+static void test_urls(void **state)
+{
+	(void)state;
+	static const struct port_range some[] = { { 443, 443 }, { 8000, 8999 } }, plain[] = { { 80, 80 } };
+	static const struct {
+		const char *url;
+		bool https_only, ports, with_80, permitted;
+	} cases[] = {
+		{ "http://a.test/", false, false, false, true },      { "http://a.test:25/", false, false, false, true },
+		{ "http://a.test/", true, false, false, false },      { "https://a.test/", true, false, false, true },
+		{ "HTTP://a.test/", true, false, false, false },      { "hTtPs://a.test/", true, false, false, true },
+		{ "http://a.test:443/", true, false, false, false },  { "http://[2001:db8::443]/", true, false, false, false },
+		{ "https://a.test", false, true, false, true },       { "https://a.test?x=:25", false, true, false, true },
+		{ "http://a.test/", false, true, false, false },      { "http://a.test/", false, true, true, true },
+		{ "https://a.test/", false, true, true, false },      { "https://a.test:8443/", false, true, false, true },
+		{ "http://a.test:443/", false, true, false, true },   { "https://a.test:9000/", false, true, false, false },
+		{ "https://a.test:0443/", false, true, false, true }, { "https://[2001:db8::1]:8000/", false, true, false, true },
+		{ "https://[2001:db8::1]:7999/", false, true, false, false }, { "https://[2001:db8:8000::8000]:25/", false, true, false, false },
+		{ "http://a.test:8000/", true, true, false, false },  { "https://a.test:8999#:25", true, true, false, true },
+		{ "https://a.test:443@b.test:25/", true, true, false, false }, { "https:a.test/", true, true, false, false },
+		{ "https://a.test:25/https://a.test:443/", true, true, false, false }, { "", false, true, false, false },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct guard guard = { .settings = { .https_only = cases[i].https_only, .ports = cases[i].with_80 ? plain : some,
+						     .port_count = cases[i].with_80 ? 1 : cases[i].ports ? 2 : 0 } };
+		char why[224] = "";
+		if (guard_permits_url(&guard, cases[i].url, why, sizeof(why)) != cases[i].permitted || !why[0] != cases[i].permitted)
+			fail_msg("case %zu: %s: %s", i, cases[i].url, why);
+		if (strlen(why) + 1 >= sizeof(why))
+			fail_msg("cut: %s", why);
 	}
 }
 
@@ -563,7 +595,7 @@ static void test_traps_work(void **state)
 	static const char *const ranges[] = { "127.0.0.0/8", "0.0.0.0", "::1", "::" };
 	for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
 		assert_int_equal(cidr_parse(str_of(ranges[i]), &allow[i], NULL), E_OK);
-	spring(&(struct guard){ .allow = allow, .allow_count = ARRAY_COUNT(ranges) }, &trap);
+	spring(&(struct guard){ .settings = { .allow = allow, .allow_count = ARRAY_COUNT(ranges) } }, &trap);
 	assert_true(trap.answered >= 60);
 	assert_true(third_party_connections(trap.four) >= 30);
 	assert_true(third_party_connections(trap.six) >= 30);
@@ -603,7 +635,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_words),      cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words),      cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_traps_work), cmocka_unit_test(test_strict_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

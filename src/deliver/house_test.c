@@ -188,12 +188,12 @@ struct house *house_open(const char *allow, const struct deliver_config *config)
 	pthread_cond_init(&house->heard, NULL);
 	struct deliver_config own = config ? *config : (struct deliver_config){ .in_flight_max = 200 };
 	struct str rest = str_of(allow);
-	for (own.allow_count = 0; rest.len; own.allow_count++) {
+	for (own.guard.allow_count = 0; rest.len; own.guard.allow_count++) {
 		struct str range = { rest.ptr, str_index(rest, ' ') };
-		CHECK(cidr_parse(range, &house->allow[own.allow_count], NULL) == E_OK);
+		CHECK(cidr_parse(range, &house->allow[own.guard.allow_count], NULL) == E_OK);
 		rest = str_from(rest, range.len + 1);
 	}
-	own.allow = house->allow;
+	own.guard.allow = house->allow;
 	struct problem problem;
 	struct deliver_ports ports = { house, house_submit, house_definitions, house_random,
 				       { house, house_hold_secrets, house_find_secret, house_drop_secrets }, house_formats };

@@ -36,7 +36,7 @@ struct http_client {
 	struct watch *watches;             /* by descriptor */
 	uint32_t watch_count;
 	struct http_ticket *running, *idle;
-	uint32_t running_count;
+	uint32_t running_count, barred_count;
 	bool kick;                         /* a ticket is to be kicked */
 	int64_t forget_us;                 /* connections made before it are not used again; 0: all may be */
 };
@@ -60,6 +60,7 @@ struct http_ticket {
 	uint64_t body_bytes;
 	bool truncated;
 	bool opened;                       /* a socket was made for it */
+	bool barred;                       /* its URL is not called: curl never sees it */
 	bool refused;                      /* the guard refused an address */
 	bool starved;                      /* no descriptor or memory for a socket */
 	bool shares;                       /* its connection: HTTP/2 */
@@ -358,6 +359,7 @@ static void client_list_running(struct http_client *client, struct http_ticket *
 		ticket->next->previous = &ticket->next;
 	client->running = ticket;
 	client->running_count++;
+	client->barred_count += ticket->barred;
 }
 
 static void client_unlist_running(struct http_client *client, struct http_ticket *ticket)
@@ -366,6 +368,7 @@ static void client_unlist_running(struct http_client *client, struct http_ticket
 	if (ticket->next)
 		ticket->next->previous = ticket->previous;
 	client->running_count--;
+	client->barred_count -= ticket->barred;
 }
 
 static void client_rest(struct http_client *client, struct http_ticket *ticket)
@@ -406,6 +409,13 @@ static bool client_open_curl(struct http_client *client)
 	return true;
 }
 
+static bool client_bars(const struct http_client *client, struct http_ticket *ticket)
+{
+	const struct http_client_config *config = &client->config;
+	return config->url_guard &&
+	       !config->url_guard(config->guard_context, ticket->request.url, ticket->guard_why, sizeof(ticket->guard_why));
+}
+
 enum err http_client_start(struct http_client *client, const struct http_request *request, struct http_ticket **out)
 {
 	CHECK(request->timeout_ms > 0);
@@ -418,7 +428,9 @@ enum err http_client_start(struct http_client *client, const struct http_request
 		ticket = ticket_new(client);
 	if (!ticket)
 		return E_NOMEM;
-	if (!ticket_prepare(ticket, request) || curl_multi_add_handle(client->multi, ticket->easy) != CURLM_OK) {
+	bool prepared = ticket_prepare(ticket, request);
+	ticket->barred = prepared && client_bars(client, ticket);
+	if (!prepared || (!ticket->barred && curl_multi_add_handle(client->multi, ticket->easy) != CURLM_OK)) {
 		client_rest(client, ticket);
 		return E_NOMEM;
 	}
@@ -429,7 +441,8 @@ enum err http_client_start(struct http_client *client, const struct http_request
 
 void http_client_cancel(struct http_client *client, struct http_ticket *ticket)
 {
-	curl_multi_remove_handle(client->multi, ticket->easy);
+	if (!ticket->barred)
+		curl_multi_remove_handle(client->multi, ticket->easy);
 	client_unlist_running(client, ticket);
 	client_rest(client, ticket);
 }
@@ -519,10 +532,26 @@ static void client_finish(struct http_client *client, struct http_ticket *ticket
 	client_rest(client, ticket);
 }
 
+/* Within http_client_run like the others: whoever starts a call does not hear of its end before the start is over. */
+static void client_finish_barred(struct http_client *client)
+{
+	for (uint32_t left = client->barred_count; left && client->barred_count; left--) { /* done may start and cancel others */
+		struct http_ticket *ticket = client->running;
+		while (!ticket->barred)
+			ticket = ticket->next;
+		const struct http_outcome outcome = { .end = HTTP_END_GUARDED, .why = ticket->guard_why };
+		client_unlist_running(client, ticket);
+		ticket->request.done(ticket->request.context, &outcome);
+		client_rest(client, ticket);
+	}
+}
+
 /* ---- the loop ---- */
 
 static int client_wait_ms(const struct http_client *client, int64_t wait_us)
 {
+	if (client->barred_count)
+		return 0;
 	if (client->timer_us != INT64_MAX) {
 		int64_t timer_wait_us = client->timer_us ? client->timer_us - clock_mono_us() : 0;
 		if (wait_us < 0 || timer_wait_us < wait_us)
@@ -577,6 +606,8 @@ void http_client_run(struct http_client *client, int64_t wait_us)
 	}
 	if (client->multi)
 		client_finish_all(client);
+	if (client->barred_count)
+		client_finish_barred(client);
 	if (client->kick)
 		client_kick(client);
 }

@@ -19,7 +19,7 @@
 	X(TIMEOUT, "timeout")       /* connecting or answering took too long */                   \
 	X(RESET, "reset")           /* the connection broke before the whole answer */            \
 	X(PROTOCOL, "protocol")     /* not HTTP, or headers without end */                        \
-	X(GUARDED, "guarded")       /* the guard refused every address that could be tried */     \
+	X(GUARDED, "guarded")       /* a guard refused the URL, or every address to be tried */     \
 	X(BAD_TARGET, "bad_target") /* the URL cannot be used */                                  \
 	X(OURS, "ours")             /* memory, descriptors, the CA file: not the other side's fault */
 #define X(name, text) HTTP_END_##name,
@@ -38,9 +38,13 @@ bool http_lines_next(struct str lines, size_t *at, struct str *name, struct str 
  * Says why not in at most why_bytes. */
 typedef bool http_guard(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
 
+/* May this URL be called? Asked at the start of every call, whatever connection or proxy would carry it; no is an end as the other's. */
+typedef bool http_url_guard(void *context, const char *url, char *why, size_t why_bytes);
+
 struct http_client_config {
+	http_url_guard *url_guard;    /* NULL: every URL may be called */
 	http_guard *guard;            /* NULL: everything may be called. Not asked when there is a proxy: the proxy must guard then */
-	void *guard_context;
+	void *guard_context;          /* of both */
 	const char *ca_file;          /* NULL: the system's */
 	const char *proxy;            /* NULL: none, whatever the environment says */
 	uint32_t connections;         /* kept open in all when idle (256) */

@@ -297,6 +297,53 @@ static void test_bad_urls(void **state)
 	http_client_free(client);
 }
 
+static bool bars(void *context, const char *url, char *why, size_t why_bytes)
+{
+	uint32_t *asked = context;
+	++*asked;
+	snprintf(why, why_bytes, "not this one");
+	return !strstr(url, "/barred");
+}
+
+/* They end as others do, within a run, whatever runs beside them; nothing is dialled for them. */
+static void test_barred(void **state)
+{
+	(void)state;
+	struct third_party *party = third_party_start(&(struct third_party_config){ 0 });
+	uint32_t asked = 0;
+	struct http_client *client = http_client_new(&(struct http_client_config){ .url_guard = bars, .guard_context = &asked });
+	struct heard heard[4] = { { .client = client }, { 0 }, { 0 }, { 0 } };
+	struct http_ticket *tickets[3];
+	struct http_request other = request_to(third_party_url(party, "/barred"), &heard[3]);
+	heard[0].next = &other; /* barred, too, and started where the first one's end is told */
+	for (int i = 0; i < 3; i++) {
+		struct http_request request = request_to(third_party_url(party, i == 2 ? "/open" : "/barred"), &heard[i]);
+		assert_int_equal(http_client_start(client, &request, &tickets[i]), E_OK);
+		assert_int_equal(heard[i].count, 0);
+	}
+	http_client_cancel(client, tickets[1]);
+	run(client);
+	assert_int_equal(asked, 4);
+	assert_int_equal(heard[1].count, 0);
+	assert_int_equal(heard[2].status, 200);
+	for (int i = 0; i < 4; i += 3) {
+		assert_int_equal(heard[i].count, 1);
+		assert_int_equal(heard[i].end, HTTP_END_GUARDED);
+		assert_int_equal(heard[i].status, 0);
+		assert_string_equal(heard[i].why, "not this one");
+		assert_string_equal(heard[i].remote, "");
+	}
+	assert_int_equal(third_party_requests(party), 1);
+	struct http_request again = request_to(third_party_url(party, "/open"), &heard[1]); /* by a handle that a barred one had */
+	call(client, &again);
+	assert_int_equal(heard[1].status, 200);
+	struct http_request last = request_to(third_party_url(party, "/barred"), &heard[2]);
+	assert_int_equal(http_client_start(client, &last, &tickets[2]), E_OK);
+	http_client_free(client);
+	assert_int_equal(heard[2].count, 1);
+	third_party_stop(party);
+}
+
 static void test_environment_is_not_read(void **state)
 {
 	(void)state;
@@ -378,7 +425,7 @@ int main(void)
 		cmocka_unit_test(test_methods),         cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_start_from_done), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_wake),            cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_bad_urls),
+		cmocka_unit_test(test_bad_urls),        cmocka_unit_test(test_barred),
 		cmocka_unit_test(test_environment_is_not_read), cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_no_memory),
 	};

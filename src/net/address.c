@@ -140,6 +140,38 @@ bool cidr_any_contains(const struct cidr *ranges, uint32_t count, const struct i
 	return false;
 }
 
+static bool port_read(struct str text, uint16_t *out)
+{
+	uint64_t port;
+	if (text.len == 0 || text.len > 5 || !str_u64(text, &port) || port < 1 || port > 65535)
+		return false;
+	*out = (uint16_t)port;
+	return true;
+}
+
+enum err port_range_parse(struct str text, struct port_range *out, struct problem *problem)
+{
+	size_t dash = str_index(text, '-');
+	struct port_range range = { 0 };
+	if (!port_read((struct str){ text.ptr, dash }, &range.first) || (dash < text.len && !port_read(str_from(text, dash + 1), &range.last)))
+		return problem_set(problem, E_INVALID, "", "'" STR_FMT "' is no port and no range of ports: write 443 or 8000-8999, from 1 to 65535.",
+				   STR_ARG(str_cut(text, 60)));
+	if (dash == text.len)
+		range.last = range.first;
+	if (range.last < range.first)
+		return problem_set(problem, E_INVALID, "", "'" STR_FMT "' ends before it begins: write the lower port first.", STR_ARG(text));
+	*out = range;
+	return E_OK;
+}
+
+bool port_any_contains(const struct port_range *ranges, uint32_t count, uint16_t port)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (port >= ranges[i].first && port <= ranges[i].last)
+			return true;
+	return false;
+}
+
 /* ---- where to listen ---- */
 
 static enum err address_parse_unix(struct str text, struct str path, struct address *out, struct problem *problem)

@@ -1,4 +1,4 @@
-/* src/net/address.h: where to listen, and which addresses a range holds. Pure: text in, values out; no name is looked up here.
+/* src/net/address.h: where to listen, and which addresses and ports a range holds. Pure: text in, values out; no name is looked up here.
  *
  * Addresses are read strictly: four decimal numbers without leading zeros for IPv4 (no octal, hexadecimal or short forms), RFC 4291
  * text without a zone for IPv6. An IPv4 address that arrives inside IPv6 (::ffff:a.b.c.d) is the IPv4 address: ranges judge that one. */
@@ -38,6 +38,13 @@ MUST_USE enum err cidr_parse(struct str text, struct cidr *out, struct problem *
 /* IPv4 ranges hold IPv4 addresses (mapped ones too), IPv6 ranges the others. */
 bool cidr_contains(const struct cidr *range, const struct ip_address *ip);
 bool cidr_any_contains(const struct cidr *ranges, uint32_t count, const struct ip_address *ip);
+
+struct port_range {
+	uint16_t first, last; /* both held */
+};
+/* "443", "8000-8999". problem may be NULL. */
+MUST_USE enum err port_range_parse(struct str text, struct port_range *out, struct problem *problem);
+bool port_any_contains(const struct port_range *ranges, uint32_t count, uint16_t port);
 
 /* ---- where to listen ---- */
 enum address_kind { ADDRESS_IP, ADDRESS_NAME, ADDRESS_UNIX };

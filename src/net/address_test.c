@@ -117,6 +117,34 @@ static void ranges(void **state)
 	assert_false(cidr_any_contains(NULL, 0, &(struct ip_address){ .is_v6 = false }));
 }
 
+static void ports(void **state)
+{
+	static const struct {
+		const char *text;
+		uint16_t first, last; /* 0: refused */
+	} rows[] = {
+		{ "443", 443, 443 }, { "8000-8999", 8000, 8999 }, { "1-65535", 1, 65535 }, { "80-80", 80, 80 },
+		{ "", 0, 0 }, { "0", 0, 0 }, { "65536", 0, 0 }, { "000443", 0, 0 }, { "443-", 0, 0 }, { "-443", 0, 0 }, { "9-8", 0, 0 }, { "80-90-100", 0, 0 },
+		{ " 80", 0, 0 }, { "80 - 90", 0, 0 }, { "+80", 0, 0 }, { "https", 0, 0 }, { "80-65536", 0, 0 }, { "0-80", 0, 0 }, { "18446744073709551696", 0, 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct port_range range = { 0 };
+		struct problem problem = { 0 };
+		enum err err = port_range_parse(str_of(rows[i].text), &range, &problem);
+		if (err != (rows[i].first ? E_OK : E_INVALID) || range.first != rows[i].first || range.last != rows[i].last)
+			fail_msg("'%s': %d, %u-%u", rows[i].text, err, range.first, range.last);
+		assert_int_equal(err != E_OK, problem.detail[0] != '\0');
+	}
+	static const struct port_range two[] = { { 443, 443 }, { 8000, 8999 } };
+	static const uint16_t in[] = { 443, 8000, 8500, 8999 }, out[] = { 442, 444, 7999, 9000, 0, 65535 };
+	for (size_t i = 0; i < ARRAY_COUNT(in); i++)
+		assert_true(port_any_contains(two, 2, in[i]));
+	for (size_t i = 0; i < ARRAY_COUNT(out); i++)
+		assert_false(port_any_contains(two, 2, out[i]));
+	assert_false(port_any_contains(NULL, 0, 443));
+}
+
 /* Every prefix length against bit by bit comparison. */
 static void every_prefix_length(void **state)
 {
@@ -223,7 +251,7 @@ static void where_to_listen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses_of_hosts), cmocka_unit_test(ranges),         cmocka_unit_test(every_prefix_length),
+		cmocka_unit_test(addresses_of_hosts), cmocka_unit_test(ranges),         cmocka_unit_test(ports), cmocka_unit_test(every_prefix_length),
 		cmocka_unit_test(socket_addresses),   cmocka_unit_test(where_to_listen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -503,6 +503,7 @@ class Receiver:
     def __init__(self, *script, gate=None):
         self.script = list(script) or [200]
         self.received = []
+        self.connections = 0
         self.changed = threading.Condition()
         self.closing = threading.Event()
         self.gate = gate  # an Event that each answer waits for
@@ -534,6 +535,7 @@ class Receiver:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def read(self, stream):
