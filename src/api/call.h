@@ -1,7 +1,7 @@
 /* src/api/call.h: one HTTP exchange on its way through the API, and what all of them share. Private to the room.
  *
- * A call's life: taken from the free list → routed → token and scope checked → parameters read → body decoded (a large one on the
- * thread pool) → its request goes to the engine, or its question to a reader; `then` says what follows when it is back → answered,
+ * A call's life: taken from the free list → routed → token and scope checked → parameters read → (the body comes) → body decoded (a large one on
+ * the thread pool) → its request goes to the engine, or its question to a reader; `then` says what follows when it is back → answered,
  * given back. At most one of decoding, request and question is under way at a time; nothing but the decoding leaves the loop's thread.
  * A call without an exchange is an errand of our own: releasing what nobody took, withdrawing who left, learning tokens. */
 #pragma once
@@ -39,6 +39,7 @@ struct call {
 	bool patient;                 /* its request may be withdrawn */
 	bool withdrawn;
 	bool gone;                    /* nobody hears its answer any more */
+	bool judged;                  /* by its head: nothing but the body is left to look at */
 	uint64_t head_hash;           /* of method, path and query: begins an idempotent request's hash */
 	char allow[ROUTE_ALLOW_BYTES]; /* E_METHOD: the methods that there are */
 	struct question question;
@@ -168,6 +169,8 @@ void poll_gone(struct call *call);
 void poll_drop(struct call *call);
 
 /* ---- incoming.c ---- */
+/* By the head of what comes: is there such a source, and how much does it receive? */
+MUST_USE enum err incoming_look(struct call *call, size_t *body_bytes);
 void incoming_drop(struct call *call);
 
 /* ---- secrets.c ---- */

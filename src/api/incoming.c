@@ -2,6 +2,7 @@
  * reads them; then it is kept as a message or a job, and answered once that is on disk. The sender's id is the key: who hears no answer sends it
  * again, and it is there once.
  *
+ *     incoming_look   turns away at the head what no source would receive
  *     incoming_post   finds the source, and holds its secret; large bodies go to another thread
  *     incoming_judge  believed? then its text becomes an operation
  *     incoming_judged refused and counted, or off to the engine
@@ -334,11 +335,26 @@ static void incoming_receive(struct call *call)
 	}
 }
 
-void incoming_post(struct call *call)
+static struct source *incoming_source(const struct call *call)
 {
 	bool spaced = call->pieces[1].len;
 	struct queue_name name = { spaced ? call->pieces[0] : STR(""), call->pieces[spaced] };
-	struct source *source = source_table_find(&call->api->sources, name);
+	return source_table_find(&call->api->sources, name);
+}
+
+enum err incoming_look(struct call *call, size_t *body_bytes)
+{
+	const struct source *source = incoming_source(call);
+	if (!source)
+		return E_SOURCE_NOT_FOUND;
+	if (*body_bytes > source->settings.body_bytes)
+		*body_bytes = source->settings.body_bytes;
+	return E_OK;
+}
+
+void incoming_post(struct call *call)
+{
+	struct source *source = incoming_source(call);
 	call->reception = source ? ARENA_NEW(&call->request.arena, struct reception) : NULL;
 	if (!call->reception) {
 		call_refuse(call, source ? E_NOMEM : E_SOURCE_NOT_FOUND);

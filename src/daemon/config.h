@@ -59,6 +59,8 @@ struct config_list {
 	  "One line an event; auto: text on a terminal, JSON otherwise")                                                      \
 	X(http_body_bytes, HTTP_BODY_BYTES, "http.body_bytes", BYTES, "4MiB", 1024, LIMIT_BODY_MAX, 0, "BYTES",               \
 	  "The largest body of a request (413 above)")                                                                        \
+	X(http_body_memory, HTTP_BODY_MEMORY, "http.body_memory", BYTES, "256MiB", MIB, 64 * GIB, 0, "BYTES",                 \
+	  "Bodies of all requests together until their answers (503 above); senders without a token have half of it")         \
 	X(http_header_bytes, HTTP_HEADER_BYTES, "http.header_bytes", BYTES, "16KiB", 1024, 256 * KIB, 0, "BYTES",             \
 	  "The largest head of a request (431 above)")                                                                        \
 	X(http_header_ms, HTTP_HEADER_MS, "http.header_ms", DURATION, "10s", 100, 600000, 0, "TIME",                          \

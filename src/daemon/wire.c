@@ -622,6 +622,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	http_limits_default(&limits);
 	limits.header_bytes = (size_t)config->http_header_bytes;
 	limits.body_bytes = (size_t)config->http_body_bytes;
+	limits.body_memory = (size_t)config->http_body_memory;
 	limits.header_ms = config->http_header_ms;
 	limits.body_idle_ms = config->http_body_idle_ms;
 	limits.body_rate_bytes = config->http_body_rate_bytes;
@@ -635,6 +636,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	wire->server = wire->api ? http_server_new(wire->config.loop, &limits, api_handle, wire->api) : NULL;
 	if (!wire->bulk || !wire->server)
 		return problem_set(problem, E_NOMEM, "", "Not enough memory to start.");
+	http_server_set_gate(wire->server, &api_gate);
 	bulk_begin(wire->bulk);
 	return E_OK;
 }
