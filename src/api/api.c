@@ -25,6 +25,7 @@ struct api *api_new(const struct api_config *config, const struct api_ports *por
 	buf_init(&api->openapi, ANSWER_MAX);
 	shelf_init(&api->shelf, config->definition_cache_bytes);
 	ports->now(ports->context, &api->started_us);
+	ports->random(ports->context, &api->guess_seed, sizeof(api->guess_seed));
 	api->roster = roster_new();
 	if (!api->roster || events_init(api) || polls_init(api)) {
 		api_free(api);

@@ -55,6 +55,7 @@ struct api_config {
 	size_t definition_cache_bytes; /* of jobs just enqueued, so that claims need no read (8 MiB; 0: none) */
 	const char *version;
 	int64_t message_age_ms;     /* so long are messages kept at least; 0: for ever */
+	uint32_t guesses_max;       /* wrong passwords of one address for a source within a minute, before it waits; 0: any number */
 	struct secrets *secrets;    /* open as long as the api is; secrets are sealed here */
 };
 

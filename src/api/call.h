@@ -7,6 +7,7 @@
 #pragma once
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/guesses.h"
 #include "api/router.h"
 #include "api/shelf.h"
 #include "api/source_table.h"
@@ -62,6 +63,7 @@ struct call {
 	struct reception *reception;  /* incoming.c */
 	struct poll *poll;            /* poll.c */
 	const char *challenge;        /* of a refused password: WWW-Authenticate */
+	int64_t retry_after_s;        /* of a refusal; 0: a second, if it may be tried again at all */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
 	struct op *kept_op;           /* endpoints.c: while what is there is asked for */
@@ -95,7 +97,9 @@ struct api {
 	uint64_t refused_tokens;
 	struct polls *polls;          /* poll.c */
 	struct source_table sources;  /* of incoming webhooks */
-	uint64_t received, received_again, distrusted; /* incoming.c */
+	uint64_t received, received_again, distrusted, unheard; /* incoming.c */
+	struct guesses guesses;       /* of passwords; incoming.c */
+	uint64_t guess_seed;
 	struct buf openapi;           /* written once, when first asked for */
 };
 
@@ -169,7 +173,7 @@ void poll_gone(struct call *call);
 void poll_drop(struct call *call);
 
 /* ---- incoming.c ---- */
-/* By the head of what comes: is there such a source, and how much does it receive? */
+/* By the head of what comes: is there such a source, how much does it receive, and is the password right if that is all it asks for? */
 MUST_USE enum err incoming_look(struct call *call, size_t *body_bytes);
 void incoming_drop(struct call *call);
 

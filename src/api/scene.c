@@ -151,7 +151,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	CHECK(buf_reserve(&scene->client.in, 1 << 20) && buf_reserve(&scene->answer, 1 << 20)); /* the client's memory never fails */
 	CHECK(uv_loop_init(&scene->loop) == 0);
 	CHECK(secrets_open(&(struct secrets_config){ .key_file = scene_key_file(key_file) }, &scene->secrets, &problem) == E_OK);
-	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open, .body_bytes = 64u << 20,
+	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open, .body_bytes = 64u << 20, .guesses_max = 10,
 				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1, .message_age_ms = 3600000 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge,
 				   scene_on_compile, scene_on_distrusted };

@@ -103,6 +103,8 @@ struct config_list {
 	  0, "TIME", "How long an Idempotency-Key is remembered")                                                             \
 	X(webhooks_message_age_ms, WEBHOOKS_MESSAGE_AGE_MS, "webhooks.message_age_ms", DURATION, "30d", 60000, LIMIT_DURATION_MS, 0, "TIME", \
 	  "How long a message is kept, for repeats of its key and for replays; as long as its deliveries are kept in any case")  \
+	X(webhooks_guesses_per_minute, WEBHOOKS_GUESSES_PER_MINUTE, "webhooks.guesses_per_minute", COUNT, "10", 0, 1000000, 0, "N", \
+	  "Wrong passwords of one address for a source of incoming webhooks, before it must wait (429); 0: no limit")         \
 	X(formats_helper, FORMATS_HELPER, "formats.helper", TEXT, "", 0, 0, 0, "FILE",                                        \
 	  "The program that runs formats; by default the ruche-jq beside this program")                                       \
 	X(formats_helpers, FORMATS_HELPERS, "formats.helpers", COUNT, "2", 1, 16, 0, "N",                                     \

@@ -153,6 +153,13 @@ struct str http_peer(const struct http_exchange *exchange)
 	return str_of(arena_printf(arena, exchange->peer.ip.is_v6 ? "[%s]:%u" : "%s:%u", ip, exchange->peer.port));
 }
 
+uint64_t http_peer_hash(const struct http_exchange *exchange, uint64_t seed)
+{
+	const struct http_peer_address *peer = &exchange->peer;
+	struct str bytes = { (const char *)peer->ip.bytes, peer->ip.is_v6 ? 8 : 4 }; /* who has an IPv6 address has 2^64 of them */
+	return str_hash(peer->is_unix ? STR("unix") : bytes, seed);
+}
+
 struct arena *http_arena(struct http_exchange *exchange)
 {
 	return &exchange->arena;

@@ -81,6 +81,7 @@ uint64_t http_content_length(const struct http_exchange *exchange);
 bool http_is_chunked(const struct http_exchange *exchange); /* its length is not known before it ends */
 /* At the gate: the body may have so many bytes, and no more than limits.body_bytes (413 above); is its sender known? Without: not. */
 void http_let_body(struct http_exchange *exchange, size_t max_bytes, bool known);
+uint64_t http_peer_hash(const struct http_exchange *exchange, uint64_t seed); /* the same for one address: IPv6 by its network of /64, Unix sockets all alike */
 struct str http_peer(const struct http_exchange *exchange); /* "127.0.0.1:51234" or "unix" */
 /* The body becomes the caller's: *out owns the bytes (buf_fini), http_body is empty from now on. Slices handed out before stay valid. */
 void http_take_body(struct http_exchange *exchange, struct buf *out);
