@@ -1,8 +1,9 @@
 /* fuzz/http_server_fuzz.c: any bytes through a connection of the HTTP server, without a socket.
  *
  * However the bytes are cut, the same requests come out and the same refusal. What our strict reading accepts, http-parser reads
- * in the same way: as many requests, with the same targets and bodies, so that no byte of one can pass for another. Whatever is
- * answered early, late, streamed or never asked for, nothing leaks and every answer is whole. */
+ * in the same way: as many requests, with the same targets and bodies, so that no byte of one can pass for another. What is refused
+ * by its head (/n) is one request too, wherever its body ends. Whatever is answered early, late, streamed or never asked for, nothing
+ * leaks and every answer is whole. */
 #include "fuzz.h"
 #include "http/parser.h"
 #include "http/server_priv.h"
@@ -15,6 +16,7 @@ struct fuzz {
 	struct http_server *server;
 	struct buf log;      /* target, LF, body, NUL of each request that was handed to the handler */
 	uint32_t requests;
+	bool refused;        /* by the gate, at least one: its body may have no end */
 	struct http_exchange *held[FUZZ_HELD_MAX];
 	uint32_t held_count;
 };
@@ -41,9 +43,8 @@ static void fuzz_answer(struct http_exchange *exchange, struct str path)
 	}
 }
 
-static void fuzz_handle(void *context, struct http_exchange *exchange)
+static void fuzz_note(struct fuzz *fuzz, struct http_exchange *exchange)
 {
-	struct fuzz *fuzz = context;
 	const struct http_head_values *head = &exchange->head;
 	struct str path = http_path(exchange);
 	CHECK(path.len > 0);
@@ -53,6 +54,32 @@ static void fuzz_handle(void *context, struct http_exchange *exchange)
 	buf_add(&fuzz->log, http_body(exchange));
 	buf_add_byte(&fuzz->log, '\0');
 	fuzz->requests++;
+}
+
+static bool fuzz_judge(void *context, struct http_exchange *exchange)
+{
+	struct fuzz *fuzz = context;
+	if (!str_starts(http_path(exchange), STR("/n"))) {
+		http_let_body(exchange, SIZE_MAX, false);
+		return true;
+	}
+	fuzz_note(fuzz, exchange);
+	fuzz->refused = true;
+	http_respond_str(exchange, 401, STR("text/plain"), STR(""), STR("no"));
+	return false;
+}
+
+static void fuzz_lost(void *context, struct http_exchange *exchange)
+{
+	(void)context;
+	CHECK(http_path(exchange).len > 0);
+}
+
+static void fuzz_handle(void *context, struct http_exchange *exchange)
+{
+	struct fuzz *fuzz = context;
+	struct str path = http_path(exchange);
+	fuzz_note(fuzz, exchange);
 	if (str_starts(path, STR("/h")) && fuzz->held_count < FUZZ_HELD_MAX)
 		fuzz->held[fuzz->held_count++] = exchange;
 	else
@@ -75,6 +102,7 @@ static void fuzz_converse(struct fuzz *fuzz, struct str bytes, size_t step, stru
 	CHECK(connection);
 	buf_clear(&fuzz->log);
 	fuzz->requests = 0;
+	fuzz->refused = false;
 	while (bytes.len > 0 && !connection->closed) {
 		struct str piece = { bytes.ptr, bytes.len < step ? bytes.len : step };
 		bytes = str_from(bytes, piece.len);
@@ -90,6 +118,7 @@ static void fuzz_converse(struct fuzz *fuzz, struct str bytes, size_t step, stru
 	fuzz_answer_held(fuzz);
 	CHECK(connection->closed);
 	CHECK(fuzz->server->exchanges_out == 0);
+	CHECK(fuzz->server->stats.body_bytes == 0);
 	http_connection_free_bare(connection);
 	CHECK(answers->len == 0 || str_starts(buf_str(answers), STR("HTTP/1.1 ")));
 }
@@ -99,8 +128,15 @@ static void fuzz_converse(struct fuzz *fuzz, struct str bytes, size_t step, stru
 struct fuzz_reading {
 	struct buf log;
 	uint32_t requests, wanted;
-	bool in_body;
+	size_t target_at; /* in the log, of the request that is being read */
 };
+
+static int reading_on_begin(http_parser *parser)
+{
+	struct fuzz_reading *reading = parser->data;
+	reading->target_at = reading->log.len;
+	return 0;
+}
 
 static int reading_on_url(http_parser *parser, const char *at, size_t len)
 {
@@ -115,8 +151,12 @@ static int reading_on_headers(http_parser *parser)
 	return 0;
 }
 
+/* Of a request that its head refused nobody reads the body. */
 static int reading_on_body(http_parser *parser, const char *at, size_t len)
 {
+	const struct fuzz_reading *reading = parser->data;
+	if (str_starts(str_from(buf_str(&reading->log), reading->target_at), STR("/n")))
+		return 0;
 	return reading_on_url(parser, at, len);
 }
 
@@ -129,7 +169,8 @@ static int reading_on_whole(http_parser *parser)
 
 static void fuzz_compare(const struct fuzz *fuzz, struct str bytes)
 {
-	static const http_parser_settings settings = { .on_url = reading_on_url,
+	static const http_parser_settings settings = { .on_message_begin = reading_on_begin,
+						       .on_url = reading_on_url,
 						       .on_headers_complete = reading_on_headers,
 						       .on_body = reading_on_body,
 						       .on_message_complete = reading_on_whole };
@@ -141,7 +182,7 @@ static void fuzz_compare(const struct fuzz *fuzz, struct str bytes)
 	if (fuzz->requests > 0)
 		http_parser_execute(&parser, &settings, bytes.ptr, bytes.len);
 	/* It leaves upgraded connections to others, and takes "Transfer-Encodings" for the header that it only begins with. */
-	bool gave_up = parser.upgrade || HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_TRANSFER_ENCODING;
+	bool gave_up = fuzz->refused || parser.upgrade || HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_TRANSFER_ENCODING;
 	CHECK(str_starts(buf_str(&fuzz->log), buf_str(&reading.log)));
 	CHECK(gave_up || reading.log.len == fuzz->log.len);
 	CHECK(gave_up || reading.requests == fuzz->requests);
@@ -160,6 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_init(&fuzz.log, SIZE_MAX);
 		fuzz.server = http_server_new(&fuzz.loop, &limits, fuzz_handle, &fuzz);
 		CHECK(fuzz.server);
+		http_server_set_gate(fuzz.server, &(struct http_gate){ fuzz_judge, fuzz_lost });
 	}
 	struct str bytes = fuzz_str(data, size);
 	struct buf whole = { .max_bytes = SIZE_MAX }, cut = { .max_bytes = SIZE_MAX }, log = { .max_bytes = SIZE_MAX };

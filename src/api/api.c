@@ -25,6 +25,7 @@ struct api *api_new(const struct api_config *config, const struct api_ports *por
 	buf_init(&api->openapi, ANSWER_MAX);
 	shelf_init(&api->shelf, config->definition_cache_bytes);
 	ports->now(ports->context, &api->started_us);
+	ports->random(ports->context, &api->guess_seed, sizeof(api->guess_seed));
 	api->roster = roster_new();
 	if (!api->roster || events_init(api) || polls_init(api)) {
 		api_free(api);
@@ -139,6 +140,9 @@ static enum err api_admit(struct call *call)
 {
 	struct api *api = call->api;
 	const struct route *route = call->route;
+	roster_drop(call->roster); /* of its head, if that was judged before */
+	call->roster = NULL;
+	call->token = NULL;
 	if (api->config.open || (route->flags & ROUTE_OPEN))
 		return E_OK;
 	if (!api->ready)
@@ -161,16 +165,18 @@ bool media_is_json(struct str type)
 	return !type.len || str_eq_nocase(type, STR("application/json")) || str_eq_nocase(suffix, STR("+json"));
 }
 
-static enum err api_check_body(struct call *call)
+static enum err api_check_body(struct call *call, bool is_empty)
 {
-	struct str body = http_body(call->exchange), type = http_header(call->exchange, STR("Content-Type"));
+	struct str type = http_header(call->exchange, STR("Content-Type"));
 	unsigned flags = call->route->flags;
-	if (body.len && !(flags & (ROUTE_BODY | ROUTE_MAY_BODY)))
+	if (flags & ROUTE_RAW)
+		return E_OK;
+	if (!is_empty && !(flags & (ROUTE_BODY | ROUTE_MAY_BODY)))
 		return problem_set(&call->problem, E_BAD_REQUEST, "body", "This address takes no body.");
-	if (body.len && !media_is_json(type))
+	if (!is_empty && !media_is_json(type))
 		return problem_set(&call->problem, E_UNSUPPORTED_MEDIA, "Content-Type", "Got \"" STR_FMT "\"; send 'Content-Type: application/json'.",
 				   STR_ARG(str_cut(str_is_utf8(type) ? type : STR("?"), 60)));
-	if (!body.len && (flags & ROUTE_BODY))
+	if (is_empty && (flags & ROUTE_BODY))
 		return problem_set(&call->problem, E_MALFORMED, "body", "A JSON body is needed.");
 	return E_OK;
 }
@@ -203,11 +209,16 @@ static enum err api_prepare(struct call *call)
 		return E_OK; /* what senders add is theirs */
 	if (http_query(exchange).len)
 		err = route_read_params(call->route, exchange, &call->request.arena, call->params, &call->problem);
-	if (!err)
-		err = api_check_body(call);
-	if (!err)
-		err = api_take_key(call);
-	return err;
+	return err ? err : api_take_key(call);
+}
+
+/* All that is not said yet of a request that is whole. */
+static enum err api_prepare_whole(struct call *call)
+{
+	enum err err = call->judged ? E_OK : api_prepare(call);
+	if (err || (call->judged && !http_is_chunked(call->exchange)))
+		return err;
+	return api_check_body(call, http_body(call->exchange).len == 0);
 }
 
 /* ---- decoding ---- */
@@ -275,7 +286,7 @@ void call_decode_by(struct call *call, bool (*decode)(struct call *call), void (
 
 static void call_admitted(struct call *call)
 {
-	enum err err = api_prepare(call);
+	enum err err = api_prepare_whole(call);
 	if (err) {
 		call_refuse(call, err);
 		return;
@@ -313,19 +324,89 @@ static void call_enter(struct call *call)
 		call_refuse(call, err);
 }
 
-void api_handle(void *context, struct http_exchange *exchange)
+/* NULL: it is answered. */
+static struct call *call_route(struct api *api, struct http_exchange *exchange)
 {
-	struct api *api = context;
 	struct call *call = call_take(api, exchange);
 	if (!call) {
 		http_respond_str(exchange, 503, STR(""), STR("Retry-After: 1\r\n"), STR(""));
-		return;
+		return NULL;
 	}
 	http_set_context(exchange, call, api_client_gone);
 	enum err err = route_find(http_method(exchange), http_path(exchange), &call->request.arena, &call->route, call->pieces, call->allow,
 				  &call->problem);
+	if (!err)
+		return call;
+	call_refuse(call, err);
+	return NULL;
+}
+
+/* ---- the gate: by the head alone ---- */
+
+static enum err call_let_body(struct call *call)
+{
+	const struct api_config *config = &call->api->config;
+	size_t room = call->route->body_bytes;
+	enum err err = E_OK;
+	if (!room || room > config->body_bytes)
+		room = config->body_bytes;
+	if (call->route->flags & ROUTE_RAW)
+		err = incoming_look(call, &room);
+	if (!err && http_content_length(call->exchange) > room)
+		err = problem_set(&call->problem, E_TOO_LARGE, "body", "At most %zu bytes are taken here.", room);
+	if (!err)
+		http_let_body(call->exchange, room, config->open || call->token);
+	return err;
+}
+
+/* A token that is not known yet may be among those that are being learnt: its request comes in as one of nobody, and is judged when it is whole. */
+static bool api_judge(void *context, struct http_exchange *exchange)
+{
+	struct api *api = context;
+	struct call *call = call_route(api, exchange);
+	if (!call)
+		return false;
+	if (api->stale && !api->learning)
+		tokens_learn(api);
+	enum err err = api_admit(call);
+	bool waits = api->learning && (err == E_UNAUTHORIZED || err == E_UNAVAILABLE);
+	if (!err)
+		err = api_prepare(call);
+	if (!err && !http_is_chunked(exchange))
+		err = api_check_body(call, false);
+	if (!err || waits)
+		err = call_let_body(call);
+	call->judged = !err && !waits;
 	if (err)
 		call_refuse(call, err);
-	else
+	return !err;
+}
+
+static void api_lost(void *context, struct http_exchange *exchange)
+{
+	(void)context;
+	call_give(http_context(exchange));
+}
+
+const struct http_gate api_gate = { .judge = api_judge, .lost = api_lost };
+
+/* ---- whole ---- */
+
+/* Its token may have been revoked while the body came. */
+static bool call_is_admitted(const struct call *call)
+{
+	if (!call->judged || call->api->config.open || (call->route->flags & ROUTE_OPEN))
+		return call->judged;
+	return call->roster == call->api->roster && token_is_good(call->token, call_now_us(call));
+}
+
+void api_handle(void *context, struct http_exchange *exchange)
+{
+	struct call *call = http_context(exchange);
+	if (!call)
+		call = call_route(context, exchange);
+	if (call && call_is_admitted(call))
+		call_admitted(call);
+	else if (call)
 		call_enter(call);
 }

@@ -50,12 +50,13 @@ struct api_ports {
 struct api_config {
 	uv_loop_t *loop;            /* the server's: for timers, and for its thread pool, where large bodies are decoded */
 	bool open;                  /* `ruche dev`: no token needed; loopback only */
-	size_t body_bytes;          /* for messages; http_limits enforces it */
+	size_t body_bytes;          /* the largest body of any route */
 	uint8_t maker;              /* of uids */
 	uint64_t last_uid;          /* uids start above it */
 	size_t definition_cache_bytes; /* of jobs just enqueued, so that claims need no read (8 MiB; 0: none) */
 	const char *version;
 	int64_t message_age_ms;     /* so long are messages kept at least; 0: for ever */
+	uint32_t guesses_max;       /* wrong passwords of one address for a source within a minute, before it waits; 0: any number */
 	struct secrets *secrets;    /* open as long as the api is; secrets are sealed here */
 };
 
@@ -63,6 +64,8 @@ struct api *api_new(const struct api_config *config, const struct api_ports *por
 /* No exchange, request or question of it may be on its way. The loop must run once more: timers are closed there. */
 void api_free(struct api *api);
 http_handler api_handle; /* context: the api */
+/* The same, earlier: a request is routed, its token and everything else of its head judged before any of its body is kept. */
+extern const struct http_gate api_gate;
 void api_reply(struct api *api, struct request *request);    /* takes the request back */
 void api_answer(struct api *api, struct question *question); /* takes the question back */
 void api_compiled(struct api *api, struct compile *compile); /* takes it back */

@@ -307,7 +307,7 @@ static struct str call_refusal_headers(const struct call *call, enum err err, ch
 	else if (err == E_METHOD)
 		snprintf(out, bytes, "Allow: %s\r\n", call->allow);
 	else if (err_may_retry(err))
-		snprintf(out, bytes, "Retry-After: 1\r\n");
+		snprintf(out, bytes, "Retry-After: %lld\r\n", (long long)(call->retry_after_s ? call->retry_after_s : 1));
 	return str_of(out);
 }
 

@@ -1,12 +1,13 @@
 /* src/api/call.h: one HTTP exchange on its way through the API, and what all of them share. Private to the room.
  *
- * A call's life: taken from the free list → routed → token and scope checked → parameters read → body decoded (a large one on the
- * thread pool) → its request goes to the engine, or its question to a reader; `then` says what follows when it is back → answered,
+ * A call's life: taken from the free list → routed → token and scope checked → parameters read → (the body comes) → body decoded (a large one on
+ * the thread pool) → its request goes to the engine, or its question to a reader; `then` says what follows when it is back → answered,
  * given back. At most one of decoding, request and question is under way at a time; nothing but the decoding leaves the loop's thread.
  * A call without an exchange is an errand of our own: releasing what nobody took, withdrawing who left, learning tokens. */
 #pragma once
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/guesses.h"
 #include "api/router.h"
 #include "api/shelf.h"
 #include "api/source_table.h"
@@ -39,6 +40,7 @@ struct call {
 	bool patient;                 /* its request may be withdrawn */
 	bool withdrawn;
 	bool gone;                    /* nobody hears its answer any more */
+	bool judged;                  /* by its head: nothing but the body is left to look at */
 	uint64_t head_hash;           /* of method, path and query: begins an idempotent request's hash */
 	char allow[ROUTE_ALLOW_BYTES]; /* E_METHOD: the methods that there are */
 	struct question question;
@@ -61,6 +63,7 @@ struct call {
 	struct reception *reception;  /* incoming.c */
 	struct poll *poll;            /* poll.c */
 	const char *challenge;        /* of a refused password: WWW-Authenticate */
+	int64_t retry_after_s;        /* of a refusal; 0: a second, if it may be tried again at all */
 	char token_text[TOKEN_TEXT_BYTES]; /* tokens.c: told once */
 	char secret_text[64];         /* endpoints.c: the same */
 	struct op *kept_op;           /* endpoints.c: while what is there is asked for */
@@ -94,7 +97,9 @@ struct api {
 	uint64_t refused_tokens;
 	struct polls *polls;          /* poll.c */
 	struct source_table sources;  /* of incoming webhooks */
-	uint64_t received, received_again, distrusted; /* incoming.c */
+	uint64_t received, received_again, distrusted, unheard; /* incoming.c */
+	struct guesses guesses;       /* of passwords; incoming.c */
+	uint64_t guess_seed;
 	struct buf openapi;           /* written once, when first asked for */
 };
 
@@ -168,6 +173,8 @@ void poll_gone(struct call *call);
 void poll_drop(struct call *call);
 
 /* ---- incoming.c ---- */
+/* By the head of what comes: is there such a source, how much does it receive, and is the password right if that is all it asks for? */
+MUST_USE enum err incoming_look(struct call *call, size_t *body_bytes);
 void incoming_drop(struct call *call);
 
 /* ---- secrets.c ---- */

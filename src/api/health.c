@@ -70,6 +70,7 @@ void health_metrics(struct call *call)
 	metric(out, "counter", "ruche_incoming_received", "Incoming webhooks that were kept.", api->received);
 	metric(out, "counter", "ruche_incoming_repeated", "Incoming webhooks that had come before.", api->received_again);
 	metric(out, "counter", "ruche_incoming_distrusted", "Incoming webhooks whose signature or password was none that is known.", api->distrusted);
+	metric(out, "counter", "ruche_incoming_unheard", "Incoming webhooks of those who had guessed at a password too often.", api->unheard);
 	api->ports.metrics(api->ports.context, out);
 	buf_add_lit(out, "# EOF\n");
 	if (buf_ok(out))

@@ -2,6 +2,7 @@
  * reads them; then it is kept as a message or a job, and answered once that is on disk. The sender's id is the key: who hears no answer sends it
  * again, and it is there once.
  *
+ *     incoming_look   turns away at the head what no source would receive, and wrong passwords
  *     incoming_post   finds the source, and holds its secret; large bodies go to another thread
  *     incoming_judge  believed? then its text becomes an operation
  *     incoming_judged refused and counted, or off to the engine
@@ -267,10 +268,9 @@ static bool incoming_judge(struct call *call)
 /* ---- on the loop ---- */
 
 /* At most once a minute a source. */
-static void incoming_tell(struct call *call, const char *why)
+static void incoming_tell(struct call *call, struct source *source, const char *why)
 {
 	const struct api_ports *ports = &call->api->ports;
-	struct source *source = call->reception->source;
 	int64_t now_us = call_now_us(call);
 	source->untold++;
 	if (source->told_us && now_us >= source->told_us && now_us - source->told_us < TELL_EVERY_US)
@@ -282,6 +282,14 @@ static void incoming_tell(struct call *call, const char *why)
 	ports->distrusted(ports->context, &distrust);
 }
 
+static void incoming_distrust(struct call *call, struct source *source)
+{
+	call->api->distrusted++;
+	incoming_tell(call, source, call->problem.detail);
+	if (source->settings.verifier == VERIFIER_BASIC)
+		call->challenge = "Basic realm=\"ruche\"";
+}
+
 static void incoming_judged(struct call *call)
 {
 	secret_snapshot_drop(call->reception->secrets);
@@ -290,19 +298,14 @@ static void incoming_judged(struct call *call)
 		call_run(call);
 		return;
 	}
-	if (call->problem.err == E_SIGNATURE) {
-		call->api->distrusted++;
-		incoming_tell(call, call->problem.detail);
-		if (call->reception->source->settings.verifier == VERIFIER_BASIC)
-			call->challenge = "Basic realm=\"ruche\"";
-	}
+	if (call->problem.err == E_SIGNATURE)
+		incoming_distrust(call, call->reception->source);
 	call_refuse(call, call->problem.err);
 }
 
 /* False: the source names a secret that is not there now, and whoever sends is to try again. */
-static bool incoming_hold_secret(struct call *call)
+static bool reception_hold_secret(struct reception *reception, struct call *call)
 {
-	struct reception *reception = call->reception;
 	const struct source *source = reception->source;
 	struct secret secret;
 	if (!verifier_needs_secret(source->settings.verifier))
@@ -316,30 +319,80 @@ static bool incoming_hold_secret(struct call *call)
 	return true;
 }
 
+/* Who guesses waits, and is not listened to meanwhile; others from elsewhere are. */
+static enum err guess_refuse(struct call *call, int64_t wait_us)
+{
+	call->api->unheard++;
+	call->retry_after_s = (wait_us + 999999) / 1000000;
+	return problem_set(&call->problem, E_RATE, "Authorization", "Too many wrong passwords came from this address; wait %lld s.",
+			   (long long)call->retry_after_s);
+}
+
+/* A password needs no body to be judged. One whose secret is not there is for incoming_receive to refuse. */
+static enum err incoming_judge_password(struct call *call, struct source *source)
+{
+	struct api *api = call->api;
+	struct reception trial = { .source = source, .incoming = { .header = incoming_header, .headers = call->exchange } };
+	int64_t now_us = call_now_us(call);
+	if (!source->readable || source->settings.verifier != VERIFIER_BASIC)
+		return E_OK;
+	uint64_t key = str_hash(source->name, str_hash(source->namespace_name, http_peer_hash(call->exchange, api->guess_seed)));
+	int64_t wait_us = api->config.guesses_max ? guesses_wait_us(&api->guesses, key, api->config.guesses_max, now_us) : 0;
+	if (wait_us)
+		return guess_refuse(call, wait_us);
+	enum err err = E_OK;
+	if (reception_hold_secret(&trial, call))
+		err = verifier_verify(VERIFIER_BASIC, trial.values, trial.value_count, &trial.incoming, &call->problem);
+	secret_snapshot_drop(trial.secrets);
+	if (err == E_SIGNATURE) {
+		guesses_count(&api->guesses, key, now_us);
+		incoming_distrust(call, source);
+	}
+	return err;
+}
+
 static void incoming_receive(struct call *call)
 {
 	struct reception *reception = call->reception;
-	const struct source *source = reception->source;
+	struct source *source = reception->source;
 	struct str body = buf_str(&call->request.body);
 	reception->incoming = (struct incoming){ .header = incoming_header, .headers = call->exchange, .body = body, .now_s = call_now_us(call) / 1000000 };
-	if (!source->readable) {
-		incoming_tell(call, "Its settings cannot be read: put them anew.");
+	enum err err = call->judged ? E_OK : incoming_judge_password(call, source); /* there was no body: nobody has looked yet */
+	if (err) {
+		call_refuse(call, err);
+	} else if (!source->readable) {
+		incoming_tell(call, source, "Its settings cannot be read: put them anew.");
 		call_fail(call, E_UNAVAILABLE, "", "Nothing can be received here at present; send it again later.");
 	} else if (body.len > source->settings.body_bytes) {
 		call_fail(call, E_TOO_LARGE, "body", "At most %u bytes are received here.", source->settings.body_bytes);
-	} else if (!incoming_hold_secret(call)) {
-		incoming_tell(call, "Its secret is not there, or does not open.");
+	} else if (!reception_hold_secret(reception, call)) {
+		incoming_tell(call, source, "Its secret is not there, or does not open.");
 		call_fail(call, E_UNAVAILABLE, "", "Nothing can be received here at present; send it again later.");
 	} else {
 		call_decode_by(call, incoming_judge, incoming_judged);
 	}
 }
 
-void incoming_post(struct call *call)
+static struct source *incoming_source(const struct call *call)
 {
 	bool spaced = call->pieces[1].len;
 	struct queue_name name = { spaced ? call->pieces[0] : STR(""), call->pieces[spaced] };
-	struct source *source = source_table_find(&call->api->sources, name);
+	return source_table_find(&call->api->sources, name);
+}
+
+enum err incoming_look(struct call *call, size_t *body_bytes)
+{
+	struct source *source = incoming_source(call);
+	if (!source)
+		return E_SOURCE_NOT_FOUND;
+	if (*body_bytes > source->settings.body_bytes)
+		*body_bytes = source->settings.body_bytes;
+	return incoming_judge_password(call, source);
+}
+
+void incoming_post(struct call *call)
+{
+	struct source *source = incoming_source(call);
 	call->reception = source ? ARENA_NEW(&call->request.arena, struct reception) : NULL;
 	if (!call->reception) {
 		call_refuse(call, source ? E_NOMEM : E_SOURCE_NOT_FOUND);

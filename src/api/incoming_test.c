@@ -65,6 +65,47 @@ static void refusals_are_told_once_a_minute(void **state)
 	scene_close(&scene);
 }
 
+/* A password is judged by the head, in the same way with a body and without; who was wrong too often is not listened to for the rest of a minute. */
+static void who_guesses_at_a_password_waits(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	know_secret(&scene);
+	tell(&scene, "gh", "{\"verify\":{\"kind\":\"basic\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}");
+	tell(&scene, "other", "{\"verify\":{\"kind\":\"basic\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}");
+	for (int i = 0; i < 10; i++) {
+		if (i % 3 == 2)
+			scene_send(&scene, "POST", "/in/gh", NULL, STR("")); /* no body */
+		else if (i % 3 == 1)
+			scene_send(&scene, "POST", "/in/gh", "Content-Length: 900000\r\n", STR("")); /* refused by its head */
+		else
+			receive(&scene, "gh", "Authorization: Basic b25lMg==\r\n");
+		assert_int_equal(scene.status, 401);
+		assert_true(str_eq(scene_header(&scene, "WWW-Authenticate"), STR("Basic realm=\"ruche\"")));
+		if (i % 3 == 1)
+			scene_hang_up(&scene);
+	}
+	assert_int_equal(scene.told_distrust, 1);
+	scene.now_us += 20 * INT64_C(1000000);
+	assert_int_equal(receive(&scene, "gh", "Authorization: Basic b25l\r\n"), 429); /* "one": right, and not looked at */
+	assert_true(str_eq(scene_header(&scene, "Retry-After"), STR("40")));
+	scene_send(&scene, "POST", "/in/gh", "Authorization: Basic b25l\r\n", STR(""));
+	assert_int_equal(scene.status, 429);
+	receive(&scene, "other", "Authorization: Basic b25l\r\n");
+	struct request *request = scene_request(&scene);
+	request->ops[0].result.uid = 77;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	scene.now_us += 40 * INT64_C(1000000);
+	receive(&scene, "gh", "Authorization: Basic b25l\r\n");
+	request = scene_request(&scene);
+	request->ops[0].result.uid = 78;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	scene_close(&scene);
+}
+
 static void sources_are_as_told_last(void **state)
 {
 	struct scene scene;
@@ -153,7 +194,7 @@ static void others_learn_no_names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(sources_are_as_told_last),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(who_guesses_at_a_password_waits), cmocka_unit_test(sources_are_as_told_last),
 		                            cmocka_unit_test(a_name_of_others_is_one_of_ours), cmocka_unit_test(a_repeat_is_told),
 		                            cmocka_unit_test(others_learn_no_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,7 +263,7 @@ static bool route_may_refuse(const struct route *route, enum err err)
 	case E_BAD_REQUEST: case E_NOMEM: return true;
 	case E_UNSUPPORTED_MEDIA: case E_UNKNOWN_FIELD: return body && !raw;
 	case E_MALFORMED: case E_TOO_LARGE: return body;
-	case E_SIGNATURE: return raw;
+	case E_SIGNATURE: case E_RATE: return raw;
 	case E_SOURCE_NOT_FOUND: return source;
 	case E_INVALID: return body || route->params || queue || strstr(route->pattern, "{limit}") || endpoint || secret || format || source || type;
 	case E_SECRET_NOT_FOUND: return (secret && route->method != HTTP_M_PUT) || route->begin == public_key_get;

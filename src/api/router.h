@@ -52,6 +52,7 @@ struct route {
 	                            * refusal is the answer */
 	const char *tag, *doc;     /* doc: the first sentence is the summary */
 	const char *takes, *gives; /* schemas; gives NULL: no body */
+	size_t body_bytes;         /* of what it takes, at most; 0: as the configuration allows */
 	const char *gives_type;    /* NULL: application/json */
 };
 

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -59,6 +60,7 @@ static void scene_connect(struct scene *scene)
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(http_server_port(scene->server, 0)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	scene->client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(scene->client.fd >= 0);
+	CHECK(setsockopt(scene->client.fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) == 0); /* a rest is not held back */
 	CHECK(connect(scene->client.fd, (struct sockaddr *)&to, sizeof(to)) == 0);
 	scene->client.closed = false;
 	buf_clear(&scene->client.in);
@@ -153,7 +155,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	CHECK(buf_reserve(&scene->client.in, 1 << 20) && buf_reserve(&scene->answer, 1 << 20)); /* the client's memory never fails */
 	CHECK(uv_loop_init(&scene->loop) == 0);
 	CHECK(secrets_open(&(struct secrets_config){ .key_file = scene_key_file(key_file) }, &scene->secrets, &problem) == E_OK);
-	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open,
+	struct api_config config = { .loop = &scene->loop, .secrets = scene->secrets, .open = open, .body_bytes = 64u << 20, .guesses_max = 10,
 				     .definition_cache_bytes = cache_bytes, .version = "1.2.3", .last_uid = 1, .message_age_ms = 3600000 };
 	struct api_ports ports = { scene, scene_on_submit, scene_on_ask, scene_on_ready, scene_on_metrics, scene_on_random, scene_on_now, scene_on_judge,
 				   scene_on_compile, scene_on_distrusted };
@@ -163,6 +165,7 @@ void scene_open(struct scene *scene, bool open, size_t cache_bytes)
 	limits.body_bytes = 64u << 20;
 	scene->server = http_server_new(&scene->loop, &limits, api_handle, scene->api);
 	CHECK(scene->server != NULL);
+	http_server_set_gate(scene->server, &api_gate);
 	CHECK(http_server_listen(scene->server, STR("127.0.0.1:0"), &problem) == E_OK);
 	scene_turn(scene);
 }

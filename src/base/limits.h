@@ -14,6 +14,9 @@
 #define LIMIT_BODY_CHUNK          (256 * 1024)
 #define LIMIT_BODY_DEFAULT        (4 * 1024 * 1024)
 #define LIMIT_BODY_MAX            (64 * 1024 * 1024)
+#define LIMIT_BODY_SMALL          (64 * 1024)  /* of a request that brings a few words */
+#define LIMIT_BODY_SETTINGS       (1024 * 1024) /* of one that brings settings, a claim or a filter */
+#define LIMIT_BODY_MEMORY         (256 * 1024 * 1024) /* of all requests together */
 #define LIMIT_BATCH_BYTES         (4 * 1024 * 1024) /* a change-set closes at this, unless one atomic call needs more */
 #define LIMIT_BATCH_ROWS          8192              /* rows a change-set may dirty before it closes */
 #define LIMIT_HEADER_BYTES        16384

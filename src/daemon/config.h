@@ -59,6 +59,8 @@ struct config_list {
 	  "One line an event; auto: text on a terminal, JSON otherwise")                                                      \
 	X(http_body_bytes, HTTP_BODY_BYTES, "http.body_bytes", BYTES, "4MiB", 1024, LIMIT_BODY_MAX, 0, "BYTES",               \
 	  "The largest body of a request (413 above)")                                                                        \
+	X(http_body_memory, HTTP_BODY_MEMORY, "http.body_memory", BYTES, "256MiB", MIB, 64 * GIB, 0, "BYTES",                 \
+	  "Bodies of all requests together until their answers (503 above); senders without a token have half of it")         \
 	X(http_header_bytes, HTTP_HEADER_BYTES, "http.header_bytes", BYTES, "16KiB", 1024, 256 * KIB, 0, "BYTES",             \
 	  "The largest head of a request (431 above)")                                                                        \
 	X(http_header_ms, HTTP_HEADER_MS, "http.header_ms", DURATION, "10s", 100, 600000, 0, "TIME",                          \
@@ -107,6 +109,8 @@ struct config_list {
 	  "How long a message is kept, for repeats of its key and for replays; as long as its deliveries are kept in any case")  \
 	X(webhooks_types, WEBHOOKS_TYPES, "webhooks.types", CHOICE, "free", 0, 0, 0, "free listed",                           \
 	  "Which types messages may have, and endpoints name: any, or only those in the catalogue of event types")             \
+	X(webhooks_guesses_per_minute, WEBHOOKS_GUESSES_PER_MINUTE, "webhooks.guesses_per_minute", COUNT, "10", 0, 1000000, 0, "N", \
+	  "Wrong passwords of one address for a source of incoming webhooks, before it must wait (429); 0: no limit")         \
 	X(formats_helper, FORMATS_HELPER, "formats.helper", TEXT, "", 0, 0, 0, "FILE",                                        \
 	  "The program that runs formats; by default the ruche-jq beside this program")                                       \
 	X(formats_helpers, FORMATS_HELPERS, "formats.helpers", COUNT, "2", 1, 16, 0, "N",                                     \

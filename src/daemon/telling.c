@@ -155,8 +155,12 @@ static void telling_http_metrics(const struct http_server_stats *stats, struct b
 {
 	telling_gauge(out, "ruche_http_connections", "Connections that are open.", stats->connections_now);
 	telling_gauge(out, "ruche_http_waiting", "Connections with an unanswered request.", stats->waiting_now);
+	telling_family(out, "ruche_http_body_bytes", "gauge", "Room taken by bodies of requests that are not answered yet; unknown: sent without a token.");
+	buf_addf(out, "ruche_http_body_bytes{sender=\"known\"} %llu\n", (unsigned long long)(stats->body_bytes - stats->unknown_body_bytes));
+	buf_addf(out, "ruche_http_body_bytes{sender=\"unknown\"} %llu\n", (unsigned long long)stats->unknown_body_bytes);
 	telling_counter(out, "ruche_http_accepted", "Connections accepted.", stats->connections_total);
-	telling_counter(out, "ruche_http_requests", "Requests that arrived whole.", stats->requests);
+	telling_counter(out, "ruche_http_requests", "Requests that arrived whole, or were answered by their head.", stats->requests);
+	telling_counter(out, "ruche_http_refused_early", "Of those, requests that were refused before their body was read.", stats->refused_early);
 	telling_counter(out, "ruche_http_refused_malformed", "Requests refused as malformed.", stats->refused_parse);
 	telling_counter(out, "ruche_http_refused_limit", "Requests and connections refused by a limit.", stats->refused_limit);
 	telling_counter(out, "ruche_http_timed_out", "Connections closed for being too slow.", stats->timed_out);

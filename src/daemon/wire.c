@@ -622,7 +622,8 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	const struct config *config = wire->config.config;
 	const struct api_config wanted = { .loop = wire->config.loop, .open = wire->config.open, .body_bytes = (size_t)config->http_body_bytes,
 					   .last_uid = wire->token_number, .definition_cache_bytes = (size_t)config->api_cache_bytes,
-					   .version = RUCHE_VERSION, .message_age_ms = config->webhooks_message_age_ms, .secrets = wire->config.secrets };
+					   .version = RUCHE_VERSION, .message_age_ms = config->webhooks_message_age_ms, .secrets = wire->config.secrets,
+					   .guesses_max = (uint32_t)config->webhooks_guesses_per_minute };
 	const struct api_ports api_ports = { wire, wire_api_submit, wire_ask, wire_ready, wire_metrics, wire_random, wire_now, wire_judge,
 					    wire_compile, wire_distrusted };
 	const struct bulk_ports bulk_ports = { wire, wire_bulk_submit, wire_ask };
@@ -630,6 +631,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	http_limits_default(&limits);
 	limits.header_bytes = (size_t)config->http_header_bytes;
 	limits.body_bytes = (size_t)config->http_body_bytes;
+	limits.body_memory = (size_t)config->http_body_memory;
 	limits.header_ms = config->http_header_ms;
 	limits.body_idle_ms = config->http_body_idle_ms;
 	limits.body_rate_bytes = config->http_body_rate_bytes;
@@ -643,6 +645,7 @@ static enum err wire_open_api(struct wire *wire, struct problem *problem)
 	wire->server = wire->api ? http_server_new(wire->config.loop, &limits, api_handle, wire->api) : NULL;
 	if (!wire->bulk || !wire->server)
 		return problem_set(problem, E_NOMEM, "", "Not enough memory to start.");
+	http_server_set_gate(wire->server, &api_gate);
 	bulk_begin(wire->bulk);
 	return E_OK;
 }

@@ -86,6 +86,22 @@ static bool connection_is_full(const struct http_connection *connection)
 	return connection->line_count >= connection->server->limits.pipelined || connection->output.bytes > HTTP_UNSENT_MAX;
 }
 
+/* From now on somebody owes its answer. */
+static void connection_hand_over(struct http_connection *connection, struct http_exchange *exchange)
+{
+	exchange->dispatched = true;
+	exchange->gone = connection->ended;
+	if (connection->unanswered++ == 0)
+		connection->server->stats.waiting_now++;
+}
+
+static void connection_take_back(struct http_connection *connection, struct http_exchange *exchange)
+{
+	exchange->dispatched = false;
+	if (--connection->unanswered == 0)
+		connection->server->stats.waiting_now--;
+}
+
 static void connection_dispatch(struct http_connection *connection, struct http_exchange *exchange)
 {
 	struct http_server *server = connection->server;
@@ -93,30 +109,67 @@ static void connection_dispatch(struct http_connection *connection, struct http_
 	connection->receiving = NULL;
 	connection->scan = (struct http_scan){ 0 };
 	http_server_set_due(connection, &connection->read_due, HTTP_DUE_NONE);
-	exchange->dispatched = true;
-	exchange->gone = connection->ended;
-	if (connection->unanswered++ == 0)
-		server->stats.waiting_now++;
+	connection_hand_over(connection, exchange);
 	server->stats.requests++;
 	server->handler(server->context, exchange);
 }
 
-static void connection_begin_body(struct http_connection *connection, struct http_exchange *exchange, bool nothing_came_yet)
+static void connection_expect(struct http_connection *connection, enum http_input state, uint64_t length)
 {
-	uint64_t length = exchange->head.content_length;
-	connection->state = HTTP_INPUT_BODY;
-	connection->receiving = exchange;
+	connection->state = state;
 	connection->chunked = (struct http_chunked){ 0 };
 	connection->body_left = length;
 	connection->body_wire_bytes = 0;
 	connection->body_since_ms = http_server_now_ms(connection->server);
 	http_server_set_due(connection, &connection->read_due, HTTP_DUE_BODY);
-	if (!exchange->head.is_chunked) {
-		exchange->body.max_bytes = (size_t)length;
-		if (!buf_reserve(&exchange->body, length < HTTP_BODY_RESERVE ? (size_t)length : HTTP_BODY_RESERVE)) {
-			connection_refuse(connection, HTTP_REFUSE_NOMEM);
-			return;
-		}
+}
+
+/* False: the gate has answered. A body that is too long to be read for nothing ends the connection, and so does one that the client may or may not
+ * send now (`Expect`), as what follows could be read in two ways. */
+static bool connection_pass_gate(struct http_connection *connection, struct http_exchange *exchange)
+{
+	struct http_server *server = connection->server;
+	uint64_t length = exchange->head.content_length;
+	bool skips = !exchange->head.is_chunked && !exchange->head.expects_continue && length <= HTTP_SKIP_BYTES;
+	if (!server->gate.judge)
+		return true;
+	exchange->closes = !exchange->head.keep_alive || !skips;
+	connection_hand_over(connection, exchange);
+	if (server->gate.judge(server->context, exchange)) {
+		connection_take_back(connection, exchange);
+		exchange->closes = !exchange->head.keep_alive;
+		exchange->let_in = true;
+		return true;
+	}
+	server->stats.requests++;
+	server->stats.refused_early++;
+	if (connection->state == HTTP_INPUT_NONE || connection->closed)
+		return false;
+	connection->scan = (struct http_scan){ 0 };
+	connection_expect(connection, HTTP_INPUT_SKIP, length);
+	return false;
+}
+
+/* For a body of known length, whole: one that was begun can also be ended, whoever comes meanwhile. */
+static enum http_refusal exchange_make_room(struct http_exchange *exchange)
+{
+	uint64_t length = exchange->head.content_length;
+	if (length > exchange->body.max_bytes)
+		return HTTP_REFUSE_BODY_BYTES;
+	if (!http_exchange_count_body(exchange, length))
+		return HTTP_REFUSE_BODY_MEMORY;
+	exchange->body.max_bytes = (size_t)length;
+	return buf_reserve(&exchange->body, length < HTTP_BODY_RESERVE ? (size_t)length : HTTP_BODY_RESERVE) ? HTTP_REFUSE_NOTHING : HTTP_REFUSE_NOMEM;
+}
+
+static void connection_begin_body(struct http_connection *connection, struct http_exchange *exchange, bool nothing_came_yet)
+{
+	connection->receiving = exchange;
+	connection_expect(connection, HTTP_INPUT_BODY, exchange->head.content_length);
+	enum http_refusal refusal = exchange->head.is_chunked ? HTTP_REFUSE_NOTHING : exchange_make_room(exchange);
+	if (refusal) {
+		connection_refuse(connection, refusal);
+		return;
 	}
 	if (!nothing_came_yet || !exchange->head.expects_continue || exchange->head.is_1_0)
 		return;
@@ -138,8 +191,6 @@ static void connection_begin_exchange(struct http_connection *connection, struct
 		return;
 	}
 	enum http_refusal refusal = http_exchange_read_head(exchange, head, connection->scan.lines);
-	if (!refusal && exchange->head.content_length > server->limits.body_bytes)
-		refusal = HTTP_REFUSE_BODY_BYTES;
 	if (refusal) {
 		http_exchange_free(exchange);
 		connection_refuse(connection, refusal);
@@ -147,10 +198,10 @@ static void connection_begin_exchange(struct http_connection *connection, struct
 	}
 	exchange->closes = !exchange->head.keep_alive;
 	line_append(connection, exchange);
-	if (exchange->head.is_chunked || exchange->head.content_length > 0)
-		connection_begin_body(connection, exchange, nothing_follows);
-	else
+	if (!exchange->head.is_chunked && exchange->head.content_length == 0)
 		connection_dispatch(connection, exchange);
+	else if (connection_pass_gate(connection, exchange))
+		connection_begin_body(connection, exchange, nothing_follows);
 }
 
 /* False: more is needed. */
@@ -185,6 +236,30 @@ static void connection_take_length(struct http_connection *connection, struct st
 		connection_dispatch(connection, exchange);
 }
 
+static void connection_take_skipped(struct http_connection *connection, struct str *rest)
+{
+	size_t len = rest->len < connection->body_left ? rest->len : (size_t)connection->body_left;
+	*rest = str_from(*rest, len);
+	connection->body_left -= len;
+	connection->body_wire_bytes += len;
+	if (connection->body_left > 0)
+		return;
+	connection->state = HTTP_INPUT_HEAD;
+	http_server_mark_dirty(connection);
+}
+
+/* As much room is counted as the growing buffer may take. */
+static enum http_refusal exchange_add_chunk(struct http_exchange *exchange, struct str content)
+{
+	struct buf *body = &exchange->body;
+	size_t needed = body->len + content.len, doubled = 2 * exchange->body_room;
+	size_t wanted = doubled > body->max_bytes ? body->max_bytes : doubled;
+	if (needed > exchange->body_room && !http_exchange_count_body(exchange, needed > wanted ? needed : wanted))
+		return HTTP_REFUSE_BODY_MEMORY;
+	buf_add(body, content);
+	return buf_ok(body) ? HTTP_REFUSE_NOTHING : HTTP_REFUSE_NOMEM;
+}
+
 static void connection_take_chunked(struct http_connection *connection, struct str *rest)
 {
 	struct http_exchange *exchange = connection->receiving;
@@ -196,11 +271,8 @@ static void connection_take_chunked(struct http_connection *connection, struct s
 	size_t room = exchange->body.max_bytes - exchange->body.len;
 	if (!refusal && (content.len > room || http_chunked_announced(&connection->chunked) > room - content.len))
 		refusal = HTTP_REFUSE_BODY_BYTES;
-	if (!refusal) {
-		buf_add(&exchange->body, content);
-		if (!buf_ok(&exchange->body))
-			refusal = HTTP_REFUSE_NOMEM;
-	}
+	if (!refusal)
+		refusal = exchange_add_chunk(exchange, content);
 	if (refusal)
 		connection_refuse(connection, refusal);
 	else if (done)
@@ -219,6 +291,8 @@ static struct str connection_understand(struct http_connection *connection, stru
 			}
 			if (!connection_take_head(connection, &rest))
 				break;
+		} else if (connection->state == HTTP_INPUT_SKIP) {
+			connection_take_skipped(connection, &rest);
 		} else if (connection->receiving->head.is_chunked) {
 			connection_take_chunked(connection, &rest);
 		} else {
@@ -233,9 +307,22 @@ static bool connection_is_too_slow(const struct http_connection *connection)
 {
 	const struct http_limits *limits = &connection->server->limits;
 	int64_t elapsed_ms = http_server_now_ms(connection->server) - connection->body_since_ms;
-	if (connection->state != HTTP_INPUT_BODY || elapsed_ms <= HTTP_RATE_GRACE_MS || limits->body_rate_bytes <= 0)
+	bool is_body = connection->state == HTTP_INPUT_BODY || connection->state == HTTP_INPUT_SKIP;
+	if (!is_body || elapsed_ms <= HTTP_RATE_GRACE_MS || limits->body_rate_bytes <= 0)
 		return false;
 	return connection->body_wire_bytes / (uint64_t)(elapsed_ms / 1000) < (uint64_t)limits->body_rate_bytes;
+}
+
+/* A request that was answered by its head has its answer already. */
+static void connection_lose_patience(struct http_connection *connection)
+{
+	if (connection->state != HTTP_INPUT_SKIP) {
+		connection_refuse(connection, HTTP_REFUSE_BODY_SLOW);
+		return;
+	}
+	connection->state = HTTP_INPUT_NONE;
+	connection->server->stats.timed_out++;
+	http_server_mark_dirty(connection);
 }
 
 static void connection_set_read_due(struct http_connection *connection, bool bytes_came)
@@ -245,7 +332,7 @@ static void connection_set_read_due(struct http_connection *connection, bool byt
 		wanted = HTTP_DUE_LINGER;
 	else if (connection->state == HTTP_INPUT_NONE || connection->ended)
 		wanted = HTTP_DUE_NONE;
-	else if (connection->state == HTTP_INPUT_BODY)
+	else if (connection->state == HTTP_INPUT_BODY || connection->state == HTTP_INPUT_SKIP)
 		wanted = HTTP_DUE_BODY;
 	else if (connection->stopped)
 		wanted = HTTP_DUE_STOPPED;
@@ -287,7 +374,7 @@ void http_connection_feed(struct http_connection *connection, struct str bytes)
 	if (connection->state != HTTP_INPUT_NONE)
 		connection_take(connection, bytes);
 	if (!connection->closed && connection_is_too_slow(connection))
-		connection_refuse(connection, HTTP_REFUSE_BODY_SLOW);
+		connection_lose_patience(connection);
 	if (!connection->closed)
 		connection_set_read_due(connection, true);
 }
@@ -652,7 +739,7 @@ void http_connection_due(struct http_connection *connection, enum http_deadline_
 	case HTTP_DUE_IDLE:
 	case HTTP_DUE_LINGER: http_connection_close(connection); break;
 	case HTTP_DUE_HEAD: connection_refuse(connection, HTTP_REFUSE_HEAD_SLOW); break;
-	case HTTP_DUE_BODY: connection_refuse(connection, HTTP_REFUSE_BODY_SLOW); break;
+	case HTTP_DUE_BODY: connection_lose_patience(connection); break;
 	case HTTP_DUE_STOPPED:
 		connection_look(connection);
 		if (!connection->closed)

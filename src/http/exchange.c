@@ -20,7 +20,7 @@ struct http_exchange *http_exchange_new(struct http_server *server, struct http_
 	} else if (!(exchange = mem_alloc(HTTP_EXCHANGE_BYTES))) {
 		return NULL;
 	}
-	*exchange = (struct http_exchange){ .server = server, .connection = connection, .peer = connection->peer };
+	*exchange = (struct http_exchange){ .server = server, .connection = connection, .peer = connection->peer, .known = !server->gate.judge };
 	buf_init(&exchange->body, server->limits.body_bytes);
 	arena_init(&exchange->arena, 0);
 	exchange->arena.next = exchange->memory; /* the arena's first room is ours; what does not fit goes to chunks */
@@ -29,11 +29,38 @@ struct http_exchange *http_exchange_new(struct http_server *server, struct http_
 	return exchange;
 }
 
+static void exchange_forget_body(struct http_exchange *exchange)
+{
+	struct http_server_stats *stats = &exchange->server->stats;
+	stats->body_bytes -= exchange->body_room;
+	stats->unknown_body_bytes -= exchange->known ? 0 : exchange->body_room;
+	exchange->body_room = 0;
+	buf_fini(&exchange->body);
+}
+
+/* Who is known cannot be kept out by those who are not: they have half. A body that is alone always finds room. */
+bool http_exchange_count_body(struct http_exchange *exchange, uint64_t bytes)
+{
+	struct http_server_stats *stats = &exchange->server->stats;
+	uint64_t max = exchange->server->limits.body_memory, room = exchange->body_room, more = bytes - room;
+	uint64_t others = stats->body_bytes - room, unknown_others = exchange->known ? 0 : stats->unknown_body_bytes - room;
+	if (bytes <= room)
+		return true;
+	if (max && ((others && others + bytes > max) || (unknown_others && unknown_others + bytes > max / 2)))
+		return false;
+	stats->body_bytes += more;
+	stats->unknown_body_bytes += exchange->known ? 0 : more;
+	exchange->body_room = (size_t)bytes;
+	return true;
+}
+
 void http_exchange_free(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->server;
+	if (exchange->let_in && !exchange->dispatched)
+		server->gate.lost(server->context, exchange);
+	exchange_forget_body(exchange);
 	http_output_drop(&exchange->output, &server->pieces);
-	buf_fini(&exchange->body);
 	arena_fini(&exchange->arena);
 	if (server->kept_count < HTTP_EXCHANGES_KEPT) {
 		exchange->next = server->kept;
@@ -91,6 +118,24 @@ struct str http_body(const struct http_exchange *exchange)
 	return buf_str(&exchange->body);
 }
 
+uint64_t http_content_length(const struct http_exchange *exchange)
+{
+	return exchange->head.content_length;
+}
+
+bool http_is_chunked(const struct http_exchange *exchange)
+{
+	return exchange->head.is_chunked;
+}
+
+void http_let_body(struct http_exchange *exchange, size_t max_bytes, bool known)
+{
+	CHECK(exchange->body_room == 0);
+	exchange->known = known;
+	if (exchange->body.max_bytes > max_bytes)
+		exchange->body.max_bytes = max_bytes;
+}
+
 void http_take_body(struct http_exchange *exchange, struct buf *out)
 {
 	*out = exchange->body;
@@ -106,6 +151,13 @@ struct str http_peer(const struct http_exchange *exchange)
 	ip_text(&exchange->peer.ip, ip);
 	struct arena *arena = http_arena((struct http_exchange *)(uintptr_t)exchange);
 	return str_of(arena_printf(arena, exchange->peer.ip.is_v6 ? "[%s]:%u" : "%s:%u", ip, exchange->peer.port));
+}
+
+uint64_t http_peer_hash(const struct http_exchange *exchange, uint64_t seed)
+{
+	const struct http_peer_address *peer = &exchange->peer;
+	struct str bytes = { (const char *)peer->ip.bytes, peer->ip.is_v6 ? 8 : 4 }; /* who has an IPv6 address has 2^64 of them */
+	return str_hash(peer->is_unix ? STR("unix") : bytes, seed);
 }
 
 struct arena *http_arena(struct http_exchange *exchange)

@@ -13,6 +13,7 @@ void http_limits_default(struct http_limits *limits)
 	*limits = (struct http_limits){
 		.header_bytes = LIMIT_HEADER_BYTES,
 		.body_bytes = LIMIT_BODY_DEFAULT,
+		.body_memory = LIMIT_BODY_MEMORY,
 		.header_ms = 10000,
 		.body_idle_ms = 10000,
 		.body_rate_bytes = 1024,
@@ -276,6 +277,11 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *l
 	server_ignore_sigpipe();
 	server_start_handles(server);
 	return server;
+}
+
+void http_server_set_gate(struct http_server *server, const struct http_gate *gate)
+{
+	server->gate = *gate;
 }
 
 /* Everything of libuv's is closed, no handler holds an exchange, and the owner wants it gone. */

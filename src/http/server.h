@@ -20,6 +20,7 @@ struct http_exchange; /* one request and its answer */
 struct http_limits {
 	size_t header_bytes;        /* LIMIT_HEADER_BYTES: 431 above */
 	size_t body_bytes;          /* 413 above */
+	size_t body_memory;         /* of all bodies together until their answers; those of senders unknown have half of it. 503 above (0: no limit; 256 MiB) */
 	int64_t header_ms;          /* from the first byte of a request to the end of its headers: 408 (10,000) */
 	int64_t body_idle_ms;       /* without a byte of body (10,000) */
 	int64_t body_rate_bytes;    /* least bytes a second once 5 s have passed (1,024) */
@@ -38,6 +39,16 @@ enum http_method { HTTP_M_GET, HTTP_M_HEAD, HTTP_M_POST, HTTP_M_PUT, HTTP_M_PATC
 typedef void http_handler(void *context, struct http_exchange *exchange);
 
 struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *limits, http_handler *handler, void *context);
+/* Looks at heads, so that nobody's body is kept who will be refused anyway. Both with the handler's context. */
+struct http_gate {
+	/* Called once the head of a request is there that a body follows, before anything of the body is kept. True: it may come. False: the gate has
+	 * answered (http_respond, http_respond_str), and the exchange is no longer its own. What comes of the body is dropped: a short one, so that
+	 * the connection goes on; else the answer is the connection's last. A client that waits for `100 Continue` gets none. */
+	bool (*judge)(void *context, struct http_exchange *exchange);
+	/* One that was let in never becomes whole: the handler will not be called for it. It may only be looked at. */
+	void (*lost)(void *context, struct http_exchange *exchange);
+};
+void http_server_set_gate(struct http_server *server, const struct http_gate *gate);
 /* "127.0.0.1:8420", "[::1]:8420", "host:0" or "unix:/path" (mode 0660; a stale socket file is replaced, a live one is E_ADDRESS_IN_USE).
  * May be called several times. The problem names the address. */
 MUST_USE enum err http_server_listen(struct http_server *server, struct str address, struct problem *problem);
@@ -53,6 +64,8 @@ void http_server_free(struct http_server *server);
 
 struct http_server_stats {
 	uint64_t requests, refused_parse, refused_limit, timed_out, connections_total;
+	uint64_t refused_early; /* by the gate */
+	uint64_t body_bytes, unknown_body_bytes; /* room taken by bodies now; of them, those of senders unknown */
 	uint32_t connections_now, waiting_now; /* waiting: connections with an unanswered request */
 };
 void http_server_stats(const struct http_server *server, struct http_server_stats *out);
@@ -63,6 +76,12 @@ struct str http_path(const struct http_exchange *exchange);                   /*
 struct str http_query(const struct http_exchange *exchange);                  /* raw, without '?' */
 struct str http_header(const struct http_exchange *exchange, struct str name); /* any case; empty when absent; the first of several */
 struct str http_body(const struct http_exchange *exchange);
+/* What Content-Length announces; 0 without one. */
+uint64_t http_content_length(const struct http_exchange *exchange);
+bool http_is_chunked(const struct http_exchange *exchange); /* its length is not known before it ends */
+/* At the gate: the body may have so many bytes, and no more than limits.body_bytes (413 above); is its sender known? Without: not. */
+void http_let_body(struct http_exchange *exchange, size_t max_bytes, bool known);
+uint64_t http_peer_hash(const struct http_exchange *exchange, uint64_t seed); /* the same for one address: IPv6 by its network of /64, Unix sockets all alike */
 struct str http_peer(const struct http_exchange *exchange); /* "127.0.0.1:51234" or "unix" */
 /* The body becomes the caller's: *out owns the bytes (buf_fini), http_body is empty from now on. Slices handed out before stay valid. */
 void http_take_body(struct http_exchange *exchange, struct buf *out);

@@ -18,6 +18,7 @@
 #define HTTP_WRITE_SLICES   32      /* pieces of one system call */
 #define HTTP_UNSENT_MAX     1048576 /* above it a stream is refused bytes, and a client that sends requests is not read */
 #define HTTP_BODY_RESERVE   1048576 /* the most that a Content-Length reserves before bytes came */
+#define HTTP_SKIP_BYTES     65536   /* a body not wanted: up to it, it is read and dropped, so that the connection goes on */
 #define HTTP_DIRECT_READ    32768   /* that much of a body to come: it is read into its place */
 #define HTTP_RATE_GRACE_MS  5000    /* before body_rate_bytes counts */
 #define HTTP_TICK_MS        100     /* deadlines are kept to this */
@@ -44,11 +45,14 @@ struct http_exchange {
 	bool gone;             /* the client went before the answer; on_gone was called */
 	bool closes;           /* its answer is the connection's last */
 	bool chunks;           /* the stream is chunked */
+	bool let_in;           /* by the gate */
+	bool known;            /* so is its sender */
 	bool wants_continue;   /* 100 Continue is due when the answers before it are through */
 	struct http_head_values head;
 	char *head_bytes;
 	struct http_field *fields;
 	struct buf body;
+	size_t body_room;          /* counted for it in the server's stats */
 	void *context;
 	void (*on_gone)(struct http_exchange *exchange, void *context);
 	struct http_output output; /* of the answer, while earlier ones are not complete */
@@ -59,6 +63,7 @@ struct http_exchange {
 enum http_input {
 	HTTP_INPUT_HEAD, /* a request begins, or has begun */
 	HTTP_INPUT_BODY,
+	HTTP_INPUT_SKIP, /* the rest of a body whose request was answered by its head */
 	HTTP_INPUT_NONE  /* nothing more is taken from this client: what it sends is dropped */
 };
 
@@ -72,7 +77,7 @@ struct http_connection {
 	struct buf input;            /* arrived, not understood yet; empty when the connection is idle */
 	struct http_scan scan;
 	struct http_chunked chunked;
-	uint64_t body_left;          /* of a Content-Length */
+	uint64_t body_left;          /* of a Content-Length, also of one that is skipped */
 	uint64_t body_wire_bytes;    /* of this body, its chunk framing included */
 	int64_t body_since_ms;
 	struct http_exchange *first, *last; /* the line: answers leave in this order */
@@ -122,6 +127,7 @@ struct http_server {
 	struct http_limits limits;
 	http_handler *handler;
 	void *context;
+	struct http_gate gate;  /* zeroed: everybody is let in */
 	struct http_listener *listeners, **listeners_last;
 	struct http_connection *connections;
 	struct http_connection *dirty, **dirty_last;
@@ -192,6 +198,8 @@ void http_connection_advance(struct http_connection *connection);
 /* ---- exchange.c ---- */
 struct http_exchange *http_exchange_new(struct http_server *server, struct http_connection *connection);
 void http_exchange_free(struct http_exchange *exchange);
+/* Makes sure that `bytes` of its body are counted. False: all bodies together would be too large. */
+MUST_USE bool http_exchange_count_body(struct http_exchange *exchange, uint64_t bytes);
 /* Copies the head into the exchange and reads it. */
 enum http_refusal http_exchange_read_head(struct http_exchange *exchange, struct str head, uint32_t lines);
 void http_exchange_write_continue(struct http_connection *connection);

@@ -1,5 +1,5 @@
 """The HTTP server of the real daemon: what could be read in two ways, comes too slowly, is too large or too much is turned away as the
-configuration says; and a daemon that stops lets run what runs. (Every cut of every malformed request: src/http/connection_test.c.)"""
+configuration says, who may not come in is told so before his body is read; and a daemon that stops lets run what runs. (Every cut of every malformed request: src/http/connection_test.c.)"""
 
 import os
 import re
@@ -143,6 +143,78 @@ def too_many_of_one_address():
         equal(status(answer), 200, "after one left")
         for one in inside:
             one.socket.close()
+
+
+def gauge(ruche, name):
+    text = ruche.api.call("GET", "/metrics").body.decode()
+    return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.M).group(1))
+
+
+LARGE = b"Content-Length: 67108864\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@story
+def refused_by_their_heads():
+    """Who has no token, asks for nothing that is there, or brings more than is taken hears so before he sends a byte of 64 MiB, also where he waits
+    for a 100; and two hundred who send on regardless take no room."""
+    with Daemon("--http-body-bytes", "64MiB") as ruche:
+        api = ruche.api
+        api.put("/v1/sources/any", {"verify": {"kind": "none"}, "into": {"message": {"type": "came"}}, "body_bytes": 1000})
+        token, nobody = Raw(ruche).auth, b"Host: x\r\n"
+        for line, head, wanted in [
+            (b"POST /v1/jobs", nobody, 401), (b"POST /v1/nothing", nobody, 404), (b"PUT /v1/jobs", nobody, 405),
+            (b"POST /in/nothing", nobody, 404), (b"GET /v1/jobs", nobody, 401),
+            (b"POST /v1/jobs", nobody + b"Authorization: Bearer rch_" + b"x" * 43 + b"\r\n", 401),
+            (b"POST /v1/jobs", token.replace(b"application/json", b"text/csv"), 415), (b"POST /v1/jobs?nonsense=1", token, 400),
+            (b"POST /v1/queues/q/pause", token, 413), (b"PUT /v1/sources/any", token, 413), (b"POST /in/any", nobody, 413),
+        ]:
+            for rest in (LARGE, b"Expect: 100-continue\r\n" + LARGE) + ((CHUNKED, b"Expect: 100-continue\r\n" + CHUNKED) if wanted in (401, 404, 405) else ()):
+                answer = Raw(ruche).send(line + b" HTTP/1.1\r\n" + head + rest).rest()
+                equal(re.findall(rb"HTTP/1\.1 (\d+)", answer), [str(wanted).encode()], f"answers to {line + head + rest!r}")
+                check(b"application/problem+json" in answer and b"Connection: close" in answer, f"{answer!r}")
+        fed = []
+        for n in range(200):
+            one = Raw(ruche)
+            one.send(b"POST /v1/jobs HTTP/1.1\r\n" + nobody + (LARGE if n % 2 else CHUNKED + b"4000000\r\n"))
+            one.until(b" 401 ")
+            try:
+                one.send(b"x" * 200000)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            fed.append(one)
+        equal(gauge(ruche, 'ruche_http_body_bytes{sender="unknown"}'), 0, "room that nobody's bodies take")
+        equal(gauge(ruche, 'ruche_http_body_bytes{sender="known"}'), 0, "room that others take")
+        check(gauge(ruche, "ruche_http_refused_early_total") >= 200, "they are counted")
+        for one in fed:
+            one.socket.close()
+        equal(api.enqueue("q")["state"], "waiting", "who has a token")
+
+
+@story
+def bodies_share_a_room():
+    """All bodies together have http.body_memory, those of senders without a token half of it; who finds no room is told to come again, and does."""
+    with Daemon("--http-body-bytes", "1MiB", "--http-body-memory", "2MiB", "--http-body-idle-ms", "60s") as ruche:
+        ruche.api.put("/v1/sources/any", {"verify": {"kind": "none"}, "into": {"message": {"type": "came"}}})
+        hook = lambda size: b"POST /in/any HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + f"Content-Length: {size}\r\n\r\n".encode()
+        stranger, large = Raw(ruche).send(hook(1000000) + b'"'), b'{"queue":"q","payload":"' + b"x" * 1000000 + b'"}'
+        while gauge(ruche, 'ruche_http_body_bytes{sender="unknown"}') != 1000000:
+            pass
+        full = Raw(ruche).send(hook(100000)).rest()
+        equal(status(full), 503, "another stranger")
+        check(b"Retry-After" in full and b"http.body_memory" in full, f"{full!r}")
+        post = Raw(ruche)
+        post.send(b"POST /v1/jobs HTTP/1.1\r\n" + post.auth + f"Content-Length: {len(large)}\r\n\r\n".encode() + large[:-1])
+        while gauge(ruche, 'ruche_http_body_bytes{sender="known"}') != len(large):
+            pass
+        equal(status(Raw(ruche).send(b"POST /v1/jobs HTTP/1.1\r\n" + post.auth + b"Content-Length: 200000\r\n\r\n").rest()), 503, "one with a token, too")
+        ruche.api.enqueue("q", "small")
+        post.send(large[-1:]).until(b" 201 ")
+        check(b" 202 " in stranger.send(b"x" * 999998 + b'"').until(b"\r\n\r\n"), "the stranger, whole at last")
+        while gauge(ruche, 'ruche_http_body_bytes{sender="unknown"}'):
+            pass
+        equal(gauge(ruche, 'ruche_http_body_bytes{sender="known"}'), 0, "room taken when all are answered")
+        equal(ruche.api.call("POST", "/v1/jobs", raw=large).status, 201, "once there is room")
 
 
 class Patient(Daemon):

@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import threading
 import time
 
-from harness import Daemon, check, equal, run, story
+from harness import DEADLINE_S, Daemon, check, equal, run, story
 
 KEY = b"thirty-two bytes of a secret key"
 WHSEC = "whsec_" + base64.b64encode(KEY).decode()
@@ -246,13 +247,47 @@ def those_not_believed_are_told_once_a_minute(ruche):
     source(api, "gh", "github", secret)
     source(api, "chat", "basic", "user:" + secret)
     answers = [sender.send("gh", b"{}", github(b"{}", b"wrong"), status=401) for _ in range(20)]
-    answers += [sender.send("chat", b"{}", basic("user:wrong"), status=401) for _ in range(20)]
+    answers += [sender.send("chat", b"{}", basic("user:wrong"), status=401 if n < 10 else 429) for n in range(20)]
     sender.send("gh", b"{}", github(b"{}", secret.encode()))
     log = ruche.log()
     equal(log.count("incoming.refused"), 2, "lines told")
     metrics = api.call("GET", "/metrics").body.decode()
-    check("ruche_incoming_distrusted_total 40" in metrics and "ruche_incoming_received_total 1" in metrics, "metrics")
+    check("ruche_incoming_distrusted_total 30" in metrics and "ruche_incoming_received_total 1" in metrics, "metrics")
+    check("ruche_incoming_unheard_total 10" in metrics, "who guessed too often")
     check(secret not in log + json.dumps(answers) + metrics + json.dumps(api.get("/v1/sources")), "somebody told the secret")
+
+
+@story
+def who_guesses_at_a_password_waits():
+    """Ten wrong passwords of an address, and it is not listened to for the rest of a minute; the true sender elsewhere is, and so are signatures."""
+    with Daemon(tcp=True) as ruche:
+        source(ruche.api, "chat", "basic", "user:right")
+        source(ruche.api, "more", "basic", "user:right")
+        source(ruche.api, "gh", "github", "one")
+
+        def post(address, name, headers):
+            connection = http.client.HTTPConnection("127.0.0.1", ruche.tcp, timeout=DEADLINE_S, source_address=(address, 0))
+            connection.request("POST", f"/in/{name}", b"{}", {"Content-Type": "application/json", **headers})
+            answer = connection.getresponse()
+            text = answer.read()
+            connection.close()
+            return answer.status, answer.headers, text
+
+        for n in range(10):
+            equal(post("127.0.0.2", "chat", basic(f"user:{n}"))[0], 401, "a guess")
+        status, headers, text = post("127.0.0.2", "chat", basic("user:right"))
+        equal((status, json.loads(text)["code"]), (429, "too_many_requests"), "after ten")
+        check(0 < int(headers["Retry-After"]) <= 60 and b"right" not in text, f"{headers} {text!r}")
+        equal(post("127.0.0.3", "chat", basic("user:right"))[0], 202, "the true sender")
+        equal(post("127.0.0.2", "more", basic("user:right"))[0], 202, "another source, where nobody guessed")
+        for _ in range(20):
+            equal(post("127.0.0.2", "gh", github(b"{}", b"two"))[0], 401, "signatures cannot be guessed")
+        equal(post("127.0.0.2", "gh", github(b"{}"))[0], 202, "a right one")
+    with Daemon("--webhooks-guesses-per-minute", "0") as ruche:
+        source(ruche.api, "chat", "basic", "user:right")
+        for _ in range(30):
+            Sender(ruche).send("chat", b"{}", basic("user:wrong"), status=401)
+        Sender(ruche).send("chat", b"{}", basic("user:right"))
 
 
 @story
