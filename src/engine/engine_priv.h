@@ -164,7 +164,8 @@ MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its at
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
 /* A newer job takes its place. `failure`: of the attempt that has just ended; NULL: there was none, or it was given back. */
 MUST_USE enum err life_supersede(struct engine *engine, uint32_t slot, uint64_t by, const struct failure *failure);
-/* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
+/* A parked successor (of order `latest` where it has stood in line since it came), or a parent that has waited for its children, begins to wait, or
+ * its delay does. */
 MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_follow(struct engine *engine, uint32_t slot); /* its turn has come: it waits where it has stood in line since it came */
 MUST_USE enum err life_await(struct engine *engine, uint32_t slot);  /* an active one waits for its children */
@@ -178,6 +179,7 @@ struct dedup_meeting { /* an enqueue under a key */
 	uint32_t slot;
 	uint64_t ahead;
 	int64_t since_us; /* engine time since when the key waits to be worked off */
+	int64_t rank;     /* `latest`: the place in line that it takes; 0: one of its own */
 };
 MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out); /* IGNORED: op->result is whole */
 MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting,
