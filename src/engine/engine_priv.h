@@ -295,7 +295,17 @@ MUST_USE enum err namers_count(struct engine *engine, const struct named *named,
 /* Into a page of formats or secrets, which is in the order of their names; of other kinds nothing is told. */
 MUST_USE enum err namers_tell(struct engine *engine, struct request *request, enum named_kind kind, struct str namespace_name, struct named_info *infos,
 			      uint32_t count);
+
+/* ---- endpoint_queue.c: the queue of a namespace's endpoints ---- */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
+bool queue_is_others(const struct queue *queue); /* of this name, but no endpoint's */
+bool queue_is_kept(const struct index *index, struct queue_name name); /* for deliveries, also if it is not there yet */
+bool queue_stays_kept(const struct index *index, struct queue_name name); /* whatever it is told: it is, or is a BullMQ program's for now */
+MUST_USE enum err queue_refuse_kept(struct request *request, struct op *op, const char *field); /* to those who make or claim jobs */
+MUST_USE enum err endpoint_queue_begin(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot);
+MUST_USE enum err endpoint_queue_make(struct engine *engine, uint32_t slot); /* one that is new, or is to be as if it were */
+/* What it says of itself, over what such a queue is. Between its queue_touch and queue_write. */
+MUST_USE enum err endpoint_queue_settings(struct engine *engine, uint32_t slot, struct str settings, struct problem *problem);
 
 /* ---- health.c: how third parties do, and what follows ---- */
 MUST_USE enum err health_ended(struct engine *engine, const struct op *op, const struct job *job); /* an attempt has, and its job has left its lease */
