@@ -113,6 +113,7 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 		history_stalled(shadow, job, cs);
 		break;
 	case EVENT_RESCHEDULED: job->rescheduled_seq = cs->seq; break;
+	case EVENT_REPRIORITISED: job->reprioritised_seq = cs->seq; break;
 	case EVENT_COMPLETED: job->ended_seq = cs->seq; break;
 	case EVENT_RETRIED:
 		job->made = job->stalls = 0;

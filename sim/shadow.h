@@ -42,7 +42,8 @@ struct shadow_job {
 	uint32_t may_be;          /* bits of states; several while it is not known whether it waits or is delayed */
 	uint32_t started;         /* ever */
 	uint32_t made, stalls;    /* since it was retried by hand */
-	uint64_t moved_seq, retried_seq, rescheduled_seq, deleted_seq, ended_seq, placed_seq, ranked_seq; /* the last change-set that said so */
+	uint64_t moved_seq, retried_seq, rescheduled_seq, reprioritised_seq, deleted_seq, ended_seq; /* the last change-set that said so */
+	uint64_t placed_seq, ranked_seq;
 	enum event_type last;     /* what happened last, and in which change-set */
 	uint64_t last_seq;
 	uint32_t limits;          /* bits of the budgets under which it runs */
@@ -201,6 +202,8 @@ struct shadow_delivery { /* about an entity, where the order counts, and not don
 	uint64_t uid, fence;
 	uint32_t number, place, entity; /* of the endpoint; its place; as of messages */
 	bool latest;                    /* or fifo */
+	bool stands;                    /* in line, since it came or took another's place */
+	int64_t rank;                   /* there */
 };
 
 struct shadow_promise { /* an idempotency key that was acknowledged */
@@ -251,7 +254,7 @@ struct shadow {
 	uint32_t meta_count;
 	uint64_t opened, probed, disabled, about, resent, rode, halved, catalogued;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
-	uint64_t hooked, sliced, superseded, followed, holding, polled; /* likewise, of messages and their deliveries */
+	uint64_t hooked, sliced, superseded, in_place, followed, holding, polled; /* likewise, of messages and their deliveries */
 };
 
 void shadow_init(struct shadow *shadow);

@@ -1,7 +1,8 @@
 /* sim/shadow_order.c: what must be true of deliveries about one entity to an endpoint whose order is `latest` or `fifo`: none starts before all that
  * were made before it have ended, and of `latest` at most one is not done, besides one that is parked behind it. After a success none that was made
- * earlier starts; after a failure that holds none that was made later. By rows alone. Those that were retried by hand are not meant: they come back
- * after their end, and whether they are still to be sent is the deliver room's to say. */
+ * earlier starts; after a failure that holds none that was made later. Of `latest` whoever takes the place of one that was not sent stands where that
+ * one stood, so that how long an entity waits is bounded by the first message that was not sent. By rows alone. Those that were retried by hand are not
+ * meant: they come back after their end, and whether they are still to be sent is the deliver room's to say. */
 #include "sim/shadow.h"
 #include "base/check.h"
 
@@ -43,6 +44,25 @@ static struct shadow_endpoint *order_endpoint(struct shadow *shadow, const struc
 	return endpoint->live && endpoint->number == delivery->number ? endpoint : NULL;
 }
 
+/* Nobody who has taken its place stands further behind. Who was started in between had his turn; who was placed anew by hand left that place. */
+static void order_takes_its_place(struct shadow *shadow, const struct shadow_delivery *ended, const struct job_write *write)
+{
+	if (!ended->stands || ended->fence != write->row.fence || write->row.outcome != OUTCOME_SUPERSEDED)
+		return;
+	for (uint32_t i = 0; i < shadow->delivery_count; i++) {
+		const struct shadow_delivery *newer = &shadow->deliveries[i];
+		const struct shadow_job *job = shadow_find(shadow, newer->uid);
+		if (newer->number != ended->number || newer->entity != ended->entity || newer->uid <= ended->uid || !newer->latest)
+			continue;
+		if (job->row.state != JOB_WAITING && job->row.state != JOB_PARKED)
+			continue; /* it goes, or has gone */
+		if (job->row.queue != write->row.queue)
+			continue; /* the older one was moved: it left no place */
+		CHECK(job->row.rank <= ended->rank || job->row.rank <= write->row.rank);
+		shadow->in_place++;
+	}
+}
+
 static void order_ended(struct shadow *shadow, const struct job_write *write)
 {
 	struct shadow_delivery *delivery = order_find(shadow, write->row.uid);
@@ -61,6 +81,8 @@ static void order_ended(struct shadow *shadow, const struct job_write *write)
 		shadow->holding++;
 	}
 	shadow->superseded += kept && write->row.outcome == OUTCOME_SUPERSEDED;
+	if (kept)
+		order_takes_its_place(shadow, delivery, write);
 	*delivery = shadow->deliveries[--shadow->delivery_count];
 }
 
@@ -102,6 +124,21 @@ static void order_judge(struct shadow *shadow)
 		}
 }
 
+static void order_stand(struct shadow *shadow)
+{
+	for (uint32_t i = 0; i < shadow->delivery_count; i++) {
+		struct shadow_delivery *delivery = &shadow->deliveries[i];
+		const struct shadow_job *job = shadow_find(shadow, delivery->uid);
+		const struct job_row *row = &job->row;
+		bool stands = delivery->latest && (row->state == JOB_WAITING || row->state == JOB_PARKED);
+		bool by_hand = job->reprioritised_seq == shadow->seq || job->moved_seq == shadow->seq || job->retried_seq == shadow->seq;
+		if (stands && delivery->stands && delivery->fence == row->fence && !by_hand)
+			CHECK(row->rank <= delivery->rank);
+		delivery->stands = stands;
+		delivery->rank = row->rank;
+	}
+}
+
 void order_read(struct shadow *shadow, const struct changeset *cs)
 {
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
@@ -112,4 +149,5 @@ void order_read(struct shadow *shadow, const struct changeset *cs)
 	for (uint32_t i = 0; i < cs->jobs.count; i++)
 		order_started(shadow, &cs->jobs.items[i]);
 	order_judge(shadow);
+	order_stand(shadow);
 }

@@ -35,7 +35,8 @@ void deliveries_list(struct call *call)
 	query->kind = QUERY_JOBS;
 	deliveries_page(call);
 	*filter = (struct job_filter){
-		.namespace_name = call_param(call, "namespace")->text, .queue = DELIVERY_QUEUE, .states = (uint32_t)call_param(call, "state")->number,
+		.namespace_name = call_param(call, "namespace")->text, .queue = DELIVERY_QUEUE, .deliveries = true,
+		.states = (uint32_t)call_param(call, "state")->number,
 		.name = call_param(call, "type")->text, .error = call_param(call, "error")->text,
 		.created_after_us = call_param(call, "created_after")->number, .created_before_us = call_param(call, "created_before")->number,
 		.finished_after_us = call_param(call, "finished_after")->number, .finished_before_us = call_param(call, "finished_before")->number,

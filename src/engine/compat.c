@@ -40,6 +40,8 @@ enum err compat_make(struct engine *engine, uint32_t slot, enum compat wanted)
 enum err compat_begin(struct engine *engine, struct request *request, struct op *op, struct queue_name name, enum compat wanted, uint32_t *out_slot)
 {
 	bool is_new = wanted && queue_find(&engine->index, name) == SLOT_NONE;
+	if (!wanted && queue_is_kept(&engine->index, name))
+		return queue_refuse_kept(request, op, op->kind == OP_CLAIM ? "queues" : "queue");
 	enum err err = queue_begin(engine->open, &engine->index, name, out_slot);
 	if (!err && is_new)
 		err = compat_make(engine, *out_slot, wanted);

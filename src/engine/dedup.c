@@ -389,18 +389,30 @@ static enum job_state dedup_owner_state(struct engine *engine, const struct dedu
 	return dedup->until_us || dedup->flags & DEDUP_HELD ? JOB_COMPLETED : JOB_ACTIVE;
 }
 
+/* Where in line one of order `latest` stands, before something newer takes its place; 0: nowhere. */
+static int64_t dedup_rank(struct engine *engine, uint64_t uid, uint32_t queue, enum job_state wanted)
+{
+	uint32_t slot = uid ? plan_job(engine, uid) : SLOT_NONE;
+	const struct job *job = slot == SLOT_NONE ? NULL : job_at(&engine->index, slot);
+	return job && job->queue == queue && job_state_of(job) == wanted ? job->rank : 0; /* in another queue ranks mean nothing here */
+}
+
 static enum err dedup_supersede_next(struct engine *engine, uint32_t slot, uint64_t by)
 {
 	struct dedup *dedup = dedup_at(&engine->index, slot);
 	return dedup->next ? dedup_supersede(engine, slot, &dedup->next, by) : E_OK;
 }
 
-/* Of those under the key only the newest counts, besides one that has begun: it is not stopped, and the newest follows it. */
+/* Of those under the key only the newest counts, besides one that has begun: it is not stopped, and the newest follows it. What is newest stands
+ * where the first one stood that was not sent: at the end of the line it would never go, were it to change faster than the line gets shorter. */
 static enum err dedup_meet_latest(struct engine *engine, uint64_t by, struct dedup_meeting *out)
 {
 	struct index *index = &engine->index;
-	enum job_state state = dedup_owner_state(engine, dedup_at(index, out->slot));
+	const struct dedup *dedup = dedup_at(index, out->slot);
+	enum job_state state = dedup_owner_state(engine, dedup);
 	bool waits = state == JOB_WAITING || state == JOB_DELAYED;
+	out->rank = dedup_rank(engine, dedup->owner, dedup->queue, JOB_WAITING);
+	out->rank = out->rank ? out->rank : dedup_rank(engine, dedup->next, dedup->queue, JOB_PARKED);
 	enum err err = dedup_supersede_next(engine, out->slot, by);
 	out->kind = waits || job_state_is_final(state) ? DEDUP_SUPERSEDES : DEDUP_SUCCEEDS;
 	if (waits)

@@ -165,7 +165,8 @@ MUST_USE enum err life_time_out(struct engine *engine, uint32_t slot); /* its at
 MUST_USE enum err life_expire(struct engine *engine, uint32_t slot);
 /* A newer job takes its place. `failure`: of the attempt that has just ended; NULL: there was none, or it was given back. */
 MUST_USE enum err life_supersede(struct engine *engine, uint32_t slot, uint64_t by, const struct failure *failure);
-/* A parked successor, or a parent that has waited for its children, begins to wait, or its delay does. */
+/* A parked successor (of order `latest` where it has stood in line since it came), or a parent that has waited for its children, begins to wait, or
+ * its delay does. */
 MUST_USE enum err life_unpark(struct engine *engine, uint32_t slot);
 MUST_USE enum err life_follow(struct engine *engine, uint32_t slot); /* its turn has come: it waits where it has stood in line since it came */
 MUST_USE enum err life_await(struct engine *engine, uint32_t slot);  /* an active one waits for its children */
@@ -179,6 +180,7 @@ struct dedup_meeting { /* an enqueue under a key */
 	uint32_t slot;
 	uint64_t ahead;
 	int64_t since_us; /* engine time since when the key waits to be worked off */
+	int64_t rank;     /* `latest`: the place in line that it takes; 0: one of its own */
 };
 MUST_USE enum err dedup_meet(struct engine *engine, struct op *op, uint32_t queue, struct dedup_meeting *out); /* IGNORED: op->result is whole */
 MUST_USE enum err dedup_take(struct engine *engine, struct op *op, struct str id, uint32_t queue, const struct dedup_meeting *meeting,
@@ -308,7 +310,17 @@ MUST_USE enum err namers_count(struct engine *engine, const struct named *named,
 /* Into a page of formats, secrets or event types, which is in the order of their names; of other kinds nothing is told. */
 MUST_USE enum err namers_tell(struct engine *engine, struct request *request, enum named_kind kind, struct str namespace_name, struct named_info *infos,
 			      uint32_t count);
+
+/* ---- endpoint_queue.c: the queue of a namespace's endpoints ---- */
 bool queue_has_endpoints(const struct index *index, uint32_t queue);
+bool queue_is_others(const struct queue *queue); /* of this name, but no endpoint's */
+bool queue_is_kept(const struct index *index, struct queue_name name); /* for deliveries, also if it is not there yet */
+bool queue_stays_kept(const struct index *index, struct queue_name name); /* whatever it is told: it is, or is a BullMQ program's for now */
+MUST_USE enum err queue_refuse_kept(struct request *request, struct op *op, const char *field); /* to those who make or claim jobs */
+MUST_USE enum err endpoint_queue_begin(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot);
+MUST_USE enum err endpoint_queue_make(struct engine *engine, uint32_t slot); /* one that is new, or is to be as if it were */
+/* What it says of itself, over what such a queue is. Between its queue_touch and queue_write. */
+MUST_USE enum err endpoint_queue_settings(struct engine *engine, uint32_t slot, struct str settings, struct problem *problem);
 
 /* ---- health.c: how third parties do, and what follows ---- */
 MUST_USE enum err health_ended(struct engine *engine, const struct op *op, const struct job *job); /* an attempt has, and its job has left its lease */

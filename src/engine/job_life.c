@@ -190,6 +190,7 @@ static enum err life_begin_to_wait(struct engine *engine, uint32_t slot, bool in
 		return E_OK;
 	struct job *job = job_at(index, slot);
 	bool parent = job->state == JOB_WAITING_CHILDREN;
+	in_its_place |= !parent && job->rank; /* the newest of its key (dedup.c) */
 	enum err err = job_touch(engine->open, index, slot);
 	if (err)
 		return err;

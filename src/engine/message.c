@@ -54,7 +54,7 @@ static enum err message_tell(struct engine *engine, const struct message_row *ro
 	uint32_t queue = queue_find(&engine->index, (struct queue_name){ row->namespace_name, ENDPOINT_QUEUE });
 	char uid[UID_TEXT_BYTES];
 	struct buf text;
-	if (queue == SLOT_NONE || queue_at(&engine->index, queue)->deleted)
+	if (queue == SLOT_NONE || queue_at(&engine->index, queue)->deleted || queue_is_others(queue_at(&engine->index, queue)))
 		return E_OK;
 	uid_text(row->uid, uid);
 	buf_init(&text, MESSAGE_TYPE_BYTES + 256);

@@ -122,6 +122,14 @@ static void enqueue_park(struct job *job, enum job_state state, const struct op_
 	job->expire_us = ttl_ms * 1000;
 }
 
+/* At the end of the line or, with lifo, at its head; or where that stood of which it takes the place. */
+static int64_t enqueue_rank(struct queue *queue, const struct op_enqueue *enqueue, const struct dedup_meeting *meeting)
+{
+	if (compat_head(queue, enqueue->priority, enqueue->lifo))
+		return --queue->rank_head;
+	return meeting->rank ? meeting->rank : ++queue->rank_tail;
+}
+
 static enum err enqueue_place(struct engine *engine, const struct op_enqueue *enqueue, uint32_t queue_slot,
 			      const struct job_definition *definition, const struct dedup_meeting *meeting, uint32_t slot)
 {
@@ -154,6 +162,8 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		enqueue_park(job, JOB_WAITING_CHILDREN, enqueue, ttl_ms);
 	} else if (meeting->kind == DEDUP_SUCCEEDS || enqueue->waits) {
 		enqueue_park(job, enqueue->waits ? JOB_WAITING_CHILDREN : JOB_PARKED, enqueue, ttl_ms);
+		if (meeting->kind == DEDUP_SUCCEEDS && enqueue->dedup->latest && !enqueue->lifo)
+			job->rank = enqueue_rank(queue, enqueue, meeting);
 	} else if (delay_us > 0) {
 		job->state = JOB_DELAYED;
 		job->due_us = wall ? enqueue->run_at_us : index->now_us + delay_us;
@@ -161,7 +171,7 @@ static enum err enqueue_place(struct engine *engine, const struct op_enqueue *en
 		job->flags |= wall ? ROW_DUE_WALL : 0;
 	} else {
 		job->state = JOB_WAITING;
-		job->rank = compat_head(queue, enqueue->priority, enqueue->lifo) ? --queue->rank_head : ++queue->rank_tail;
+		job->rank = enqueue_rank(queue, enqueue, meeting);
 	}
 	return job_place(index, slot);
 }

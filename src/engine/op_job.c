@@ -233,6 +233,8 @@ static enum err job_move_queue(struct engine *engine, struct request *request, s
 	uint32_t queue, group, from = job->queue;
 	if (job->state != JOB_WAITING && job->state != JOB_DELAYED)
 		return job_refuse_state(request, op, job, "only a waiting or delayed job can be moved; retry or cancel it first.");
+	if (queue_is_kept(index, op->job.to))
+		return queue_refuse_kept(request, op, "queue");
 	enum err err = queue_begin(engine->open, index, op->job.to, &queue);
 	if (!err && (job_is_compat(index, job) || queue_at(index, queue)->settings->compat))
 		return job_refuse_move(request, op);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define QUEUE_SETTINGS STR("{\"target\":\"http\",\"retry_after\":\"group\",\"http\":{\"timeout_ms\":15000}}")
-
 static const char *const state_words[NAMED_STATE_COUNT] = {
 #define X(name, text) text,
 	NAMED_STATES(X)
@@ -191,46 +189,7 @@ enum err op_nameds_apply(struct engine *engine, struct request *request, struct 
 	return err ? err : namers_tell(engine, request, want->kind, space, op->result.nameds, op->result.count);
 }
 
-/* ---- the queue and the groups of endpoints ---- */
-
-bool queue_has_endpoints(const struct index *index, uint32_t queue)
-{
-	for (uint32_t i = 0; i < index->endpoints.count; i++) {
-		const struct named *named = named_at(index, index->endpoints.slots[i]);
-		if (!named->gone && named->group != SLOT_NONE && group_at(index, named->group)->queue == queue)
-			return true;
-	}
-	return false;
-}
-
-static enum err endpoint_make_queue(struct engine *engine, uint32_t slot)
-{
-	struct index *index = &engine->index;
-	struct problem problem = { 0 };
-	enum err err = queue_touch(engine->open, index, slot);
-	err = err ? err : queue_set_settings(index, slot, QUEUE_SETTINGS, true, &problem);
-	if (err)
-		return err;
-	queue_at(index, slot)->version = index->open_seq;
-	err = queue_write(engine, slot);
-	return err ? err : batch_event(engine->open, EVENT_QUEUE_CHANGED, slot, 0, (struct str){ 0 });
-}
-
-static enum err endpoint_queue(struct engine *engine, struct request *request, struct op *op, uint32_t *out_slot)
-{
-	struct index *index = &engine->index;
-	struct queue_name name = { op->named.named.namespace_name, ENDPOINT_QUEUE };
-	bool is_new = queue_find(index, name) == SLOT_NONE;
-	enum err err = queue_begin(engine->open, index, name, out_slot);
-	if (err || is_new)
-		return err ? err : endpoint_make_queue(engine, *out_slot);
-	const struct queue_settings *settings = queue_at(index, *out_slot)->settings;
-	if (settings->target == TARGET_HTTP && !settings->compat)
-		return E_OK;
-	return refuse(request, op, E_CONFLICT, "",
-		      "Queue 'webhooks' is worked off by workers here, and endpoints need it for their deliveries: make it an http queue first "
-		      "('ruche queues set webhooks target=http').");
-}
+/* ---- the groups of endpoints ---- */
 
 /* The group is the endpoint's from now on, with its limits; held while that is paused or disabled. */
 static enum err endpoint_take_group(struct engine *engine, uint32_t queue, uint32_t slot, struct problem *problem)
@@ -366,7 +325,7 @@ static enum err endpoint_put(struct engine *engine, struct request *request, str
 		buf_fini(&text);
 		return named_answer(engine, request, op, named_at(index, slot)); /* nothing changes */
 	}
-	err = err ? err : endpoint_queue(engine, request, op, &queue);
+	err = err ? err : endpoint_queue_begin(engine, request, op, &queue);
 	err = err ? err : named_set(engine, op, buf_str(&text), &slot);
 	buf_fini(&text);
 	if (err)

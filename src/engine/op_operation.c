@@ -59,6 +59,8 @@ static enum err operation_start(struct engine *engine, struct request *request, 
 		return E_ENDPOINT_NOT_FOUND;
 	if (want->replay && named_at(&engine->index, endpoint)->group == SLOT_NONE)
 		return refuse(request, op, E_STATE, "endpoint", "Nothing is sent to this endpoint: it asks by itself.");
+	if (want->action == OP_MOVE && queue_is_kept(&engine->index, want->template.to))
+		return queue_refuse_kept(request, op, "arguments.queue");
 	enum err err = want->replay ? replay_describe(engine, named_at(&engine->index, endpoint), want->replay, &row) : E_OK;
 	err = err ? err : operation_open_new(engine, &row);
 	op->result.operation = err ? NULL : operation_copy(&request->arena, &row);

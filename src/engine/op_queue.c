@@ -18,13 +18,22 @@ enum err queue_write(struct engine *engine, uint32_t slot)
 	return row->namespace_name.ptr && row->name.ptr && row->settings.ptr ? E_OK : E_NOMEM;
 }
 
-static enum err queue_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot)
+/* kept: the name is that of endpoints, unless a BullMQ program's queue is to have it. */
+static enum err queue_take_settings(struct engine *engine, struct op *op, uint32_t slot, bool kept, struct problem *problem)
+{
+	struct str settings = op->queue.settings.len ? op->queue.settings : STR("{}");
+	enum err err = queue_set_settings(&engine->index, slot, settings, op->queue.replace, problem);
+	if (err || !kept || queue_at(&engine->index, slot)->settings->compat)
+		return err;
+	return endpoint_queue_settings(engine, slot, settings, problem);
+}
+
+static enum err queue_put(struct engine *engine, struct request *request, struct op *op, uint32_t slot, bool is_new, bool kept)
 {
 	struct problem problem = { 0 };
-	struct str settings = op->queue.settings.len ? op->queue.settings : STR("{}");
 	const struct queue *queue = queue_at(&engine->index, slot);
 	enum compat before = queue->settings->compat;
-	enum err err = queue_set_settings(&engine->index, slot, settings, op->queue.replace, &problem);
+	enum err err = queue_take_settings(engine, op, slot, kept && (is_new || op->queue.replace), &problem);
 	if (err == E_NOMEM)
 		return err;
 	queue_at(&engine->index, slot)->untrimmed = UINT32_MAX; /* fewer events may be wanted now */
@@ -32,6 +41,9 @@ static enum err queue_put(struct engine *engine, struct request *request, struct
 		return refuse(request, op, err, problem.field, "%s", problem.detail);
 	if ((queue->settings->target != TARGET_HTTP || queue->settings->compat) && queue_has_endpoints(&engine->index, slot))
 		return refuse(request, op, E_INVALID, "target", "The queue is that of endpoints, whose deliveries are HTTP calls: delete the endpoints first.");
+	if (kept && queue->settings->target != TARGET_HTTP && !queue->settings->compat)
+		return refuse(request, op, E_INVALID, "target", "Queue 'webhooks' is kept for the deliveries of endpoints, which are HTTP calls: "
+		              "name another queue.");
 	return compat_may_change(request, op, queue, before);
 }
 
@@ -70,7 +82,7 @@ static enum err queue_remove(struct engine *engine, struct request *request, str
 	return batch_event(engine->open, EVENT_QUEUE_CHANGED, slot, 0, STR("{\"deleted\":true}"));
 }
 
-static enum err queue_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot, bool is_new)
+static enum err queue_change(struct engine *engine, struct request *request, struct op *op, uint32_t slot, bool is_new, bool kept)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
 	enum event_type event = EVENT_QUEUE_CHANGED;
@@ -81,7 +93,7 @@ static enum err queue_change(struct engine *engine, struct request *request, str
 		return queue_remove(engine, request, op, slot);
 	if (op->kind == OP_QUEUE_PUT) {
 		const struct kept_settings *before = queue->kept; /* held by the journal */
-		err = queue_put(engine, request, op, slot);
+		err = queue_put(engine, request, op, slot, is_new, kept);
 		if (err || (!is_new && queue_says_the_same(before, queue->kept)))
 			return err;
 	} else {
@@ -206,16 +218,18 @@ static enum err group_change(struct engine *engine, struct request *request, str
 enum err op_queue_apply(struct engine *engine, struct request *request, struct op *op, bool *park)
 {
 	uint32_t slot = queue_find(&engine->index, op->queue.queue);
-	bool makes = op->kind == OP_QUEUE_PUT || op->kind == OP_GROUP_PUT, is_new = slot == SLOT_NONE;
+	bool makes = op->kind == OP_QUEUE_PUT || op->kind == OP_GROUP_PUT, is_new = slot == SLOT_NONE, kept = queue_stays_kept(&engine->index, op->queue.queue);
 	(void)park;
 	if (is_new && !makes)
 		return E_QUEUE_NOT_FOUND;
 	enum err err = queue_begin(engine->open, &engine->index, op->queue.queue, &slot);
 	if (err)
 		return err;
-	if (op->kind >= OP_GROUP_PUT)
-		return group_change(engine, request, op, slot);
-	err = queue_change(engine, request, op, slot, is_new);
+	if (op->kind >= OP_GROUP_PUT) {
+		err = is_new && kept ? endpoint_queue_make(engine, slot) : E_OK;
+		return err ? err : group_change(engine, request, op, slot);
+	}
+	err = queue_change(engine, request, op, slot, is_new, kept);
 	if (!err && op->kind == OP_QUEUE_PUT) {
 		bool unused;
 		err = op_queues_apply(engine, request, op, &unused);

@@ -58,7 +58,8 @@ static enum err reset_metrics(struct engine *engine, struct queue *queue)
 static enum err reset_settings(struct engine *engine, uint32_t slot)
 {
 	struct queue *queue = queue_at(&engine->index, slot);
-	enum err err = compat_make(engine, slot, queue->settings->compat); /* journals it */
+	bool kept = queue_is_kept(&engine->index, (struct queue_name){ queue->namespace_name, queue->name });
+	enum err err = kept ? endpoint_queue_make(engine, slot) : compat_make(engine, slot, queue->settings->compat); /* journals it */
 	if (err)
 		return err;
 	queue->paused = false;

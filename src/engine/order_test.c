@@ -46,6 +46,13 @@ static void claim_one(struct world *world, uint64_t expected)
 	assert_int_equal(uids[0], expected);
 }
 
+static void claim_next(struct world *world, uint64_t expected) /* whoever comes after it */
+{
+	uint64_t uid;
+	assert_int_equal(world_claim(world, "q", 1, &uid), 1);
+	assert_int_equal(uid, expected);
+}
+
 static enum err end(struct world *world, enum op_kind kind, uint64_t uid, enum verdict verdict)
 {
 	return world_lease(world, kind, uid, "token-1", verdict, 1000);
@@ -93,6 +100,83 @@ static void the_newest_takes_the_place_of_one_that_waits(void **state)
 	claim_one(&world, fourth);
 	assert_int_equal(end(&world, OP_COMPLETE, fourth, VERDICT_POLICY), E_OK);
 	assert_owned(&world, 0, 0);
+	world_close(&world);
+}
+
+/* The line gets no shorter, and the newest changes all the time: it goes all the same, when the first one would have gone. */
+static void the_newest_stands_where_the_first_one_stood(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	enqueue(&world, &latest, 0);
+	uint64_t second = world_enqueue(&world, "q", "");
+	enqueue(&world, &latest, 0);
+	world_crash(&world);
+	uint64_t third = world_enqueue(&world, "q", "");
+	uint64_t newest = enqueue(&world, &latest, 0);
+	claim_next(&world, newest);
+	enqueue(&world, &latest, 0); /* it stands in line from here on, behind the one that runs */
+	uint64_t fourth = world_enqueue(&world, "q", "");
+	enqueue(&world, &latest, 0);
+	world_crash(&world);
+	uint64_t follows = enqueue(&world, &latest, 0);
+	assert_int_equal(end(&world, OP_FAIL, newest, VERDICT_DELAY), E_OK);
+	claim_next(&world, second);
+	newest = enqueue(&world, &latest, 0);
+	assert_superseded(&world, "q", follows, newest);
+	claim_next(&world, third);
+	claim_next(&world, newest);
+	claim_next(&world, fourth);
+	world_close(&world);
+}
+
+/* Who is delayed stands nowhere, whether by wish or before its next attempt; lifo is asked for anew. */
+static void the_newest_of_one_that_stands_nowhere_comes_last(void **state)
+{
+	struct world world;
+	uint64_t uids[4];
+	(void)state;
+	world_open(&world);
+	enqueue(&world, &latest, 60000);
+	uint64_t other = world_enqueue(&world, "q", ""), newest = enqueue(&world, &latest, 0);
+	claim_next(&world, other);
+	claim_next(&world, newest);
+	assert_int_equal(end(&world, OP_FAIL, newest, VERDICT_DELAY), E_OK);
+	other = world_enqueue(&world, "q", "");
+	newest = enqueue(&world, &latest, 0);
+	claim_next(&world, other);
+	claim_next(&world, newest);
+	enqueue(&world, &latest, 0);
+	other = world_enqueue(&world, "q", "");
+	struct request *request = enqueue_request(&world, "q", "", "");
+	uint64_t first = request->ops[0].enqueue.uid;
+	request->ops[0].enqueue.dedup = &latest;
+	request->ops[0].enqueue.lifo = true;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(world_state(&world, first), JOB_PARKED);
+	world_enqueue(&world, "q", "");
+	assert_int_equal(end(&world, OP_COMPLETE, newest, VERDICT_POLICY), E_OK);
+	claim_next(&world, first);
+	claim_next(&world, other);
+	assert_int_equal(world_claim(&world, "q", 4, uids), 1);
+	world_close(&world);
+}
+
+/* Where it stood in another queue means nothing in its own. */
+static void who_was_moved_leaves_no_place(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	uint64_t first = enqueue(&world, &latest, 0), other = world_enqueue(&world, "q", "");
+	struct request *request = job_request(&world, OP_MOVE, first);
+	request->ops[0].job.to.name = STR("elsewhere");
+	assert_int_equal(world_err(&world, request), E_OK);
+	uint64_t newest = enqueue(&world, &latest, 0);
+	assert_superseded(&world, "elsewhere", first, newest);
+	claim_next(&world, other);
+	claim_next(&world, newest);
 	world_close(&world);
 }
 
@@ -925,6 +1009,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_newest_takes_the_place_of_one_that_waits),
+		cmocka_unit_test(the_newest_stands_where_the_first_one_stood),
+		cmocka_unit_test(the_newest_of_one_that_stands_nowhere_comes_last),
+		cmocka_unit_test(who_was_moved_leaves_no_place),
 		cmocka_unit_test(the_newest_follows_one_that_runs),
 		cmocka_unit_test(one_that_would_run_again_gives_way),
 		cmocka_unit_test(the_owner_is_cancelled_or_deleted_by_hand),

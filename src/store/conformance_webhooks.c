@@ -555,6 +555,8 @@ static void deliveries_are_listed_by_what_they_are(void **state)
 	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .outcomes = 1u << OUTCOME_FILTERED | 1u << OUTCOME_SUCCESS }), "2 3");
 	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .outcomes = 1u << OUTCOME_SUCCESS, .states = STATES_LIVE }), "");
 	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .group = STR("crm") }), "1 3 5");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .deliveries = true }), "1 2 3");
+	assert_string_equal(listed_deliveries(suite, (struct job_filter){ .deliveries = true, .group = STR("crm"), .states = STATES_LIVE }), "1");
 }
 
 static void held_deliveries_say_so(void **state)

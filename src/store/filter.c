@@ -44,7 +44,7 @@ void filter_init(struct filter *out, const struct job_filter *asked)
 		out->id.len--;
 	}
 	filter_init_id(out);
-	out->reads_message = asked->message || asked->entity.len || asked->endpoint.len;
+	out->reads_message = asked->message || asked->entity.len || asked->endpoint.len || asked->deliveries;
 	out->reads_definition = out->id.len || asked->name.len || asked->tag.len || out->reads_message;
 	out->reads_error = asked->error.len > 0;
 }

@@ -21,6 +21,7 @@ struct job_filter {
 	uint64_t message;          /* only deliveries of it; 0: any job */
 	struct str entity;         /* only deliveries of messages about it */
 	struct str endpoint;       /* only deliveries to the endpoint of this name */
+	bool deliveries;           /* only deliveries */
 };
 
 #define QUERY_ERRORS_MAX 100

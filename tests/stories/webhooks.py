@@ -118,6 +118,31 @@ def a_paused_endpoint_is_held(ruche):
 
 
 @story
+def the_queue_is_kept_for_deliveries(ruche):
+    """Nobody else makes jobs in it, also before the first endpoint is there; a BullMQ program that has one is told what to do, and no delivery."""
+    api = ruche.api
+    for _ in range(2):
+        api.refused("POST", "/v1/jobs", {"queue": "webhooks"}, status=422, code="invalid_field", field="queue")
+        api.refused("POST", "/v1/jobs", {"jobs": [{"queue": "q"}, {"queue": "webhooks"}], "atomic": True}, status=422, code="invalid_field")
+        [made, child] = api.post("/v1/batch", {"ops": [{"op": "enqueue", "queue": "q"}, {"op": "enqueue", "queue": "webhooks"}]})["results"]
+        equal((child["problem"]["code"], child["problem"]["field"].rpartition(".")[2]), ("invalid_field", "queue"), "one by one")
+        api.refused("POST", "/v1/jobs", {"atomic": True, "jobs": [{"queue": "q", "waits": True}, {"queue": "webhooks", "parents": [{"ref": 0}]}]}, status=422, code="invalid_field")
+        api.refused("PUT", "/v1/queues/webhooks/chains/c", {"schedule": {"every_ms": 60000}}, status=422, code="invalid_field", field="queue")
+        api.refused("POST", f"/v1/jobs/{made['uid']}/move", {"queue": "webhooks"}, status=422, code="invalid_field", field="queue")
+        api.refused("POST", "/v1/operations", {"action": "move", "filter": {"queue": "q"}, "arguments": {"queue": "webhooks"}}, status=422, code="invalid_field",
+                    field="arguments.queue")
+        api.refused("POST", "/v1/claims", {"queues": ["webhooks"]}, status=422, code="invalid_field", field="queues")
+        api.refused("PATCH", "/v1/queues/webhooks", {"target": "pull"}, status=422, code="invalid_field", field="target")
+        equal(api.patch("/v1/queues/webhooks", {"keep_completed": {"count": 7}})["settings"]["target"], "http", "what is set of it")
+        api.put("/v1/endpoints/crm", CRM)
+    api.post("/v1/jobs", {"queue": "webhooks", "namespace": "bull", "compat": "bullmq"}, status=201)
+    refusal = api.refused("PUT", "/v1/endpoints/crm?namespace=bull", CRM, status=409, code="conflict")
+    check("another namespace" in refusal["detail"], f"what to do: {refusal}")
+    equal(api.get("/v1/deliveries?namespace=bull")["deliveries"], [], "no deliveries")
+    equal(len(api.get("/v1/jobs?namespace=bull&queue=webhooks")["jobs"]), 1, "but a job")
+
+
+@story
 def nonsense_is_refused_with_its_field(ruche):
     """Nothing is stored of it."""
     api = ruche.api

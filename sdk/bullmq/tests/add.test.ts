@@ -1,5 +1,5 @@
 // Adding: ids, states, orders, refusals.
-import { cases, ids, refusal } from './world.js';
+import { cases, ids, refusal, until } from './world.js';
 
 cases('adding', {
 	'ids are counted, in order, and a custom one counts too': {
@@ -102,6 +102,22 @@ cases('adding', {
 		async run(world) {
 			const queue = world.queue();
 			return [await queue.addBulk([]), await queue.count()];
+		},
+	},
+	'a queue may be called webhooks': {
+		is: [['1', '2'], 'done', ['1', '2'], 0],
+		async run(world) {
+			const queue = world.queue('webhooks');
+			await queue.pause();
+			const added = [await queue.add('a', 1), await queue.add('b', 2)];
+			await queue.resume();
+			const events = await world.events({}, 'webhooks');
+			world.worker(async () => 'done', {}, 'webhooks');
+			const result = await added[1]!.waitUntilFinished(events);
+			await until(async () => (await queue.getCompletedCount()) === 2);
+			const completed = ids(await queue.getCompleted());
+			await queue.obliterate();
+			return [ids(added), result, completed.sort(), await queue.count()];
 		},
 	},
 	'many in bulk, in order': {
