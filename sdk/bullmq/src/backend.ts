@@ -182,15 +182,16 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 		}
 	}
 
-	/** One operation, with the others of this tick; its refusal in BullMQ's words. */
-	async #do(op: Operation, saying: Saying): Promise<Result> {
-		return this.#guard(async () => {
-			try {
-				return await this.#coalescer.add(op);
-			} catch (error) {
-				throw error instanceof Refusal ? problemError(error.problem, saying) : error;
-			}
-		});
+	/** One operation, with the others of this tick, guarded; its refusal in BullMQ's words. `take` makes of the answer what is resolved: one promise in all. */
+	#do<T = Result>(op: Operation, saying: Saying, take: (result: Result) => T = (result) => result as T): Promise<T> {
+		if (this.closing)
+			return NEVER;
+		if (this.#link.isCut)
+			return Promise.reject(new Error(CLOSED));
+		return new Promise((resolve, reject) => this.#coalescer.push(op, (result) => resolve(take(result)), (error) => {
+			if (!this.#link.isCut)
+				reject(error instanceof Refusal ? problemError(error.problem, saying) : error);
+		}));
 	}
 
 	#once(op: object, saying: Saying): Promise<Result> {
@@ -231,10 +232,14 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	// ---- adding ----
 
-	async addJob(job: JobJson, jobId: string, parentKeyOpts: ParentKeyOpts = {}): Promise<string> {
-		const json = enqueueText(this.#prefix, this.#name, job, jobId, parentKeyOpts.addToWaitingChildren);
-		const result = await this.#do({ json, kind: 'once' }, { command: 'addJob', jobId, parentKey: parentKeyOpts.parentKey });
-		return this.#added(result);
+	addJob(job: JobJson, jobId: string, parentKeyOpts: ParentKeyOpts = {}): Promise<string> {
+		let json: string;
+		try {
+			json = enqueueText(this.#prefix, this.#name, job, jobId, parentKeyOpts.addToWaitingChildren);
+		} catch (error) { // what has no JSON
+			return Promise.reject(error as Error);
+		}
+		return this.#do({ json, kind: 'once' }, { command: 'addJob', jobId, parentKey: parentKeyOpts.parentKey }, (result) => this.#added(result));
 	}
 
 	#added(result: Result): string {

@@ -64,8 +64,13 @@ export class Coalescer {
 	}
 
 	/** Resolves with the answer; rejects with Refusal, or with what kept the batch from arriving. */
-	add({ json, kind, unclaimed }: Operation): Promise<Result> {
-		return new Promise<Result>((settle, refuse) => this.#push({ json, kind, unclaimed, settle, refuse, repeated: false }));
+	add(op: Operation): Promise<Result> {
+		return new Promise<Result>((settle, refuse) => this.push(op, settle, refuse));
+	}
+
+	/** The same without a promise; what is called must not throw. */
+	push({ json, kind, unclaimed }: Operation, settle: (result: Result) => void, refuse: (error: Error) => void): void {
+		this.#push({ json, kind, unclaimed, settle, refuse, repeated: false });
 	}
 
 	/** All or none of them. Rejects with the Refusal of the first that was refused. */

@@ -67,12 +67,12 @@ export class Batcher {
 		return this.#pending.length > 0 || this.#flying > 0;
 	}
 
-	/** Adds an operation. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
-	add(op: object): Promise<OpResult> {
-		return new Promise((settle, refuse) => this.push(JSON.stringify(op), settle, refuse));
+	/** Adds an operation, as JSON. Rejects with the daemon's refusal of this one, or with what kept the batch from arriving. */
+	add(json: string): Promise<OpResult> {
+		return new Promise((settle, refuse) => this.push(json, settle, refuse));
 	}
 
-	/** The same without a promise, for operations that come by the thousand. `json`: the operation's. */
+	/** The same without a promise, for operations that come by the thousand. */
 	push(json: string, settle: (result: OpResult) => void, refuse: (error: Error) => void): void {
 		this.#pending.push({ json, settle, refuse, repeated: false });
 		this.#schedule();

@@ -64,20 +64,25 @@ export class Connection {
 		});
 	}
 
-	/** Sends, and reads the JSON of the answer. */
+	/** Sends `body`, or `json`, which is a body's text, and reads the JSON of the answer. */
 	async call<T>(method: Request['method'], path: string, options: Partial<Pick<Request, 'idempotencyKey' | 'signal' | 'waits' | 'timeoutMs'>>
-		& { body?: unknown } = {}): Promise<T> {
+		& { body?: unknown; json?: string } = {}): Promise<T> {
 		this.check();
-		const { body, ...rest } = options;
-		const request = { method, path, timeoutMs: this.timeoutMs, ...rest, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+		const { body, json = body === undefined ? undefined : JSON.stringify(body), ...rest } = options;
+		const request = { method, path, timeoutMs: this.timeoutMs, ...rest, ...(json === undefined ? {} : { body: json }) };
 		const answer = await sendPatiently(this.transport, request, this.address.text, this.patience);
 		return (answer.text ? JSON.parse(answer.text) : undefined) as T;
 	}
 
 	/** One operation, together with the others of this tick. */
 	async operate<T>(op: object): Promise<T> {
+		return await this.operateText(JSON.stringify(op));
+	}
+
+	/** The same, of its JSON. */
+	async operateText<T>(json: string): Promise<T> {
 		this.check();
-		return await this.batcher.add(op) as T;
+		return await this.batcher.add(json) as T;
 	}
 
 	/** Opens a stream once. Throws UnreachableError, or a ProblemError for any status from 400 on. */

@@ -236,8 +236,14 @@ export function httpLines(net: typeof Net, tls: typeof Tls, timers: LineTimers, 
 			this.socket.ref();
 			const key = idempotencyKey === undefined ? '' : `idempotency-key: ${idempotencyKey}\r\n`;
 			const head = `${method} ${target.prefix}${path} HTTP/1.1\r\n${heads}${key}`;
-			this.socket.write(body === undefined ? `${head}\r\n`
-				: `${head}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+			if (body === undefined) {
+				this.socket.write(`${head}\r\n`);
+				return;
+			}
+			const bytes = Buffer.byteLength(body);
+			// Both encodings write the same bytes of plain ASCII, but for UTF-8 Node takes memory for the worst case first.
+			const plain = bytes === body.length && Buffer.byteLength(head) === head.length;
+			this.socket.write(`${head}content-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n${body}`, plain ? 'latin1' : 'utf8');
 		}
 
 		cut(): void {

@@ -6,13 +6,13 @@ import { unlessAborted } from './delay.js';
 import { PartlyRefusedError, problemError, type Problem } from './errors.js';
 import { EventStream, type EventOptions } from './event-stream.js';
 import { Group, type GroupView } from './group.js';
-import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob } from './job.js';
+import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob, Parent } from './job.js';
 import { EnqueuedJob, JobHandle } from './job-handle.js';
 import { validated, type Schema } from './schema.js';
 import { requestKey } from './request-key.js';
 import type { QueueSettings, QueueStats } from './settings.js';
-import { producing, type Trace } from './trace.js';
-import { fromWire, toWire } from './wording.js';
+import { currentTrace, producing, spans, type Trace } from './trace.js';
+import { fromWire, memberText, toWire } from './wording.js';
 
 /** How this program uses a queue. */
 export interface QueueOptions<Payload = any, Parsed = any> {
@@ -41,6 +41,11 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	readonly schema: Schema<Payload, Parsed> | undefined;
 	readonly #connection: Connection;
 	readonly #defaults: EnqueueOptions;
+	readonly #hasDefaults: boolean;
+	/** Where its jobs go, as JSON. */
+	readonly #place: string;
+	/** Members of a job that do not come from its options as they are. */
+	readonly #told: ReadonlySet<string>;
 	/** Only for the compiler: what jobs of this queue result in. */
 	declare readonly '~result'?: Result;
 
@@ -51,23 +56,38 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		this.schema = options.schema;
 		this.#connection = connection;
 		this.#defaults = options.defaults ?? {};
+		this.#hasDefaults = Object.keys(this.#defaults).length > 0;
+		this.#place = `"queue":${JSON.stringify(name)}${this.namespace === 'default' ? '' : `,"namespace":${JSON.stringify(this.namespace)}`}`;
+		this.#told = new Set(['payload', 'trace', 'parents', 'queue', ...(this.namespace === 'default' ? [] : ['namespace'])]);
 	}
 
 	/**
 	 * Adds a job: resolves when it is on disk. Calls of one tick leave in one request, and a repeat after a lost connection makes no second job.
 	 * Throws InvalidPayloadError, InvalidFieldError, AccessError, BusyError, UnreachableError (within 2 s unless `patienceMs` says otherwise).
 	 */
-	async enqueue(payload: Payload, options: EnqueueOptions & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>> {
+	enqueue(payload: Payload, options: EnqueueOptions & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>> {
+		if (this.schema || options.idempotencyKey !== undefined || options.signal || spans())
+			return this.#enqueueWith(payload, options);
+		// One promise for each job and no more: programs add them by the thousand.
+		return new Promise((resolve, reject) => {
+			this.#connection.check();
+			const json = `{"op":"enqueue",${this.#jobText(payload, options, currentTrace())}`;
+			this.#connection.batcher.push(json, (made) => resolve(new EnqueuedJob(this.#connection, this.name, made as Enqueued)), reject);
+		});
+	}
+
+	/** The same with all that may be asked for besides. */
+	async #enqueueWith(payload: Payload, options: EnqueueOptions & CallOptions): Promise<EnqueuedJob<Payload, Result>> {
 		const { idempotencyKey, signal, ...own } = options;
 		signal?.throwIfAborted();
 		this.#connection.check();
 		if (this.schema)
 			await validated(this.schema, payload, this.name);
 		const made = await producing(this.name, (trace) => {
-			const job = this.#wireJob({ ...own, payload }, trace);
+			const text = this.#jobText(payload, own, trace);
 			const sent = idempotencyKey === undefined
-				? this.#connection.operate<Enqueued>({ op: 'enqueue', ...job })
-				: this.#connection.call<Enqueued>('POST', '/v1/jobs', { body: job, idempotencyKey });
+				? this.#connection.operateText<Enqueued>(`{"op":"enqueue",${text}`)
+				: this.#connection.call<Enqueued>('POST', '/v1/jobs', { json: `{${text}`, idempotencyKey });
 			return unlessAborted(sent, signal);
 		});
 		return new EnqueuedJob(this.#connection, this.name, made);
@@ -84,7 +104,8 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		if (this.schema)
 			await Promise.all(jobs.map((job) => validated(this.schema!, job.payload, this.name)));
 		const { results } = await producing(this.name, (trace) => this.#connection.call<{ results: (Enqueued & { problem?: Problem })[] }>('POST', '/v1/jobs', {
-			body: { jobs: jobs.map((job) => this.#wireJob(job, trace)), atomic }, idempotencyKey, ...(signal ? { signal } : {}),
+			json: `{"jobs":[${jobs.map((job) => `{${this.#jobText(job.payload, job, trace)}`).join(',')}],"atomic":${atomic}}`,
+			idempotencyKey, ...(signal ? { signal } : {}),
 		}));
 		const made = results.map((result) => result.problem ? problemError(result.problem) : new EnqueuedJob<Payload, Result>(this.#connection, this.name, result));
 		if (made.some((one) => one instanceof Error))
@@ -164,18 +185,26 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		return `/v1/queues/${encodeURIComponent(this.name)}${rest}${queryText({ namespace: this.namespace })}`;
 	}
 
-	#wireJob(job: NewJob<Payload>, found: Trace | undefined): Record<string, unknown> {
-		const { payload, trace = this.#connection.trace?.() ?? found, ...options } = job;
-		const wire = toWire({ ...this.#defaults, ...options }) as Record<string, unknown>;
-		wire['queue'] = this.name;
-		if (this.namespace !== 'default')
-			wire['namespace'] = this.namespace;
-		if (this.namespace !== 'default' && options.parents)
-			wire['parents'] = options.parents.map((parent) => toWire({ ...('queue' in parent ? { namespace: this.namespace } : {}), ...parent }));
-		if (payload !== undefined)
-			wire['payload'] = payload;
+	/** A job as JSON, without the first brace. */
+	#jobText(payload: Payload, options: EnqueueOptions, found: Trace | undefined): string {
+		const said: EnqueueOptions = this.#hasDefaults ? { ...this.#defaults, ...options } : options;
+		const { trace = this.#connection.trace?.() ?? found } = options;
+		const content = payload === undefined ? undefined : JSON.stringify(payload) as string | undefined; // a function has none
+		let text = this.#place;
+		for (const name of Object.keys(said))
+			if (!this.#told.has(name))
+				text += memberText(name, said[name as keyof EnqueueOptions]);
+		if (said.parents)
+			text += memberText('parents', this.#parents(said.parents));
 		if (trace)
-			wire['trace'] = trace;
-		return wire;
+			text += `,"trace":${JSON.stringify(trace)}`;
+		return content === undefined ? `${text}}` : `${text},"payload":${content}}`;
+	}
+
+	/** Those that are named by their ids are of our namespace, unless they say another. */
+	#parents(parents: readonly Parent[]): readonly Parent[] {
+		if (this.namespace === 'default')
+			return parents;
+		return parents.map((parent) => ({ ...('queue' in parent ? { namespace: this.namespace } : {}), ...parent }));
 	}
 }

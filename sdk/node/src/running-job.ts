@@ -206,7 +206,7 @@ export class RunningJob<Payload> implements JobContext, LeaseHolder {
 	}
 
 	#say(op: object): Promise<OpResult> {
-		return this.#desk.outbox.add({ ...op, uid: this.job.uid, token: this.#leases.token, fence: this.job.fence });
+		return this.#desk.outbox.add(JSON.stringify({ ...op, uid: this.job.uid, token: this.#leases.token, fence: this.job.fence }));
 	}
 
 	#note(op: object, answered?: (answer: OpResult) => void): void {

@@ -64,6 +64,12 @@ export function currentTrace(): Trace | undefined {
 	return store.getStore();
 }
 
+/** Whether enqueues and handlers get spans here. @internal */
+export function spans(): boolean {
+	const api = openTelemetry();
+	return Boolean(api?.trace && api.context);
+}
+
 /** Runs `enqueue` inside a PRODUCER span, where OpenTelemetry is there; hands it the trace that the jobs are to carry. @internal */
 export async function producing<T>(queue: string, enqueue: (trace: Trace | undefined) => Promise<T>): Promise<T> {
 	const api = openTelemetry();

@@ -8,9 +8,15 @@ const VERBATIM: ReadonlySet<string> = new Set(['payload', 'originalPayload', 'or
 const snakes = new Map<string, string>(), camels = new Map<string, string>();
 const KNOWN_MAX = 500;
 
+/** A member of an object, to the daemon: `,"delay_ms":5`; nothing for what is undefined. @internal */
+export function memberText(name: string, value: unknown): string {
+	const text = JSON.stringify(VERBATIM.has(name) ? value : toWire(value)) as string | undefined;
+	return text === undefined ? '' : `,"${renamed(name, snakes, toSnake)}":${text}`;
+}
+
 /** To the daemon: `{ delayMs: 5 }` becomes `{ delay_ms: 5 }`; a Date becomes an instant. What is undefined is left out. @internal */
 export function toWire(value: unknown): unknown {
-	return convert(value, snakes, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+	return convert(value, snakes, toSnake);
 }
 
 /** From the daemon: `{ delay_ms: 5 }` becomes `{ delayMs: 5 }`. @internal */
@@ -30,13 +36,21 @@ function convert(value: unknown, known: Map<string, string>, rename: (name: stri
 		const member = (value as Record<string, unknown>)[name];
 		if (member === undefined)
 			continue;
-		let renamed = known.get(name);
-		if (renamed === undefined) {
-			renamed = rename(name);
-			if (known.size < KNOWN_MAX)
-				known.set(name, renamed);
-		}
-		out[renamed] = VERBATIM.has(name) ? member : convert(member, known, rename);
+		out[renamed(name, known, rename)] = VERBATIM.has(name) ? member : convert(member, known, rename);
 	}
 	return out;
+}
+
+function toSnake(name: string): string {
+	return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function renamed(name: string, known: Map<string, string>, rename: (name: string) => string): string {
+	let other = known.get(name);
+	if (other === undefined) {
+		other = rename(name);
+		if (known.size < KNOWN_MAX)
+			known.set(name, other);
+	}
+	return other;
 }
