@@ -16,7 +16,7 @@
 
 const struct cli_option endpoints_test_options[] = {
 	{ "type", 't', "TYPE", "of this type (endpoint.test)", "@types", false },
-	{ "payload", 'p', "FILE", "with this payload; - for standard input", "@files", false },
+	{ "payload", 'p', "FILE", "with this payload (the example of its type); - for standard input", "@files", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option endpoints_entities_options[] = {
