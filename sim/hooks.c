@@ -6,6 +6,7 @@
 #define QUICK "\"retry\":{\"kind\":\"fixed\",\"max_attempts\":3,\"delay_ms\":40}"
 #define SHORT ",\"disable_after_ms\":4000"
 #define TOUCHY "\"breaker\":{\"failures\":2,\"open_ms\":300,\"open_ms_max\":1000},"
+#define BUSY "\"retry_after\":\"queue\",\"slow_down_ms\":50,"
 #define HOOKS_MANY 120 /* more messages than a request expands at once */
 #define HOOKS_MOOD_US 4000000
 
@@ -42,6 +43,9 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,"
+		"\"slow_down_ms\":700,\"concurrency\":%llu}",
+		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY BUSY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[]," TOUCHY QUICK ",\"concurrency\":%llu}",
 		"{\"kind\":\"poll\",\"types\":[\"*\"]," QUICK ",\"concurrency\":%llu}",
 		"{\"kind\":\"poll\",\"types\":[\"a\"],\"filter\":{\"n\":{\"$gte\":5}}," QUICK ",\"concurrency\":%llu}",
@@ -77,6 +81,7 @@ void hooks_blame(struct world *world, struct request *request, struct op *op, ui
 	else
 		hook->blame = hooks_is_dead(world, endpoint) ? BLAME_ENDPOINT : blames[world_below(world, ARRAY_COUNT(blames))];
 	hook->gone = hook->blame == BLAME_ENDPOINT && world_chance(world, 30);
+	hook->overloaded = hook->blame == BLAME_ENDPOINT && !hook->gone && world_chance(world, 400);
 	if (hook->gone)
 		op->lease.verdict = VERDICT_FINAL;
 	op->lease.hook = hook;

@@ -25,7 +25,7 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		       "limits, %llu with permits, %llu starts in proportion, %llu in a batch, %llu among jobs that rise, "
 		       "%llu failures that a claim told, %llu trees changed by hand, %llu deliveries of messages, %llu of them in slices, "
 		       "%llu superseded, %llu in their place, %llu after others, %llu failures that hold, "
-		       "%llu times a breaker opened, %llu probes, %llu endpoints disabled, %llu deliveries about endpoints, "
+		       "%llu times a breaker opened, %llu pauses outlived one, %llu probes, %llu endpoints disabled, %llu deliveries about endpoints, "
 		       "%llu messages sent once more, "
 		       "%llu rode in a call, %llu calls in halves, %llu told to who asked, %llu changes of the catalogue\n",
 		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers,
@@ -42,7 +42,7 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		       (unsigned long long)world.shadow.sliced, (unsigned long long)world.shadow.superseded,
 		       (unsigned long long)world.shadow.in_place,
 		       (unsigned long long)world.shadow.followed, (unsigned long long)world.shadow.holding,
-		       (unsigned long long)world.shadow.opened,
+		       (unsigned long long)world.shadow.opened, (unsigned long long)world.shadow.outlived,
 		       (unsigned long long)world.shadow.probed, (unsigned long long)world.shadow.disabled, (unsigned long long)world.shadow.about,
 		       (unsigned long long)world.shadow.resent,
 		       (unsigned long long)world.shadow.rode, (unsigned long long)world.shadow.halved,

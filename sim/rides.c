@@ -56,12 +56,13 @@ static enum ride_fate ride_fate(struct world *world, const struct ride *ride)
 }
 
 /* What the first message's verdict says of the call. */
-static const struct op_hook *ride_hook(struct request *request, const struct ride *ride, enum ride_fate fate)
+static const struct op_hook *ride_hook(struct world *world, struct request *request, const struct ride *ride, enum ride_fate fate)
 {
 	static const enum blame blames[] = { [RIDE_WELL] = BLAME_WELL, [RIDE_RECORD] = BLAME_RECORD, [RIDE_FAILS] = BLAME_ENDPOINT, [RIDE_BACK] = BLAME_NONE };
 	struct op_hook *hook = ARENA_NEW(&request->arena, struct op_hook);
 	CHECK(hook);
 	*hook = (struct op_hook){ .endpoint = ride->endpoint, .blame = blames[fate], .batch_size = ride->count,
+		                  .overloaded = fate == RIDE_FAILS && world_chance(world, 300),
 		                  .bisect = fate == RIDE_HALVES || fate == RIDE_LEARNS, .batch_learnt = fate == RIDE_LEARNS ? ride->count - 1 : 0 };
 	return fate == RIDE_BACK ? NULL : hook;
 }
@@ -79,7 +80,7 @@ static void ride_verdict(struct world *world, struct request *request, const str
 		op->lease.busy = fate == RIDE_FAILS && !part && world_chance(world, 300);
 	}
 	if (!part)
-		op->lease.hook = ride_hook(request, ride, fate);
+		op->lease.hook = ride_hook(world, request, ride, fate);
 }
 
 static void ride_end(struct world *world, struct actor *actor, uint64_t argument)

@@ -180,6 +180,9 @@ struct shadow_endpoint {
 	struct { uint64_t uid, seq; } failed[SIM_ENTITIES]; /* the newest that failed, and when; under `fifo` that holds */
 	uint64_t opens, opens_before; /* of its breaker, as its row says; before the change-set that is being judged */
 	uint64_t touched_seq;     /* changed by hand, or its state */
+	uint64_t written_seq;     /* its row */
+	int64_t held_us;          /* its group's penalty, as of the change-set before */
+	int64_t asked_us, row_asked_us; /* that others than its breaker asked for: as far as can be seen; as its row says */
 	uint64_t warned;
 	uint32_t state;
 	bool by_hand;             /* its state */
@@ -252,7 +255,7 @@ struct shadow {
 	uint32_t metas[HOOK_TYPES];
 	uint64_t meta_jobs[SHADOW_METAS]; /* deliveries of such messages; the last ones */
 	uint32_t meta_count;
-	uint64_t opened, probed, disabled, about, resent, rode, halved, catalogued;
+	uint64_t opened, probed, disabled, about, resent, rode, halved, catalogued, outlived;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
 	uint64_t hooked, sliced, superseded, in_place, followed, holding, polled; /* likewise, of messages and their deliveries */
 };

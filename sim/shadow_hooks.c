@@ -72,6 +72,8 @@ static void hooks_endpoint(struct shadow *shadow, const struct named_row *row)
 	hooks_change(shadow, endpoint, row);
 	endpoint->opens = hooks_number(row->health, STR("\"opens\":"));
 	shadow->opened += endpoint->opens > endpoint->opens_before;
+	endpoint->row_asked_us = (int64_t)hooks_number(row->health, STR("\"asked_until_us\":"));
+	endpoint->written_seq = shadow->seq;
 	if (row->version == shadow->seq)
 		endpoint->touched_seq = shadow->seq;
 	endpoint->push = settings.kind == ENDPOINT_PUSH;
@@ -251,6 +253,23 @@ static void hooks_doubt(struct shadow *shadow)
 	CHECK(calls <= SIM_DELIVERIES / 2);
 }
 
+/* Whatever its breaker does, and however well it answers: nothing is started before what others asked for is over. What raises the penalty while
+ * nothing is said of the breaker was asked for; what was asked for while it was not closed stands in the row. */
+static void hooks_asked(struct shadow *shadow, struct shadow_endpoint *endpoint, const struct shadow_group *group)
+{
+	bool by_hand = endpoint->touched_seq == shadow->seq || endpoint->changed_seq == shadow->seq, written = endpoint->written_seq == shadow->seq;
+	bool cut = group->blocked_us < endpoint->held_us && endpoint->held_us > shadow->engine_us;
+	if (by_hand)
+		endpoint->asked_us = 0;
+	else if (written && endpoint->opens && endpoint->row_asked_us > endpoint->asked_us)
+		endpoint->asked_us = endpoint->row_asked_us;
+	else if (!written && group->blocked_us > endpoint->held_us)
+		endpoint->asked_us = group->blocked_us;
+	CHECK(endpoint->asked_us <= shadow->engine_us || group->blocked_us >= endpoint->asked_us);
+	shadow->outlived += cut && endpoint->asked_us > shadow->engine_us;
+	endpoint->held_us = group->blocked_us;
+}
+
 /* Each change is told at most once: never by the deliveries of such messages, nor while the disk is full. Who is held is so from the change-set on that
  * says why. While a breaker is not closed one call is under way at most, beside those that were before. */
 void hooks_health(struct shadow *shadow)
@@ -259,11 +278,15 @@ void hooks_health(struct shadow *shadow)
 		CHECK(shadow->metas[type] <= shadow->changes[type]);
 	hooks_doubt(shadow);
 	for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
-		const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
+		struct shadow_endpoint *endpoint = &shadow->endpoints[i];
 		const char key[] = { 'h', (char)('0' + i), '\0' };
-		for (uint32_t n = 0; n < shadow->queue_count && endpoint->live && endpoint->push; n++)
-			if (str_eq(str_of(shadow->queues[n].name), STR("webhooks")) && !shadow->queues[n].dropped)
-				CHECK(shadow_group(shadow, shadow->queues[n].number, str_of(key))->paused == (endpoint->state != NAMED_ENABLED));
+		for (uint32_t n = 0; n < shadow->queue_count && endpoint->live && endpoint->push; n++) {
+			if (!str_eq(str_of(shadow->queues[n].name), STR("webhooks")) || shadow->queues[n].dropped)
+				continue;
+			const struct shadow_group *group = shadow_group(shadow, shadow->queues[n].number, str_of(key));
+			CHECK(group->paused == (endpoint->state != NAMED_ENABLED));
+			hooks_asked(shadow, endpoint, group);
+		}
 	}
 	for (uint32_t n = 0; n < shadow->start_count; n++) {
 		const struct shadow_job *job = shadow->starts[n].job;
@@ -302,10 +325,12 @@ void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
 				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu opens=%llu warned=%llu batch_max=%llu "
-				         STR_FMT "\n", number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
+				         "asked=%llu " STR_FMT "\n", number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state,
+				         STR_ARG(row->reason),
 				         (unsigned long long)hooks_unsent(row->health), (unsigned long long)hooks_number(row->health, STR("\"opens\":")),
 				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")),
-				         (unsigned long long)hooks_number(row->health, STR("\"batch_max\":")), STR_ARG(row->text));
+				         (unsigned long long)hooks_number(row->health, STR("\"batch_max\":")),
+				         (unsigned long long)hooks_number(row->health, STR("\"asked_until_us\":")), STR_ARG(row->text));
 		}
 	uint64_t sum = 0, count = 0;
 	for (uint32_t i = 0; i < disk->tables[MEM_MESSAGES].count; i++) {

@@ -332,6 +332,7 @@ static void health_write(struct buf *out, const struct health_info *health)
 	json_put_field_instant(out, "failing_since_at", health->failing_since_us);
 	json_put_field_u64(out, "failures", health->failures);
 	json_put_field_instant(out, "open_until_at", health->open_until_us);
+	json_put_field_instant(out, "slow_until_at", health->slow_until_us);
 	json_put_field_instant(out, "disable_at", health->disable_us);
 	json_put_field_u64(out, "unsent", health->unsent);
 	if (health->batch_max)

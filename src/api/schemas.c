@@ -112,7 +112,7 @@ const struct schema schemas[] = {
 	{ "ExplainCode", "{'enum':['ready','no_worker','queue_paused','group_paused','queue_concurrency','group_concurrency','queue_rate','group_rate',"
 			 "'delivery_slots','delayed','retry_backoff','running','cancelling','finished','empty','waiting_children','parked',"
 			 "'limit_concurrency','limit_rate','backed_off','group_min','endpoint_paused','endpoint_disabled','breaker_open',"
-			 "'delivery_share']}", NULL },
+			 "'delivery_share','slowed_down']}", NULL },
 	{ "Explanation", "uid:Uid state:State code:ExplainCode text:string until_at:instant|null ahead:count active:count limit:count limit_name:string|null "
 			 "worker:string|null",
 	  "Why a job is not running, and what would change that." },
@@ -177,12 +177,13 @@ const struct schema schemas[] = {
 			      "channels?:string[] filter?:object|null format?:string content_type?:string|null headers?:EndpointHeaders auth?:EndpointAuth "
 			      "tls?:EndpointTls sign?:EndpointSign timeout_ms?:count policy?:EndpointPolicy retry?:RetryPolicy concurrency?:count "
 			      "rate?:Rate|null limits?:Name[] retry_after?:Name order?:=none,latest,fifo fifo_on_failure?:=go_on,hold external_id?:string|null "
-			      "retract?:EndpointRetract|null batch?:EndpointBatch|null hold_max?:count breaker?:EndpointBreaker disable_after_ms?:count "
-			      "tags?:Tag[] metadata?:object|null",
+			      "retract?:EndpointRetract|null batch?:EndpointBatch|null hold_max?:count breaker?:EndpointBreaker slow_down_ms?:count "
+			      "disable_after_ms?:count tags?:Tag[] metadata?:object|null",
 	  "A third party that wants to be told, and how. Read again at every attempt." },
-	{ "EndpointHealth", "state:=ok,failing,open,probing failing_since_at:instant|null failures:count open_until_at:instant|null disable_at:instant|null "
-			    "unsent:count batch_max:count|null",
-	  "unsent: deliveries that were not made because hold_max were held. batch_max: so many messages of one call the other side takes, as it has said." },
+	{ "EndpointHealth", "state:=ok,failing,open,probing failing_since_at:instant|null failures:count open_until_at:instant|null "
+			    "slow_until_at:instant|null disable_at:instant|null unsent:count batch_max:count|null",
+	  "slow_until_at: calls wait so long after a 502 or 504. unsent: deliveries that were not made because hold_max were held. "
+	  "batch_max: so many messages of one call the other side takes, as it has said." },
 	{ "Endpoint", "name:string namespace:string number:count state:=enabled,paused,disabled reason:string|null retry_words:string|null "
 		      "health:EndpointHealth held:count waiting:count active:count delayed:count settings:EndpointSettings created_at:instant|null "
 		      "changed_at:instant|null version:count signing_secret?:string",

@@ -146,6 +146,8 @@ static void refusals(void **state)
 		{ { 410, NULL, "" }, 4, OP_FAIL, BLAME_ENDPOINT, false, false, 0 },
 		{ { 500, NULL, "at most 2" }, 4, OP_FAIL, BLAME_ENDPOINT, false, false, 0 },
 		{ { 429, "Retry-After: 7\r\n", "" }, 4, OP_FAIL, BLAME_NONE, false, true, 0 },
+		{ { 502, "", "" }, 4, OP_FAIL, BLAME_ENDPOINT, false, false, 0 },
+		{ { 504, "Retry-After: 7\r\n", "" }, 4, OP_FAIL, BLAME_ENDPOINT, false, true, 0 },
 	};
 	(void)state;
 	for (size_t n = 0; n < ARRAY_COUNT(cases); n++) {
@@ -159,6 +161,7 @@ static void refusals(void **state)
 			assert_int_equal(one->delay_ms, cases[n].busy ? 7000 : 0);
 			assert_int_equal(one->hook.blame, i ? BLAME_NONE : cases[n].blame);
 			assert_int_equal(one->hook.gone, cases[n].answer.status == 410);
+			assert_int_equal(one->hook.overloaded, !i && (cases[n].answer.status == 502 || cases[n].answer.status == 504)); /* said once */
 			assert_int_equal(one->hook.bisect, i ? false : cases[n].bisect);
 			assert_int_equal(one->hook.batch_learnt, i ? 0 : cases[n].learnt);
 			assert_int_equal(one->hook.batch_size, i ? 0 : cases[n].sent);
@@ -271,6 +274,54 @@ static void nobody_is_taken_out_twice(void **state)
 	bundle_free(bundle);
 }
 
+/* Whichever of its programs took long, or was waited for in vain: the endpoint hears it, once. */
+static void slow_bodies_are_told_of_once(void **state)
+{
+	static struct shaping slow = { .came = true, .end = FORMAT_VALUE, .us = SHAPING_SLOW_US }, quick = { .came = true, .us = SHAPING_SLOW_US - 1 },
+			      away = { .us = SHAPING_SLOW_US };
+	static const struct {
+		struct shaping *of_part, *wrap;
+		bool waited, filtered, gone;
+		uint32_t told;
+	} cases[] = {
+		{ NULL, NULL, false, false, false, 0 },   { &quick, &quick, false, false, false, 0 }, { &away, NULL, false, false, false, 0 },
+		{ &slow, NULL, false, false, false, 1 },  { NULL, &slow, false, false, false, 1 },    { &slow, &slow, true, false, false, 1 },
+		{ &away, NULL, true, false, false, 1 },   { &slow, NULL, false, true, false, 1 },     { &quick, NULL, false, true, false, 0 },
+		{ &slow, NULL, false, true, true, 1 },    { NULL, NULL, true, false, true, 1 },
+	};
+	struct effect_rider riders[] = { { .uid = 2, .fence = 1 }, { .uid = 3, .fence = 1 } };
+	const struct effect effect = { .kind = EFFECT_DELIVER, .uid = 1, .fence = 1, .riders = riders, .rider_count = 2, .endpoint_number = HOUSE_ENDPOINT };
+	(void)state;
+	for (size_t n = 0; n < ARRAY_COUNT(cases); n++) {
+		struct bundle *bundle = bundle_new(&effect);
+		struct arena arena = { 0 };
+		struct buf scratch = { .max_bytes = 65536 };
+		struct op ops[3];
+		uint32_t count, slows = 0;
+		for (uint32_t i = 0; i < 3; i++) {
+			bundle->parts[i].state = cases[n].filtered ? PART_FILTERED : PART_BODY;
+			bundle->parts[i].reason = "nothing";
+		}
+		bundle->parts[1].shaping = cases[n].of_part;
+		bundle->wrap = cases[n].wrap;
+		if (cases[n].gone)
+			bundle->parts[0].state = bundle->parts[2].state = PART_GONE;
+		const struct bundle_end end = { .kind = cases[n].filtered ? BUNDLE_END_UNSENT : BUNDLE_END_RELEASED, .waited = cases[n].waited };
+		assert_int_equal(bundle_verdicts(bundle, &effect, &end, 1, &arena, &scratch, ops, &count), E_OK);
+		assert_int_equal(count, cases[n].gone ? 1 : 3);
+		for (uint32_t i = 0; i < count; i++) {
+			assert_int_equal(ops[i].kind, cases[n].filtered ? OP_COMPLETE : OP_RELEASE);
+			slows += ops[i].lease.hook && ops[i].lease.hook->slow;
+		}
+		if (slows != cases[n].told)
+			fail_msg("case %zu: told %u times", n, slows);
+		bundle->parts[1].shaping = bundle->wrap = NULL;
+		bundle_free(bundle);
+		arena_fini(&arena);
+		buf_fini(&scratch);
+	}
+}
+
 /* A test tells nothing of its endpoint, so it speaks for nobody; neither does it when it could not be sent. */
 static void a_test_speaks_for_nobody(void **state)
 {
@@ -333,7 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_told_of_in_one_request), cmocka_unit_test(ids_that_do_not_fit_are_nobodys), cmocka_unit_test(the_id_names_the_messages),
 		cmocka_unit_test(refusals), cmocka_unit_test(who_has_no_body_is_told_of_alone), cmocka_unit_test(a_stranger_goes_alone),
-		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(nobody_is_taken_out_twice), cmocka_unit_test(the_large_go_a_few_at_a_time),
+		cmocka_unit_test(no_secret_is_kept), cmocka_unit_test(nobody_is_taken_out_twice), cmocka_unit_test(slow_bodies_are_told_of_once), cmocka_unit_test(the_large_go_a_few_at_a_time),
 		cmocka_unit_test(a_test_speaks_for_nobody), cmocka_unit_test(what_cannot_be_tried_costs_nothing), cmocka_unit_test(all_are_handed_back_at_the_end),
 	};
 	return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);

@@ -130,7 +130,7 @@ static struct op_hook *part_hook(struct bundle_work *work, uint32_t place)
 	if (place == work->speaker)
 		told->batch_size = work->bundle->size;
 	else
-		told->blame = BLAME_NONE;
+		told->blame = BLAME_NONE, told->overloaded = false;
 	if (work->whole.kind != OP_COMPLETE || told->test || !part->hook->entity.len)
 		return told;
 	told->entity = arena_str(work->arena, part->hook->entity);
@@ -245,19 +245,47 @@ static enum err bundle_begin(struct bundle_work *work)
 	return err ? err : bundle_find_ids(work);
 }
 
+static bool shaping_was_slow(const struct shaping *shaping) /* before its letter came it is another thread's */
+{
+	return shaping && shaping->came && shaping_is_slow(shaping);
+}
+
+/* Whose verdict says that bodies took long to make; bundle->count: they did not. */
+static uint32_t bundle_slow_place(const struct bundle_work *work)
+{
+	const struct bundle *bundle = work->bundle;
+	bool slow = work->end->waited || shaping_was_slow(bundle->wrap);
+	for (uint32_t i = 0; i < bundle->count; i++)
+		slow = slow || shaping_was_slow(bundle->parts[i].shaping);
+	uint32_t place = slow ? work->speaker : bundle->count;
+	for (uint32_t i = 0; i < bundle->count && slow && bundle->parts[place].state == PART_GONE; i++)
+		place = i;
+	return place;
+}
+
+/* Handed back, and that is all that is said of it besides. */
+static enum err part_slow(struct bundle_work *work, uint32_t place, struct op *op)
+{
+	struct effect alone = bundle_effect(work->bundle, work->effect, place);
+	return hook_verdict_slow(&alone, work->arena, op);
+}
+
 enum err bundle_verdicts(const struct bundle *bundle, const struct effect *effect, const struct bundle_end *end, int64_t now_us, struct arena *arena,
 			struct buf *scratch, struct op *ops, uint32_t *out_count)
 {
 	struct bundle_work work = { .bundle = bundle, .effect = effect, .end = end, .arena = arena, .scratch = scratch, .now_us = now_us };
 	uint32_t count = 0;
 	enum err err = bundle_begin(&work);
+	uint32_t slow = bundle_slow_place(&work);
 	for (uint32_t i = bundle->count; i > 0 && !err; i--) {
 		if (bundle->parts[i - 1].state == PART_GONE)
 			continue;
 		struct op *op = &ops[count++];
 		err = part_verdict(&work, i - 1, op);
 		struct hook_subject subject = bundle->parts[i - 1].subject;
-		subject.slow = i - 1 == work.speaker && shaping_is_slow(bundle->parts[i - 1].shaping);
+		subject.slow = i - 1 == slow;
+		if (!err && subject.slow && op->kind == OP_RELEASE && !op->lease.hook)
+			err = part_slow(&work, i - 1, op);
 		err = err ? err : hook_verdict_about(&subject, arena, op);
 		op->lease.token = i > 1 ? RIDER_TOKEN : DELIVERY_TOKEN;
 	}

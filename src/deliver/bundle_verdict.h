@@ -19,6 +19,7 @@ struct bundle_end {
 	const struct http_outcome *outcome;
 	enum http_class http_class;        /* FAILED, HALVES of a single one: why it could not be tried */
 	const char *detail;
+	bool waited;                       /* RELEASED: for its programs, in vain */
 };
 /* ops: room for one a part. *out_count: how many there are. E_NOMEM: they are worth nothing. */
 MUST_USE enum err bundle_verdicts(const struct bundle *bundle, const struct effect *effect, const struct bundle_end *end, int64_t now_us,

@@ -262,7 +262,7 @@ static bool delivery_tell_bundle(struct delivery *delivery, const struct bundle_
 
 static void delivery_release(struct delivery *delivery)
 {
-	const struct bundle_end end = { .kind = BUNDLE_END_RELEASED };
+	const struct bundle_end end = { .kind = BUNDLE_END_RELEASED, .waited = delivery->state == DELIVERY_SHAPING };
 	if (delivery->bundle ? delivery_tell_bundle(delivery, &end) : delivery_tell_release(delivery)) {
 		delivery_free(delivery);
 		return;

@@ -718,7 +718,7 @@ static void test_verdicts(void **state)
 		const char *headers;
 		enum blame blame;
 		enum verdict verdict;
-		bool gone, busy, costs_nothing;
+		bool gone, busy, costs_nothing, overloaded;
 	} cases[] = {
 		{ HTTP_END_ANSWERED, 400, "", BLAME_RECORD, VERDICT_FINAL, false, false, false },
 		{ HTTP_END_ANSWERED, 401, "", BLAME_ENDPOINT, VERDICT_FINAL, false, false, false },
@@ -728,6 +728,10 @@ static void test_verdicts(void **state)
 		{ HTTP_END_ANSWERED, 429, "Retry-After: 7\r\n", BLAME_NONE, VERDICT_DELAY, false, true, true },
 		{ HTTP_END_ANSWERED, 503, "", BLAME_ENDPOINT, VERDICT_POLICY, false, false, false },
 		{ HTTP_END_ANSWERED, 503, "Retry-After: 7\r\n", BLAME_ENDPOINT, VERDICT_DELAY, false, true, true },
+		{ HTTP_END_ANSWERED, 502, "", BLAME_ENDPOINT, VERDICT_POLICY, false, false, false, true },
+		{ HTTP_END_ANSWERED, 504, "Retry-After: 7\r\n", BLAME_ENDPOINT, VERDICT_DELAY, false, true, false, true }, /* a failure as any other */
+		{ HTTP_END_ANSWERED, 500, "", BLAME_ENDPOINT, VERDICT_POLICY, false, false, false },
+		{ HTTP_END_RESET, 502, "", BLAME_ENDPOINT, VERDICT_POLICY, false, false, false },
 		{ HTTP_END_ANSWERED, 302, "", BLAME_ENDPOINT, VERDICT_FINAL, false, false, false },
 		{ HTTP_END_TIMEOUT, 0, "", BLAME_ENDPOINT, VERDICT_POLICY, false, false, false },
 		{ HTTP_END_GUARDED, 0, "", BLAME_ENDPOINT, VERDICT_FINAL, false, false, false },
@@ -742,7 +746,8 @@ static void test_verdicts(void **state)
 		assert_int_equal(judge(&outcome, &a_hook, 0, &arena, &op), E_OK);
 		assert_int_equal(op.kind, OP_FAIL);
 		bool right = op.lease.hook->blame == cases[i].blame && op.lease.verdict == cases[i].verdict && op.lease.hook->gone == cases[i].gone &&
-			     op.lease.busy == cases[i].busy && op.lease.costs_nothing == cases[i].costs_nothing;
+			     op.lease.busy == cases[i].busy && op.lease.costs_nothing == cases[i].costs_nothing &&
+			     op.lease.hook->overloaded == cases[i].overloaded;
 		if (!right)
 			fail_msg("case %zu: blame %d, verdict %d, busy %d, costs nothing %d", i, op.lease.hook->blame, op.lease.verdict, op.lease.busy,
 				 op.lease.costs_nothing);

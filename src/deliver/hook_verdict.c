@@ -122,6 +122,7 @@ enum err hook_verdict(const struct effect *effect, const struct call *call, cons
 	told->message = hook->message;
 	told->test = hook->test;
 	told->gone = http_class == HTTP_CLASS_STATUS_4XX && outcome->status == 410;
+	told->overloaded = http_class == HTTP_CLASS_STATUS_5XX && (outcome->status == 502 || outcome->status == 504);
 	if (http_class == HTTP_CLASS_OK)
 		err = hook_tell_success(hook, outcome, arena, told);
 	if (!err)

@@ -3,6 +3,7 @@
  *
  *   2xx of a retract call, 404, 410    completed, result {"status","retracted":true}
  *   410                                the endpoint is gone: said so, and final
+ *   502, 504                           a gateway is overloaded: said so, for the endpoint's slow_down_ms
  *   429; 503 with Retry-After          where more than this delivery is held back: consumes no attempt, unless the delivery is older than
  *                                      HOOK_BUSY_MAX_US, so that it ends */
 #pragma once

@@ -277,7 +277,8 @@ static void verdict_decide(const struct effect *effect, struct op_lease *lease, 
 
 static int64_t verdict_retry_after_us(const struct http_outcome *outcome, enum http_class http_class, int64_t now_us)
 {
-	if (http_class != HTTP_CLASS_STATUS_BUSY && outcome->status != 503)
+	bool later = outcome->status >= 502 && outcome->status <= 504; /* it, or who stands behind it, may be well again */
+	if (http_class != HTTP_CLASS_STATUS_BUSY && !later)
 		return -1;
 	struct str value = http_lines_find(outcome->headers, STR("Retry-After"));
 	return value.len ? http_retry_after_us(value, now_us) : -1;

@@ -9,7 +9,7 @@
  *              bad UTF-8 replaced. Of a delivery to an endpoint also "kind" (deliver, retract), "message", "request_excerpt", "request_bytes"
  *
  * An answer that asks to wait (429, or Retry-After where it is heeded) says so, for those whom the queue's retry_after names.
- * A class that is tried again goes by the job's retry policy, or at Retry-After where the answer says one (408, 425, 429, 503). What
+ * A class that is tried again goes by the job's retry policy, or at Retry-After where the answer says one (408, 425, 429, 502 to 504). What
  * is our own fault (memory, descriptors, the store) costs no attempt and is tried again after VERDICT_OURS_DELAY_MS; so
  * is a secret that is missing, after HOOK_SECRET_AGAIN_MS at first. */
 #pragma once

@@ -259,6 +259,7 @@ struct op_hook {
 	bool gone;                /* the other side said that it is gone for good: 410 */
 	bool test;                /* touches neither health nor entity */
 	bool slow;                /* its body took long to make: fewer at once are as many in a second */
+	bool overloaded;          /* a gateway said that who stands behind it does not answer: 502, 504 */
 	bool meta;                /* of a message about endpoints: makes no other one */
 	struct str about_type, about_entity; /* FAIL: of the message, for people; or empty */
 	struct str entity;        /* empty: nothing is kept of it */
@@ -328,7 +329,8 @@ struct op_job {
 	X(RUNNING, "running") X(CANCELLING, "cancelling") X(FINISHED, "finished") X(EMPTY, "empty") \
 	X(CHILDREN, "waiting_children") X(PARKED, "parked") X(LIMIT_CONCURRENCY, "limit_concurrency")       \
 	X(LIMIT_RATE, "limit_rate") X(BACKED_OFF, "backed_off") X(GROUP_MIN, "group_min") X(ENDPOINT_PAUSED, "endpoint_paused") \
-	X(ENDPOINT_DISABLED, "endpoint_disabled") X(BREAKER_OPEN, "breaker_open") X(DELIVERY_SHARE, "delivery_share")
+	X(ENDPOINT_DISABLED, "endpoint_disabled") X(BREAKER_OPEN, "breaker_open") X(DELIVERY_SHARE, "delivery_share") \
+	X(SLOWED_DOWN, "slowed_down")
 #define X(name, code) EXPLAIN_##name,
 enum explain_code { EXPLAIN_CODES(X) EXPLAIN_CODE_COUNT };
 #undef X
@@ -524,8 +526,9 @@ enum health_state { HEALTH_STATES(X) HEALTH_STATE_COUNT };
 struct health_info {
 	enum health_state state;
 	uint64_t failures;        /* in a row */
-	int64_t failing_since_us; /* wall time, as the next two; 0: it is well */
+	int64_t failing_since_us; /* wall time, as the next three; 0: it is well */
 	int64_t open_until_us;    /* nothing is tried before; 0: not open */
+	int64_t slow_until_us;    /* held back because a gateway was overloaded; 0: it is not */
 	int64_t disable_us;       /* when it is disabled if nothing succeeds before; 0: never */
 	uint64_t unsent;          /* deliveries that were not made because too many were held */
 	uint64_t batch_max;       /* messages of one call, as the other side has said; 0: it has not */

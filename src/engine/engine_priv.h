@@ -274,7 +274,10 @@ MUST_USE enum err queue_write(struct engine *engine, uint32_t slot);
 MUST_USE enum err group_write(struct engine *engine, const struct group *group);
 /* What a lease's holder said, or a third party's answer: whom it holds back. After the job has left its lease. */
 MUST_USE enum err back_off_after(struct engine *engine, struct request *request, struct op *op, uint32_t job);
-MUST_USE enum err back_off_group(struct engine *engine, uint32_t group, int64_t delay_us); /* 0: nobody holds it back any more */
+/* "group", "queue", or a limit of the group's namespace starts nothing for so long: as long as the limit is held back at most, which *delay_us
+ * says then. E_LIMIT_NOT_FOUND. */
+MUST_USE enum err back_off_scope(struct engine *engine, uint32_t group, struct str scope, int64_t *delay_us);
+MUST_USE enum err group_hold(struct engine *engine, uint32_t group, int64_t until_us); /* until then, whatever was before; 0: nobody holds it back */
 MUST_USE enum err group_end_penalty(struct engine *engine, uint32_t slot); /* it is over: its row goes if nothing else needs it */
 MUST_USE enum err permit_end(struct engine *engine, uint32_t slot);
 uint64_t queue_job_count(const struct queue *queue);
@@ -323,7 +326,10 @@ MUST_USE enum err endpoint_queue_make(struct engine *engine, uint32_t slot); /* 
 MUST_USE enum err endpoint_queue_settings(struct engine *engine, uint32_t slot, struct str settings, struct problem *problem);
 
 /* ---- health.c: how third parties do, and what follows ---- */
-MUST_USE enum err health_ended(struct engine *engine, const struct op *op, const struct job *job); /* an attempt has, and its job has left its lease */
+/* An attempt that began then has, and its job has left its lease. */
+MUST_USE enum err health_ended(struct engine *engine, const struct op *op, const struct job *job, int64_t began_us);
+/* Others than its breaker hold its group back until then, or let it go (0). SLOT_NONE: it is no endpoint's. */
+MUST_USE enum err health_asked(struct engine *engine, uint32_t slot, int64_t until_us);
 bool health_holds(const struct engine *engine, const struct op_hook *hook); /* it failed since the endpoint is gone: it is kept, to be sent when that is back */
 /* Settings are new: an open breaker's pause is over. Between its named_touch and named_write. */
 MUST_USE enum err health_retry(struct engine *engine, uint32_t slot);

@@ -4,6 +4,8 @@
  *   slow start   so many calls at once as `allowed` says: 2 at first, one more after a success, half after a failure that is its fault, or when its
  *                format's program is slow (2 at least)
  *   breaker      after enough of those in a row its group is backed off, each time twice as long as before; then one call is the probe
+ *   slow down    a gateway that is overloaded (502, 504) holds back whom the endpoint's `retry_after` names: for Retry-After, or for a second at first,
+ *                then twice as long each time, up to the breaker's pause; calls that began before do not count, so many that fail at once are one
  *   warnings     that it fails: when its breaker opens or ten attempts have failed without a success between them; at 50 and 90 per cent of the
  *                time after which it is disabled
  *   doubt        who has not answered yet, or lately, shares a part of all calls with others of its kind (doubt.c)
@@ -65,6 +67,8 @@ void health_tell(const struct index *index, const struct named *named, struct he
 		.state = health_state(index, health), .failures = health->failures, .unsent = health->unsent,
 		.batch_max = health->batch_max, .failing_since_us = index_wall_us(index, health->failing_since_us),
 	};
+	if (health->slow_until_us > index->now_us)
+		out->slow_until_us = index_wall_us(index, health->slow_until_us);
 	if (out->state == HEALTH_OPEN)
 		out->open_until_us = index_wall_us(index, health->open_until_us);
 	if (named->state == NAMED_ENABLED)
@@ -108,8 +112,15 @@ static enum err health_say(struct engine *engine, const struct named *named, enu
 /* The breaker's penalty is taken away, not one that somebody asked for. */
 static enum err health_end_pause(struct engine *engine, const struct named *named)
 {
-	bool ours = named->health.opens && group_at(&engine->index, named->group)->blocked_us == named->health.open_until_us;
-	return ours ? back_off_group(engine, named->group, 0) : E_OK;
+	const struct health *health = &named->health;
+	bool ours = health->opens && group_at(&engine->index, named->group)->blocked_us == health->open_until_us;
+	return ours ? group_hold(engine, named->group, health->asked_until_us > engine->index.now_us ? health->asked_until_us : 0) : E_OK;
+}
+
+static void health_close(struct health *health)
+{
+	health->opens = 0;
+	health->open_until_us = health->asked_until_us = 0;
 }
 
 /* Bodies that take long to make wait for their program, and hold their calls' places meanwhile. */
@@ -136,15 +147,16 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	struct health *health = &named->health;
 	uint64_t allowed = health_more(engine, named, op->lease.hook->slow);
 	bool told = health->warned || health->opens;
-	if (!told && health->answered && !health->failing_since_us && !health->failures && allowed == health->allowed)
+	if (!told && health->answered && !health->failing_since_us && !health->failures && !health->slowed && allowed == health->allowed)
 		return E_OK;
 	enum err err = health_touch(engine->open, index, slot);
 	err = err ? err : health_end_pause(engine, named);
 	if (err)
 		return err;
 	struct health before = *health;
-	health->failures = health->attempts_failed = health->opens = health->warned = 0;
-	health->failing_since_us = health->open_until_us = 0;
+	health_close(health);
+	health->failures = health->attempts_failed = health->warned = health->slowed = 0;
+	health->failing_since_us = 0;
 	health->allowed = allowed;
 	health->answered = 1;
 	group_refresh(index, named->group);
@@ -182,11 +194,42 @@ static enum err health_open(struct engine *engine, struct named *named)
 	for (uint64_t i = 0; i < named->health.opens && i < OPENS_DOUBLED && pause_ms < breaker->open_ms_max; i++)
 		pause_ms *= 2;
 	pause_ms = pause_ms < breaker->open_ms_max ? pause_ms : breaker->open_ms_max;
+	int64_t until_us = engine->index.now_us + (pause_ms > 0 ? pause_ms * 1000 : 1), before_us = group_at(&engine->index, named->group)->blocked_us;
+	if (!named->health.opens)
+		named->health.asked_until_us = before_us;
 	named->health.opens++;
 	named->health.allowed = 1;
-	enum err err = back_off_group(engine, named->group, pause_ms > 0 ? pause_ms * 1000 : 1);
-	named->health.open_until_us = group_at(&engine->index, named->group)->blocked_us; /* later, when somebody asked for that */
-	return err;
+	named->health.open_until_us = until_us > before_us ? until_us : before_us; /* later, when somebody asked for that */
+	return group_hold(engine, named->group, named->health.open_until_us);
+}
+
+/* ---- an overloaded gateway ---- */
+
+/* Never longer than the breaker's first pause, which takes over when it goes on, unless it is set so. */
+static int64_t health_slow_us(const struct health *health, const struct endpoint_settings *settings)
+{
+	int64_t pause_ms = settings->slow_down_ms, most_ms = settings->breaker.open_ms;
+	for (uint64_t i = 0; i < health->slowed && pause_ms && pause_ms < most_ms; i++)
+		pause_ms = pause_ms * 2 < most_ms ? pause_ms * 2 : most_ms;
+	return pause_ms * 1000;
+}
+
+static enum err health_slow_down(struct engine *engine, struct named *named, const struct op_lease *lease, int64_t began_us)
+{
+	struct health *health = &named->health;
+	const struct endpoint_settings *settings = &named->endpoint->value;
+	bool said = lease->busy && lease->busy_ms, old = health->slow_since_us && began_us <= health->slow_since_us;
+	int64_t delay_us = said ? lease->busy_ms * 1000 : old ? 0 : health_slow_us(health, settings), now_us = engine->index.now_us;
+	if (!delay_us || !settings->retry_after.len || str_eq(settings->retry_after, STR("job")))
+		return E_OK;
+	enum err err = back_off_scope(engine, named->group, settings->retry_after, &delay_us);
+	if (err)
+		return err == E_LIMIT_NOT_FOUND ? E_OK : err; /* an answer is worth more than whom it should have held back */
+	health->slowed += !said;
+	health->slow_since_us = now_us;
+	if (health->slow_until_us < now_us + delay_us)
+		health->slow_until_us = now_us + delay_us;
+	return E_OK;
 }
 
 static uint64_t health_warning(const struct index *index, const struct named *named)
@@ -235,7 +278,7 @@ static enum err health_disable(struct engine *engine, uint32_t slot, enum named_
 	return err ? err : health_say(engine, named, META_DISABLED, &named->health, op);
 }
 
-static enum err health_failed(struct engine *engine, uint32_t slot, const struct op *op)
+static enum err health_failed(struct engine *engine, uint32_t slot, const struct op *op, int64_t began_us)
 {
 	bool at_fault = op->lease.hook->blame == BLAME_ENDPOINT;
 	struct index *index = &engine->index;
@@ -246,9 +289,14 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 	if (err)
 		return err;
 	health_count(health, index->now_us, at_fault);
+	if (at_fault && op->lease.hook->overloaded)
+		err = health_slow_down(engine, named, &op->lease, began_us);
+	if (err)
+		return err;
 	if (!at_fault) {
 		err = health_end_pause(engine, named);
-		health->opens = 0;
+		health_close(health);
+		health->slowed = 0;
 	} else if (health_opens(index, health, &named->endpoint->value.breaker)) {
 		err = health_open(engine, named);
 	}
@@ -293,6 +341,26 @@ enum err health_retry(struct engine *engine, uint32_t slot)
 	return err;
 }
 
+enum err health_asked(struct engine *engine, uint32_t slot, int64_t until_us)
+{
+	struct named *named = slot == SLOT_NONE ? NULL : named_at(&engine->index, slot);
+	struct health *health = named ? &named->health : NULL;
+	int64_t now_us = engine->index.now_us;
+	bool open = health && health->opens, slow = health && !until_us && health->slow_until_us > now_us;
+	if ((!open || (until_us && until_us <= health->asked_until_us)) && !slow)
+		return E_OK; /* while the breaker is closed the group's penalty is theirs alone */
+	enum err err = health_touch(engine->open, &engine->index, slot);
+	if (err)
+		return err;
+	if (open)
+		health->asked_until_us = until_us;
+	if (!until_us)
+		health->slow_until_us = 0;
+	if (open && !until_us && health->open_until_us > now_us)
+		health->open_until_us = now_us; /* whoever lets it go wants it to be tried */
+	return open ? named_write(engine, named) : E_OK;
+}
+
 static uint32_t health_of(const struct index *index, const struct op_hook *hook) /* whose it is; SLOT_NONE: nobody's */
 {
 	uint32_t slot = named_find_number(index, hook->endpoint);
@@ -305,23 +373,23 @@ bool health_holds(const struct engine *engine, const struct op_hook *hook)
 	return hook->gone && health_of(&engine->index, hook) != SLOT_NONE;
 }
 
-static enum err health_judge(struct engine *engine, uint32_t slot, const struct op *op)
+static enum err health_judge(struct engine *engine, uint32_t slot, const struct op *op, int64_t began_us)
 {
 	switch (op->lease.hook->blame) {
 	case BLAME_WELL: return health_well(engine, slot, op);
 	case BLAME_RECORD:
-	case BLAME_ENDPOINT: return health_failed(engine, slot, op);
+	case BLAME_ENDPOINT: return health_failed(engine, slot, op, began_us);
 	default: return op->lease.hook->slow ? health_slow(engine, slot) : E_OK;
 	}
 }
 
-enum err health_ended(struct engine *engine, const struct op *op, const struct job *job)
+enum err health_ended(struct engine *engine, const struct op *op, const struct job *job, int64_t began_us)
 {
 	const struct op_hook *hook = op->lease.hook;
 	uint32_t slot = health_of(&engine->index, hook);
 	if (slot == SLOT_NONE)
 		return E_OK;
-	enum err err = health_judge(engine, slot, op);
+	enum err err = health_judge(engine, slot, op, began_us);
 	const struct named *named = named_at(&engine->index, slot);
 	if (!err && !hook->meta && job->state == JOB_FAILED)
 		meta_send(engine, META_EXHAUSTED, named, &named->health, op, job);

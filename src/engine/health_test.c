@@ -404,6 +404,234 @@ static void what_was_under_way_does_not_count_twice(void **state)
 	world_close(&world);
 }
 
+static struct request *limit_request(struct world *world, const char *name, const char *settings)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_LIMIT_PUT;
+	request->ops[0].limit = (struct op_limit){ .limit.name = str_of(name), .settings = str_of(settings) };
+	return request;
+}
+
+/* By hand, or because a 429 asked for it. */
+static void back_off(struct world *world, int64_t delay_ms)
+{
+	struct request *request = request_new(world, 1);
+	request->ops[0].kind = OP_BACK_OFF;
+	request->ops[0].back_off = (struct op_back_off){ .queue.name = ENDPOINT_QUEUE, .group = STR("crm"), .delay_ms = delay_ms };
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+static int64_t held_ms(struct world *world) /* so long nothing is started; 0: something may be */
+{
+	const struct index *index = &world->engine->index;
+	int64_t blocked_us = group_at(index, named_at(index, 0)->group)->blocked_us;
+	return blocked_us > index->now_us ? (blocked_us - index->now_us) / 1000 : 0;
+}
+
+/* Seven calls are under way, and the first failure opens its breaker for a second. */
+static void open_among_calls(struct world *world)
+{
+	roomy(world);
+	put(world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":0,\"breaker\":{\"failures\":1,\"open_ms\":1000,\"open_ms_max\":9000}}");
+	send_many(world, 20);
+	for (int i = 0; i < 5; i++)
+		end(world, BLAME_WELL);
+	assert_int_equal(running(world), 7);
+}
+
+/* A success says that the third party lives; not that somebody who asked to wait has changed his mind. */
+static void its_end_leaves_what_others_asked_for(void **state)
+{
+	static const struct {
+		int64_t before_ms, after_ms, left_ms; /* asked for before and after it opens; what its end leaves */
+		enum blame blame;
+		bool crash;
+	} cases[] = {
+		{ 0, 0, 0, BLAME_WELL, false },           { 5000, 0, 5000, BLAME_WELL, false },    { 300, 0, 300, BLAME_WELL, false },
+		{ 0, 5000, 5000, BLAME_WELL, false },     { 0, 300, 300, BLAME_WELL, false },      { 0, 1000, 1000, BLAME_WELL, false },
+		{ 5000, 300, 5000, BLAME_RECORD, false }, { 1000, 0, 1000, BLAME_RECORD, false },  { 0, 300, 300, BLAME_RECORD, false },
+		{ 300, 700, 700, BLAME_WELL, false },     { 5000, 0, 5000, BLAME_WELL, true },     { 1000, 0, 1000, BLAME_WELL, true },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct world world;
+		open_among_calls(&world);
+		if (cases[i].before_ms)
+			back_off(&world, cases[i].before_ms);
+		end(&world, BLAME_ENDPOINT);
+		if (cases[i].after_ms)
+			back_off(&world, cases[i].after_ms);
+		assert_int_equal(held_ms(&world), cases[i].before_ms > 1000 || cases[i].after_ms > 1000 ? 5000 : 1000);
+		if (cases[i].crash) {
+			world_crash(&world);
+			struct request *patch = named_request(&world, OP_NAMED_PUT, "crm", "{\"url\":\"https://new.example/\"}");
+			patch->ops[0].named.replace = false;
+			assert_int_equal(world_err(&world, patch), E_OK); /* new settings end its pause as well */
+		} else {
+			end(&world, cases[i].blame);
+		}
+		if (held_ms(&world) != cases[i].left_ms)
+			fail_msg("case %zu: %lld ms", i, (long long)held_ms(&world));
+		world_close(&world);
+	}
+}
+
+/* ---- an overloaded gateway ---- */
+
+/* The oldest call is answered 502; busy_ms: with Retry-After. */
+static void overload(struct world *world, int64_t busy_ms)
+{
+	struct op_hook hook = { .blame = BLAME_ENDPOINT, .overloaded = true };
+	struct request *request = end_request(world, &hook);
+	request->ops[0].lease.busy = busy_ms != 0;
+	request->ops[0].lease.busy_ms = busy_ms;
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+#define GATEWAY(more) "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"concurrency\":0,\"breaker\":{\"failures\":0,\"open_ms\":5000}" more "}"
+
+/* So many calls are under way. */
+static void behind_a_gateway(struct world *world, const char *settings)
+{
+	roomy(world);
+	assert_int_equal(world_err(world, limit_request(world, "shared", "{\"penalty_ms_max\":700}")), E_OK);
+	put(world, "crm", settings);
+	send_many(world, 60);
+	for (int i = 0; i < 5; i++)
+		end(world, BLAME_WELL);
+	assert_int_equal(running(world), 7);
+}
+
+/* Seven calls that it answers at once are one reason to wait; each later one is a reason to wait twice as long. */
+static void it_is_given_time(void **state)
+{
+	static const int64_t pauses_ms[] = { 2000, 4000, 5000, 5000 };
+	struct world world;
+	(void)state;
+	behind_a_gateway(&world, GATEWAY(""));
+	for (int i = 0; i < 6; i++) {
+		overload(&world, 0);
+		assert_int_equal(held_ms(&world), 1000);
+	}
+	struct named_info info = look(&world, "crm");
+	assert_int_equal(info.health.slow_until_us - world.wall_us, 1000000);
+	assert_int_equal(info.health.failures, 6);
+	assert_int_equal(info.active, 1);
+	world_pass(&world, 400);
+	end(&world, BLAME_WELL); /* of before: it takes nothing back, but the row of them has ended */
+	assert_int_equal(held_ms(&world), 600);
+	assert_int_equal(running(&world), 0);
+	assert_int_equal(why_not(&world), EXPLAIN_SLOWED_DOWN);
+	world_pass(&world, 600);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	assert_int_equal(running(&world), 2);
+	overload(&world, 0);
+	assert_int_equal(held_ms(&world), 1000);
+	world_pass(&world, 1000);
+	overload(&world, 0); /* begun before that */
+	assert_int_equal(held_ms(&world), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(pauses_ms); i++) {
+		overload(&world, 0);
+		assert_int_equal(held_ms(&world), pauses_ms[i]);
+		world_pass(&world, pauses_ms[i]);
+		assert_int_equal(running(&world), 1);
+	}
+	end(&world, BLAME_RECORD); /* an answer */
+	overload(&world, 0);
+	assert_int_equal(held_ms(&world), 1000);
+	back_off(&world, 0); /* somebody knows better */
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	assert_int_equal(running(&world), 1);
+	world_close(&world);
+}
+
+static void whom_it_holds_back_and_for_how_long(void **state)
+{
+	static const struct {
+		const char *settings;
+		int64_t asked_ms, busy_ms; /* by others before; by Retry-After */
+		int64_t held_ms, slow_ms;  /* of the group; as its health tells */
+		enum explain_code code;
+	} cases[] = {
+		{ GATEWAY(""), 0, 0, 1000, 1000, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(""), 5000, 0, 5000, 1000, EXPLAIN_BACKED_OFF },
+		{ GATEWAY(""), 1, 0, 1000, 1000, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(""), 0, 3000, 3000, 3000, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(""), 0, 200, 200, 200, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(",\"slow_down_ms\":250"), 0, 0, 250, 250, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(",\"slow_down_ms\":60000"), 0, 0, 60000, 60000, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(",\"slow_down_ms\":0"), 0, 0, 0, 0, EXPLAIN_GROUP_CONCURRENCY },
+		{ GATEWAY(",\"slow_down_ms\":0"), 0, 3000, 3000, 3000, EXPLAIN_SLOWED_DOWN },
+		{ GATEWAY(",\"retry_after\":\"job\""), 0, 0, 0, 0, EXPLAIN_GROUP_CONCURRENCY },
+		{ GATEWAY(",\"retry_after\":\"queue\""), 0, 0, 0, 1000, EXPLAIN_BACKED_OFF },
+		{ GATEWAY(",\"limits\":[\"shared\"],\"retry_after\":\"shared\""), 0, 0, 0, 700, EXPLAIN_BACKED_OFF },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct world world;
+		behind_a_gateway(&world, cases[i].settings);
+		if (cases[i].asked_ms)
+			back_off(&world, cases[i].asked_ms);
+		overload(&world, cases[i].busy_ms);
+		int64_t slow_us = look(&world, "crm").health.slow_until_us;
+		int64_t slow_ms = slow_us ? (slow_us - world.wall_us) / 1000 : 0;
+		for (int n = 0; n < 5; n++)
+			end(&world, BLAME_NONE);
+		end(&world, BLAME_WELL); /* takes nothing back */
+		enum explain_code code = why_not(&world);
+		bool right = held_ms(&world) == cases[i].held_ms && slow_ms == cases[i].slow_ms && code == cases[i].code;
+		if (!right)
+			fail_msg("case %zu: %lld ms, %lld ms, code %d", i, (long long)held_ms(&world), (long long)slow_ms, code);
+		world_close(&world);
+	}
+}
+
+/* Two endpoints share it: the success of one takes away nothing of what the other's gateway needs. */
+static void a_shared_limit_is_held_back(void **state)
+{
+	struct world world;
+	(void)state;
+	roomy(&world);
+	assert_int_equal(world_err(&world, limit_request(&world, "shared", "{}")), E_OK);
+	put(&world, "crm", GATEWAY(",\"limits\":[\"shared\"],\"retry_after\":\"shared\""));
+	put(&world, "ops", GATEWAY(",\"limits\":[\"shared\"],\"retry_after\":\"shared\""));
+	send_all(&world, 5);
+	uint64_t calls = look(&world, "crm").active + look(&world, "ops").active;
+	assert_int_equal(calls, 4);
+	overload(&world, 0);
+	for (uint64_t i = 1; i < calls; i++)
+		end(&world, BLAME_WELL);
+	const struct limit *limit = limit_at(&world.engine->index, 0);
+	assert_int_equal(limit->blocked_us - world.engine->index.now_us, 1000000);
+	assert_int_equal(look(&world, "crm").active + look(&world, "ops").active, 0);
+	assert_int_equal(why_not(&world), EXPLAIN_BACKED_OFF);
+	world_pass(&world, 1000);
+	assert_true(look(&world, "crm").active + look(&world, "ops").active > 0);
+	world_close(&world);
+}
+
+/* The breaker's end leaves what the gateway needs; a test, and one whose endpoint is gone, need nothing. */
+static void it_goes_with_the_breaker(void **state)
+{
+	struct world world;
+	(void)state;
+	open_among_calls(&world);
+	struct op_hook test = { .blame = BLAME_ENDPOINT, .overloaded = true, .test = true };
+	assert_int_equal(world_err(&world, end_request(&world, &test)), E_OK);
+	assert_int_equal(held_ms(&world), 0);
+	overload(&world, 300); /* opens for a second */
+	for (int i = 0; i < 4; i++)
+		end(&world, BLAME_NONE);
+	assert_int_equal(held_ms(&world), 1000);
+	assert_int_equal(look(&world, "crm").health.state, HEALTH_OPEN);
+	end(&world, BLAME_WELL);
+	assert_int_equal(held_ms(&world), 300);
+	assert_int_equal(why_not(&world), EXPLAIN_SLOWED_DOWN);
+	world_pass(&world, 300);
+	assert_int_equal(look(&world, "crm").health.state, HEALTH_OK);
+	world_close(&world);
+}
+
 static void an_answer_that_refuses_a_record_closes_it_quietly(void **state)
 {
 	struct world world;
@@ -742,12 +970,12 @@ static void dump(struct world *world, struct buf *out)
 /* The third failure opens the breaker: whatever fails, all of it is there, or nothing. */
 static void memory_runs_out(void **state)
 {
-	static const enum blame blames[] = { BLAME_ENDPOINT, BLAME_WELL, BLAME_RECORD };
+	static const enum blame blames[] = { BLAME_ENDPOINT, BLAME_WELL, BLAME_RECORD, BLAME_ENDPOINT };
 	(void)state;
 	for (uint64_t nth = 1, which = 0; which < ARRAY_COUNT(blames); nth++) {
 		struct world world;
 		struct buf before, after;
-		struct op_hook hook = { .blame = blames[which] };
+		struct op_hook hook = { .blame = blames[which], .overloaded = which == 3 }; /* which holds the group back before its breaker does */
 		open_breaker(&world);
 		put(&world, "ops", OPS);
 		world_pass(&world, 1000);
@@ -785,7 +1013,11 @@ int main(void)
 		cmocka_unit_test(the_line_forgets_nobody),
 		cmocka_unit_test(a_slow_program_leaves_room),
 		cmocka_unit_test(it_opens_probes_and_closes),
-		cmocka_unit_test(what_was_under_way_does_not_count_twice),
+		cmocka_unit_test(what_was_under_way_does_not_count_twice), cmocka_unit_test(its_end_leaves_what_others_asked_for),
+		cmocka_unit_test(it_is_given_time),
+		cmocka_unit_test(whom_it_holds_back_and_for_how_long),
+		cmocka_unit_test(a_shared_limit_is_held_back),
+		cmocka_unit_test(it_goes_with_the_breaker),
 		cmocka_unit_test(an_answer_that_refuses_a_record_closes_it_quietly),
 		cmocka_unit_test(new_settings_end_the_pause),
 		cmocka_unit_test(a_restart_goes_on_from_there),

@@ -259,7 +259,11 @@ struct health {
 	int64_t held_since_us;    /* wall time since when it is paused or disabled; 0: it is not */
 	int64_t failing_since_us; /* 0: it is well */
 	int64_t open_until_us;    /* the penalty of its breaker, or the last one's; then a probe */
+	int64_t asked_until_us;   /* while the breaker is not closed: the penalty that others asked for, and that its end leaves; 0: none */
 	uint64_t opens;           /* in a row; 0: its breaker is closed */
+	uint64_t slowed;          /* so often in a row calls were held back because a gateway was overloaded */
+	int64_t slow_since_us;    /* when they were last; 0: not since the start */
+	int64_t slow_until_us;    /* and until when */
 	uint64_t warned;          /* that it fails: 0, 1, and at 50 and 90 per cent of the time after which it is disabled */
 };
 /* An endpoint, format, source, sealed secret or event type. */

@@ -292,6 +292,7 @@ static const struct json_field health_fields[] = {
 	{ "warned", JSON_F_I64, HEALTH(warned), 0, 100 },
 	{ "opens", JSON_F_I64, HEALTH(opens), 0, INT64_MAX },
 	{ "open_until_us", JSON_F_I64, HEALTH(open_until_us), 0, INT64_MAX },
+	{ "asked_until_us", JSON_F_I64, HEALTH(asked_until_us), 0, INT64_MAX },
 	{ "batch_max", JSON_F_I64, HEALTH(batch_max), 0, INT64_MAX },
 	{ "unsent", JSON_F_I64, HEALTH(unsent), 0, INT64_MAX },
 	{ "unsent_uid", JSON_F_CUSTOM, HEALTH(unsent_uid), .read = read_unsent_uid },

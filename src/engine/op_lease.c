@@ -193,6 +193,7 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	if (err)
 		return err;
 	const struct job *job = job_at(&engine->index, slot);
+	int64_t began_us = job->lease == SLOT_NONE ? 0 : lease_at(&engine->index, job->lease)->started_us;
 	op->result.fence = job->fence;
 	op->result.cancel_requested = job->flags & (ROW_CANCEL | ROW_LOST_CHILD);
 	switch (op->kind) {
@@ -207,7 +208,7 @@ enum err op_lease_apply(struct engine *engine, struct request *request, struct o
 	}
 	err = err ? err : back_off_after(engine, request, op, slot);
 	if (!err && op->lease.hook)
-		err = health_ended(engine, op, job_at(&engine->index, slot));
+		err = health_ended(engine, op, job_at(&engine->index, slot), began_us);
 	if (!err && op->lease.hook)
 		err = ride_ended(engine, op->lease.hook);
 	if (!err && op->kind == OP_RELEASE)

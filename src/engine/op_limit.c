@@ -348,27 +348,41 @@ static enum err back_off_queue(struct engine *engine, uint32_t slot, int64_t del
 	return err ? err : penalty_event(engine, slot, &penalty);
 }
 
-enum err back_off_group(struct engine *engine, uint32_t slot, int64_t delay_us)
+enum err group_hold(struct engine *engine, uint32_t slot, int64_t until_us)
 {
 	struct group *group = group_at(&engine->index, slot);
-	struct penalty penalty = { .scope = STR("group"), .group = group, .delay_us = delay_us };
-	if (!penalty_changes(&engine->index, &penalty, group->blocked_us))
+	const struct penalty penalty = { .scope = STR("group"), .group = group, .until_us = until_us };
+	if (until_us == group->blocked_us)
 		return E_OK;
 	enum err err = group_touch(engine->open, &engine->index, slot);
 	if (err)
 		return err;
-	group->blocked_us = penalty.until_us;
+	group->blocked_us = until_us;
 	group_refresh(&engine->index, slot);
 	err = group_write(engine, group);
 	return err ? err : penalty_event(engine, group->queue, &penalty);
+}
+
+static enum err back_off_group(struct engine *engine, uint32_t slot, int64_t delay_us)
+{
+	const struct group *group = group_at(&engine->index, slot);
+	struct penalty penalty = { .delay_us = delay_us };
+	bool changes = penalty_changes(&engine->index, &penalty, group->blocked_us);
+	enum err err = health_asked(engine, group->endpoint, penalty.until_us);
+	return err || !changes ? err : group_hold(engine, slot, penalty.until_us);
+}
+
+static int64_t limit_cut_us(const struct limit *limit, int64_t delay_us)
+{
+	int64_t max_us = limit->settings.penalty_ms_max * 1000;
+	return max_us && delay_us > max_us ? max_us : delay_us;
 }
 
 static enum err back_off_limit(struct engine *engine, uint32_t slot, int64_t delay_us)
 {
 	struct index *index = &engine->index;
 	struct limit *limit = limit_at(index, slot);
-	int64_t max_us = limit->settings.penalty_ms_max * 1000;
-	struct penalty penalty = { .scope = limit->name, .delay_us = max_us && delay_us > max_us ? max_us : delay_us };
+	struct penalty penalty = { .scope = limit->name, .delay_us = limit_cut_us(limit, delay_us) };
 	if (!penalty_changes(index, &penalty, limit->blocked_us))
 		return E_OK;
 	enum err err = limit_touch(engine->open, index, slot);
@@ -413,6 +427,20 @@ enum err op_back_off_apply(struct engine *engine, struct request *request, struc
 	return err ? err : back_off_group(engine, slot, want->delay_ms * 1000);
 }
 
+enum err back_off_scope(struct engine *engine, uint32_t group, struct str scope, int64_t *delay_us)
+{
+	uint32_t queue = group_at(&engine->index, group)->queue;
+	if (str_eq(scope, STR("queue")))
+		return back_off_queue(engine, queue, *delay_us);
+	if (str_eq(scope, STR("group")))
+		return back_off_group(engine, group, *delay_us);
+	uint32_t slot = limit_there(engine, (struct queue_name){ queue_at(&engine->index, queue)->namespace_name, scope });
+	if (slot == SLOT_NONE)
+		return E_LIMIT_NOT_FOUND;
+	*delay_us = limit_cut_us(limit_at(&engine->index, slot), *delay_us);
+	return back_off_limit(engine, slot, *delay_us);
+}
+
 static int64_t busy_delay_us(struct engine *engine, const struct request *request, const struct op_lease *lease, const struct job *job)
 {
 	if (lease->busy_ms)
@@ -432,13 +460,9 @@ enum err back_off_after(struct engine *engine, struct request *request, struct o
 	if (!scope.len || str_eq(scope, STR("job")))
 		return E_OK;
 	int64_t delay_us = lease->back_off ? lease->back_off->delay_ms * 1000 : busy_delay_us(engine, request, lease, job);
-	if (str_eq(scope, STR("queue")))
-		return back_off_queue(engine, job->queue, delay_us);
-	if (str_eq(scope, STR("group")))
-		return back_off_group(engine, job->group, delay_us);
-	uint32_t slot = limit_there(engine, (struct queue_name){ queue->namespace_name, scope });
-	if (slot != SLOT_NONE)
-		return back_off_limit(engine, slot, delay_us);
+	enum err err = back_off_scope(engine, job->group, scope, &delay_us);
+	if (err != E_LIMIT_NOT_FOUND)
+		return err;
 	if (!lease->back_off)
 		return E_OK; /* an answer is worth more than whom it should have held back */
 	return refuse(request, op, E_INVALID, "back_off.scope", "There is no limit '" STR_FMT "' here: say \"group\", \"queue\" or a limit's name.",

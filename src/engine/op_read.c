@@ -268,6 +268,9 @@ static struct str explain_text(struct request *request, const struct engine *eng
 	case EXPLAIN_BREAKER_OPEN:
 		text = "Its endpoint failed too often in a row: the next call is made when the pause is over, to see whether it works again.";
 		break;
+	case EXPLAIN_SLOWED_DOWN:
+		text = "A gateway before its endpoint answered that it is overloaded (502, 504): calls are held back for a while, longer each time.";
+		break;
 	case EXPLAIN_DELIVERY_SHARE:
 		text = arena_printf(arena, "Its endpoint has not answered yet, or failed lately: such endpoints have at most %u calls at once, all together, "
 				    "half of deliver.in_flight, and %u are under way; this one's call comes as one ends.", why->limit, why->active);

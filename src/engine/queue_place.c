@@ -508,12 +508,14 @@ static enum explain_code group_pause_code(const struct index *index, const struc
 	return endpoint->state == NAMED_DISABLED ? EXPLAIN_ENDPOINT_DISABLED : EXPLAIN_ENDPOINT_PAUSED;
 }
 
-/* By its endpoint's breaker, or because somebody asked for it. */
+/* By its endpoint's breaker, after an overloaded gateway's answer, or because somebody asked for it. */
 static enum explain_code group_penalty_code(const struct index *index, const struct group *group)
 {
 	const struct named *endpoint = group_endpoint(index, group);
-	bool open = endpoint && endpoint->health.opens && endpoint->health.open_until_us == group->blocked_us;
-	return open ? EXPLAIN_BREAKER_OPEN : EXPLAIN_BACKED_OFF;
+	const struct health *health = endpoint ? &endpoint->health : NULL;
+	if (health && health->opens && health->open_until_us == group->blocked_us && health->asked_until_us < group->blocked_us)
+		return EXPLAIN_BREAKER_OPEN;
+	return health && health->slow_until_us == group->blocked_us ? EXPLAIN_SLOWED_DOWN : EXPLAIN_BACKED_OFF;
 }
 
 enum explain_code group_blocker(struct index *index, const struct group *group, int64_t *until_us)

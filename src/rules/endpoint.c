@@ -35,6 +35,7 @@ void endpoint_settings_default(struct endpoint_settings *out)
 		.external_id = STR("$.id"),
 		.hold_max = 100000,
 		.breaker = { .failures = 10, .open_ms = 30000, .open_ms_max = 3600000 },
+		.slow_down_ms = 1000,
 		.disable_after_ms = 5 * INT64_C(86400000),
 	};
 	retry_policy_default(&out->retry);
@@ -478,7 +479,7 @@ static const struct json_field endpoint_fields[] = {
 	{ "rate", JSON_F_CUSTOM, AT(rate), .read = read_rate, .doc = "Calls in a span of time; null: no limit." },
 	{ "limits", JSON_F_CUSTOM, AT(limits), .read = read_limits, .doc = "Limits that each call takes from." },
 	{ "retry_after", JSON_F_CUSTOM, AT(retry_after), .read = retry_after_read,
-		.doc = "Whom a 429 holds back: job, group (all of this endpoint), queue, or a limit." },
+		.doc = "Whom a 429, 502, 503 or 504 holds back: job, group (all of this endpoint), queue, or a limit." },
 	{ "order", JSON_F_CUSTOM, AT(order), .read = read_order, .doc = "Of messages about one entity: none, latest or fifo." },
 	{ "fifo_on_failure", JSON_F_CUSTOM, AT(fifo_holds), .read = read_failure, .doc = "fifo: go_on, or hold those behind a failed one." },
 	{ "external_id", JSON_F_CUSTOM, AT(external_id), .read = read_path, .doc = "Where the answer has the third party's own id; null: none is kept." },
@@ -486,6 +487,8 @@ static const struct json_field endpoint_fields[] = {
 	{ "batch", JSON_F_CUSTOM, AT(batch), .read = read_batch, .doc = "Several messages in one call; null: each alone." },
 	{ "hold_max", JSON_F_U32, AT(hold_max), 0, ENDPOINT_HOLD_MAX, .doc = "Deliveries kept while it is paused or disabled; 0: any number." },
 	{ "breaker", JSON_F_CUSTOM, AT(breaker), .read = read_breaker, .doc = "When calls stop for a while because they all fail." },
+	{ "slow_down_ms", JSON_F_I64, AT(slow_down_ms), 0, LIMIT_DURATION_MS,
+		.doc = "How long a 502 or 504 without Retry-After holds back whom retry_after names; then twice as long, up to breaker.open_ms." },
 	{ "disable_after_ms", JSON_F_I64, AT(disable_after_ms), 0, LIMIT_DURATION_MS, .doc = "Disabled after so long without a success; 0: never." },
 	{ "tags", JSON_F_CUSTOM, AT(tags), .read = read_tags, .doc = "For finding it." },
 	{ "metadata", JSON_F_CUSTOM, AT(metadata), .read = read_metadata, .doc = "Free; formats see it. Changed member by member: null removes one." },
@@ -677,6 +680,7 @@ void endpoint_settings_write(const struct endpoint_settings *settings, struct bu
 	json_put_field_i64(buf, "open_ms", settings->breaker.open_ms);
 	json_put_field_i64(buf, "open_ms_max", settings->breaker.open_ms_max);
 	buf_add_byte(buf, '}');
+	json_put_field_i64(buf, "slow_down_ms", settings->slow_down_ms);
 	json_put_field_i64(buf, "disable_after_ms", settings->disable_after_ms);
 	json_put_field_raw(buf, "tags", settings->tags.len ? settings->tags : STR("[]"));
 	json_put_field_raw(buf, "metadata", settings->metadata.len ? settings->metadata : STR("{}"));

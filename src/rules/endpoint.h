@@ -75,7 +75,7 @@ struct endpoint_settings { /* strings are slices of the text that was read, or o
 	uint32_t concurrency;
 	struct rate rate;
 	struct limit_names limits;
-	struct str retry_after;               /* whom a 429 holds back: group, queue or a limit; empty: the one delivery */
+	struct str retry_after;               /* whom an answer that asks to wait holds back: group, queue or a limit; empty: the one delivery */
 	enum endpoint_order order;
 	bool fifo_holds;                      /* FIFO: a failed one holds back those behind it */
 	struct str external_id;               /* json_path.h: of the answer; empty: none is kept */
@@ -83,6 +83,7 @@ struct endpoint_settings { /* strings are slices of the text that was read, or o
 	struct endpoint_batch batch;
 	uint32_t hold_max;                    /* deliveries kept while it is paused or disabled; 0: any number */
 	struct endpoint_breaker breaker;
+	int64_t slow_down_ms;                 /* so long a 502 or 504 holds back whom retry_after names, at first; 0: not at all */
 	int64_t disable_after_ms;             /* of failures without a success; 0: never */
 	struct str tags, metadata;            /* JSON array of texts; JSON object */
 };

@@ -53,7 +53,7 @@ static struct str text_of(const struct endpoint_settings *settings)
 	"'limits':['airtable'],'retry_after':'airtable','order':'latest','fifo_on_failure':'go_on','external_id':'$.data.id',"           \
 	"'retract':{'method':'DELETE','url':'https://crm.example/things/{external_id}','body':'none'},'batch':null,"                     \
 	"'hold_max':5,'breaker':{'failures':3,'open_ms':1000,'open_ms_max':60000},"       \
-	"'disable_after_ms':0,'tags':['crm'],'metadata':{'team':'a'}}"
+	"'slow_down_ms':250,'disable_after_ms':0,'tags':['crm'],'metadata':{'team':'a'}}"
 
 static void what_was_read_is_written(void **state)
 {

@@ -15,7 +15,7 @@
 	X(REDIRECT, "redirect", false)          /* 3xx: never followed */                                   \
 	X(STATUS_4XX, "status_4xx", false)                                                                  \
 	X(STATUS_BUSY, "status_busy", true)     /* 408, 425, 429: Retry-After is honoured */                \
-	X(STATUS_5XX, "status_5xx", true)       /* Retry-After is honoured on 503 too */                    \
+	X(STATUS_5XX, "status_5xx", true)       /* Retry-After is honoured on 502 to 504 too */             \
 	X(BAD_TARGET, "bad_target", false)      /* the URL or a header cannot be used */                    \
 	X(OURS, "ours", true)                   /* our own fault (memory, files): consumes no attempt */          \
 	X(STATUS_OTHER, "status_other", true)   /* 1xx, above 599, or a 2xx that the policy does not call a success */ \

@@ -268,7 +268,7 @@ struct named_row {
 	struct str text;         /* JSON, whole, canonical (rules/endpoint.h, …); of a secret, sealed */
 	enum named_state state;
 	struct str reason;       /* paused, disabled: "by_hand", "gone", "failing" */
-	struct str health;       /* endpoints: JSON {failing_since_us, warned, opens, batch_max, unsent, unsent_uid}; empty: well */
+	struct str health;       /* endpoints: JSON, as engine/op_named.c writes it; empty: well */
 	int64_t created_us, changed_us;
 	uint64_t created_seq;    /* the commit that brought it: messages of earlier ones are not for it */
 	uint64_t version;
