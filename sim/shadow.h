@@ -173,7 +173,7 @@ struct shadow_endpoint {
 	uint64_t names_since[SIM_TYPES];
 	uint32_t number, least;   /* least: of the payload's n */
 	uint64_t text, changed_seq; /* hash of its settings; when they became these */
-	uint64_t unsent, unsent_seq;
+	uint64_t unsent, unsent_uid, unsent_seq; /* as its row tells; the first of them, also after that; the last change-set that told of some */
 	enum endpoint_order order;
 	bool holds;
 	uint64_t done[SIM_ENTITIES]; /* the newest delivery about it that succeeded */

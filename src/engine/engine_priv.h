@@ -334,6 +334,7 @@ bool health_holds(const struct engine *engine, const struct op_hook *hook); /* i
 /* Settings are new: an open breaker's pause is over. Between its named_touch and named_write. */
 MUST_USE enum err health_retry(struct engine *engine, uint32_t slot);
 void health_count_all(struct engine *engine); /* into its stats */
+uint64_t health_unsent_told(uint64_t unsent); /* of so many, what the row tells at least */
 void health_clear(struct health *health); /* as of one of which nothing is known; what was unsent or learnt stays */
 void health_tell(const struct index *index, const struct named *named, struct health_info *out);
 

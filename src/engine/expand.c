@@ -48,16 +48,23 @@ static enum err payload_read(struct engine *engine, struct expand_payload *paylo
 
 /* ---- a delivery for each ---- */
 
-/* So many are held for it already that one more is only counted: what its endpoint missed can be replayed, as long as messages are kept. */
+/* So many are held for it already that one more is only counted: what its endpoint missed can be replayed, as long as messages are kept. Its row, which
+ * has all its settings, is written when the first of them is another one, which a replay must know, and otherwise now and then: after a crash they
+ * are counted from what it said last. */
 enum err endpoint_misses(struct engine *engine, uint64_t message, uint32_t slot)
 {
 	struct named *named = named_at(&engine->index, slot);
-	enum err err = named_touch(engine->open, &engine->index, slot);
+	struct health *health = &named->health;
+	uint64_t count = health->unsent + 1;
+	bool first = !health->unsent || message < health->unsent_uid; /* they do not come in the order of their uids */
+	bool writes = first || health_unsent_told(count) == count;
+	enum err err = writes ? named_touch(engine->open, &engine->index, slot) : health_touch(engine->open, &engine->index, slot);
 	if (err)
 		return err;
-	if (!named->health.unsent++ || message < named->health.unsent_uid) /* they do not come in the order of their uids */
-		named->health.unsent_uid = message;
-	return named_write(engine, named);
+	health->unsent = count;
+	if (first)
+		health->unsent_uid = message;
+	return writes ? named_write(engine, named) : E_OK;
 }
 
 bool endpoint_is_full(const struct index *index, const struct named *named)
