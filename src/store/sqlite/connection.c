@@ -1,5 +1,6 @@
 #include "store/sqlite/connection.h"
 #include "base/check.h"
+#include "store/sqlite/gather.h"
 
 #include <pthread.h>
 
@@ -17,7 +18,10 @@ enum err connection_open(const char *path, const char *vfs, enum connection_use 
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	CHECK(pthread_once(&once, connection_set_up) == 0);
 	int flags = SQLITE_OPEN_NOMUTEX | (use == CONNECTION_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
-	enum err err = sql_err(sqlite3_open_v2(path, out, flags, vfs));
+	enum err err = use == CONNECTION_WRITE ? gather_over(vfs, &vfs) : E_OK;
+	*out = NULL;
+	if (!err)
+		err = sql_err(sqlite3_open_v2(path, out, flags, vfs));
 	if (!err)
 		err = sql_err(sqlite3_busy_timeout(*out, CONNECTION_BUSY_MS));
 	if (!err && use != CONNECTION_WRITE)
