@@ -54,7 +54,8 @@ static int queues_list(struct remote *remote, const struct args *args)
 {
 	static const char *const heads[] = { "QUEUE", "NAMESPACE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING",
 					     "", NULL };
-	static const char *const heads_here[] = { "QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING", "", NULL };
+	static const char *const heads_here[] = { "QUEUE", ">WAITING", ">DELAYED", ">ACTIVE", ">COMPLETED", ">FAILED", ">WAIT P95", "OLDEST WAITING", "",
+						  NULL };
 	struct arena *arena = &remote->arena;
 	struct table table;
 	struct str body;

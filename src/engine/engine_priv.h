@@ -491,6 +491,7 @@ int64_t timers_next_us(const struct engine *engine); /* engine time, INT64_MAX: 
 
 /* ---- far.c ---- */
 bool far_round(struct engine *engine);                   /* true: more come near */
+void far_catch_up(struct engine *engine, uint32_t queue); /* who is due by the queue's own clock comes back, some at a time */
 int64_t far_next_look_us(const struct engine *engine); /* engine time, INT64_MAX: none */
 int64_t queue_next_due_us(struct engine *engine, uint32_t slot, bool wall); /* of its delayed jobs, wherever they are; INT64_MAX: none */
 

@@ -13,6 +13,7 @@
 
 #define FAR_SLICE        100     /* rows of one look: no 20 ms in a step, even when a disk has to be asked for each */
 #define FAR_LOOKS_A_STEP 2
+#define FAR_LOOKS_A_CLAIM 10     /* by a clock that is ahead of ours (skew.c) */
 #define FAR_PAGES        16      /* to find the next one behind those that are being changed */
 #define FAR_PAUSE_US     1000000 /* after a look that failed */
 
@@ -145,7 +146,7 @@ static enum err far_look(struct engine *engine, uint32_t slot, enum far_clock cl
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, slot);
 	struct queue_far *far = &queue->far[clock];
-	int64_t limit_us = far_limit_us(index, clock == FAR_WALL);
+	int64_t limit_us = far_limit_us(index, clock == FAR_WALL) + (queue->skew_us > 0 ? queue->skew_us : 0);
 	struct far_page page = { .queue = queue->number, .wall = clock == FAR_WALL, .after_us = far->read_us, .after_uid = far->read_uid,
 		                 .up_to_us = limit_us, .max = FAR_SLICE };
 	for (int pages = 0; pages < FAR_PAGES; pages++) {
@@ -188,6 +189,21 @@ bool far_round(struct engine *engine)
 		}
 	}
 	return false;
+}
+
+void far_catch_up(struct engine *engine, uint32_t slot)
+{
+	struct index *index = &engine->index;
+	const struct queue *queue = queue_at(index, slot);
+	for (enum far_clock clock = FAR_ENGINE; clock < FAR_CLOCKS; clock++) {
+		const struct queue_far *far = &queue->far[clock];
+		for (int n = 0; n < FAR_LOOKS_A_CLAIM && far->jobs && far->next_us <= far_clock_us(index, clock) + queue->skew_us; n++) {
+			if (!far_look(engine, slot, clock))
+				continue;
+			engine->far_pause_us = index->now_us + FAR_PAUSE_US; /* the next claim finds them */
+			return;
+		}
+	}
 }
 
 int64_t far_next_look_us(const struct engine *engine)

@@ -254,8 +254,9 @@ static void serve_explain(struct engine *engine, const struct op_claim *claim, s
 		if (until_us && until_us - index->now_us < due_us)
 			due_us = until_us - index->now_us;
 		int64_t delayed_us = queue_next_due_us(engine, slot, false), wall_us = queue_next_due_us(engine, slot, true);
-		if (delayed_us != INT64_MAX && delayed_us - index->now_us < due_us)
-			due_us = delayed_us - index->now_us;
+		int64_t ahead_us = queue->skew_us > 0 ? queue->skew_us : 0;
+		if (delayed_us != INT64_MAX && delayed_us - index->now_us - ahead_us < due_us)
+			due_us = delayed_us - index->now_us - ahead_us;
 		if (wall_us != INT64_MAX && wall_us - skew_wall_us(index, queue) < due_us)
 			due_us = wall_us - skew_wall_us(index, queue);
 	}

@@ -49,17 +49,28 @@ int64_t skew_wait_ms(const struct engine *engine, const struct op_claim *claim)
 	return claim->wait_ms;
 }
 
+/* The first one that is due by their clock: delayed under it, or before, when it was still ours. */
+static uint32_t skew_first_due(const struct index *index, const struct queue *queue)
+{
+	const struct heap_entry *theirs = heap_peek(&queue->delayed_wall), *ours = heap_peek(&queue->delayed);
+	if (theirs && theirs->major <= skew_wall_us(index, queue))
+		return theirs->item;
+	return ours && ours->major <= index->now_us + queue->skew_us ? ours->item : SLOT_NONE;
+}
+
 enum err skew_promote(struct engine *engine, uint32_t slot)
 {
 	struct index *index = &engine->index;
 	struct queue *queue = queue_at(index, slot);
-	const struct heap_entry *first;
 	enum err err = E_OK;
-	for (int n = 0; n < SKEW_A_CLAIM && queue->skew_us && !err; n++) {
-		first = heap_peek(&queue->delayed_wall);
-		if (!first || first->major > skew_wall_us(index, queue))
+	if (!queue->skew_us)
+		return E_OK;
+	far_catch_up(engine, slot);
+	for (int n = 0; n < SKEW_A_CLAIM && !err; n++) {
+		uint32_t job = skew_first_due(index, queue);
+		if (job == SLOT_NONE)
 			break;
-		err = life_wait(engine, first->item, false, EVENT_WAITING, compat_from(job_at(index, first->item)));
+		err = life_wait(engine, job, false, EVENT_WAITING, compat_from(job_at(index, job)));
 	}
 	return err;
 }

@@ -121,6 +121,37 @@ static void their_delays_pass_by_their_clock(void **state)
 	}
 }
 
+/* Programs that fake their clock from now on: what they had delayed before goes by it, too, be it in memory or on disk only. */
+static void what_was_delayed_under_our_clock_goes_by_theirs(void **state)
+{
+	(void)state;
+	for (int crashed = 0; crashed < 2; crashed++) {
+		ahead_us = 0;
+		uint64_t near = enqueued(1800000, 0), far = enqueued(2 * HOUR_US / 1000, 0), by_wall = enqueued(0, theirs_us() + 3 * HOUR_US);
+		uint64_t last = enqueued(5 * HOUR_US / 1000, 0);
+		world_pass(&world, 5000);
+		if (crashed)
+			world_crash(&world);
+		assert_false(row_of(far).flags & ROW_DUE_WALL);
+		ahead_us = HOUR_US / 2 - 5000000 - 1000;
+		assert_int_equal(claimed(), 0);
+		ahead_us += 1000;
+		assert_int_equal(claimed(), near);
+		ahead_us += HOUR_US;
+		assert_int_equal(claimed(), 0);
+		ahead_us += HOUR_US / 2;
+		assert_int_equal(claimed(), far);
+		ahead_us += HOUR_US;
+		assert_int_equal(claimed(), by_wall);
+		assert_int_equal(claimed(), 0);
+		ahead_us += 24 * HOUR_US;
+		assert_int_equal(claimed(), last);
+		uint64_t uids[] = { near, far, by_wall, last };
+		for (size_t i = 0; i < ARRAY_COUNT(uids); i++)
+			assert_int_equal(world_lease(&world, OP_COMPLETE, uids[i], "t", VERDICT_POLICY, 0), E_OK);
+	}
+}
+
 /* Whatever puts a job off. */
 static void every_delay_is_by_their_clock(void **state)
 {
@@ -202,6 +233,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_clock_that_is_nearly_ours_is_ours),
+		TEST(what_was_delayed_under_our_clock_goes_by_theirs),
 		TEST(their_delays_pass_by_their_clock),
 		TEST(every_delay_is_by_their_clock),
 		TEST(whoever_waits_asks_again_soon),

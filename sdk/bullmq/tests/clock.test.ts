@@ -50,6 +50,22 @@ cases('clocks', {
 			return [state, early, again.id, again.attemptsMade];
 		}),
 	},
+	'what was delayed before the clock was faked': {
+		is: [null, '1', '2'],
+		run: async (world) => {
+			const queue = world.queue();
+			await queue.add('near', 1, { delay: HOUR_MS / 2 });
+			await queue.add('far', 1, { delay: 3 * HOUR_MS });
+			return underAClock(Date.now(), async (move) => {
+				move(HOUR_MS / 4);
+				const early = await next(world);
+				move(HOUR_MS / 2);
+				const near = await takeOne(world);
+				move(3 * HOUR_MS);
+				return [early, near.id, (await takeOne(world)).id];
+			});
+		},
+	},
 	'a worker takes what has become due': {
 		is: ['completed'],
 		run: (world) => underAClock(Date.UTC(2017, 1, 7), async (move) => {
