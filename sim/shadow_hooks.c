@@ -348,9 +348,8 @@ void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
 				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu from=%llu opens=%llu "
-				         "warned=%llu batch_max=%llu " "asked=%llu " STR_FMT "\n",
-				         number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state,
-				         STR_ARG(row->reason),
+				         "warned=%llu batch_max=%llu asked=%llu " STR_FMT "\n",
+				         number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
 				         (unsigned long long)hooks_unsent_about(hooks_unsent(row->health)), (unsigned long long)hooks_unsent_uid(row->health),
 				         (unsigned long long)hooks_number(row->health, STR("\"opens\":")),
 				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")),
