@@ -43,7 +43,7 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":3,"
 		"\"filter\":{\"n\":{\"$gte\":5}},\"concurrency\":%llu}",
-		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000," TOUCHY QUICK ",\"hold_max\":0,"
+		"{\"url\":\"https://a.example/\",\"types\":[\"*\"],\"timeout_ms\":2000,\"breaker\":{\"failures\":1,\"open_ms\":900}," QUICK ",\"hold_max\":0,"
 		"\"slow_down_ms\":700,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[\"a\"],\"timeout_ms\":2000," TOUCHY BUSY QUICK ",\"hold_max\":0,\"concurrency\":%llu}",
 		"{\"url\":\"https://a.example/\",\"types\":[]," TOUCHY QUICK ",\"concurrency\":%llu}",
@@ -63,7 +63,7 @@ static void hooks_settings(struct world *world, struct request *request, struct 
 	op->named.text = hooks_text(request, settings[world_below(world, ARRAY_COUNT(settings))], world_below(world, 4));
 }
 
-/* Third parties are dead for some seconds, now and then. */
+/* Third parties are dead for some seconds, now and then, or nearly so. */
 bool hooks_is_dead(const struct world *world, uint32_t endpoint)
 {
 	return !world->calm && map_mix(world->seed ^ map_mix(endpoint + (uint64_t)(world->now_us / HOOKS_MOOD_US) * 1000)) % 3 == 0;

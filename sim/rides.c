@@ -43,7 +43,7 @@ enum ride_fate { RIDE_WELL, RIDE_HALVES, RIDE_LEARNS, RIDE_RECORD, RIDE_FAILS, R
 
 static enum ride_fate ride_fate(struct world *world, const struct ride *ride)
 {
-	if (hooks_is_dead(world, ride->endpoint))
+	if (hooks_is_dead(world, ride->endpoint) && !world_chance(world, 150))
 		return RIDE_FAILS;
 	if (ride_has_bad(ride))
 		return ride->count > 1 ? RIDE_HALVES : RIDE_RECORD;

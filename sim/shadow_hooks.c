@@ -281,7 +281,6 @@ static void hooks_doubt(struct shadow *shadow)
 static void hooks_asked(struct shadow *shadow, struct shadow_endpoint *endpoint, const struct shadow_group *group)
 {
 	bool by_hand = endpoint->touched_seq == shadow->seq || endpoint->changed_seq == shadow->seq, written = endpoint->written_seq == shadow->seq;
-	bool cut = group->blocked_us < endpoint->held_us && endpoint->held_us > shadow->engine_us;
 	if (by_hand)
 		endpoint->asked_us = 0;
 	else if (written && endpoint->opens && endpoint->row_asked_us > endpoint->asked_us)
@@ -289,7 +288,7 @@ static void hooks_asked(struct shadow *shadow, struct shadow_endpoint *endpoint,
 	else if (!written && group->blocked_us > endpoint->held_us)
 		endpoint->asked_us = group->blocked_us;
 	CHECK(endpoint->asked_us <= shadow->engine_us || group->blocked_us >= endpoint->asked_us);
-	shadow->outlived += cut && endpoint->asked_us > shadow->engine_us;
+	shadow->outlived += !by_hand && endpoint->opens_before && !endpoint->opens && endpoint->asked_us > shadow->engine_us;
 	endpoint->held_us = group->blocked_us;
 }
 

@@ -166,7 +166,7 @@ static void task_end(struct world *world, struct task *task)
 		mem_free(task);
 		return;
 	}
-	if (task->endpoint && hooks_is_dead(world, task->endpoint))
+	if (task->endpoint && hooks_is_dead(world, task->endpoint) && !world_chance(world, 150))
 		fate = 850;
 	if (fate < 700) {
 		task_lease_op(request, task, op, OP_COMPLETE);
