@@ -13,6 +13,7 @@
 #include "api/name.h"
 #include "api/routes.h"
 #include "base/base64.h"
+#include "base/check.h"
 #include "base/crypto.h"
 #include "base/json_tree.h"
 #include "rules/http_header.h"
@@ -20,6 +21,9 @@
 #include "secret/secret.h"
 #include <stdio.h>
 
+#define WRAPPED_MORE  (8 * LIMIT_NAME_BYTES) /* of what is no JSON: its type, and the names of what is kept */
+/* Of metadata: the names of headers that are left out fit besides. */
+#define HEADERS_MAX   (LIMIT_METADATA_BYTES - SOURCE_HEADERS * (HTTP_HEADER_NAME_BYTES + 4) - 8 * LIMIT_NAME_BYTES)
 #define ID_BYTES      200 /* of the sender; longer ones are told apart by their hash */
 #define TELL_EVERY_US INT64_C(60000000)
 
@@ -53,8 +57,12 @@ static enum err payload_wrap(struct call *call, struct str type, struct str *out
 {
 	struct str body = call->reception->incoming.body;
 	bool text = str_is_utf8(body) && !memchr(body.ptr, 0, body.len);
+	size_t bytes = (text ? json_str_bytes(body) : BASE64_BYTES(body.len)) + WRAPPED_MORE;
 	struct buf wrapped;
-	buf_init(&wrapped, CALL_ARENA_MAX / 2);
+	if (bytes > LIMIT_BODY_MAX)
+		return problem_set(&call->problem, E_TOO_LARGE, "body", "What is no JSON is kept as JSON, and this would then have more than %d bytes.",
+				   LIMIT_BODY_MAX);
+	buf_init(&wrapped, bytes);
 	buf_add_byte(&wrapped, '{');
 	json_put_field_text(&wrapped, "content_type", str_cut(type, LIMIT_NAME_BYTES));
 	if (text) {
@@ -102,6 +110,16 @@ static bool source_looks_inside(const struct source_settings *settings)
 		if (str_index(texts[i], '$') < texts[i].len)
 			return true;
 	return false;
+}
+
+/* A payload of a great many small values is one that nobody will ever have the room to look into. */
+static enum err payload_look(struct call *call, struct str payload)
+{
+	struct arena *arena = &call->request.arena;
+	enum err err = json_tree_read(payload, arena, &call->reception->body, &call->problem);
+	if (err == E_NOMEM && arena->used_bytes > CALL_ARENA_MAX / 4 * 3)
+		return problem_set(&call->problem, E_TOO_LARGE, "body", "It has too many values for one of them to be looked up.");
+	return err;
 }
 
 /* Empty when a place finds nothing. */
@@ -154,27 +172,58 @@ static enum err key_make(struct call *call, struct str *out)
 	return text ? E_OK : E_NOMEM;
 }
 
-/* {"source":"gh","headers":{"x-github-event":"push"}} */
+/* False: with this one they would be too large together. */
+static bool metadata_put_header(struct buf *text, struct str name, struct str value)
+{
+	size_t before = text->len;
+	json_put_comma(text);
+	json_put_str(text, name);
+	buf_add_byte(text, ':');
+	json_put_str(text, value);
+	if (text->len <= HEADERS_MAX)
+		return true;
+	text->len = before;
+	return false;
+}
+
+/* A webhook is not lost for a fat header: those that the source names first are kept, and the ones that do not fit are named. */
+static void metadata_put_headers(struct call *call, struct buf *text)
+{
+	const struct endpoint_words *headers = &call->reception->source->settings.headers;
+	bool left_out[SOURCE_HEADERS] = { false };
+	uint32_t left_out_count = 0;
+	json_put_key(text, "headers");
+	buf_add_byte(text, '{');
+	for (uint32_t i = 0; i < headers->count; i++) {
+		struct str value = http_header(call->exchange, headers->words[i]);
+		left_out[i] = value.len && !metadata_put_header(text, headers->words[i], value);
+		left_out_count += left_out[i];
+	}
+	buf_add_byte(text, '}');
+	if (!left_out_count)
+		return;
+	json_put_key(text, "left_out");
+	buf_add_byte(text, '[');
+	for (uint32_t i = 0; i < headers->count; i++) {
+		if (!left_out[i])
+			continue;
+		json_put_comma(text);
+		json_put_str(text, headers->words[i]);
+	}
+	buf_add_byte(text, ']');
+}
+
+/* {"source":"gh","headers":{"x-github-event":"push"}}, and the names of those "left_out" for want of room */
 static enum err metadata_make(struct call *call, struct str *out)
 {
 	const struct source *source = call->reception->source;
-	const struct endpoint_words *headers = &source->settings.headers;
 	struct buf text;
 	buf_init(&text, CALL_ARENA_MAX / 2);
 	buf_add_byte(&text, '{');
 	json_put_field_str(&text, "source", source->name);
-	json_put_key(&text, "headers");
-	buf_add_byte(&text, '{');
-	for (uint32_t i = 0; i < headers->count; i++) {
-		struct str value = http_header(call->exchange, headers->words[i]);
-		if (!value.len)
-			continue;
-		json_put_comma(&text);
-		json_put_str(&text, headers->words[i]);
-		buf_add_byte(&text, ':');
-		json_put_str(&text, value);
-	}
-	buf_add_lit(&text, "}}");
+	metadata_put_headers(call, &text);
+	buf_add_byte(&text, '}');
+	CHECK(!buf_ok(&text) || text.len <= LIMIT_METADATA_BYTES);
 	*out = buf_ok(&text) ? arena_str(&call->request.arena, buf_str(&text)) : (struct str){ 0 };
 	buf_fini(&text);
 	return out->ptr ? E_OK : E_NOMEM;
@@ -240,7 +289,7 @@ static enum err incoming_make_op(struct call *call)
 	struct op *op = call_op(call, message ? OP_MESSAGE : OP_ENQUEUE);
 	enum err err = op ? payload_make(call, &payload) : E_NOMEM;
 	if (!err && source_looks_inside(&source->settings))
-		err = json_tree_read(payload, &call->request.arena, &call->reception->body, &call->problem);
+		err = payload_look(call, payload);
 	err = err ? err : key_make(call, &key);
 	err = err ? err : metadata_make(call, &metadata);
 	if (err)

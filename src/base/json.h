@@ -96,6 +96,7 @@ bool json_read_fields(struct json *json, const struct json_field *fields, size_t
  * json_put_key writes a comma unless the buf ends in '{', json_put_comma unless it ends in '[' or '{' or ':' or is empty. */
 void json_put_comma(struct buf *buf);
 void json_put_str(struct buf *buf, struct str s); /* quoted and escaped; s must be UTF-8, bad bytes become U+FFFD */
+size_t json_str_bytes(struct str s); /* so many of them json_put_str adds; s is UTF-8 */
 void json_put_key(struct buf *buf, const char *key); /* [,]"key": */
 void json_put_field_str(struct buf *buf, const char *key, struct str s);
 void json_put_field_i64(struct buf *buf, const char *key, int64_t n);

@@ -671,6 +671,8 @@ static void any_bytes_become_a_string(void **state)
 		assert_true(json_read_str(&json, 1000, &back) && json_finish(&json));
 		assert_true(str_is_utf8(back));
 		assert_int_equal(str_eq(text, back), str_is_utf8(text));
+		if (str_is_utf8(text))
+			assert_int_equal(json_str_bytes(text), buf.len);
 		buf_fini(&buf);
 		arena_reset(&arena);
 	}

@@ -9,15 +9,14 @@ void json_put_comma(struct buf *buf)
 		buf_add_byte(buf, ',');
 }
 
+static const char json_letters[256] = { ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+
 /* What cannot stand in a string as it is: a quote, a backslash, a control. */
 static void json_put_escape(struct buf *buf, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char letters[128] = {
-		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
-	};
-	if (letters[c]) {
-		buf_add(buf, (struct str){ (char[]){ '\\', letters[c] }, 2 });
+	if (json_letters[c]) {
+		buf_add(buf, (struct str){ (char[]){ '\\', json_letters[c] }, 2 });
 	} else {
 		buf_add_lit(buf, "\\u00");
 		buf_add(buf, (struct str){ (char[]){ hex[c >> 4], hex[c & 15] }, 2 });
@@ -46,6 +45,16 @@ void json_put_str(struct buf *buf, struct str s)
 		s = str_from(s, run + 1);
 	}
 	buf_add_byte(buf, '"');
+}
+
+size_t json_str_bytes(struct str s)
+{
+	size_t bytes = s.len + 2;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		bytes += json_letters[c] ? 1 : c < ' ' ? 5 : 0;
+	}
+	return bytes;
 }
 
 void json_put_key(struct buf *buf, const char *key)

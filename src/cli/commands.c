@@ -288,8 +288,8 @@ const struct cli_command cli_commands[] = {
 	  "sentry, basic or none; verify.secret names a secret that is there. into is {\"message\": {\"type\"}} or {\"job\": {\"queue\"}}; texts\n"
 	  "may have places for what was sent: {header:x-github-event}, {$.repository.id}.",
 	  sources_set_options,
-	  EXAMPLES("ruche sources set github verify.kind=github verify.secret=gh-hook 'into={\"message\": {\"type\": \"github.{header:x-github-event}\"}}'",
-		   "ruche sources set chat verify.kind=none 'into={\"job\": {\"queue\": \"sheets\"}}' 'id=$.id'"),
+	  EXAMPLES("ruche sources set github verify.kind=github verify.secret=gh-hook 'into.message.type=github.{header:x-github-event}'",
+		   "ruche sources set chat verify.kind=none into.job.queue=sheets 'id=$.id'"),
 	  NULL, false, cmd_sources_set },
 	{ "sources delete", "Delete a source of incoming webhooks: whoever sends to it is refused", "[OPTION…] SOURCE", NULL, sources_delete_options,
 	  EXAMPLES("ruche sources delete --yes trial"), NULL, false, cmd_sources_delete },

@@ -12,19 +12,38 @@ static void settings_put_value(struct buf *out, struct str value)
 		buf_add(out, value);
 }
 
-static struct str settings_prefix(struct str word) /* "retry" of "retry.max_attempts=5"; empty without a dot */
+/* "into.message." of "into.message.type=a" behind "into."; the whole key when it has no dot there. */
+static struct str settings_step(struct str word, size_t behind)
 {
 	struct str key = { word.ptr, str_index(word, '=') };
-	size_t dot = str_index(key, '.');
-	return dot == key.len ? (struct str){ word.ptr, 0 } : (struct str){ word.ptr, dot };
+	size_t dot = behind + str_index(str_from(key, behind), '.');
+	return dot < key.len ? (struct str){ word.ptr, dot + 1 } : key;
 }
 
-static void settings_put_member(struct buf *out, struct arena *arena, struct str word, size_t skip)
+static bool settings_stepped_before(const struct args *args, int i, struct str step)
 {
-	struct str rest = str_from(word, skip);
-	size_t equals = str_index(rest, '=');
-	json_put_key(out, arena_str(arena, (struct str){ rest.ptr, equals }).ptr);
-	settings_put_value(out, str_from(rest, equals + 1));
+	for (int k = 1; k < i; k++)
+		if (str_starts(str_of(args->words[k]), step))
+			return true;
+	return false;
+}
+
+/* The object at `prefix`: an object within it stands where its first word does. */
+static void settings_put_object(struct buf *out, struct arena *arena, const struct args *args, struct str prefix)
+{
+	buf_add_byte(out, '{');
+	for (int i = 1; i < args->word_count; i++) {
+		struct str word = str_of(args->words[i]), step = settings_step(word, prefix.len);
+		bool nests = word.len > step.len && word.ptr[step.len] != '=';
+		if (!str_starts(word, prefix) || (nests && settings_stepped_before(args, i, step)))
+			continue;
+		json_put_key(out, arena_str(arena, (struct str){ step.ptr + prefix.len, step.len - prefix.len - nests }).ptr);
+		if (nests)
+			settings_put_object(out, arena, args, step);
+		else
+			settings_put_value(out, str_from(word, step.len + 1));
+	}
+	buf_add_byte(out, '}');
 }
 
 int settings_put_words(const struct args *args, struct arena *arena, struct buf *out)
@@ -33,29 +52,10 @@ int settings_put_words(const struct args *args, struct arena *arena, struct buf 
 		buf_add(out, str_of(args->words[1]));
 		return 0;
 	}
-	buf_add_byte(out, '{');
-	for (int i = 1; i < args->word_count; i++) {
-		struct str word = str_of(args->words[i]), prefix = settings_prefix(word);
-		if (str_index(word, '=') == word.len)
+	for (int i = 1; i < args->word_count; i++)
+		if (!strchr(args->words[i], '='))
 			return args_complain(args->command, "'%s' is not KEY=VALUE", args->words[i]);
-		bool seen = false;
-		for (int j = 1; j < i && prefix.len; j++)
-			seen = seen || str_eq(settings_prefix(str_of(args->words[j])), prefix);
-		if (seen)
-			continue;
-		if (!prefix.len) {
-			settings_put_member(out, arena, word, 0);
-			continue;
-		}
-		json_put_key(out, arena_str(arena, prefix).ptr);
-		buf_add_byte(out, '{');
-		for (int j = i; j < args->word_count; j++) {
-			if (str_eq(settings_prefix(str_of(args->words[j])), prefix))
-				settings_put_member(out, arena, str_of(args->words[j]), prefix.len + 1);
-		}
-		buf_add_byte(out, '}');
-	}
-	buf_add_byte(out, '}');
+	settings_put_object(out, arena, args, STR(""));
 	return 0;
 }
 

@@ -1,7 +1,5 @@
 #include "rules/http_header.h"
 
-#define HTTP_HEADER_NAME_BYTES 256
-
 static const char *const reserved_names[] = {
 	"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "upgrade", "te", "trailer", "expect",
 	"traceparent", "tracestate",

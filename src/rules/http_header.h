@@ -2,6 +2,8 @@
 #pragma once
 #include "base/str.h"
 
+#define HTTP_HEADER_NAME_BYTES 256
+
 /* Set by ruche or by HTTP itself: what frames a message, belongs to one connection (RFC 9110 7.6.1), or carries our own ids and traces. */
 bool http_header_is_reserved(struct str name);
 /* A header or query parameter whose value is a secret, by its name: authorization, cookie, *-key, *secret*, *token*, *password*, *signature*. An

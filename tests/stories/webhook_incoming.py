@@ -193,6 +193,29 @@ def what_cannot_be_kept_is_refused(ruche):
 
 
 @story
+def what_does_not_fit():
+    """Headers that are too large together do not cost the webhook: those named first stay, the others are named. What is no JSON and would be larger than is
+    kept, as JSON, is refused as too large, and so is what has more values than can be looked into: nobody sends these again in vain."""
+    with Daemon("--http-header-bytes", "64KiB", "--http-body-bytes", "64MiB", "--http-body-idle-ms", "60s") as ruche:
+        api, sender = ruche.api, Sender(ruche)
+        source(api, "fat", "none", headers=["X-First", "X-Fat", "X-None", "X-Last"], body_bytes=64 << 20)
+        received = sender.send("fat", b"{}", {"X-Last": "last", "X-Fat": '"' * 40000, "X-First": "first"})
+        equal(api.get(f"/v1/messages/{received['id']}?payload=true")["metadata"],
+              {"source": "fat", "headers": {"X-First": "first", "X-Last": "last"}, "left_out": ["X-Fat"]}, "metadata")
+        received = sender.send("fat", b"{}", {"X-Last": '"' * 12000, "X-Fat": "x" * 50000, "X-First": "first"})
+        metadata = api.get(f"/v1/messages/{received['id']}?payload=true")["metadata"]
+        equal((sorted(metadata["headers"]), metadata["left_out"]), (["X-Fat", "X-First"], ["X-Last"]), "one that fits alone")
+        for body, media in ((b"\x01" * (12 << 20), "text/plain"), (b"\xff" * (49 << 20), "image/png")):
+            refused = sender.send("fat", body, status=413, media=media)
+            equal((refused["code"], refused["field"]), ("too_large", "body"), f"{media}: {refused}")
+        kept = sender.send("fat", b"\n" * (1 << 20), media="text/plain")
+        equal(len(api.get(f"/v1/messages/{kept['id']}?payload=true")["payload"]["text"]), 1 << 20, "text whose ends of lines double")
+        api.patch("/v1/sources/fat", {"id": "$.id"})
+        refused = sender.send("fat", b"[" + b"1," * (6 << 20) + b"1]", status=413)
+        equal((refused["code"], refused["field"]), ("too_large", "body"), f"many values: {refused}")
+
+
+@story
 def large_ones_are_judged_too(ruche):
     """A body that is judged beside the loop, right and wrong; and one that is larger than what is staged."""
     api, sender = ruche.api, Sender(ruche)
@@ -332,6 +355,14 @@ def from_the_command_line(ruche):
     said = ruche.cli("sources", "set", "gh", "verify.kind=github", "verify.secret=gh-hook", 'into={"message": {"type": "github.{header:x-github-event}"}}', 'headers=["x-github-event"]')
     equal(said, b"gh is set: it receives at /in/gh\n", "what is said")
     ruche.cli("sources", "set", "gh", "body_bytes=5000")
+    ruche.cli("sources", "set", "deep", "verify.kind=none", "into.job.queue=q", "id=$.id", "into.job.group=$.a.b", "body_bytes=10")
+    deep = ruche.api.get("/v1/sources/deep")["settings"]
+    equal((deep["into"], deep["id"]), ({"job": {"queue": "q", "name": None, "group": "$.a.b"}}, "$.id"), "as deep as there are dots")
+    ruche.cli("sources", "set", "deep", "into.message.type=came", "into.message.channels=[\"a\"]")
+    equal(ruche.api.get("/v1/sources/deep")["settings"]["into"], {"message": {"type": "came", "entity": None, "channels": ["a"]}}, "said anew")
+    ruche.cli("sources", "set", "deep", "into.message.typo=came", status=65)
+    check("into.message.typo" in ruche.cli_errors, f"what is wrong: {ruche.cli_errors}")
+    ruche.cli("sources", "delete", "deep", "--yes")
     listed = ruche.cli("sources", "list").decode().splitlines()
     equal((len(listed), listed[1].split()), (2, ["gh", "github", "gh-hook", "message", "github.{header:x-github-event}", "/in/gh"]), "listed")
     shown = ruche.cli("sources", "show", "gh").decode()

@@ -74,7 +74,7 @@ export class StaleLeaseError extends ProblemError {
 }
 brand('StaleLeaseError', StaleLeaseError);
 
-/** The job's state does not allow it, or it contradicts what is there (`illegal_state`, `conflict`, `idempotency_mismatch`, …). */
+/** The state of the job, or of the endpoint, does not allow it, or it contradicts what is there (`illegal_state`, `conflict`, `idempotency_mismatch`, …). */
 export class ConflictError extends ProblemError {
 	override name = 'ConflictError';
 }
