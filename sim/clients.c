@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include <stdio.h>
 
+#define CLIENT_KEYS 100 /* that grow; the shadow remembers a few more */
+
 static const char *const queues[] = { "plain", "narrow", "rated", "web", "kept", SIM_COMPAT_QUEUE };
 static const char *const settings[] = {
 	"{\"keep_completed\":\"all\",\"keep_failed\":\"all\",\"lease_ms\":2000,\"max_stalls\":1000,"
@@ -166,6 +168,15 @@ static void client_make_tree(struct world *world, struct request *request)
 	}
 }
 
+/* In no order, as many programs make them, or growing, as the SDKs' do: the newest, and those shortly before it once more. */
+static struct str client_key(struct world *world, struct request *request)
+{
+	uint64_t newest = world->shadow.promise_count < CLIENT_KEYS ? world->shadow.promise_count : CLIENT_KEYS;
+	if (world_chance(world, 500))
+		return client_text(request, "1:key-%llu", world_below(world, 20));
+	return client_text(request, "1:m%04llu", newest - world_below(world, newest < 3 ? newest + 1 : 4));
+}
+
 static void client_act(struct world *world, struct actor *actor, uint64_t argument)
 {
 	if (world->calm)
@@ -178,7 +189,7 @@ static void client_act(struct world *world, struct actor *actor, uint64_t argume
 	if (count > 1 && world_chance(world, 400))
 		client_make_tree(world, request);
 	if (world_chance(world, 100)) {
-		request->idempotency_key = client_text(request, "1:key-%llu", world_below(world, 20));
+		request->idempotency_key = client_key(world, request);
 		request->request_hash = count;
 	}
 	world_send(world, request, actor, enqueued);

@@ -231,7 +231,7 @@ struct shadow {
 	uint32_t budget_count;
 	uint32_t unsure;          /* jobs that run under limits nobody knows */
 	struct shadow_permit permits[64];
-	struct shadow_promise promises[64];
+	struct shadow_promise promises[128];
 	uint32_t promise_count;
 	struct shadow_endpoint endpoints[SIM_ENDPOINTS];
 	struct shadow_type types[SIM_TYPES];

@@ -5,6 +5,7 @@
 
 #define SHELF_MIN        (4 * SHELF_ENTRY_MAX)
 #define SHELF_WAYS       4u   /* slots a uid may stand in; the oldest of them makes room */
+#define SHELF_ROW        8u   /* buckets that stand side by side */
 #define SHELF_SLOT_BYTES 128u /* of the ring for each slot: definitions are larger, so slots are rarely short */
 
 void shelf_init(struct shelf *shelf, size_t bytes)
@@ -33,9 +34,10 @@ void shelf_fini(struct shelf *shelf)
 	*shelf = (struct shelf){ 0 };
 }
 
+/* Jobs of one request have uids in a row: their slots stand side by side, or each would cost a walk to memory of its own. */
 static struct shelf_slot *shelf_bucket(const struct shelf *shelf, uint64_t uid)
 {
-	return &shelf->slots[map_mix(uid) & shelf->slot_mask & ~(uint64_t)(SHELF_WAYS - 1)];
+	return &shelf->slots[(map_mix(uid / SHELF_ROW) + uid % SHELF_ROW) * SHELF_WAYS & shelf->slot_mask];
 }
 
 /* A definition never wraps: when the rest of the ring is too short, it is skipped. */

@@ -118,6 +118,7 @@ void engine_free(struct engine *engine)
 		effect_free(effect);
 	}
 	index_fini(&engine->index);
+	gaps_fini(&engine->gaps);
 	pool_fini(&engine->parked);
 	heap_fini(&engine->parked_by_deadline);
 	map_fini(&engine->parked_by_number);

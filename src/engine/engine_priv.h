@@ -45,6 +45,20 @@ struct loaded {
 	const struct job_row *row; /* in the scratch arena */
 };
 
+#define GAPS_MAX 8
+struct gap { /* no key between both is in the store */
+	char *bytes;            /* both keys */
+	struct str below, above; /* below empty, above.ptr NULL: there is none */
+};
+struct gaps {
+	struct gap items[GAPS_MAX];
+	uint32_t count, next;
+	uint64_t *used;         /* hashes of keys that were used since the first of the gaps was read; 0: free */
+	uint32_t used_count;
+	uint32_t barren;        /* gaps learned for nothing, lately */
+	uint32_t looks;
+};
+
 struct engine {
 	struct engine_config config;
 	struct store *store;
@@ -100,6 +114,7 @@ struct engine {
 	int64_t messages_us;        /* engine time of the next round */
 	uint32_t orphans_from;      /* numbers below were looked at: endpoints that are gone have left no entities */
 	uint64_t next_seq, term, next_body, last_uid;
+	struct gaps gaps;           /* among the Idempotency-Keys of the store */
 	uint64_t resumed_seq;       /* the change-set of recover_resume; 0: to be made, also again, when it was refused */
 	struct engine_stats stats;
 };
@@ -507,6 +522,14 @@ enum idempotency { IDEMPOTENCY_NEW, IDEMPOTENCY_REPLAYED, IDEMPOTENCY_MISMATCH, 
 enum idempotency idempotency_check(struct engine *engine, struct request *request);
 void idempotency_found(struct request *request, const struct idempotency_row *record); /* plan tells what the store has */
 MUST_USE enum err idempotency_record(struct engine *engine, struct request *request);
+
+/* ---- gap.c: Idempotency-Keys that surely have no record ---- */
+bool gaps_exclude(struct gaps *gaps, struct str key); /* the store has no record of this key; in flight there may be one */
+bool gaps_ask(struct gaps *gaps);                     /* of a key that it cannot exclude: is it worth to learn the gap? */
+void gaps_use(struct gaps *gaps, struct str key);     /* a record is about to be made */
+void gaps_learn(struct engine *engine, const struct load_gap *found);
+void gaps_forget(struct gaps *gaps);                  /* what is on disk may be something else now */
+void gaps_fini(struct gaps *gaps);
 
 /* ---- retain.c ---- */
 void maintain(struct engine *engine);

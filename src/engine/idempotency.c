@@ -162,5 +162,6 @@ enum err idempotency_record(struct engine *engine, struct request *request)
 	}
 	*row = (struct idempotency_row){ .key = request->idempotency_key, .request_hash = request->request_hash, .at_us = engine->index.now_us,
 		                         .answer = { answer, (size_t)(end - answer) } };
+	gaps_use(&engine->gaps, request->idempotency_key);
 	return batch_key(engine->open, &engine->index, SLOT_NONE, request->idempotency_key, request->request_hash);
 }

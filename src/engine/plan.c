@@ -522,7 +522,7 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 	enum err err = E_OK;
 	struct request *request = first;
 	for (uint32_t i = 0; i < count; i++, request = request->link) {
-		if (request->idempotency_key.len)
+		if (request->idempotency_key.len && !gaps_exclude(&engine->gaps, request->idempotency_key))
 			plan_idempotency(engine, &plan, request);
 		for (uint32_t n = 0; n < request->op_count; n++)
 			plan_op_keys(engine, &plan, &request->ops[n]);
@@ -533,6 +533,7 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 		plan.load.keys = plan.keys;
 		plan.load.message_keys = plan.message_keys;
 		plan.load.idempotency = plan.idempotency;
+		plan.load.gaps_wanted = plan.load.idempotency_count && gaps_ask(&engine->gaps);
 		err = engine->store->verbs->load(engine->store, &plan.load, &engine->scratch);
 		if (err)
 			return err;
@@ -543,6 +544,8 @@ enum err plan_load(struct engine *engine, struct request *first, uint32_t count)
 		for (uint32_t i = 0; i < plan.load.idempotency_count; i++)
 			if (plan.load.records[i].key.len)
 				idempotency_found(plan.idempotency_targets[i], &plan.load.records[i]);
+			else if (plan.load.gaps_wanted && !gaps_exclude(&engine->gaps, plan.idempotency[i]))
+				gaps_learn(engine, &plan.load.gaps[i]);
 		plan.load = (struct load){ 0 };
 	}
 	err = plan_load_messages(engine, &plan);

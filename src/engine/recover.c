@@ -344,6 +344,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	struct index *index = &engine->index;
 	struct scan_visitor visitor;
 	struct store_meta meta;
+	gaps_forget(&engine->gaps);
 	enum err err = engine->store->verbs->take(engine->store, &meta);
 	if (err)
 		return problem_set(problem, err, "store", "%s", err_sentence(err));

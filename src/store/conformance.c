@@ -999,6 +999,30 @@ static void idempotency_records_are_kept_and_expire(void **state)
 	assert_text(load.records[0].answer, "new");
 }
 
+static void keys_next_to_a_missing_one_are_told(void **state)
+{
+	struct suite *suite = *state;
+	struct str there[] = { STR("1:m"), STR("1:m\x7f"), STR("1:m\xc3\xa9"), STR("2:a") };
+	struct str keys[] = { STR("1:"), STR("1:m"), STR("1:m0"), STR("1:m\xc3\xa9!"), STR("2:aa") };
+	struct str below[] = { STR(""), STR(""), STR("1:m"), STR("1:m\xc3\xa9"), STR("2:a") };
+	struct str above[] = { STR("1:m"), STR(""), STR("1:m\x7f"), STR("2:a"), STR("") };
+	struct changeset *cs = suite_begin(suite);
+	for (size_t i = 0; i < ARRAY_COUNT(there); i++)
+		*change_add(cs, idempotency) = (struct idempotency_row){ there[i], 1, 100, STR("a") };
+	suite_commit(suite);
+	for (int wanted = 0; wanted < 2; wanted++) {
+		struct load load = { .idempotency = keys, .idempotency_count = ARRAY_COUNT(keys), .gaps_wanted = wanted };
+		arena_reset(&suite->arena);
+		assert_ok(suite->store->verbs->load(suite->store, &load, &suite->arena));
+		assert_int_equal(load.records[1].key.len, 3);
+		for (size_t i = 0; i < ARRAY_COUNT(keys) && wanted; i++) {
+			assert_true(str_eq(load.gaps[i].below, below[i]));
+			assert_true(str_eq(load.gaps[i].above, above[i]));
+			assert_int_equal(load.gaps[i].above.ptr != NULL, above[i].len != 0);
+		}
+	}
+}
+
 static void attempts_and_log_lines_come_in_order_and_pages(void **state)
 {
 	struct suite *suite = *state;
@@ -1906,6 +1930,7 @@ int conformance_run(struct factory *factory)
 		TEST(chains_are_put_replaced_and_dropped),
 		TEST(counts_are_sums_of_deltas),
 		TEST(idempotency_records_are_kept_and_expire),
+		TEST(keys_next_to_a_missing_one_are_told),
 		TEST(attempts_and_log_lines_come_in_order_and_pages),
 		TEST(log_lines_come_from_either_end),
 		TEST(ranges_tell_jobs_by_their_place),

@@ -40,6 +40,10 @@ struct load_delivery { /* of a message to an endpoint */
 	uint64_t message;
 	struct str endpoint;      /* its name, that of the group; namespace: the message's */
 };
+struct load_gap { /* the keys of idempotency records next to one that has none */
+	struct str below; /* empty: none */
+	struct str above; /* ptr NULL: none */
+};
 /* Asks for jobs by uid and by (queue, id), for idempotency records, for edges above children and below parents, for messages by key and by
  * uid,
  * and for deliveries; answers stand in arrays of the same length. */
@@ -47,6 +51,7 @@ struct load {
 	const uint64_t *uids;         uint32_t uid_count;
 	const struct load_key *keys;  uint32_t key_count;
 	const struct str *idempotency; uint32_t idempotency_count;
+	bool gaps_wanted;             /* around those that are not there */
 	const uint64_t *children;     uint32_t child_count;
 	const uint64_t *parents;      uint32_t parent_count;
 	const struct load_message_key *message_keys; uint32_t message_key_count;
@@ -58,6 +63,7 @@ struct load {
 	struct job_definition *definitions; /* of rows, without payload */
 	uint64_t *key_uids;           /* 0: free */
 	struct idempotency_row *records;  /* key.len 0: not there */
+	struct load_gap *gaps;            /* where they were wanted and the record is not there */
 	struct edge_row *edges;           uint32_t edge_count; /* of all children, then of all parents, without values; no place each */
 	uint64_t *message_key_uids;       /* 0: free */
 	struct message_row *message_rows; /* with payload, whole, wherever it was, unless bare; uid 0: not there */

@@ -114,13 +114,29 @@ static uint32_t mem_poll(struct store *store, struct outcome *out, uint32_t max)
 	return given;
 }
 
+static enum err load_gap(struct mem_disk *disk, struct str key, struct arena *arena, struct load_gap *gap)
+{
+	struct str below = { 0 }, above = { 0 };
+	for (uint32_t i = 0; i < disk->tables[MEM_IDEMPOTENCY].count; i++) {
+		struct str other = ((const struct idempotency_row *)disk_row(disk, MEM_IDEMPOTENCY, i))->key;
+		if (str_cmp(other, key) < 0 && str_cmp(below, other) < 0)
+			below = other;
+		else if (str_cmp(key, other) < 0 && (!above.ptr || str_cmp(other, above) < 0))
+			above = other;
+	}
+	gap->below = below.ptr ? arena_str(arena, below) : below;
+	gap->above = above.ptr ? arena_str(arena, above) : above;
+	return (below.ptr && !gap->below.ptr) || (above.ptr && !gap->above.ptr) ? E_NOMEM : E_OK;
+}
+
 static enum err load_rows(struct mem_disk *disk, struct load *load, struct arena *arena)
 {
 	load->rows = ARENA_ARRAY(arena, struct job_row, load->uid_count + 1);
 	load->definitions = ARENA_ARRAY(arena, struct job_definition, load->uid_count + 1);
 	load->key_uids = ARENA_ARRAY(arena, uint64_t, load->key_count + 1);
 	load->records = ARENA_ARRAY(arena, struct idempotency_row, load->idempotency_count + 1);
-	if (!load->rows || !load->definitions || !load->key_uids || !load->records)
+	load->gaps = ARENA_ARRAY(arena, struct load_gap, load->idempotency_count + 1);
+	if (!load->rows || !load->definitions || !load->key_uids || !load->records || !load->gaps)
 		return E_NOMEM;
 	for (uint32_t i = 0; i < load->uid_count; i++) {
 		const struct mem_job *job = disk_job(disk, load->uids[i]);
@@ -144,6 +160,9 @@ static enum err load_rows(struct mem_disk *disk, struct load *load, struct arena
 			if (!load->records[i].key.ptr || !load->records[i].answer.ptr)
 				return E_NOMEM;
 		}
+	for (uint32_t i = 0; i < load->idempotency_count && load->gaps_wanted; i++)
+		if (!load->records[i].key.len && load_gap(disk, load->idempotency[i], arena, &load->gaps[i]))
+			return E_NOMEM;
 	return E_OK;
 }
 

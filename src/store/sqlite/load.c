@@ -93,6 +93,22 @@ static enum err load_keys(struct loader *loader, struct load *load)
 	return err;
 }
 
+static enum err load_neighbour(struct loader *loader, enum load_statement which, struct str key, struct arena *arena, struct str *out)
+{
+	enum err err;
+	bool found = false;
+	sqlite3_stmt *stmt = statement(loader, which, &err);
+	if (err)
+		return err;
+	sql_bind_text(stmt, 1, key);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_copy(stmt, 0, arena);
+	err = sql_err(sqlite3_reset(stmt));
+	return out->ptr ? err : E_NOMEM;
+}
+
 static enum err load_records(struct loader *loader, struct load *load, struct arena *arena)
 {
 	enum err err = E_OK;
@@ -104,6 +120,10 @@ static enum err load_records(struct loader *loader, struct load *load, struct ar
 			return err;
 		sql_bind_text(stmt, 1, load->idempotency[i]);
 		err = sql_step(stmt, &found);
+		if (!found && !err && load->gaps_wanted) {
+			err = load_neighbour(loader, LOAD_KEY_BELOW, load->idempotency[i], arena, &load->gaps[i].below);
+			err = err ? err : load_neighbour(loader, LOAD_KEY_ABOVE, load->idempotency[i], arena, &load->gaps[i].above);
+		}
 		if (!found)
 			continue;
 		*record = (struct idempotency_row){ .key = sql_copy(stmt, 0, arena), .request_hash = sql_u64(stmt, 1), .at_us = sql_i64(stmt, 2),
@@ -240,7 +260,8 @@ enum err loader_load(struct loader *loader, struct load *load, struct arena *are
 	load->definitions = ARENA_ARRAY(arena, struct job_definition, load->uid_count + 1);
 	load->key_uids = ARENA_ARRAY(arena, uint64_t, load->key_count + 1);
 	load->records = ARENA_ARRAY(arena, struct idempotency_row, load->idempotency_count + 1);
-	if (!load->rows || !load->definitions || !load->key_uids || !load->records || load_reserve_webhooks(load, arena))
+	load->gaps = ARENA_ARRAY(arena, struct load_gap, load->idempotency_count + 1);
+	if (!load->rows || !load->definitions || !load->key_uids || !load->records || !load->gaps || load_reserve_webhooks(load, arena))
 		return E_NOMEM;
 	enum err err = loader_begin(loader);
 	if (err)

@@ -12,6 +12,8 @@
 	        " FROM done p CROSS JOIN job j ON j.uid = p.uid WHERE p.uid = ?")                                                  \
 	X(KEY, "SELECT uid FROM job WHERE queue = ? AND id = ?")                                                                   \
 	X(IDEMPOTENCY, "SELECT key, request_hash, at_us, answer FROM idempotency WHERE key = ?")                                   \
+	X(KEY_BELOW, "SELECT key FROM idempotency WHERE key < ? ORDER BY key DESC LIMIT 1")                                        \
+	X(KEY_ABOVE, "SELECT key FROM idempotency WHERE key > ? ORDER BY key LIMIT 1")                                             \
 	X(ABOVE, "SELECT parent, child, state, on_failure FROM edge WHERE child = ? ORDER BY parent")                              \
 	X(BELOW, "SELECT parent, child, state, on_failure FROM edge WHERE parent = ? ORDER BY child")                              \
 	/* By the index live_far, whose last column is the uid, unnamed: first those due at the same instant, then the later ones. */               \
