@@ -1,5 +1,6 @@
 /* sim/shadow.c: the rules of design.md §6, judged on rows. */
 #include "sim/shadow.h"
+#include "engine/engine.h"
 #include "base/check.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -262,13 +263,15 @@ static void shadow_count(struct shadow *shadow, const struct shadow_job *job, in
 
 static bool shadow_reachable(enum job_state from, enum job_state to) /* several moves may share a change-set */
 {
+	static uint32_t reached[JOB_STATE_COUNT]; /* bits of states; it is asked for each row that is written, and never changes */
 	uint32_t seen = 1u << from;
-	for (int round = 0; round < JOB_STATE_COUNT; round++)
+	for (int round = 0; !reached[from] && round < JOB_STATE_COUNT; round++)
 		for (int a = 0; a < JOB_STATE_COUNT; a++)
 			for (int b = 0; b < JOB_STATE_COUNT; b++)
 				if (seen & 1u << a && job_may_become((enum job_state)a, (enum job_state)b))
 					seen |= 1u << b;
-	return seen & 1u << to;
+	reached[from] |= seen;
+	return reached[from] & 1u << to;
 }
 
 /* Rule 1: a caller's id names one job at a time. */
@@ -809,11 +812,7 @@ void shadow_dump(struct shadow *shadow, struct mem_disk *disk, const struct engi
 	qsort(uids, count, sizeof(*uids), shadow_compare_uids);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct shadow_job *job = shadow_find(shadow, uids[i]);
-		const struct job_row *row = &job->row;
-		buf_addf(out, "%llu queue=%u group=%s %s priority=%d rank=%lld due=%lld fence=%llu started=%u made=%u stalls=%u\n",
-			 (unsigned long long)row->uid, row->queue, job->group, job_state_name(row->state), row->priority,
-			 (long long)row->rank, row->state == JOB_DELAYED ? (long long)row->due_us : 0, (unsigned long long)row->fence,
-			 row->attempts_started, row->attempts_made, row->stalls);
+		engine_dump_job(&job->row, str_of(job->group), out);
 	}
 	mem_free(uids);
 }

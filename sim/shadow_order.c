@@ -112,10 +112,11 @@ static void order_started(struct shadow *shadow, const struct job_write *write)
 static void order_judge(struct shadow *shadow)
 {
 	for (uint32_t i = 0; i < shadow->delivery_count; i++)
-		for (uint32_t n = 0; n < shadow->delivery_count; n++) {
-			const struct shadow_delivery *older = &shadow->deliveries[i], *newer = &shadow->deliveries[n];
-			if (older->number != newer->number || older->entity != newer->entity || older->uid >= newer->uid)
+		for (uint32_t n = 0; n < i; n++) {
+			const struct shadow_delivery *one = &shadow->deliveries[i], *other = &shadow->deliveries[n];
+			if (one->number != other->number || one->entity != other->entity)
 				continue;
+			const struct shadow_delivery *older = one->uid < other->uid ? one : other, *newer = older == one ? other : one;
 			enum job_state state = shadow_find(shadow, newer->uid)->row.state;
 			CHECK(state == JOB_PARKED || state == JOB_WAITING_CHILDREN);
 			shadow->followed += state == JOB_WAITING_CHILDREN;

@@ -26,7 +26,7 @@ static bool watch_is_ripe(struct world *world, const struct shadow_job *job)
 {
 	struct shadow *shadow = &world->shadow;
 	const struct job_row *row = &job->row;
-	if (!job->exists || !watch_is_due(world, row))
+	if (!watch_is_due(world, row))
 		return false;
 	const struct shadow_queue *queue = shadow_queue(shadow, row->queue);
 	const struct shadow_group *group = shadow_group(shadow, row->queue, str_of(job->group));
@@ -58,8 +58,12 @@ static void watch_jobs(struct world *world, bool quiet)
 	struct shadow *shadow = &world->shadow;
 	for (uint32_t slot = 0; slot < shadow->jobs.used; slot++) {
 		struct shadow_job *job = pool_at(&shadow->jobs, slot);
+		if (!job->exists || job_state_is_final(job->row.state)) { /* most of them, later on */
+			job->ripe_us = 0;
+			continue;
+		}
 		const struct shadow_queue *queue = shadow_queue(shadow, job->row.queue);
-		if (quiet && job->exists && job->row.state == JOB_ACTIVE && queue->http && world->now_us - shadow->committed_us > WATCH_US)
+		if (quiet && job->row.state == JOB_ACTIVE && queue->http && world->now_us - shadow->committed_us > WATCH_US)
 			CHECK(job->granted_fence == job->row.fence && job->granted_life == shadow->life); /* somebody is at it, today */
 		if (!quiet || !watch_is_ripe(world, job) || !watch_has_capacity(world, job, queue, world->now_us)) {
 			job->ripe_us = 0;

@@ -65,3 +65,4 @@ bool engine_has_left(const struct engine *engine, uint64_t uid);
 /* Queues with their sums and settings, groups, operations, and a line for each job, sorted by uid: what memory knows of rows, so that equal states
  * give equal text. For tests. */
 void engine_dump(const struct engine *engine, struct buf *out);
+void engine_dump_job(const struct job_row *row, struct str group, struct buf *out); /* one such line */

@@ -49,31 +49,38 @@ static void verify_limits(const struct engine *engine)
 	for (uint32_t slot = 0; slot < index->lanes.used; slot++)
 		if (lane_at(index, slot)->live)
 			verify_lane(index, slot);
+	uint64_t *active = mem_zalloc_array(index->limits.used + 1, sizeof(*active)), *held = mem_zalloc_array(index->limits.used + 1, sizeof(*held));
+	CHECK(active);
+	CHECK(held);
+	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
+		const struct job *job = job_at(index, slot);
+		const struct lease *lease = job->lease != SLOT_NONE && job_find(index, job->uid) == slot ? lease_at(index, job->lease) : NULL;
+		for (uint32_t i = 0; lease && i < lease->limit_count; i++)
+			active[lease->limits[i]]++;
+	}
+	for (uint32_t permit = 0; permit < index->permits.used; permit++)
+		if (permit_at(index, permit)->touched != UINT64_MAX)
+			held[permit_at(index, permit)->limit] += permit_at(index, permit)->units;
 	for (uint32_t slot = 0; slot < index->limits.used; slot++) {
 		const struct limit *limit = limit_at(index, slot);
-		uint64_t active = 0, held = 0;
-		if (!limit->name.ptr)
-			continue;
-		for (uint32_t job = 0; job < index->jobs.used; job++) {
-			const struct lease *lease = job_find(index, job_at(index, job)->uid) == job && job_at(index, job)->lease != SLOT_NONE
-			                            ? lease_at(index, job_at(index, job)->lease) : NULL;
-			for (uint32_t i = 0; lease && i < lease->limit_count; i++)
-				active += lease->limits[i] == slot;
-		}
-		for (uint32_t permit = 0; permit < index->permits.used; permit++)
-			if (permit_at(index, permit)->touched != UINT64_MAX && permit_at(index, permit)->limit == slot)
-				held += permit_at(index, permit)->units;
-		CHECK(limit->active == active);
-		CHECK(limit->held == held);
+		CHECK(!limit->name.ptr || limit->active == active[slot]);
+		CHECK(!limit->name.ptr || limit->held == held[slot]);
 	}
+	mem_free(active);
+	mem_free(held);
 	verify_heap(&index->blocked_limits);
 	verify_heap(&index->permits_by_deadline);
+}
+
+static bool verify_is_live_found(const struct job *job) /* which its uid finds */
+{
+	return !(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job));
 }
 
 static bool verify_is_live(const struct index *index, uint32_t slot)
 {
 	const struct job *job = job_at(index, slot);
-	return job_find(index, job->uid) == slot && !(job->flags & JOB_DELETED) && !job_state_is_final(job_state_of(job));
+	return verify_is_live_found(job) && job_find(index, job->uid) == slot;
 }
 
 static void verify_job(const struct index *index, uint32_t slot)
@@ -447,8 +454,10 @@ void engine_verify(const struct engine *engine)
 	CHECK(groups);
 	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
 		const struct job *job = job_at(index, slot);
-		labelled += job_find(index, job->uid) == slot && job->flags & JOB_LABELLED;
-		if (!verify_is_live(index, slot))
+		if (job_find(index, job->uid) != slot)
+			continue;
+		labelled += (job->flags & JOB_LABELLED) != 0;
+		if (!verify_is_live_found(job))
 			continue;
 		verify_job(index, slot);
 		verify_chain_job(index, job);
@@ -610,6 +619,37 @@ static void dump_nameds(const struct index *index, struct buf *out)
 	buf_addf(out, "expansions %llu %llx\n", (unsigned long long)count, (unsigned long long)sum);
 }
 
+/* A field at a time: printf would be half of the simulator's work. */
+static void dump_u64(struct buf *out, struct str name, uint64_t n)
+{
+	buf_add(out, name);
+	buf_add_u64(out, n);
+}
+
+static void dump_i64(struct buf *out, struct str name, int64_t n)
+{
+	buf_add(out, name);
+	buf_add_i64(out, n);
+}
+
+void engine_dump_job(const struct job_row *row, struct str group, struct buf *out)
+{
+	buf_add_u64(out, row->uid);
+	dump_u64(out, STR(" queue="), row->queue);
+	buf_add_lit(out, " group=");
+	buf_add(out, group);
+	buf_add_byte(out, ' ');
+	buf_add(out, str_of(job_state_name(row->state)));
+	dump_i64(out, STR(" priority="), row->priority);
+	dump_i64(out, STR(" rank="), row->rank);
+	dump_i64(out, STR(" due="), row->state == JOB_DELAYED ? row->due_us : 0);
+	dump_u64(out, STR(" fence="), row->fence);
+	dump_u64(out, STR(" started="), row->attempts_started);
+	dump_u64(out, STR(" made="), row->attempts_made);
+	dump_u64(out, STR(" stalls="), row->stalls);
+	buf_add_byte(out, '\n');
+}
+
 void engine_dump(const struct engine *engine, struct buf *out)
 {
 	const struct index *index = &engine->index;
@@ -633,10 +673,12 @@ void engine_dump(const struct engine *engine, struct buf *out)
 	qsort(uids, count, sizeof(*uids), verify_compare_uids);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct job *job = job_at(index, job_find(index, uids[i]));
-		buf_addf(out, "%llu queue=%u group=" STR_FMT " %s priority=%d rank=%lld due=%lld fence=%llu started=%u made=%u stalls=%u\n",
-		         (unsigned long long)job->uid, queue_at(index, job->queue)->number, STR_ARG(group_at(index, job->group)->key),
-		         job_state_name(job_state_of(job)), job->priority, (long long)job->rank, job->state == JOB_DELAYED ? (long long)job->due_us : 0,
-		         (unsigned long long)job->fence, job->attempts_started, job->attempts_made, job->stalls);
+		const struct job_row row = {
+			.uid = job->uid, .queue = queue_at(index, job->queue)->number, .state = job_state_of(job), .priority = job->priority, .rank = job->rank,
+			.due_us = job->due_us, .fence = job->fence, .attempts_started = job->attempts_started, .attempts_made = job->attempts_made,
+			.stalls = job->stalls,
+		};
+		engine_dump_job(&row, group_at(index, job->group)->key, out);
 	}
 	mem_free(uids);
 }

@@ -834,9 +834,10 @@ static void disk_commit(struct mem_disk *disk, struct changeset *cs, struct prep
 		rows_remove_if(&disk->tables[MEM_LOGS], log_is_orphan, disk);
 		rows_remove_if(&disk->tables[MEM_PROGRESS], progress_is_orphan, disk);
 	}
-	rows_remove_if(&disk->tables[MEM_EVENTS], event_is_old, &cs->events_up_to);
-	if (cs->events_up_to >= disk->first_event_seq)
+	if (cs->events_up_to >= disk->first_event_seq) {
+		rows_remove_if(&disk->tables[MEM_EVENTS], event_is_old, &cs->events_up_to);
 		disk->first_event_seq = cs->events_up_to + 1;
+	}
 	rows_remove_if(&disk->tables[MEM_IDEMPOTENCY], record_is_old, &cs->idempotency_before_us);
 }
 
