@@ -248,8 +248,10 @@ export class Coalescer {
 }
 
 /** As if the operation had been sent alone: `payload`, not `ops[3].payload`. */
-function withoutPlace(error: Error): Error {
+function withoutPlace(error: Error & { field?: string | undefined }): Error {
 	error.message = error.message.replace(/ops\[\d+\]\.?/, '');
+	if (error.field !== undefined)
+		error.field = error.field.replace(/^ops\[\d+\]\.?/, '');
 	return error;
 }
 

@@ -18,7 +18,7 @@ export class RucheError extends Error {
 	readonly code: string;
 	readonly status: number;
 	/** What was wrong with the request, as the API names it. */
-	readonly field: string | undefined;
+	field: string | undefined;
 
 	constructor(problem: Problem) {
 		super(`${problem.field ? `${problem.field}: ` : ''}${problem.detail ?? problem.title} (${problem.code})`);

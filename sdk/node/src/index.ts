@@ -16,7 +16,7 @@ export { Worker, type BatchWorkerOptions, type Handler, type Handlers, type Work
 export type { BatchContext, BatchHandler, BatchJob, BatchOptions } from './batch.js';
 export type { JobContext } from './running-job.js';
 export { JobAbort, JobCancelled, JobTimedOut, LeaseLost, ShuttingDown } from './abort.js';
-export { NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError } from './verdict.js';
+export { NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError, type HoldBack } from './verdict.js';
 export {
 	AccessError, BusyError, ConflictError, InvalidFieldError, InvalidPayloadError, JobEndedError, NotFoundError, PartlyRefusedError, ProblemError,
 	RucheError, StaleLeaseError, TimedOutError, UnreachableError, type Problem,

@@ -178,10 +178,10 @@ export class RunningJob<Payload> implements JobContext, LeaseHolder {
 	/** Tells the daemon what the handler threw. Rejects with its refusal. */
 	async fail(error: unknown): Promise<Outcome> {
 		if (error instanceof SnoozeError) {
-			await this.#say({ op: 'snooze', delay_ms: error.ms });
+			await this.#say({ op: 'snooze', delay_ms: error.ms, ...heldBack(error) });
 			return 'snoozed';
 		}
-		await this.#say({ op: 'fail', error: failure(error), verdict: verdict(error) });
+		await this.#say({ op: 'fail', error: failure(error), verdict: verdict(error), ...(error instanceof RetryAfterError ? heldBack(error) : {}) });
 		return 'failed';
 	}
 
@@ -213,6 +213,11 @@ export class RunningJob<Payload> implements JobContext, LeaseHolder {
 		if (!this.#ended && this.aborted?.kind !== 'lease_lost')
 			this.#say(op).then(answered, this.#desk.onNote);
 	}
+}
+
+/** Who else is to wait, as the API says it. */
+function heldBack({ ms, backOff }: RetryAfterError | SnoozeError): object {
+	return backOff === undefined ? {} : { back_off: { scope: backOff, delay_ms: ms } };
 }
 
 function verdict(error: unknown): string | { delay_ms: number } {

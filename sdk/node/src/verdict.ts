@@ -15,15 +15,22 @@ brand('NonRetryableError', NonRetryableError);
 /** The name under which BullMQ's users know NonRetryableError. */
 export { NonRetryableError as UnrecoverableError };
 
+export interface HoldBack {
+	/** Who else starts nothing until then: the job's `group`, its `queue`, or a limit of its namespace, by its name. */
+	backOff?: 'group' | 'queue' | (string & {});
+}
+
 /** The attempt failed; the next one begins after `ms` milliseconds, if attempts are left. */
 export class RetryAfterError extends RucheError {
 	override name = 'RetryAfterError';
 	readonly ms: number;
+	readonly backOff: string | undefined;
 
 	/** `ms`: milliseconds from now, 0 to ten years. */
-	constructor(ms: number, message = `try again in ${ms} ms`, options?: { cause?: unknown }) {
+	constructor(ms: number, message = `try again in ${ms} ms`, options?: { cause?: unknown } & HoldBack) {
 		super('retry_after', message, options);
 		this.ms = wholeMs(ms);
+		this.backOff = options?.backOff;
 	}
 }
 brand('RetryAfterError', RetryAfterError);
@@ -32,10 +39,12 @@ brand('RetryAfterError', RetryAfterError);
 export class SnoozeError extends RucheError {
 	override name = 'SnoozeError';
 	readonly ms: number;
+	readonly backOff: string | undefined;
 
-	constructor(ms: number, message = `again in ${ms} ms`) {
+	constructor(ms: number, message = `again in ${ms} ms`, options?: HoldBack) {
 		super('snooze', message);
 		this.ms = wholeMs(ms);
+		this.backOff = options?.backOff;
 	}
 }
 brand('SnoozeError', SnoozeError);

@@ -53,6 +53,22 @@ test('nothing returned is a null result; a result that is no JSON fails for good
 	await worker.close();
 });
 
+test('an error may hold back others: the queue, or the group', async () => {
+	for (const [backOff, thrown] of [['queue', RetryAfterError], ['group', SnoozeError]] as const) {
+		const queue = ruche.queue<number>(`crowded-${backOff}`), told = new Gate();
+		const worker = ruche.worker(queue, () => {
+			told.open();
+			throw new thrown(3_600_000, 'they ask to wait', { backOff });
+		});
+		const first = await queue.enqueue(1, { group: 'g' });
+		await told.passed;
+		await worker.close(); // what it has to say is said
+		assert.equal((await first.get()).state, 'delayed');
+		const codes = await Promise.all(['g', 'other'].map(async (group) => (await (await queue.enqueue(2, { group })).explain()).code));
+		assert.deepEqual([codes[0], codes[1] === 'backed_off'], ['backed_off', backOff === 'queue']);
+	}
+});
+
 test('errors: by policy, for good, after a while, snoozed; strange things thrown', async () => {
 	const queue = ruche.queue<string, string>('errors');
 	await queue.configure({ retry: { kind: 'fixed', delayMs: 1, maxAttempts: 2, jitter: 'none' } });
