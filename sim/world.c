@@ -234,6 +234,7 @@ static void world_boot(struct world *world)
 	struct engine_config config;
 	engine_config_default(&config);
 	config.deliveries_max = SIM_DELIVERIES;
+	config.handed_back_max = 2;
 	config.types_listed = world->shadow.types_listed = world->seed % 3 == 0;
 	config.horizon_ms = 1 << world_below(world, 13); /* so that many delays and back-offs are far */
 	enum err err = store_mem_share(world->disk, &world->inner);

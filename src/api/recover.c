@@ -56,6 +56,8 @@ bool recover_decode(struct call *call)
 		return false;
 	if (present & 2u && body.until_us < 1)
 		body.until_us = 1; /* 0 would be: for ever */
+	if (!replay_check_span(&json, body.since_us, body.until_us))
+		return false;
 	call->number = body.dry_run;
 	op->operation.action = OP_RETRY;
 	op->operation.endpoint = body_queue(call);

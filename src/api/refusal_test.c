@@ -314,6 +314,12 @@ static const struct refusal {
 	{ "GET", "/v1/endpoints/crm/poll?after=x..1", NULL, 422, "invalid_field", "after" },
 	{ "GET", "/v1/endpoints/crm/poll?limit=0", NULL, 422, "invalid_field", "limit" },
 	{ "GET", "/v1/endpoints/crm/poll?wait=1", NULL, 400, "bad_request", "wait" },
+	{ "POST", "/v1/endpoints/crm/recover", "{\"since\":\"2026-03-02T00:00:00Z\",\"until\":\"2026-03-01T00:00:00Z\"}", 422, "invalid_field", "until",
+	  "not after since" },
+	{ "POST", "/v1/endpoints/crm/recover", "{\"until\":\"2026-03-01T00:00:00Z\",\"since\":\"2026-03-01T00:00:00Z\",\"dry_run\":true}", 422,
+	  "invalid_field", "until", "not after since" },
+	{ "POST", "/v1/endpoints/crm/replay", "{\"since\":\"2026-03-02T00:00:00Z\",\"until\":\"2026-03-01T00:00:00Z\"}", 422, "invalid_field", "until",
+	  "not after since" },
 
 	/* sources */
 	{ "PUT", "/v1/sources/gh", "{}", 422, "invalid_field", "verify", "Who is believed?" },

@@ -91,13 +91,8 @@ static void *arena_alloc_apart(struct arena *arena, size_t bytes)
 	return chunk->content;
 }
 
-static bool arena_add_chunk(struct arena *arena, size_t least_bytes)
+static bool arena_add_chunk(struct arena *arena, size_t bytes)
 {
-	size_t bytes = arena->chunks ? arena->chunks->bytes * 2 : ARENA_FIRST_BYTES;
-	if (bytes > ARENA_CHUNK_MAX)
-		bytes = ARENA_CHUNK_MAX;
-	if (bytes < least_bytes)
-		bytes = least_bytes;
 	struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + bytes);
 	if (!chunk)
 		return false;
@@ -108,6 +103,27 @@ static bool arena_add_chunk(struct arena *arena, size_t least_bytes)
 	arena->end = chunk->content + bytes;
 	arena_poison(chunk->content, bytes);
 	return true;
+}
+
+static bool arena_grow(struct arena *arena, size_t least_bytes)
+{
+	size_t bytes = arena->chunks ? arena->chunks->bytes * 2 : ARENA_FIRST_BYTES;
+	if (bytes > ARENA_CHUNK_MAX)
+		bytes = ARENA_CHUNK_MAX;
+	return arena_add_chunk(arena, bytes < least_bytes ? least_bytes : bytes);
+}
+
+bool arena_reserve(struct arena *arena, size_t bytes)
+{
+	return arena->chunks || arena_add_chunk(arena, (bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1));
+}
+
+size_t arena_taken(const struct arena *arena)
+{
+	size_t bytes = 0;
+	for (const struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->older)
+		bytes += chunk->bytes;
+	return bytes - (size_t)(arena->end - arena->next);
 }
 
 void *arena_alloc(struct arena *arena, size_t bytes)
@@ -123,7 +139,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
 				arena->used_bytes += bytes;
 			return given;
 		}
-		if (!arena_add_chunk(arena, rounded))
+		if (!arena_grow(arena, rounded))
 			return NULL;
 		given = arena->next;
 	}

@@ -14,6 +14,9 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t max_bytes);
 void arena_fini(struct arena *arena);  /* frees all; zeroed arenas are fine */
+/* For what stays: an empty arena takes room for so much at once, and for no more than that. */
+MUST_USE bool arena_reserve(struct arena *arena, size_t bytes); /* false: no memory */
+size_t arena_taken(const struct arena *arena); /* room that was given out, with what aligning cost; more, where there are several chunks */
 void arena_reset(struct arena *arena); /* forgets all, keeps one chunk for the next round */
 void arena_wipe(struct arena *arena);  /* overwrites all of it: nothing that was taken is to be read any more; before arena_fini */
 void *arena_alloc(struct arena *arena, size_t bytes);  /* not zeroed; NULL when full */

@@ -58,6 +58,26 @@ static void absurd_sizes_are_refused(void **state)
 	arena_fini(&arena);
 }
 
+static void takes_the_room_that_it_is_told(void **state)
+{
+	struct arena arena = { 0 }, fitted = { 0 };
+	(void)state;
+	assert_int_equal(arena_taken(&arena), 0);
+	assert_non_null(arena_alloc(&arena, 5));
+	assert_non_null(arena_alloc(&arena, 33));
+	assert_int_equal(arena_taken(&arena), 16 + 48);
+	assert_true(arena_reserve(&fitted, arena_taken(&arena)));
+	assert_int_equal(arena_taken(&fitted), 0);
+	assert_non_null(arena_alloc(&fitted, 5));
+	assert_non_null(arena_alloc(&fitted, 33));
+	assert_ptr_equal(fitted.next, fitted.end);
+	assert_true(arena_reserve(&fitted, 1)); /* it has what it has */
+	assert_ptr_equal(fitted.next, fitted.end);
+	assert_non_null(arena_alloc(&fitted, 1)); /* and takes more when it needs more */
+	arena_fini(&fitted);
+	arena_fini(&arena);
+}
+
 static void copies_and_prints(void **state)
 {
 	(void)state;
@@ -81,6 +101,7 @@ int main(void)
 		cmocka_unit_test(gives_aligned_separate_memory),
 		cmocka_unit_test(keeps_its_maximum),
 		cmocka_unit_test(absurd_sizes_are_refused),
+		cmocka_unit_test(takes_the_room_that_it_is_told),
 		cmocka_unit_test(copies_and_prints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 void engine_config_default(struct engine_config *config)
 {
 	*config = (struct engine_config){
-		.deliveries_max = 1000,
+		.deliveries_max = 1000, .handed_back_max = 1000,
 		.pending_bytes_max = 256 << 20,
 		.event_rows_max = 100000,
 		.event_age_ms = 86400000,
@@ -126,6 +126,7 @@ void engine_free(struct engine *engine)
 	arena_fini(&engine->scratch);
 	mem_free(engine->loaded);
 	mem_free(engine->lost_bodies);
+	mem_free(engine->called);
 	mem_free(engine);
 }
 
@@ -320,6 +321,8 @@ static void engine_undo_open(struct engine *engine, enum err err, struct request
 	engine->open = NULL;
 	if (engine->resumed_seq >= engine->next_seq)
 		engine->resumed_seq = 0;
+	if (engine->handed_seq >= engine->next_seq)
+		recover_forget_called(engine, true);
 	plan_forget(engine);
 	keep_forget(engine);
 	if (err == E_STORE_FULL || err == E_NOMEM) {
@@ -367,6 +370,8 @@ static void engine_undo_all(struct engine *engine, enum err err)
 	engine->index.open_seq = engine->next_seq;
 	if (engine->resumed_seq >= engine->next_seq)
 		engine->resumed_seq = 0;
+	if (engine->handed_seq >= engine->next_seq)
+		recover_forget_called(engine, true);
 	engine->stats.refused_commits++;
 	index_free_idle(&engine->index, UINT64_MAX);
 	if (err == E_STALE_TERM)
@@ -598,8 +603,11 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 		return engine->boot_us + 10000; /* no memory for a batch: shortly again */
 	if (!engine->resumed_seq && !engine_is_full(engine) && recover_resume(engine))
 		return engine->boot_us + 10000;
+	if (engine->handing_back && !engine_is_full(engine) && recover_hand_back(engine))
+		return engine->boot_us + 10000;
 	park_fire(engine);
-	bool more = far_round(engine);
+	bool more = engine->handing_back && !engine_is_full(engine);
+	more |= far_round(engine);
 	more |= timers_fire(engine);
 	stage_round(engine);
 	more |= expand_round(engine);

@@ -10,6 +10,7 @@ struct engine;
 
 struct engine_config {
 	uint32_t deliveries_max;    /* HTTP calls in flight, in all */
+	uint32_t handed_back_max;   /* of those that were when the daemon died: so many are handed back in a step (1,000) */
 	uint64_t backlog_max;       /* live jobs in memory; above it enqueues get E_BACKLOG (0: no limit) */
 	uint64_t pending_bytes_max; /* of requests accepted and not yet applied; above it E_BACKLOG (0: 256 MiB) */
 	uint64_t event_rows_max;    /* kept event rows (100,000) */

@@ -116,6 +116,10 @@ struct engine {
 	uint64_t next_seq, term, next_body, last_uid;
 	struct gaps gaps;           /* among the Idempotency-Keys of the store */
 	uint64_t resumed_seq;       /* the change-set of recover_resume; 0: to be made, also again, when it was refused */
+	bool handing_back;          /* there may be calls of the process that is gone: no new ones begin */
+	uint64_t handed_seq;        /* the last change-set in which some of those were handed back; 0: none */
+	struct called { int64_t rank; uint64_t uid; } *called; /* those, the last one in line first; NULL: to be looked for */
+	uint32_t called_count, called_next;
 	struct engine_stats stats;
 };
 
@@ -538,6 +542,8 @@ void maintain(struct engine *engine);
 MUST_USE enum err recover(struct engine *engine, struct problem *problem);
 /* The first change after it, before anything is served: calls that nobody makes any more are handed back, bulk work is woken. */
 MUST_USE enum err recover_resume(struct engine *engine);
+MUST_USE enum err recover_hand_back(struct engine *engine); /* a slice of the calls of the process that is gone */
+void recover_forget_called(struct engine *engine, bool again); /* again: some of them may be active, still or once more */
 bool range_covers(const struct engine *engine, const struct job_row *row); /* a range delete in flight takes it */
 
 static inline bool engine_is_full(const struct engine *engine) { return engine->full_until_us > engine->index.now_us; }

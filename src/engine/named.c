@@ -30,31 +30,47 @@ struct str named_namespace(struct str namespace_name)
 
 /* ---- settings of an endpoint, read ---- */
 
-enum err endpoint_new(struct str text, struct endpoint **out, struct problem *problem)
+static enum err endpoint_read(struct endpoint *endpoint, struct str text, struct problem *problem)
 {
-	struct endpoint *endpoint = mem_zalloc(sizeof(*endpoint));
 	struct json_node *filter = NULL;
 	struct json json;
+	endpoint_settings_default(&endpoint->value);
+	text = arena_str(&endpoint->arena, text);
+	if (!text.ptr)
+		return E_NOMEM;
+	json_init(&json, text, &endpoint->arena, problem);
+	if (!endpoint_settings_read(&json, &endpoint->value) || !json_finish(&json))
+		return problem->err ? problem->err : E_INVALID;
+	enum err err = endpoint->value.filter.len ? json_tree_read(endpoint->value.filter, &endpoint->arena, &filter, problem) : E_OK;
+	endpoint->filter = filter;
+	return err ? err : endpoint_list_secrets(endpoint);
+}
+
+static enum err endpoint_open(struct str text, size_t room, struct endpoint **out, struct problem *problem)
+{
+	struct endpoint *endpoint = mem_zalloc(sizeof(*endpoint));
 	if (!endpoint)
 		return E_NOMEM;
 	endpoint->holders = 1;
 	arena_init(&endpoint->arena, ENDPOINT_ARENA_BYTES);
-	endpoint_settings_default(&endpoint->value);
-	text = arena_str(&endpoint->arena, text);
-	enum err err = text.ptr ? E_OK : E_NOMEM;
-	if (!err) {
-		json_init(&json, text, &endpoint->arena, problem);
-		err = endpoint_settings_read(&json, &endpoint->value) && json_finish(&json) ? E_OK : problem->err ? problem->err : E_INVALID;
-	}
-	if (!err && endpoint->value.filter.len)
-		err = json_tree_read(endpoint->value.filter, &endpoint->arena, &filter, problem);
-	if (!err)
-		err = endpoint_list_secrets(endpoint);
-	endpoint->filter = filter;
+	enum err err = room && !arena_reserve(&endpoint->arena, room) ? E_NOMEM : E_OK;
+	err = err ? err : endpoint_read(endpoint, text, problem);
 	if (err)
 		endpoint_drop(endpoint);
 	else
 		*out = endpoint;
+	return err;
+}
+
+/* Read twice: there may be a hundred thousand, and only who has been read shows how much room it needs. */
+enum err endpoint_new(struct str text, struct endpoint **out, struct problem *problem)
+{
+	struct endpoint *roomy;
+	enum err err = endpoint_open(text, 0, &roomy, problem);
+	if (err)
+		return err;
+	err = endpoint_open(text, arena_taken(&roomy->arena), out, problem);
+	endpoint_drop(roomy);
 	return err;
 }
 

@@ -245,6 +245,27 @@ static void more_than_hold_max_is_only_counted(void **state)
 	world_close(&world);
 }
 
+/* Whatever it says, and after a restart. */
+static void an_endpoint_takes_the_room_that_it_needs(void **state)
+{
+	static const char *const texts[] = { "{\"url\":\"https://x/\"}", CRM,
+		                             "{\"url\":\"https://x/\",\"filter\":{\"a\":1,\"b\":{\"$gt\":5}},\"headers\":{\"x-a\":{\"secret\":\"s\"}}}" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		struct world world;
+		world_open(&world);
+		assert_int_equal(put(&world, "crm", texts[i]), E_OK);
+		for (int restarted = 0; restarted < 2; restarted++) {
+			const struct index *index = &world.engine->index;
+			const struct arena *arena = &named_at(index, named_find_number(index, 1))->endpoint->arena;
+			assert_ptr_equal(arena->next, arena->end);
+			assert_true(arena_taken(arena) < 4096);
+			world_crash(&world);
+		}
+		world_close(&world);
+	}
+}
+
 static uint64_t told_unsent(struct world *world, const char *name)
 {
 	struct request *request = look(world, name);
@@ -545,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_call_is_made_by_the_endpoint_s_settings),
 		cmocka_unit_test(deliveries_of_a_paused_one_are_held_across_a_restart),
 		cmocka_unit_test(more_than_hold_max_is_only_counted), cmocka_unit_test(what_is_only_counted_is_rarely_written),
+		cmocka_unit_test(an_endpoint_takes_the_room_that_it_needs),
 		cmocka_unit_test(others_are_published), cmocka_unit_test(over_another_text_nothing_is_put),
 		cmocka_unit_test(a_source_is_kept_whole), cmocka_unit_test(one_that_asks_has_no_deliveries),
 		 cmocka_unit_test(a_refused_commit_leaves_all_as_it_was),

@@ -1,9 +1,10 @@
 /* src/engine/recover.c: memory from rows: one scan. Leases get a full term, so that workers notice nothing; rates stay shut for the rest of the
- * window that may have been used before. Then, as the first change: deliveries that were under way go back to the head of their queue, for their
- * thread is gone, and bulk operations go on. */
+ * window that may have been used before. Then, as the first changes: bulk operations go on, and deliveries that were under way go back to the head of
+ * their queue, for their thread is gone. */
 #include "engine/engine_priv.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include <stdlib.h>
 
 static struct queue_name recover_name(const struct queue_row *row)
@@ -254,48 +255,80 @@ static enum err recover_chain(void *context, const struct chain_row *row)
 	return chain_restore(&engine->index, queue, row, terms);
 }
 
-static int recover_compare_ranks(const void *a, const void *b) /* the last one first */
+/* ---- calls of the process that is gone ----
+ *
+ * They go back into their lines, the last one first, a slice in each change-set: thousands of messages may have been under way in calls of several.
+ * Until the last of them is back no new call begins, so those that are still active are exactly the ones to be handed back, and none overtakes
+ * another. What was handed back in a change-set that is refused is active again, and looked for anew. */
+
+static int called_compare(const void *a, const void *b) /* the last one first */
 {
-	const struct job *x = *(const struct job *const *)a, *y = *(const struct job *const *)b;
+	const struct called *x = a, *y = b;
 	return x->rank != y->rank ? (x->rank < y->rank) - (x->rank > y->rank) : (x->uid < y->uid) - (x->uid > y->uid);
 }
 
-static uint32_t recover_called(struct index *index, struct job **out) /* out NULL: only counted */
+static bool job_is_called(const struct index *index, const struct job *job)
 {
-	uint32_t count = 0;
-	for (uint32_t slot = 0; slot < index->jobs.used; slot++) {
-		struct job *job = job_at(index, slot);
-		if (job->state != JOB_ACTIVE || !lease_at(index, job->lease)->delivery)
-			continue;
-		if (out)
-			out[count] = job;
-		count++;
-	}
-	return count;
+	return job->state == JOB_ACTIVE && lease_at(index, job->lease)->delivery;
 }
 
-/* Deliveries of the process that is gone. No attempt is consumed: whatever became of the call, nobody will tell. They stand first in line in the
- * order that they had, so that a call of several messages has the same ones, and the same id, when it is made again. */
-static enum err recover_deliveries(struct engine *engine)
+static enum err called_find(struct engine *engine)
+{
+	const struct index *index = &engine->index;
+	const struct heap *leases = &index->leases_by_deadline;
+	engine->called = mem_zalloc_array((size_t)leases->count + 1, sizeof(*engine->called));
+	engine->called_count = engine->called_next = 0;
+	if (!engine->called)
+		return E_NOMEM;
+	for (uint32_t i = 0; i < leases->count; i++) {
+		const struct job *job = job_at(index, leases->entries[i].item);
+		if (job_is_called(index, job))
+			engine->called[engine->called_count++] = (struct called){ job->rank, job->uid };
+	}
+	qsort(engine->called, engine->called_count, sizeof(*engine->called), called_compare);
+	return E_OK;
+}
+
+void recover_forget_called(struct engine *engine, bool again)
+{
+	mem_free(engine->called);
+	engine->called = NULL;
+	engine->handing_back = again;
+	engine->handed_seq = 0;
+}
+
+/* No attempt is consumed: whatever became of the call, nobody will tell. They stand first in line in the order that they had, so that a call of
+ * several messages has the same ones, and the same id, when it is made again. */
+static enum err recover_called(struct engine *engine, uint64_t uid)
 {
 	struct index *index = &engine->index;
-	uint32_t count = recover_called(index, NULL);
-	struct job **jobs = count ? ARENA_ARRAY(&engine->scratch, struct job *, count) : NULL;
-	if (!count)
-		return E_OK;
-	if (!jobs)
-		return E_NOMEM;
-	recover_called(index, jobs);
-	qsort(jobs, count, sizeof(struct job *), recover_compare_ranks);
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t slot = job_find(index, jobs[i]->uid);
-		if (jobs[i]->state != JOB_ACTIVE)
-			continue; /* what became of another one has ended it */
-		enum err err = jobs[i]->flags & ROW_CANCEL ? life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND })
-			                                   : life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
-		if (err)
-			return err;
+	uint32_t slot = job_find(index, uid);
+	if (slot == SLOT_NONE || !job_is_called(index, job_at(index, slot)))
+		return E_OK; /* what became of another one, or somebody's word, has ended it */
+	if (job_at(index, slot)->flags & ROW_CANCEL)
+		return life_finish(engine, slot, JOB_CANCELLED, &(struct ending){ .outcome = OUTCOME_BY_HAND });
+	return life_wait(engine, slot, true, EVENT_RELEASED, (struct str){ 0 });
+}
+
+enum err recover_hand_back(struct engine *engine)
+{
+	enum err err = engine->called ? E_OK : called_find(engine);
+	uint32_t room = engine->config.handed_back_max;
+	for (; !err && room && engine->called_next < engine->called_count && !batch_is_large(engine->open); room--) {
+		struct mark mark = batch_mark(engine->open);
+		err = recover_called(engine, engine->called[engine->called_next].uid);
+		if (err) {
+			batch_undo(engine->open, &engine->index, mark);
+			break;
+		}
+		engine->called_next++;
+		engine->handed_seq = engine->next_seq;
 	}
+	if (err || engine->called_next < engine->called_count)
+		return err;
+	uint64_t seq = engine->handed_seq;
+	recover_forget_called(engine, false);
+	engine->handed_seq = seq;
 	return E_OK;
 }
 
@@ -319,7 +352,6 @@ enum err recover_resume(struct engine *engine)
 {
 	struct mark mark = batch_mark(engine->open);
 	enum err err = named_effects(engine);
-	err = err ? err : recover_deliveries(engine);
 	err = err ? err : recover_operations(engine);
 	if (err)
 		batch_undo(engine->open, &engine->index, mark);
@@ -373,6 +405,7 @@ enum err recover(struct engine *engine, struct problem *problem)
 	engine->trimmed_seq = 0;
 	engine->full_until_us = 0;
 	engine->resumed_seq = 0;
+	recover_forget_called(engine, true);
 	engine->line_held = true;
 	family_look_again(engine);
 	engine->recover_problem = problem;

@@ -256,6 +256,52 @@ static void a_call_is_made_again_after_a_crash(void **state)
 	world_close(&world);
 }
 
+/* As many as there are, a few in each change-set; none is called again before all are back, whichever change-set is refused. */
+static void calls_are_handed_back_in_slices(void **state)
+{
+	struct world world;
+	struct store *store;
+	uint64_t uids[10];
+	(void)state;
+	world_open(&world);
+	world.config.handed_back_max = 3;
+	assert_int_equal(put(&world, "{\"max\":10,\"wait_ms\":1000}", ""), E_OK);
+	send(&world, 10);
+	const struct effect *before = last_call(&world);
+	assert_int_equal(before->rider_count, 9);
+	for (uint32_t i = 0; i < 10; i++)
+		uids[i] = i ? before->riders[i - 1].uid : before->uid;
+	assert_int_equal(store_mem_share(store_mem_disk(world.store), &store), E_OK);
+	world_close(&world);
+	store_mem_set_automatic(store, false);
+	world.store = store;
+	world.engine = engine_new(&world.config, store);
+	assert_non_null(world.engine);
+	assert_int_equal(engine_start(world.engine, world.boot_us, world.wall_us, NULL), E_OK);
+	const struct index *index = &world.engine->index;
+	const struct queue *queue = queue_at(index, queue_find(index, (struct queue_name){ .name = ENDPOINT_QUEUE }));
+	for (uint32_t left = 7; left < 10; left -= 3) {
+		assert_true(engine_step(world.engine, world.boot_us, world.wall_us) <= world.boot_us);
+		assert_int_equal(queue->live[JOB_ACTIVE], left);
+		assert_int_equal(index->deliveries, 1); /* its first message is the last one to be handed back */
+		engine_verify(world.engine);
+	}
+	assert_int_equal(store_mem_in_flight(store), 1);
+	store_mem_settle(store, 1, SETTLE_REFUSE);
+	engine_step(world.engine, world.boot_us, world.wall_us);
+	assert_int_equal(queue->live[JOB_ACTIVE], 10);
+	world_manual(&world, false);
+	world_pass(&world, 2000);
+	const struct effect *again = last_call(&world);
+	assert_int_equal(calls(&world), 1);
+	assert_int_equal(again->rider_count, 9);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(i ? again->riders[i - 1].uid : again->uid, uids[i]);
+	assert_int_equal(again->riders[0].attempts_made, 0);
+	assert_int_equal(end_call(&world, again, OP_COMPLETE, WELL), E_OK);
+	world_close(&world);
+}
+
 static void few_wait_for_more(void **state)
 {
 	struct world world;
@@ -436,6 +482,7 @@ int main(void)
 		cmocka_unit_test(as_many_go_as_the_endpoint_takes), cmocka_unit_test(riders_are_free), cmocka_unit_test(the_bad_one_stands_alone),
 		cmocka_unit_test(the_order_is_kept), cmocka_unit_test(ten_that_go_well_double_the_size),
 		cmocka_unit_test(what_the_other_side_takes_is_remembered), cmocka_unit_test(a_call_is_made_again_after_a_crash),
+		cmocka_unit_test(calls_are_handed_back_in_slices),
 		cmocka_unit_test(few_wait_for_more),
 		cmocka_unit_test(a_step_starts_no_more_than_a_change_set_holds),
 		cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),

@@ -458,7 +458,7 @@ static bool serve_deliveries(struct engine *engine)
 {
 	struct index *index = &engine->index;
 	uint32_t slot;
-	while (index->deliveries < engine->config.deliveries_max && !engine->quiesced && index->lines[LINE_DELIVERY].count) {
+	while (index->deliveries < engine->config.deliveries_max && !engine->quiesced && !engine->handing_back && index->lines[LINE_DELIVERY].count) {
 		enum err err = E_OK;
 		if (batch_is_large(engine->open))
 			return true;

@@ -98,7 +98,8 @@ bool timers_fire(struct engine *engine)
 	budget = timers_permits(engine, budget);
 	budget = timers_due(engine, &index->due, index->now_us, false, budget);
 	budget = timers_due(engine, &index->due_wall, index->wall_us, true, budget);
-	budget = timers_of(engine, &index->leases_by_deadline, timer_lease, budget);
+	if (!engine->handing_back)
+		budget = timers_of(engine, &index->leases_by_deadline, timer_lease, budget);
 	budget = timers_of(engine, &index->expiring, life_expire, budget);
 	budget = timers_of(engine, &index->dedups_by_until, dedup_due, budget);
 	return budget == 0;

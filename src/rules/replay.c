@@ -71,6 +71,13 @@ static const struct json_field asked_fields[] = { COMMON_FIELDS, { "dry_run", JS
 static const struct json_field kept_fields[] = { COMMON_FIELDS, { "endpoint_number", JSON_F_U32, AT(endpoint), 1, UINT32_MAX, .flags = JSON_F_REQUIRED } };
 #undef AT
 
+bool replay_check_span(struct json *json, int64_t since_us, int64_t until_us)
+{
+	if (!until_us || until_us > since_us)
+		return true;
+	return json_refuse_field(json, E_INVALID, "until", "It is not after since, so nothing would be meant: give a later instant, or leave it out.");
+}
+
 bool replay_read(struct json *json, bool kept, struct replay *out)
 {
 	uint64_t present;
@@ -81,7 +88,7 @@ bool replay_read(struct json *json, bool kept, struct replay *out)
 		out->since_us = 1; /* since ever: 0 would read as not said */
 	if (present & 2u && out->until_us < 1)
 		out->until_us = 1;
-	return true;
+	return kept || replay_check_span(json, out->since_us, out->until_us);
 }
 
 void replay_write(const struct replay *replay, struct buf *out)

@@ -23,6 +23,7 @@ struct replay {
 /* An object {"since", "until", "types", "entity", "only"}; since is needed. `kept`: with "endpoint_number", as a bulk operation keeps it; otherwise
  * "dry_run" is known too. */
 bool replay_read(struct json *json, bool kept, struct replay *out);
+bool replay_check_span(struct json *json, int64_t since_us, int64_t until_us); /* until_us 0: open. Refuses `until` when it is not after since */
 void replay_write(const struct replay *replay, struct buf *out); /* as kept */
 bool replay_takes_type(const struct replay *replay, struct str type);
 
