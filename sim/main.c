@@ -27,7 +27,8 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		       "%llu superseded, %llu in their place, %llu after others, %llu failures that hold, "
 		       "%llu times a breaker opened, %llu pauses outlived one, %llu probes, %llu endpoints disabled, %llu deliveries about endpoints, "
 		       "%llu messages sent once more, "
-		       "%llu rode in a call, %llu calls in halves, %llu told to who asked, %llu changes of the catalogue\n",
+		       "%llu rode in a call, %llu calls in halves, %llu told to who asked, %llu changes of the catalogue, "
+		       "%llu queues made as new, %llu claims by another clock\n",
 		       (unsigned long long)seed, (unsigned long long)hash, (unsigned long long)world.answers,
 		       (unsigned long long)world.commits, (unsigned long long)world.refused,
 		       (unsigned long long)world.unknown, (unsigned long long)world.crashes,
@@ -46,7 +47,8 @@ static uint64_t live(uint64_t seed, int64_t seconds, bool trace, bool tell)
 		       (unsigned long long)world.shadow.probed, (unsigned long long)world.shadow.disabled, (unsigned long long)world.shadow.about,
 		       (unsigned long long)world.shadow.resent,
 		       (unsigned long long)world.shadow.rode, (unsigned long long)world.shadow.halved,
-		       (unsigned long long)world.shadow.polled, (unsigned long long)world.shadow.catalogued);
+		       (unsigned long long)world.shadow.polled, (unsigned long long)world.shadow.catalogued,
+		       (unsigned long long)world.shadow.resets, (unsigned long long)world.shadow.clocked);
 	return hash;
 }
 

@@ -98,7 +98,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->group_rate = settings.group_rate;
 	queue->rate.max = settings.rate.max;
 	queue->rate.per_us = settings.rate.per_ms * 1000;
-	if (settings.compat) { /* of two windows that touch, all starts may be within one span */
+	if (settings.compat && str_eq(row->name, STR(SIM_COMPAT_QUEUE))) { /* of two windows that touch, all starts may be within one span */
 		queue->rate.max = 2 * SIM_RATE_MAX;
 		queue->rate.per_us = SIM_RATE_MS * 1000;
 	}
@@ -110,6 +110,7 @@ static void shadow_settings(struct shadow *shadow, const struct queue_row *row)
 	queue->paused = row->paused;
 	queue->http = settings.target == TARGET_HTTP;
 	queue->compat = settings.compat != COMPAT_NONE;
+	queue->apart = !strcmp(queue->name, SIM_BLANK_QUEUE) || !strcmp(queue->name, SIM_DRIFT_QUEUE);
 	queue->changed_seq = shadow->seq;
 	CHECK(queue->rate.max <= ARRAY_COUNT(queue->rate.starts_us));
 	arena_fini(&arena);
@@ -174,6 +175,12 @@ static int shadow_compare_starts(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What no instant of a queue's starts and ends is behind. */
+static int64_t shadow_latest_us(const struct shadow *shadow, const struct shadow_queue *queue)
+{
+	return queue->apart && shadow->clock_us > shadow->engine_us ? shadow->clock_us : shadow->engine_us;
+}
+
 /* Rows stand in no order of time in a change-set: one may have been dirtied first and started last. */
 static void shadow_starts(struct shadow *shadow)
 {
@@ -182,7 +189,7 @@ static void shadow_starts(struct shadow *shadow)
 		const struct shadow_started *started = &shadow->starts[i];
 		struct shadow_queue *queue = shadow_queue(shadow, started->queue);
 		struct shadow_group *group = shadow_group(shadow, started->queue, str_of(started->job->group));
-		CHECK(started->at_us <= shadow->engine_us);
+		CHECK(started->at_us <= shadow_latest_us(shadow, queue));
 		group->led++;
 		if (queue->http)
 			shadow->delivery_us = shadow->committed_us;
@@ -578,8 +585,10 @@ static void shadow_range(struct shadow *shadow, const struct changeset *cs, cons
 		bool too_old = keep->age_ms && job->row.finished_us <= cs->engine_us - keep->age_ms * 1000;
 		uint64_t most = queue->compat ? SIM_KEEP : keep->count;
 		bool too_many = most && queue->final[range->state] + queue->left[range->state] > most;
-		CHECK(too_old || too_many || queue->changed_seq == shadow->seq);
+		bool tied = job->row.finished_us == range->up_to_us && job->row.version == shadow->seq; /* ended at the very instant of the last that goes */
+		CHECK(too_old || too_many || tied || queue->changed_seq == shadow->seq);
 		shadow_count(shadow, job, -1);
+		queue->left[range->state] += tied; /* beside those that the range is for */
 		job->exists = false;
 		job->deleted = true;
 		shadow->retained++;
@@ -624,24 +633,26 @@ static void shadow_no_orphans(struct shadow *shadow, const struct changeset *cs)
 }
 
 /* Every end that is counted ever is counted in its minute, in the same commit. */
-static void shadow_metrics(const struct changeset *cs)
+static void shadow_metrics(struct shadow *shadow, const struct changeset *cs)
 {
-	uint32_t found = 0;
+	uint32_t found = 0, resets = 0;
+	for (uint32_t n = 0; n < cs->metrics.count; n++) /* a queue that is made as new forgets its minutes, and counts nothing */
+		resets += !cs->metrics.items[n].row.completed && !cs->metrics.items[n].row.failed;
 	for (uint32_t i = 0; i < cs->counts.count; i++) {
 		const struct queue_counts *counts = &cs->counts.items[i];
 		uint64_t completed = 0, failed = 0;
 		for (uint32_t n = 0; n < cs->metrics.count; n++) {
 			const struct metric_add *add = &cs->metrics.items[n];
-			if (add->row.queue != counts->queue)
+			if (add->row.queue != counts->queue || (!add->row.completed && !add->row.failed))
 				continue;
-			CHECK(add->row.minute == cs->engine_us / 60000000);
+			CHECK(shadow_queue(shadow, add->row.queue)->apart || add->row.minute == cs->engine_us / 60000000); /* theirs may have gone on */
 			completed += add->row.completed;
 			failed += add->row.failed;
 			found++;
 		}
 		CHECK(completed == counts->ended[JOB_COMPLETED] && failed == counts->ended[JOB_FAILED]);
 	}
-	CHECK(found == cs->metrics.count);
+	CHECK(found + resets == cs->metrics.count);
 }
 
 /* A trim takes whole commits that were there before. */
@@ -691,8 +702,9 @@ void shadow_commit(struct shadow *shadow, const struct changeset *cs, int64_t no
 	for (uint32_t i = 0; i < cs->chains.count; i++)
 		shadow_chain_row(shadow, &cs->chains.items[i]);
 	shadow_chains(shadow);
-	shadow_metrics(cs);
+	shadow_metrics(shadow, cs);
 	shadow_trims(cs);
+	resets_judge(shadow, cs);
 	hooks_health(shadow);
 	shadow_starts(shadow);
 	shadow_limits(shadow);

@@ -6,6 +6,7 @@
  *   history.c   events, in their order: rules 2, 3, 4, 8
  *   turns.c     events and rows: shares by weight, batches, jobs that rise
  *   told.c      what clients were told: rules 1, 2, 9
+ *   resets.c    rows: queues that are made as new
  *   shadow_hooks.c  rows: messages and their deliveries
  *   shadow_order.c  rows: deliveries about one entity, where their order counts
  *   watch.c     what ought to have happened by now: rule 5
@@ -23,6 +24,8 @@ struct mem_disk;
 struct engine;
 
 #define SIM_COMPAT_QUEUE "bull" /* keeps BullMQ's rules */
+#define SIM_BLANK_QUEUE "blank" /* is made as new again and again: sim/resets.c */
+#define SIM_DRIFT_QUEUE "drift" /* keeps those rules too, by clocks of its own: sim/clocks.c */
 #define SIM_KEEP         20     /* what each end there says is to be kept */
 #define SIM_RATE_MAX     4      /* what all workers there know of its rate: so many start in a window */
 #define SIM_RATE_MS      200
@@ -89,6 +92,7 @@ struct shadow_queue {
 	uint32_t number;
 	char name[32];
 	bool dropped, paused, http, compat;
+	bool apart;              /* no worker of sim/workers.c claims there: sim/resets.c, sim/clocks.c */
 	uint64_t last_id;        /* of those that it counts */
 	uint64_t changed_seq;    /* of its settings or its pause */
 	uint32_t concurrency, allowance, group_concurrency;
@@ -257,6 +261,9 @@ struct shadow {
 	uint32_t meta_count;
 	uint64_t opened, probed, disabled, about, resent, rode, halved, catalogued, outlived;
 	uint64_t renewals, stalls, retained, replays, duplicates, ripe, shared, held, deferrals; /* how often what is checked occurred */
+	uint64_t resets;        /* of queues; likewise */
+	uint64_t clocked;       /* claims that found what was due by a clock of their own; likewise */
+	int64_t clock_us;       /* the latest that any clock has said: ours, or one of sim/clocks.c */
 	uint64_t hooked, sliced, superseded, in_place, followed, holding, polled; /* likewise, of messages and their deliveries */
 };
 
@@ -301,6 +308,9 @@ void history_agree(struct shadow_job *job, const struct job_row *row, bool compa
 void turns_read(struct shadow *shadow, uint32_t queue, const struct shadow_job *job, enum event_type type);
 void turns_judge(struct shadow *shadow);
 void told_batch(struct shadow *shadow, const struct op *op);
+
+/* resets.c: when the rows are there */
+void resets_judge(struct shadow *shadow, const struct changeset *cs);
 
 /* shadow_hooks.c */
 void hooks_read(struct shadow *shadow, const struct changeset *cs);

@@ -312,6 +312,8 @@ void hooks_health(struct shadow *shadow)
 	}
 	for (uint32_t n = 0; n < shadow->start_count; n++) {
 		const struct shadow_job *job = shadow->starts[n].job;
+		if (strcmp(shadow_queue(shadow, job->row.queue)->name, "webhooks") != 0)
+			continue; /* it was moved: its group there is no endpoint's */
 		for (uint32_t i = 0; i < SIM_ENDPOINTS; i++) {
 			const struct shadow_endpoint *endpoint = &shadow->endpoints[i];
 			if (!hooks_is_of(shadow, job, i) || !endpoint->opens || !endpoint->opens_before || endpoint->touched_seq == shadow->seq)

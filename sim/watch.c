@@ -34,7 +34,7 @@ static bool watch_is_ripe(struct world *world, const struct shadow_job *job)
 	int64_t engine_us = watch_engine_us(world);
 	if (hooks_owns(shadow, job))
 		limit = 1; /* it may be trusted with more */
-	if (queue->paused || group->paused || (queue->concurrency && queue->active >= queue->concurrency) || (limit && group->active >= limit))
+	if (queue->apart || queue->paused || group->paused || (queue->concurrency && queue->active >= queue->concurrency) || (limit && group->active >= limit))
 		return false;
 	if (!budgets_have_room(shadow, job, engine_us))
 		return false;

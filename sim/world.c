@@ -66,6 +66,12 @@ void world_plan(struct world *world, int64_t in_us, plan_handler *run, struct ac
 	CHECK(!err);
 }
 
+static void world_tell_time(struct world *world)
+{
+	if (world->shadow.clock_us < world_wall_us(world))
+		world->shadow.clock_us = world_wall_us(world);
+}
+
 /* ---- requests on their way ---- */
 
 struct request *world_request(struct world *world, uint32_t op_count)
@@ -302,6 +308,7 @@ static void world_takeover(struct world *world, struct actor *actor, uint64_t ar
 	while (world->in_flight_count)
 		world_settle_one(world, SETTLE_APPLY);
 	for (int i = 0; i < 10 && engine_health(world->engine) == E_OK; i++) {
+		world_tell_time(world);
 		engine_step(world->engine, world->now_us + 1, world_wall_us(world));
 		world_take(world);
 		while (world->in_flight_count)
@@ -362,6 +369,7 @@ static void world_compare(struct world *world)
 
 static void world_step(struct world *world)
 {
+	world_tell_time(world);
 	int64_t next_us = engine_step(world->engine, world->now_us + 1, world_wall_us(world));
 	world->step_us = next_us == INT64_MAX ? INT64_MAX : next_us - 1;
 	if (world->step_us <= world->now_us && next_us != INT64_MAX)
@@ -412,6 +420,8 @@ uint64_t world_live(struct world *world, uint64_t seed, int64_t span_us, bool tr
 	limits_start(world);
 	turns_start(world);
 	types_start(world);
+	resets_start(world);
+	clocks_start(world);
 	hooks_start(world);
 	polls_start(world);
 	workers_start(world);

@@ -75,6 +75,8 @@ void clients_start(struct world *world);
 void limits_start(struct world *world); /* limits.c */
 void turns_start(struct world *world);  /* turns.c */
 void types_start(struct world *world);  /* types.c */
+void resets_start(struct world *world); /* resets.c */
+void clocks_start(struct world *world); /* clocks.c */
 void hooks_start(struct world *world);  /* hooks.c */
 void hooks_replay(struct reader *reader, const struct operation_row *row, struct request *request); /* makes its next slice */
 bool rides_deliver(struct world *world, const struct effect *effect); /* rides.c; false: its endpoint takes one message at a time */
