@@ -13,6 +13,7 @@ function tsc(project, ...options) {
 
 for (const name of ['address.ts', 'http-lines.ts', 'request-key.ts', 'sender.ts', 'timers.ts', 'transport.ts'])
 	copyFileSync(`../node/src/${name}`, `src/${name}`);
+copyFileSync('../node/tests/proxy.ts', 'tests/proxy.ts'); // the check of types wants it too
 if (process.argv.includes('--shared'))
 	process.exit();
 rmSync('dist', { recursive: true, force: true });
@@ -24,6 +25,5 @@ mkdirSync('dist/cjs', { recursive: true });
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 if (process.argv.includes('--tests')) {
 	rmSync('.tests', { recursive: true, force: true });
-	copyFileSync('../node/tests/proxy.ts', 'tests/proxy.ts');
 	tsc('tsconfig.tests.json');
 }
