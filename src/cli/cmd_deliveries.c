@@ -80,15 +80,23 @@ static bool deliveries_are_unknown(struct remote *remote)
 	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(E_QUEUE_NOT_FOUND)));
 }
 
+/* Answers 0, or the exit code of who must make an endpoint first, which has been explained. */
+static int deliveries_look(struct remote *remote)
+{
+	if (!deliveries_are_unknown(remote))
+		return 0;
+	fprintf(stderr, "ruche %s: there is no endpoint yet: 'ruche endpoints set --help' says how to make one [%s]\n", remote->command->name,
+		err_code(E_QUEUE_NOT_FOUND));
+	return err_exit_code(E_QUEUE_NOT_FOUND);
+}
+
 static int deliveries_list(struct remote *remote, const struct args *args)
 {
 	if (args->word_count)
 		return cli_unknown(arena_printf(&remote->arena, "deliveries %s", args->words[0]));
-	if (deliveries_are_unknown(remote)) {
-		fprintf(stderr, "ruche deliveries list: there is no endpoint yet: 'ruche endpoints set --help' says how to make one [%s]\n",
-			err_code(E_QUEUE_NOT_FOUND));
-		return err_exit_code(E_QUEUE_NOT_FOUND);
-	}
+	int code = deliveries_look(remote);
+	if (code)
+		return code;
 	remote_begin(remote);
 	remote_path(remote, "/v1/deliveries");
 	remote_query(remote, "namespace", remote->space);
@@ -189,8 +197,11 @@ static int deliveries_retry_all(struct remote *remote, const struct args *args, 
 	char question[96];
 	uint64_t expected;
 	const char *about;
+	int code = deliveries_look(remote);
+	if (code)
+		return code;
 	deliveries_address_count(remote, args);
-	int code = operation_expect(remote, &expected, &about);
+	code = operation_expect(remote, &expected, &about);
 	if (code)
 		return code;
 	const char *noun = expected == 1 ? "delivery" : "deliveries";

@@ -225,7 +225,8 @@ static int jobs_delete_children(struct remote *remote, const struct args *args) 
 	int code = remote_call(remote, "DELETE", &body);
 	if (code || remote_printed(args, body))
 		return code;
-	printf(STR_FMT " are deleted\n", STR_ARG(pluck_text(body, "count", &remote->arena)));
+	struct str count = pluck_text(body, "count", &remote->arena);
+	printf(STR_FMT " %s deleted\n", STR_ARG(count), str_eq(count, STR("1")) ? "is" : "are");
 	return 0;
 }
 

@@ -184,7 +184,7 @@ def what_a_queue_remembers(ruche):
     equal(children, {"page-1": "fail", "page-2": "ignore"}, "children")
     says("waits no more for " + child, "jobs", "detach", "--from", "reports/report-1", "pages/page-2")
     says("did not wait for " + child, "jobs", "detach", "--from", "reports/report-1", child)
-    says("^1 are deleted", "jobs", "children", "--delete", "reports/report-1")
+    says("^1 is deleted", "jobs", "children", "--delete", "reports/report-1")
     ruche.cli("queues", "set", "trial", "concurrency=3", "--json")
     says("^site-9 is set|^trial is set", "queues", "set", "trial", "--group", "site-9", "weight=3")
     says("^site-9 has its queue's settings", "queues", "delete", "--yes", "trial", "--group", "site-9")

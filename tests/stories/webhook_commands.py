@@ -18,6 +18,9 @@ def an_endpoint_is_made_changed_and_deleted(ruche):
     """`set` makes an endpoint, then changes what is named; --file says all; names and reasons of what is refused."""
     api = ruche.api
     check(b"no endpoint yet" in ruche.cli("endpoints"), "nothing there yet says how to begin")
+    for words in (["list"], ["retry", "--all", "--state", "failed"], ["retry", "--all", "--endpoint", "crm", "--dry-run"]):
+        ruche.cli("deliveries", *words, status=66)
+        check(f"deliveries {words[0]}: there is no endpoint yet" in ruche.cli_errors, f"and so do deliveries: {ruche.cli_errors}")
     ruche.cli("endpoints", "set", "crm", "concurrency=4", status=65)
     check("url" in ruche.cli_errors, f"a new one without url: {ruche.cli_errors}")
     ruche.cli("endpoints", "show", "crm", status=66)
