@@ -647,10 +647,15 @@ static void connection_drop_partial(struct http_connection *connection)
 	connection->state = HTTP_INPUT_NONE;
 }
 
+/* Nothing that is still to be answered has begun to come. */
+static bool connection_is_between_requests(const struct http_connection *connection)
+{
+	return connection->state == HTTP_INPUT_SKIP || (connection->state == HTTP_INPUT_HEAD && connection->input.len == 0);
+}
+
 static bool connection_is_over(const struct http_connection *connection)
 {
-	bool is_idle = connection->state == HTTP_INPUT_HEAD && connection->input.len == 0;
-	bool wants_no_more = connection->state == HTTP_INPUT_NONE || (connection->server->draining && is_idle);
+	bool wants_no_more = connection->state == HTTP_INPUT_NONE || (connection->server->draining && connection_is_between_requests(connection));
 	return wants_no_more && connection->line_count == 0 && connection->output.bytes == 0;
 }
 
@@ -702,8 +707,9 @@ void http_connection_settle(struct http_connection *connection)
 
 void http_connection_drain(struct http_connection *connection)
 {
-	bool is_idle = connection->state == HTTP_INPUT_HEAD && connection->input.len == 0 && connection->line_count == 0;
-	if (is_idle && connection->output.bytes == 0)
+	if (connection->state == HTTP_INPUT_SKIP)
+		http_server_mark_dirty(connection); /* a close at once could take the answer with it */
+	else if (connection_is_between_requests(connection) && connection->line_count == 0 && connection->output.bytes == 0)
 		http_connection_close(connection);
 }
 

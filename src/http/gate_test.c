@@ -235,6 +235,31 @@ static void a_slow_rest_ends_the_connection_without_another_answer(void **state)
 	stage_close(&stage);
 }
 
+static void a_rest_to_be_skipped_holds_up_no_drain(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_open(&stage, 0);
+	feed(&stage, "POST /hold HTTP/1.1\r\n" H "Content-Length: 1\r\n\r\na");
+	feed(&stage, "POST /no HTTP/1.1\r\n" H "Content-Length: 60000\r\n\r\nabc");
+	http_server_drain(stage.server, NULL, NULL);
+	http_server_flush(stage.server);
+	assert_false(stage.connection->closed); /* it owes the first answer */
+	http_respond_str(stage.held, 202, STR("text/plain"), STR(""), STR("held"));
+	http_server_flush(stage.server);
+	assert_int_equal(answered(&stage, " 202 "), 1);
+	assert_int_equal(answered(&stage, " 401 "), 1);
+	assert_true(stage.connection->closed);
+	stage_close(&stage);
+	stage_open(&stage, 0);
+	feed(&stage, "POST /no HTTP/1.1\r\n" H "Content-Length: 60000\r\n\r\nabc");
+	assert_false(stage.connection->closed);
+	http_server_drain(stage.server, NULL, NULL);
+	http_server_flush(stage.server);
+	assert_true(stage.connection->closed);
+	stage_close(&stage);
+}
+
 static void each_request_has_its_own_time(void **state)
 {
 	(void)state;
@@ -396,6 +421,7 @@ int main(void)
 		cmocka_unit_test(a_short_body_is_skipped_and_the_connection_goes_on),
 		cmocka_unit_test(a_refusal_at_the_gate_waits_for_its_turn),
 		cmocka_unit_test(a_slow_rest_ends_the_connection_without_another_answer),
+		cmocka_unit_test(a_rest_to_be_skipped_holds_up_no_drain),
 		cmocka_unit_test(each_request_has_its_own_time),
 		cmocka_unit_test(a_body_may_have_what_the_gate_said),
 		cmocka_unit_test(whoever_goes_is_told_lost_once),
