@@ -377,7 +377,8 @@ static enum err guess_refuse(struct call *call, int64_t wait_us)
 			   (long long)call->retry_after_s);
 }
 
-/* A password needs no body to be judged. One whose secret is not there is for incoming_receive to refuse. */
+/* A password needs no body to be judged. Who says none has not guessed: many say it only once they are asked for it. One whose secret is not there is
+ * for incoming_receive to refuse. */
 static enum err incoming_judge_password(struct call *call, struct source *source)
 {
 	struct api *api = call->api;
@@ -393,10 +394,10 @@ static enum err incoming_judge_password(struct call *call, struct source *source
 	if (reception_hold_secret(&trial, call))
 		err = verifier_verify(VERIFIER_BASIC, trial.values, trial.value_count, &trial.incoming, &call->problem);
 	secret_snapshot_drop(trial.secrets);
-	if (err == E_SIGNATURE) {
+	if (err == E_SIGNATURE && incoming_header(call->exchange, "Authorization").len)
 		guesses_count(&api->guesses, key, now_us);
+	if (err == E_SIGNATURE)
 		incoming_distrust(call, source);
-	}
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #define NONE    "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"type\":\"a\"}}}"
 #define GITHUB  "{\"verify\":{\"kind\":\"github\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}"
 #define WRONG   "X-Hub-Signature-256: sha256=0000000000000000000000000000000000000000000000000000000000000000\r\n"
+#define WRONG_PASSWORD "Authorization: Basic b25lMg==\r\n"
 
 static void tell(struct scene *scene, const char *name, const char *text)
 {
@@ -76,11 +77,11 @@ static void who_guesses_at_a_password_waits(void **state)
 	tell(&scene, "other", "{\"verify\":{\"kind\":\"basic\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}");
 	for (int i = 0; i < 10; i++) {
 		if (i % 3 == 2)
-			scene_send(&scene, "POST", "/in/gh", NULL, STR("")); /* no body */
+			scene_send(&scene, "POST", "/in/gh", WRONG_PASSWORD, STR("")); /* no body */
 		else if (i % 3 == 1)
-			scene_send(&scene, "POST", "/in/gh", "Content-Length: 900000\r\n", STR("")); /* refused by its head */
+			scene_send(&scene, "POST", "/in/gh", WRONG_PASSWORD "Content-Length: 900000\r\n", STR("")); /* refused by its head */
 		else
-			receive(&scene, "gh", "Authorization: Basic b25lMg==\r\n");
+			receive(&scene, "gh", WRONG_PASSWORD);
 		assert_int_equal(scene.status, 401);
 		assert_true(str_eq(scene_header(&scene, "WWW-Authenticate"), STR("Basic realm=\"ruche\"")));
 		if (i % 3 == 1)
@@ -101,6 +102,24 @@ static void who_guesses_at_a_password_waits(void **state)
 	receive(&scene, "gh", "Authorization: Basic b25l\r\n");
 	request = scene_request(&scene);
 	request->ops[0].result.uid = 78;
+	scene_reply(&scene, request);
+	assert_int_equal(scene.status, 202);
+	scene_close(&scene);
+}
+
+/* Many programs say their password only once they were asked for it (WWW-Authenticate). */
+static void who_says_no_password_has_not_guessed(void **state)
+{
+	struct scene scene;
+	(void)state;
+	scene_open(&scene, false, 0);
+	know_secret(&scene);
+	tell(&scene, "gh", "{\"verify\":{\"kind\":\"basic\",\"secret\":\"gh\"},\"into\":{\"message\":{\"type\":\"a\"}}}");
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(receive(&scene, "gh", NULL), 401);
+	receive(&scene, "gh", "Authorization: Basic b25l\r\n");
+	struct request *request = scene_request(&scene);
+	request->ops[0].result.uid = 77;
 	scene_reply(&scene, request);
 	assert_int_equal(scene.status, 202);
 	scene_close(&scene);
@@ -194,7 +213,8 @@ static void others_learn_no_names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(who_guesses_at_a_password_waits), cmocka_unit_test(sources_are_as_told_last),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(refusals_are_told_once_a_minute), cmocka_unit_test(who_guesses_at_a_password_waits),
+		                            cmocka_unit_test(who_says_no_password_has_not_guessed), cmocka_unit_test(sources_are_as_told_last),
 		                            cmocka_unit_test(a_name_of_others_is_one_of_ours), cmocka_unit_test(a_repeat_is_told),
 		                            cmocka_unit_test(others_learn_no_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
