@@ -135,7 +135,7 @@ static bool jobs_are_counted(const struct job_filter *filter)
 {
 	return !filter->name.len && !filter->id.len && !filter->group.len && !filter->tag.len && !filter->error.len && !filter->created_after_us &&
 	       !filter->created_before_us && !filter->finished_after_us && !filter->finished_before_us && !filter->outcomes && !filter->message &&
-	       !filter->entity.len && !filter->endpoint.len;
+	       !filter->entity.len && !filter->endpoint.len && !filter->deliveries;
 }
 
 void jobs_count(struct call *call)

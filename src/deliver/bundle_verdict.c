@@ -127,10 +127,12 @@ static struct op_hook *part_hook(struct bundle_work *work, uint32_t place)
 	*told = *work->whole.lease.hook;
 	told->message = part->hook->message;
 	told->test = part->hook->test;
-	if (place == work->speaker)
+	if (place == work->speaker) {
 		told->batch_size = work->bundle->size;
-	else
-		told->blame = BLAME_NONE, told->overloaded = false;
+	} else {
+		told->blame = BLAME_NONE;
+		told->overloaded = false;
+	}
 	if (work->whole.kind != OP_COMPLETE || told->test || !part->hook->entity.len)
 		return told;
 	told->entity = arena_str(work->arena, part->hook->entity);

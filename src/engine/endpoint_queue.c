@@ -23,14 +23,18 @@ bool queue_is_others(const struct queue *queue)
 
 bool queue_is_kept(const struct index *index, struct queue_name name)
 {
-	uint32_t slot = str_eq(name.name, ENDPOINT_QUEUE) ? queue_find(index, name) : SLOT_NONE;
-	return str_eq(name.name, ENDPOINT_QUEUE) && (slot == SLOT_NONE || !queue_is_others(queue_at(index, slot)));
+	if (!str_eq(name.name, ENDPOINT_QUEUE))
+		return false;
+	uint32_t slot = queue_find(index, name);
+	return slot == SLOT_NONE || !queue_is_others(queue_at(index, slot));
 }
 
 bool queue_stays_kept(const struct index *index, struct queue_name name)
 {
+	if (!str_eq(name.name, ENDPOINT_QUEUE))
+		return false;
 	uint32_t slot = queue_find(index, name);
-	return queue_is_kept(index, name) || (str_eq(name.name, ENDPOINT_QUEUE) && slot != SLOT_NONE && queue_at(index, slot)->settings->compat);
+	return slot == SLOT_NONE || !queue_is_others(queue_at(index, slot)) || queue_at(index, slot)->settings->compat;
 }
 
 enum err queue_refuse_kept(struct request *request, struct op *op, const char *field)

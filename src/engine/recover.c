@@ -294,7 +294,8 @@ void recover_forget_called(struct engine *engine, bool again)
 	mem_free(engine->called);
 	engine->called = NULL;
 	engine->handing_back = again;
-	engine->handed_seq = 0;
+	if (again)
+		engine->handed_seq = 0;
 }
 
 /* No attempt is consumed: whatever became of the call, nobody will tell. They stand first in line in the order that they had, so that a call of
@@ -324,12 +325,9 @@ enum err recover_hand_back(struct engine *engine)
 		engine->called_next++;
 		engine->handed_seq = engine->next_seq;
 	}
-	if (err || engine->called_next < engine->called_count)
-		return err;
-	uint64_t seq = engine->handed_seq;
-	recover_forget_called(engine, false);
-	engine->handed_seq = seq;
-	return E_OK;
+	if (!err && engine->called_next == engine->called_count)
+		recover_forget_called(engine, false);
+	return err;
 }
 
 static enum err recover_operations(struct engine *engine)

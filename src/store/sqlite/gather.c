@@ -9,6 +9,7 @@
 #define GATHER_BYTES      (31 * (24 + 4096)) /* in frames; SQLite's VFS for Unix takes a write's length modulo 128 KiB */
 #define GATHER_NAME_BYTES 48
 _Static_assert(GATHER_BYTES < 128 << 10, "one write");
+_Static_assert(GATHER_BYTES >= 64 << 10, "a page: SQLite writes nothing larger");
 #define WAL_WRITE_LOCK    0 /* among the locks in shared memory: the writer's. Part of the file format */
 
 struct gather_vfs {
@@ -51,14 +52,13 @@ static int gather_write(sqlite3_file *file, const void *data, int bytes, sqlite3
 	struct gather_file *self = of(file);
 	if (!self->buffer)
 		return self->real->pMethods->xWrite(self->real, data, bytes, at);
+	CHECK(bytes <= GATHER_BYTES);
 	bool fits = bytes <= GATHER_BYTES - self->pending, follows = at == self->at + self->pending;
 	int code = !self->failed && fits && follows ? SQLITE_OK : gather_flush(self);
 	if (code)
 		return code;
 	if (!self->pending)
 		self->at = at;
-	if (bytes > GATHER_BYTES)
-		return self->failed = self->real->pMethods->xWrite(self->real, data, bytes, at);
 	memcpy(self->buffer + self->pending, data, (size_t)bytes);
 	self->pending += bytes;
 	return SQLITE_OK;
