@@ -187,7 +187,7 @@ struct shadow_endpoint {
 	uint64_t written_seq;     /* its row */
 	int64_t held_us;          /* its group's penalty, as of the change-set before */
 	int64_t asked_us, row_asked_us; /* that others than its breaker asked for: as far as can be seen; as its row says */
-	uint64_t warned;
+	uint64_t warned, told;
 	uint32_t state;
 	bool by_hand;             /* its state */
 	bool tried;               /* something may be known of it */

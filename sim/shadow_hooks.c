@@ -48,15 +48,18 @@ static const char *const hook_types[HOOK_TYPES] = { "a", "b", "endpoint.failing"
 /* What a message is to tell of, by rows alone: each is written when there is something to tell. */
 static void hooks_change(struct shadow *shadow, struct shadow_endpoint *endpoint, const struct named_row *row)
 {
-	uint64_t warned = hooks_number(row->health, STR("\"warned\":"));
+	uint64_t warned = hooks_number(row->health, STR("\"warned\":")), told = hooks_number(row->health, STR("\"told\":"));
 	bool same = endpoint->live && endpoint->number == row->number && !row->gone, by_hand = str_eq(row->reason, STR("by_hand"));
 	bool disabled = row->state == NAMED_DISABLED && !by_hand;
 	CHECK(!disabled || str_eq(row->reason, STR("gone")) || str_eq(row->reason, STR("failing")));
 	shadow->changes[HOOK_FAILING] += same && warned > endpoint->warned && !disabled;
 	shadow->changes[HOOK_DISABLED] += same && disabled && (endpoint->state != NAMED_DISABLED || endpoint->by_hand);
-	shadow->changes[HOOK_RECOVERED] += same && !warned && endpoint->warned && endpoint->state == row->state;
+	shadow->changes[HOOK_RECOVERED] += same && !told && endpoint->told;
 	shadow->disabled += same && disabled && endpoint->state != NAMED_DISABLED;
+	CHECK(told || row->gone || (!warned && !disabled));                     /* until it is well */
+	CHECK(!same || told || !endpoint->told || row->state == NAMED_ENABLED);
 	endpoint->warned = warned;
+	endpoint->told = told;
 	endpoint->state = row->state;
 	endpoint->by_hand = by_hand;
 }
@@ -349,11 +352,12 @@ void hooks_dump(struct mem_disk *disk, uint32_t numbers, struct buf *out)
 			const struct named_row *row = disk_row(disk, MEM_NAMEDS, i);
 			if (row->number == number)
 				buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu from=%llu opens=%llu "
-				         "warned=%llu batch_max=%llu asked=%llu " STR_FMT "\n",
+				         "warned=%llu told=%llu batch_max=%llu asked=%llu " STR_FMT "\n",
 				         number, STR_ARG(row->namespace_name), STR_ARG(row->name), row->kind, row->state, STR_ARG(row->reason),
 				         (unsigned long long)hooks_unsent_about(hooks_unsent(row->health)), (unsigned long long)hooks_unsent_uid(row->health),
 				         (unsigned long long)hooks_number(row->health, STR("\"opens\":")),
 				         (unsigned long long)hooks_number(row->health, STR("\"warned\":")),
+				         (unsigned long long)hooks_number(row->health, STR("\"told\":")),
 				         (unsigned long long)hooks_number(row->health, STR("\"batch_max\":")),
 				         (unsigned long long)hooks_number(row->health, STR("\"asked_until_us\":")), STR_ARG(row->text));
 		}

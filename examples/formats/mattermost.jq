@@ -22,7 +22,7 @@ def line($type; $about):
     ":no_entry: \(whose) is disabled: " + (if .reason == "gone" then "it answered 410." else "nothing went through for too long." end)
     + "\(reason)\(held) When it is well again: `ruche endpoints enable \(.endpoint | plain)`"
   elif $type == "endpoint.recovered" then
-    ":white_check_mark: \(whose) is well again, after \(.attempts_failed // 0 | count("failed attempt"; "failed attempts"))" + (if .failing_since_at then " since \(.failing_since_at | plain)." else "." end)
+    ":white_check_mark: \(whose) is well again" + (if (.attempts_failed // 0) > 0 then ", after \(.attempts_failed | count("failed attempt"; "failed attempts"))" else "" end) + (if .failing_since_at then " since \(.failing_since_at | plain)." else "." end)
   elif $type == "delivery.exhausted" then
     ":x: \(.type // "a message" | code)" + (if .entity then " about \(.entity | code)" else "" end) + " did not reach \(whose), after \(.attempts_made // 0 | count("attempt"; "attempts")).\(reason)"
     + " Once more: `ruche deliveries retry \(.delivery | plain)`"

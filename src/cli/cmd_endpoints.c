@@ -116,6 +116,8 @@ static int endpoints_set(struct remote *remote, const struct args *args)
 	printf("%s is set: " STR_FMT "\n", args->words[0], STR_ARG(calls));
 	if (secret.len)
 		printf("its calls are signed by this secret, which is told now and never again: " STR_FMT "\n", STR_ARG(secret));
+	if (str_starts(secret, STR("whsk_")))
+		printf("keep it to yourself: receivers need the public key alone, GET /v1/endpoints/%s/public-key\n", args->words[0]);
 	return 0;
 }
 

@@ -445,7 +445,8 @@ static int listen_act(struct remote *remote, const struct args *args)
 	uv_loop_close(&listen.loop);
 	bytes_wipe(&listen.key, sizeof(listen.key));
 	if (!code && !listen.json)
-		fprintf(stderr, "%llu deliveries, %llu of them verified; %s is deleted\n", (unsigned long long)(listen.verified + listen.unverified),
+		fprintf(stderr, "%llu %s, %llu of them verified; %s is deleted\n", (unsigned long long)(listen.verified + listen.unverified),
+			listen.verified + listen.unverified == 1 ? "delivery" : "deliveries",
 			(unsigned long long)listen.verified, listen.name);
 	return code ? code : listen.unverified ? 1 : 0;
 }

@@ -147,9 +147,10 @@ static void dev_print_commands(const struct dev *dev)
 	printf("The same with ruche's own commands:\n\n"
 	       "  %s enqueue hooks '{\"sheet\":419}' --wait%s\n"
 	       "  %s jobs list%s\n"
-	       "  %s queues%s\n\n"
+	       "  %s queues%s\n"
+	       "  %s send sheet.saved '{\"sheet\":420}'%s\n\n"
 	       "Ctrl-C ends it. What the receiver gets:\n\n",
-	       ruche, where, ruche, where, ruche, where);
+	       ruche, where, ruche, where, ruche, where, ruche, where);
 }
 
 static void dev_print(const struct dev *dev)
@@ -168,6 +169,11 @@ static void dev_print(const struct dev *dev)
 	       "\"queue\":\"sheets\",\"id\":\"first\",\"token\":\"mine\",\"result\":{\"ok\":true}}]}' %s/v1/batch\n"
 	       "  curl -s %s/v1/queues/sheets/jobs/first\n\n",
 	       url, url, url, url);
+	printf("A webhook: an endpoint, which is that receiver, and a message that it gets, signed:\n\n"
+	       "  curl -sX PUT --json '{\"url\":\"http://127.0.0.1:%u/crm\",\"types\":[\"sheet.*\"]}' %s/v1/endpoints/crm\n"
+	       "  curl -s --json '{\"type\":\"sheet.saved\",\"entity\":\"sheet-417\",\"payload\":{\"sheet\":417}}' %s/v1/messages\n"
+	       "  curl -s '%s/v1/deliveries?endpoint=crm'\n\n",
+	       sink_port(dev->sink), url, url, url);
 	printf("What happens, as it happens:\n\n  curl -sN %s/v1/events\n\n", url);
 	dev_print_commands(dev);
 	fflush(stdout);

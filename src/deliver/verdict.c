@@ -249,12 +249,12 @@ static void verdict_hold_back(struct op_lease *lease, enum http_class http_class
 	lease->busy_ms = retry_after_us > 0 ? (retry_after_us + 999) / 1000 : 0;
 }
 
-/* Whoever makes an endpoint before its secret waits for seconds, and who forgets it is not asked all the time. */
+/* Whoever makes an endpoint before its secret waits for seconds, and who forgets it, or whose proxy is gone, is not asked all the time. */
 static int64_t verdict_again_ms(const struct effect *effect, enum http_class http_class)
 {
 	int64_t again_ms = http_class == HTTP_CLASS_OURS ? VERDICT_OURS_DELAY_MS : HOOK_SECRET_AGAIN_MS;
 	uint32_t in_vain = effect->attempt > effect->attempts_made ? effect->attempt - effect->attempts_made - 1 : 0; /* before this one */
-	for (; http_class != HTTP_CLASS_OURS && in_vain > 0 && again_ms < HOOK_SECRET_AGAIN_MAX_MS; in_vain--)
+	for (; in_vain > 0 && again_ms < HOOK_SECRET_AGAIN_MAX_MS; in_vain--)
 		again_ms = again_ms * 2 < HOOK_SECRET_AGAIN_MAX_MS ? again_ms * 2 : HOOK_SECRET_AGAIN_MAX_MS;
 	return again_ms;
 }

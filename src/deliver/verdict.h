@@ -10,8 +10,8 @@
  *
  * An answer that asks to wait (429, or Retry-After where it is heeded) says so, for those whom the queue's retry_after names.
  * A class that is tried again goes by the job's retry policy, or at Retry-After where the answer says one (408, 425, 429, 502 to 504). What
- * is our own fault (memory, descriptors, the store) costs no attempt and is tried again after VERDICT_OURS_DELAY_MS; so
- * is a secret that is missing, after HOOK_SECRET_AGAIN_MS at first. */
+ * is our own fault (memory, descriptors, the store, a proxy that is not there) costs no attempt and is tried again after
+ * VERDICT_OURS_DELAY_MS at first, then after twice as long each time; so is a secret that is missing, after HOOK_SECRET_AGAIN_MS. */
 #pragma once
 #include "deliver/request.h"
 #include "http/client.h"

@@ -12,7 +12,8 @@
  *   disabled     when that time is over, ten attempts at least have failed and none went through; or when it says that it is gone (410): what
  *                waits is held until somebody enables it
  *
- * Each of these is told, as an event and as a message (meta.c).
+ * Each of these is told, as an event and as a message (meta.c); and, to whom was told of one, that a call went through, also when it was enabled or
+ * resumed by hand meanwhile.
  * A record that it refuses (a 4xx) is an answer: it ends a row of failures and closes the breaker, but is no success. Numbers are memory; what has
  * been told (warned, opens) stands in its row, too, and a restart goes on from there. */
 #include "base/json.h"
@@ -51,7 +52,8 @@ void health_undo(struct index *index, const struct undo *undo)
 
 void health_clear(struct health *health)
 {
-	*health = (struct health){ .allowed = HEALTH_ALLOWED, .batch_max = health->batch_max, .unsent = health->unsent, .unsent_uid = health->unsent_uid };
+	*health = (struct health){ .allowed = HEALTH_ALLOWED, .batch_max = health->batch_max, .unsent = health->unsent, .unsent_uid = health->unsent_uid,
+		.told = health->told };
 }
 
 /* ---- what is told ---- */
@@ -155,8 +157,8 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	struct named *named = named_at(index, slot);
 	struct health *health = &named->health;
 	uint64_t allowed = health_more(engine, named, op->lease.hook->slow);
-	bool told = health->warned || health->opens;
-	if (!told && health->answered && !health->failing_since_us && !health->failures && !health->slowed && allowed == health->allowed)
+	bool recovered = health->told && named->state == NAMED_ENABLED, writes = recovered || health->warned || health->opens;
+	if (!writes && health->answered && !health->failing_since_us && !health->failures && !health->slowed && allowed == health->allowed)
 		return E_OK;
 	enum err err = health_touch(engine->open, index, slot);
 	err = err ? err : health_end_pause(engine, named);
@@ -166,11 +168,12 @@ static enum err health_well(struct engine *engine, uint32_t slot, const struct o
 	health_close(health);
 	health->failures = health->attempts_failed = health->warned = health->slowed = 0;
 	health->failing_since_us = 0;
+	health->told = health->told && !recovered;
 	health->allowed = allowed;
 	health->answered = 1;
 	group_refresh(index, named->group);
-	err = told ? named_write(engine, named) : E_OK;
-	return err || !before.warned ? err : health_say(engine, named, META_RECOVERED, &before, op);
+	err = writes ? named_write(engine, named) : E_OK;
+	return err || !recovered ? err : health_say(engine, named, META_RECOVERED, &before, op);
 }
 
 /* Neither well nor not: but its program was slow. */
@@ -281,6 +284,7 @@ static enum err health_disable(struct engine *engine, uint32_t slot, enum named_
 		return err;
 	named->state = NAMED_DISABLED;
 	named->reason = (uint8_t)reason;
+	named->health.told = 1;
 	named->changed_us = engine->index.wall_us;
 	err = endpoint_hold(engine, named);
 	err = err ? err : named_write(engine, named);
@@ -310,6 +314,7 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 		err = health_open(engine, named);
 	}
 	health->warned = health_warning(index, named);
+	health->told = health->told || health->warned;
 	group_refresh(index, named->group);
 	if (!err && named->state == NAMED_ENABLED && (op->lease.hook->gone || health_is_over(index, named)))
 		return health_disable(engine, slot, op->lease.hook->gone ? NAMED_GONE : NAMED_FAILING, op);

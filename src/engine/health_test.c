@@ -904,6 +904,56 @@ static const struct effect *call_to(const struct world *world, uint32_t number)
 	return NULL;
 }
 
+static void crm_is_well(struct world *world)
+{
+	struct op_hook hook = { .endpoint = 1, .blame = BLAME_WELL };
+	const struct effect *effect = call_to(world, 1);
+	assert_non_null(effect);
+	struct request *request = lease_request(world, OP_COMPLETE, effect->uid);
+	request->ops[0].lease = (struct op_lease){ .uid = effect->uid, .token = DELIVERY_TOKEN, .fence = effect->fence, .hook = &hook, .body = STR("1") };
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+static void crm_is_set(struct world *world, enum named_state state)
+{
+	struct request *request = named_request(world, OP_NAMED_STATE, "crm", "");
+	request->ops[0].named.state = state;
+	assert_int_equal(world_err(world, request), E_OK);
+}
+
+/* Whoever heard that it is ill hears that it is well again, also when somebody enabled or resumed it meanwhile. */
+static void an_end_by_hand_is_told_too(void **state)
+{
+	(void)state;
+	for (int way = 0; way < 3; way++) { /* gone; warned of and paused; only paused */
+		struct world world;
+		uint32_t told = way < 2;
+		roomy(&world);
+		put(&world, "crm", FRAGILE);
+		put(&world, "ops", OPS);
+		send_many(&world, 60);
+		if (way == 0)
+			assert_int_equal(world_err(&world, gone_request(&world)), E_OK);
+		if (way == 1)
+			fails_for(&world, 10, 0);
+		if (way)
+			crm_is_set(&world, NAMED_PAUSED);
+		assert_int_equal(deliveries_to(&world, "ops"), told);
+		crm_is_well(&world); /* a call that was under way: it is not called again yet */
+		assert_int_equal(deliveries_to(&world, "ops"), told);
+		world_crash(&world);
+		crm_is_set(&world, NAMED_ENABLED);
+		assert_int_equal(deliveries_to(&world, "ops"), told);
+		world_crash(&world);
+		crm_is_well(&world);
+		assert_int_equal(events_of(&world, "endpoint_recovered"), told);
+		assert_int_equal(deliveries_to(&world, "ops"), 2 * told);
+		crm_is_well(&world);
+		assert_int_equal(deliveries_to(&world, "ops"), 2 * told);
+		world_close(&world);
+	}
+}
+
 /* Those who are told of others are judged, too; but nobody is told of it, themselves least of all. */
 static void messages_about_endpoints_make_none(void **state)
 {
@@ -1027,6 +1077,7 @@ int main(void)
 		cmocka_unit_test(it_is_disabled_after_a_while),
 		cmocka_unit_test(warnings_come_at_half_and_nine_tenths),
 		cmocka_unit_test(each_change_is_a_message),
+		cmocka_unit_test(an_end_by_hand_is_told_too),
 		cmocka_unit_test(messages_about_endpoints_make_none),
 		cmocka_unit_test(without_room_only_the_message_is_left_out),
 		cmocka_unit_test(our_types_are_not_for_others),

@@ -265,6 +265,7 @@ struct health {
 	int64_t slow_since_us;    /* when they were last; 0: not since the start */
 	int64_t slow_until_us;    /* and until when */
 	uint64_t warned;          /* that it fails: 0, 1, and at 50 and 90 per cent of the time after which it is disabled */
+	uint64_t told;            /* that it fails or is disabled, and not yet that it is well again: 0 or 1 */
 };
 /* An endpoint, format, source, sealed secret or event type. */
 struct named {

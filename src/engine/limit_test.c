@@ -427,9 +427,10 @@ static void a_holder_says_whom_to_hold_back(void **state)
 
 static void an_answer_that_asks_to_wait_holds_back_whom_the_queue_says(void **state)
 {
-	static const struct { const char *retry_after; int64_t busy_ms; bool same_group, other_group; } rows[] = {
-		{ "job", 5000, true, true }, { "group", 5000, false, true }, { "queue", 5000, false, false }, { "crm", 5000, false, false },
-		{ "group", 0, false, true }, /* as long as the policy lets the job wait */
+	static const struct { const char *retry_after; int64_t busy_ms; bool same_group, other_group; const char *jitter; } rows[] = {
+		{ "job", 5000, true, true, "none" }, { "group", 5000, false, true, "none" }, { "queue", 5000, false, false, "none" }, { "crm", 5000, false, false, "none" },
+		{ "group", 0, false, true, "none" }, /* as long as the policy lets the job wait */
+		{ "group", 0, false, true, "partial" }, { "crm", 0, false, false, "full" }, /* and never less: jitter is for those who wait each for himself */
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -438,7 +439,7 @@ static void an_answer_that_asks_to_wait_holds_back_whom_the_queue_says(void **st
 		world_open(&world);
 		limit_set(&world, "crm", "{}");
 		snprintf(settings, sizeof(settings), "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"},\"group_concurrency\":1,\"limits\":[\"crm\"],"
-		         "\"retry_after\":\"%s\",\"retry\":{\"kind\":\"fixed\",\"delay_ms\":5000,\"jitter\":\"none\"}}", rows[i].retry_after);
+		         "\"retry_after\":\"%s\",\"retry\":{\"kind\":\"fixed\",\"delay_ms\":5000,\"jitter\":\"%s\"}}", rows[i].retry_after, rows[i].jitter);
 		world_settings(&world, "q", settings);
 		uint64_t first = world_enqueue(&world, "q", "g");
 		uint64_t second = world_enqueue(&world, "q", "g");

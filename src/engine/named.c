@@ -306,6 +306,7 @@ static const struct json_field health_fields[] = {
 	{ "failing_since_us", JSON_F_I64, HEALTH(failing_since_us), 0, INT64_MAX },
 	{ "attempts_failed", JSON_F_I64, HEALTH(attempts_failed), 0, INT64_MAX },
 	{ "warned", JSON_F_I64, HEALTH(warned), 0, 100 },
+	{ "told", JSON_F_I64, HEALTH(told), 0, 1 },
 	{ "opens", JSON_F_I64, HEALTH(opens), 0, INT64_MAX },
 	{ "open_until_us", JSON_F_I64, HEALTH(open_until_us), 0, INT64_MAX },
 	{ "asked_until_us", JSON_F_I64, HEALTH(asked_until_us), 0, INT64_MAX },
@@ -328,6 +329,8 @@ static enum err named_read_health(struct named *named, struct str text)
 	json_init(&json, text, &arena, &problem);
 	if (json_read_fields(&json, health_fields, ARRAY_COUNT(health_fields), &health, NULL, NULL))
 		named->health = health;
+	if (named->health.warned) /* also where a daemon wrote it that did not say so */
+		named->health.told = 1;
 	if (named->health.opens)
 		named->health.allowed = 1;
 	arena_fini(&arena);

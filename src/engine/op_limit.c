@@ -441,11 +441,13 @@ enum err back_off_scope(struct engine *engine, uint32_t group, struct str scope,
 	return back_off_limit(engine, slot, *delay_us);
 }
 
-static int64_t busy_delay_us(struct engine *engine, const struct request *request, const struct op_lease *lease, const struct job *job)
+static int64_t busy_delay_us(struct engine *engine, const struct op_lease *lease, const struct job *job)
 {
 	if (lease->busy_ms)
 		return lease->busy_ms * 1000;
-	int64_t wait_us = retry_wait_us(job_policy(&engine->index, job), job->attempts_made, (uint32_t)map_mix(request->dice ^ job->uid));
+	struct retry_policy policy = *job_policy(&engine->index, job);
+	policy.jitter = JITTER_NONE; /* it spreads those who wait each for himself; one pause for all is no shorter than what was said */
+	int64_t wait_us = retry_wait_us(&policy, job->attempts_made, 0);
 	return wait_us > BUSY_MS_MIN * 1000 ? wait_us : BUSY_MS_MIN * 1000;
 }
 
@@ -459,7 +461,7 @@ enum err back_off_after(struct engine *engine, struct request *request, struct o
 	struct str scope = lease->back_off ? lease->back_off->scope : lease->busy ? said : (struct str){ 0 };
 	if (!scope.len || str_eq(scope, STR("job")))
 		return E_OK;
-	int64_t delay_us = lease->back_off ? lease->back_off->delay_ms * 1000 : busy_delay_us(engine, request, lease, job);
+	int64_t delay_us = lease->back_off ? lease->back_off->delay_ms * 1000 : busy_delay_us(engine, lease, job);
 	enum err err = back_off_scope(engine, job->group, scope, &delay_us);
 	if (err != E_LIMIT_NOT_FOUND)
 		return err;

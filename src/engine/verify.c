@@ -404,7 +404,7 @@ static void verify_named(const struct index *index, uint32_t slot)
 	CHECK(str_eq(group->key, named->name));
 	CHECK(group->paused == (named->state != NAMED_ENABLED));
 	CHECK(named->health.allowed == 1 || (named->health.allowed && !named->health.opens));
-	CHECK(!named->health.warned || named->health.failing_since_us);
+	CHECK(!named->health.warned || (named->health.failing_since_us && named->health.told));
 	CHECK(named->health.opens || !named->health.asked_until_us);
 }
 
@@ -601,11 +601,11 @@ static void dump_nameds(const struct index *index, struct buf *out)
 		const struct named *named = named_at(index, slot);
 		uint64_t unsent = health_unsent_told(named->health.unsent), from = unsent ? named->health.unsent_uid : 0;
 		buf_addf(out, "named %u " STR_FMT "/" STR_FMT " kind=%u state=%u " STR_FMT " unsent=%llu from=%llu opens=%llu warned=%llu "
-		         "batch_max=%llu asked=%llu %.*s\n",
+		         "told=%llu batch_max=%llu asked=%llu %.*s\n",
 		         number, STR_ARG(named->namespace_name), STR_ARG(named->name), named->kind, named->state, STR_ARG(named_reason_text(named)),
 		         (unsigned long long)unsent, (unsigned long long)from,
-		         (unsigned long long)named->health.opens, (unsigned long long)named->health.warned, (unsigned long long)named->health.batch_max,
-		         (unsigned long long)named->health.asked_until_us,
+		         (unsigned long long)named->health.opens, (unsigned long long)named->health.warned, (unsigned long long)named->health.told,
+		         (unsigned long long)named->health.batch_max, (unsigned long long)named->health.asked_until_us,
 		         (int)named->text->len, named->text->bytes);
 	}
 	uint64_t sum = 0, count = 0;

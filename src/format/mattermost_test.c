@@ -32,6 +32,8 @@ static const struct {
 	       " When it is well again: `ruche endpoints enable crm`") },
 	{ INPUT("endpoint.recovered", CRM ",\"attempts_failed\":12," SINCE "}"),
 	  TEXT(":white_check_mark: `crm` (https://crm.example.org) is well again, after 12 failed attempts since 2026-11-25T10:00:00.000Z.") },
+	{ INPUT("endpoint.recovered", CRM ",\"attempts_failed\":0,\"failing_since_at\":null}"), /* it was enabled by hand */
+	  TEXT(":white_check_mark: `crm` (https://crm.example.org) is well again.") },
 	{ INPUT("delivery.exhausted", CRM ",\"delivery\":\"0abc\",\"message\":\"msg_2\",\"type\":\"fiche.made\",\"entity\":\"f2\",\"attempts_made\":10,"
 		"\"error\":" ERROR_503 "}"),
 	  TEXT(":x: `fiche.made` about `f2` did not reach `crm` (https://crm.example.org), after 10 attempts. Last error: The other side failed: status 503."

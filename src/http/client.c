@@ -480,6 +480,22 @@ static void outcome_read_times(struct http_outcome *outcome, CURL *easy)
 	outcome->tls_us = tls > connect ? tls - connect : 0;
 }
 
+/* It wants another password: it says so itself, of a tunnel in curl's words, otherwise as an answer. */
+static bool ticket_is_unknown_to_proxy(const struct http_ticket *ticket, const struct http_outcome *outcome)
+{
+	bool tunnel = strncmp(ticket->request.url, "http:", 5) != 0;
+	return tunnel ? strstr(ticket->why, "CONNECT tunnel failed, response 407") != NULL : outcome->status == 407;
+}
+
+/* The proxy is ours, not the other side's: without it nobody was asked. */
+static bool ticket_lacks_proxy(const struct http_ticket *ticket, CURLcode code, const struct http_outcome *outcome)
+{
+	bool silent = code == CURLE_OPERATION_TIMEDOUT && strncmp(ticket->why, "Connection time", 15) == 0 && !outcome->reused && !outcome->connect_us;
+	if (!ticket->client->proxy)
+		return false;
+	return code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT || silent || ticket_is_unknown_to_proxy(ticket, outcome);
+}
+
 static enum http_end ticket_end(const struct http_ticket *ticket, CURLcode code, const struct http_outcome *outcome)
 {
 	if (ticket->starved && !ticket->opened)
@@ -488,6 +504,8 @@ static enum http_end ticket_end(const struct http_ticket *ticket, CURLcode code,
 		return HTTP_END_GUARDED;
 	if (ticket->head.endless)
 		return HTTP_END_PROTOCOL;
+	if (ticket_lacks_proxy(ticket, code, outcome))
+		return HTTP_END_OURS;
 	if (code == CURLE_WRITE_ERROR)
 		return ticket->truncated ? HTTP_END_ANSWERED : HTTP_END_OURS;
 	if (code == CURLE_OK && !ticket->head.ended)
@@ -497,10 +515,13 @@ static enum http_end ticket_end(const struct http_ticket *ticket, CURLcode code,
 	return http_easy_end(code, ticket->why, outcome->remote[0], outcome->first_byte_us > 0);
 }
 
-static const char *ticket_why(const struct http_ticket *ticket, CURLcode code, enum http_end end)
+static const char *ticket_why(const struct http_ticket *ticket, CURLcode code, const struct http_outcome *outcome)
 {
+	enum http_end end = outcome->end;
 	if (end == HTTP_END_ANSWERED)
 		return "";
+	if (end == HTTP_END_OURS && outcome->status == 407)
+		return "the proxy wants another user or password (deliver.proxy)";
 	if (end == HTTP_END_GUARDED)
 		return ticket->guard_why;
 	if (ticket->head.endless)
@@ -523,7 +544,7 @@ static void client_finish(struct http_client *client, struct http_ticket *ticket
 	outcome_read_remote(&outcome, ticket->easy);
 	outcome_read_times(&outcome, ticket->easy);
 	outcome.end = ticket_end(ticket, code, &outcome);
-	outcome.why = ticket_why(ticket, code, outcome.end);
+	outcome.why = ticket_why(ticket, code, &outcome);
 	outcome.headers = buf_str(&ticket->head.lines);
 	outcome.body = buf_str(&ticket->body);
 	curl_multi_remove_handle(client->multi, ticket->easy);

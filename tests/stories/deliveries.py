@@ -141,15 +141,45 @@ def proxies_only_where_asked_for():
 
 @story
 def proxies_that_refuse():
-    """A proxy that is not there, or that refuses the tunnel of an https target: no connection, tried again; nothing went past it."""
+    """A proxy that refuses the tunnel of an https target: no connection, tried again; nothing went past it."""
     with Receiver(403) as proxy:
-        for url in (f"http://127.0.0.1:{proxy.port}", f"http://127.0.0.1:{free_port()}", f"socks5h://127.0.0.1:{free_port()}"):
-            with Daemon("--deliver-proxy", url) as ruche:
-                target(ruche.api, "through", "https://third.invalid/hook", retry={"kind": "fixed", "delay_ms": 5, "max_attempts": 2, "jitter": "none"})
-                job = ruche.api.wait(ruche.api.enqueue("through")["uid"])
-                attempts = ruche.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
-                equal([attempt["exchange"]["class"] for attempt in attempts], ["connect"] * 2, f"classes ({url})")
+        with Daemon("--deliver-proxy", f"http://127.0.0.1:{proxy.port}") as ruche:
+            target(ruche.api, "through", "https://third.invalid/hook", retry={"kind": "fixed", "delay_ms": 5, "max_attempts": 2, "jitter": "none"})
+            job = ruche.api.wait(ruche.api.enqueue("through")["uid"])
+            attempts = ruche.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
+            equal([attempt["exchange"]["class"] for attempt in attempts], ["connect"] * 2, "classes")
         equal([(received.method, received.path) for received in proxy.received], [("CONNECT", "third.invalid:443")] * 2, "what the proxy was asked for")
+
+
+@story
+def a_proxy_that_is_not_there():
+    """It is ours, so no attempt is used up and no endpoint blamed, and what waits goes through it when it is there; nothing went past it."""
+    with Receiver(200) as third:
+        for scheme in ("socks5h", "http"):
+            port = free_port()
+            with Daemon("--deliver-proxy", f"{scheme}://127.0.0.1:{port}") as ruche:
+                settings = {"url": "http://third.invalid/hook", "types": ["*"], "breaker": {"failures": 1}, "retry": {"kind": "fixed", "delay_ms": 5, "max_attempts": 1}}
+                ruche.api.put("/v1/endpoints/crm", settings)
+                events = ruche.api.events(queue="webhooks", after="0.0")
+                ruche.api.post("/v1/messages", {"type": "a"}, status=201)
+                events.until("retrying")
+                [job] = ruche.api.get("/v1/deliveries")["deliveries"]
+                [attempt, *_] = ruche.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
+                equal((attempt["exchange"]["class"], job["attempts_made"]), ("ours", 0), f"how it ended, and attempts used up ({scheme})")
+                equal(ruche.api.get("/v1/endpoints/crm")["health"]["state"], "ok", "the endpoint's health")
+                if scheme == "http":
+                    with Receiver(200, port=port) as proxy:
+                        equal(ruche.api.wait(job["uid"])["state"], "completed", "when the proxy is there")
+                        equal([received.path for received in proxy.received], ["http://third.invalid/hook"], "what the proxy was asked for")
+        for url in ("http://third.invalid/hook", "https://third.invalid/hook"):  # it wants another password
+            with Receiver(407) as proxy, Daemon("--deliver-proxy", f"http://127.0.0.1:{proxy.port}") as ruche:
+                target(ruche.api, "through", url, retry={"kind": "fixed", "delay_ms": 5, "max_attempts": 1})
+                events = ruche.api.events(queue="through", after="0.0")
+                uid = ruche.api.enqueue("through")["uid"]
+                events.until("retrying")
+                [attempt, *_] = ruche.api.get(f"/v1/jobs/{uid}/attempts")["attempts"]
+                equal((attempt["exchange"]["class"], ruche.api.job(uid)["attempts_made"]), ("ours", 0), f"how it ended ({url})")
+        equal(len(third.received), 0, "calls past the proxy")
 
 
 @story

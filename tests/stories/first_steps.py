@@ -41,7 +41,7 @@ def lines_to_paste():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         dev = Dev(directory)
         lines = re.findall(r"^  ((?:curl|\S*ruche) .*)$", dev.page, re.MULTILINE)
-        check(len(lines) >= 11, f"lines to paste: {lines}")
+        check(len(lines) >= 15, f"lines to paste: {lines}")
         answers, env = [], {**os.environ, "NO_COLOR": "1"}
         for line in lines:
             if "/v1/events" in line:
@@ -53,6 +53,8 @@ def lines_to_paste():
             answers.append(text)
         check("warn" not in dev.page, f"`dev` warns of what it does itself: {dev.page}")
         check('completed {"status":200' in answers[lines.index(next(line for line in lines if " enqueue hooks " in line))], "the job of `ruche enqueue --wait`")
+        check('"deliveries":1' in answers[lines.index(next(line for line in lines if line.endswith("/v1/messages")))], "the message")
+        check(" to 1 endpoint" in answers[lines.index(next(line for line in lines if " send sheet.saved " in line))], "the message of `ruche send`")
         first = json.loads(next(answer for line, answer in zip(lines, answers) if line.endswith("/jobs/first")))
         equal(first["state"], "completed", "the job that curl worked on")
         url = re.search(r"http://127\.0\.0\.1:\d+", lines[0].split()[-1]).group(0)

@@ -500,14 +500,14 @@ class Receiver:
     """A third party on loopback that answers by script: each request takes the next step, the last one repeats. A step is a status,
     (status, headers, body), "hang", "reset", or a function of (socket, received)."""
 
-    def __init__(self, *script, gate=None):
+    def __init__(self, *script, gate=None, port=0):
         self.script = list(script) or [200]
         self.received = []
         self.connections = 0
         self.changed = threading.Condition()
         self.closing = threading.Event()
         self.gate = gate  # an Event that each answer waits for
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self.threads = []

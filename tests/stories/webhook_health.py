@@ -149,6 +149,7 @@ def gone_is_disabled_and_what_it_missed_is_held():
         equal([received.headers["webhook-id"] for received in third.received].count(job["delivery"]["message"]), 2, "the same id again")
         attempts = house.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
         equal([attempt["exchange"]["status"] for attempt in attempts], [410, 200], "its attempts")
+        house.api.events(queue="webhooks", after="0.0").until("endpoint_recovered")  # whoever heard of the end hears of this, too
 
 
 @story

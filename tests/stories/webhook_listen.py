@@ -78,7 +78,7 @@ def deliveries_are_verified_and_printed():
                 check('\n      "data": {\n        "title": "Bees",\n        "tags": [\n          "a",\n          {\n            "b": 1\n          }\n        ],\n' in text, text)
                 check("\x1b" not in text and '"none": {}' in text, text)
                 equal(listener.end(number), 0, "exit code")
-                check("1 deliveries, 1 of them verified" in listener.errors[-1], listener.errors)
+                check("1 delivery, 1 of them verified" in listener.errors[-1], listener.errors)
             equal((endpoints(ruche), ruche.api.get("/v1/secrets")["secrets"]), ([], []), "what is left")
 
 
