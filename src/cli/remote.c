@@ -194,10 +194,17 @@ static enum err err_of_code(struct str code)
 	return E_INTERNAL;
 }
 
+/* Who says one thing at a time knows of no places in a batch. */
+static struct str field_said(struct str field)
+{
+	const struct str place = STR("ops[0]");
+	return str_starts(field, place) ? str_from(field, place.len + 1) : field;
+}
+
 int remote_explain(struct remote *remote, int status, struct str body)
 {
 	struct arena arena = { 0 };
-	struct str code = pluck_text(body, "code", &arena), field = pluck_text(body, "field", &arena);
+	struct str code = pluck_text(body, "code", &arena), field = field_said(pluck_text(body, "field", &arena));
 	struct str detail = pluck_text(body, "detail", &arena);
 	enum err err = err_of_code(code);
 	bar_wipe(&remote->bar);

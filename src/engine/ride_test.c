@@ -256,11 +256,23 @@ static void a_call_is_made_again_after_a_crash(void **state)
 	world_close(&world);
 }
 
+/* After a crash; each step and each commit is the test's to make. */
+static void restart(struct world *world)
+{
+	struct store *store;
+	assert_int_equal(store_mem_share(store_mem_disk(world->store), &store), E_OK);
+	world_close(world);
+	store_mem_set_automatic(store, false);
+	world->store = store;
+	world->engine = engine_new(&world->config, store);
+	assert_non_null(world->engine);
+	assert_int_equal(engine_start(world->engine, world->boot_us, world->wall_us, NULL), E_OK);
+}
+
 /* As many as there are, a few in each change-set; none is called again before all are back, whichever change-set is refused. */
 static void calls_are_handed_back_in_slices(void **state)
 {
 	struct world world;
-	struct store *store;
 	uint64_t uids[10];
 	(void)state;
 	world_open(&world);
@@ -271,13 +283,8 @@ static void calls_are_handed_back_in_slices(void **state)
 	assert_int_equal(before->rider_count, 9);
 	for (uint32_t i = 0; i < 10; i++)
 		uids[i] = i ? before->riders[i - 1].uid : before->uid;
-	assert_int_equal(store_mem_share(store_mem_disk(world.store), &store), E_OK);
-	world_close(&world);
-	store_mem_set_automatic(store, false);
-	world.store = store;
-	world.engine = engine_new(&world.config, store);
-	assert_non_null(world.engine);
-	assert_int_equal(engine_start(world.engine, world.boot_us, world.wall_us, NULL), E_OK);
+	restart(&world);
+	struct store *store = world.store;
 	const struct index *index = &world.engine->index;
 	const struct queue *queue = queue_at(index, queue_find(index, (struct queue_name){ .name = ENDPOINT_QUEUE }));
 	for (uint32_t left = 7; left < 10; left -= 3) {
@@ -299,6 +306,31 @@ static void calls_are_handed_back_in_slices(void **state)
 		assert_int_equal(i ? again->riders[i - 1].uid : again->uid, uids[i]);
 	assert_int_equal(again->riders[0].attempts_made, 0);
 	assert_int_equal(end_call(&world, again, OP_COMPLETE, WELL), E_OK);
+	world_close(&world);
+}
+
+/* Who is back already stands in line until the others are. */
+static void no_call_begins_while_others_are_handed_back(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	world.config.handed_back_max = 1;
+	world_settings(&world, "web", "{\"target\":\"http\",\"http\":{\"url\":\"http://127.0.0.1/\"}}");
+	for (int i = 0; i < 4; i++)
+		world_enqueue(&world, "web", "");
+	world_step(&world);
+	assert_int_equal(calls(&world), 4);
+	restart(&world);
+	const struct index *index = &world.engine->index;
+	for (uint32_t left = 3; left; left--) {
+		engine_step(world.engine, world.boot_us, world.wall_us);
+		assert_int_equal(index->deliveries, left);
+	}
+	world_manual(&world, false);
+	world_pass(&world, 100);
+	assert_int_equal(index->deliveries, 4);
+	assert_int_equal(calls(&world), 4);
 	world_close(&world);
 }
 
@@ -483,6 +515,7 @@ int main(void)
 		cmocka_unit_test(the_order_is_kept), cmocka_unit_test(ten_that_go_well_double_the_size),
 		cmocka_unit_test(what_the_other_side_takes_is_remembered), cmocka_unit_test(a_call_is_made_again_after_a_crash),
 		cmocka_unit_test(calls_are_handed_back_in_slices),
+		cmocka_unit_test(no_call_begins_while_others_are_handed_back),
 		cmocka_unit_test(few_wait_for_more),
 		cmocka_unit_test(a_step_starts_no_more_than_a_change_set_holds),
 		cmocka_unit_test(what_changes_all_the_time_is_told_all_the_same), cmocka_unit_test(who_is_stopped_leaves_the_call), cmocka_unit_test(memory_runs_out),

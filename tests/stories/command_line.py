@@ -158,6 +158,11 @@ def queues_say_their_namespace(ruche):
     ruche.cli("queues", "show", "far", "--namespace", "bull")
 
 
+def refused_in(ruche, pattern, status, *words):
+    ruche.cli(*words, status=status)
+    check(re.search(pattern, ruche.cli_errors), f"{words}: {ruche.cli_errors!r}")
+
+
 @story
 def what_a_queue_remembers(ruche):
     """Keys, permits, pauses, children, counts, resets: each said to a person, and done."""
@@ -190,6 +195,8 @@ def what_a_queue_remembers(ruche):
     says("^site-9 has its queue's settings", "queues", "delete", "--yes", "trial", "--group", "site-9")
     equal(api.get("/v1/queues/trial/groups")["groups"], [], "groups")
     ruche.cli("queues", "reset", "--yes", "sheets", status=65)
+    refused_in(ruche, "^ruche queues reset: [A-Z]", 66, "queues", "reset", "--yes", "nowhere")
+    refused_in(ruche, "^ruche events send: name: ", 65, "events", "send", "sheets", "")
     equal(api.get("/v1/queues/sheets")["states"]["waiting"], 1, "a queue with jobs is not reset")
     says("^trial is as it was when it was made", "queues", "reset", "--yes", "trial")
     equal(api.get("/v1/queues/trial")["settings"]["concurrency"], 0, "concurrency after the reset")

@@ -66,10 +66,12 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	 * Throws InvalidPayloadError, InvalidFieldError, AccessError, BusyError, UnreachableError (within 2 s unless `patienceMs` says otherwise).
 	 */
 	enqueue(payload: Payload, options: EnqueueOptions & CallOptions = {}): Promise<EnqueuedJob<Payload, Result>> {
-		if (this.schema || options.idempotencyKey !== undefined || options.signal || spans())
-			return this.#enqueueWith(payload, options);
-		// One promise for each job and no more: programs add them by the thousand.
+		// One promise for each job and no more: programs add them by the thousand. What is thrown in here rejects it.
 		return new Promise((resolve, reject) => {
+			if (this.schema || options.idempotencyKey !== undefined || options.signal !== undefined || spans()) {
+				resolve(this.#enqueueWith(payload, options));
+				return;
+			}
 			this.#connection.check();
 			const json = `{"op":"enqueue",${this.#jobText(payload, options, currentTrace())}`;
 			this.#connection.batcher.push(json, (made) => resolve(new EnqueuedJob(this.#connection, this.name, made as Enqueued)), reject);
@@ -104,7 +106,7 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		if (this.schema)
 			await Promise.all(jobs.map((job) => validated(this.schema!, job.payload, this.name)));
 		const { results } = await producing(this.name, (trace) => this.#connection.call<{ results: (Enqueued & { problem?: Problem })[] }>('POST', '/v1/jobs', {
-			json: `{"jobs":[${jobs.map((job) => `{${this.#jobText(job.payload, job, trace)}`).join(',')}],"atomic":${atomic}}`,
+			json: `{"jobs":[${jobs.map((job) => `{${this.#jobText(job.payload, job, trace)}`).join(',')}],"atomic":${JSON.stringify(atomic)}}`,
 			idempotencyKey, ...(signal ? { signal } : {}),
 		}));
 		const made = results.map((result) => result.problem ? problemError(result.problem) : new EnqueuedJob<Payload, Result>(this.#connection, this.name, result));

@@ -1,7 +1,7 @@
 // One job in a worker's hands, from its grant until its outcome is on disk.
 import { JobCancelled, JobTimedOut, LeaseLost, type JobAbort } from './abort.js';
 import type { Batcher, OpResult } from './batcher.js';
-import { RucheError } from './errors.js';
+import { InvalidFieldError, RucheError } from './errors.js';
 import type { Child, Job, JobFailure } from './job.js';
 import type { Connection } from './connection.js';
 import { JobHandle } from './job-handle.js';
@@ -41,7 +41,7 @@ export interface Desk {
 	readonly outbox: Batcher;
 	readonly wire: Wire;
 	readonly connection: Connection;
-	/** A log line or progress was refused. */
+	/** A log line or progress was refused, or whom an error should have held back. */
 	readonly onNote: (error: Error) => void;
 }
 
@@ -178,11 +178,23 @@ export class RunningJob<Payload> implements JobContext, LeaseHolder {
 	/** Tells the daemon what the handler threw. Rejects with its refusal. */
 	async fail(error: unknown): Promise<Outcome> {
 		if (error instanceof SnoozeError) {
-			await this.#say({ op: 'snooze', delay_ms: error.ms, ...heldBack(error) });
+			await this.#sayHolding({ op: 'snooze', delay_ms: error.ms }, error);
 			return 'snoozed';
 		}
-		await this.#say({ op: 'fail', error: failure(error), verdict: verdict(error), ...(error instanceof RetryAfterError ? heldBack(error) : {}) });
+		await this.#sayHolding({ op: 'fail', error: failure(error), verdict: verdict(error) }, error);
 		return 'failed';
+	}
+
+	/** What became of the job is worth more than whom it should have held back: a limit may be misspelt, or gone. */
+	async #sayHolding(op: object, error: unknown): Promise<void> {
+		try {
+			await this.#say({ ...op, ...heldBack(error) });
+		} catch (refused) {
+			if (!(refused instanceof InvalidFieldError && refused.field?.startsWith('back_off')))
+				throw refused;
+			await this.#say(op);
+			this.#desk.onNote(refused);
+		}
 	}
 
 	/** Hands the job back: it costs nothing. */
@@ -216,8 +228,10 @@ export class RunningJob<Payload> implements JobContext, LeaseHolder {
 }
 
 /** Who else is to wait, as the API says it. */
-function heldBack({ ms, backOff }: RetryAfterError | SnoozeError): object {
-	return backOff === undefined ? {} : { back_off: { scope: backOff, delay_ms: ms } };
+function heldBack(error: unknown): object {
+	if (!(error instanceof RetryAfterError || error instanceof SnoozeError) || error.backOff === undefined)
+		return {};
+	return { back_off: { scope: error.backOff, delay_ms: error.ms } };
 }
 
 function verdict(error: unknown): string | { delay_ms: number } {

@@ -11,7 +11,7 @@ const KNOWN_MAX = 500;
 /** A member of an object, to the daemon: `,"delay_ms":5`; nothing for what is undefined. @internal */
 export function memberText(name: string, value: unknown): string {
 	const text = JSON.stringify(VERBATIM.has(name) ? value : toWire(value)) as string | undefined;
-	return text === undefined ? '' : `,"${renamed(name, snakes, toSnake)}":${text}`;
+	return text === undefined ? '' : `,${JSON.stringify(renamed(name, snakes, toSnake))}:${text}`;
 }
 
 /** To the daemon: `{ delayMs: 5 }` becomes `{ delay_ms: 5 }`; a Date becomes an instant. What is undefined is left out. @internal */

@@ -60,6 +60,37 @@ test('runAt takes a Date; null, nothing and any JSON are payloads', async () => 
 	assert.equal((await (await queue.enqueue(undefined)).get()).payload, null);
 });
 
+test('a payload is what it was when enqueue was called, and says itself what JSON it has', async () => {
+	const queue = ruche.queue('as-it-was'), payload = { to: 'before' };
+	const asked = queue.enqueue(payload);
+	payload.to = 'after';
+	assert.deepEqual((await (await asked).get()).payload, { to: 'before' });
+	assert.equal((await (await queue.enqueue({ toJSON: () => 'said' })).get()).payload, 'said');
+	assert.equal((await (await queue.enqueue(() => 1)).get()).payload, null);
+});
+
+test('whatever is said of a job: the promise is rejected, nothing is thrown, and no other field comes of it', async () => {
+	const queue = ruche.queue('strange');
+	const strange = (options: unknown): Promise<unknown> => queue.enqueue(1, options as never);
+	await assert.rejects(queue.enqueue(1n), TypeError);
+	await assert.rejects(strange(null), TypeError);
+	await assert.rejects(strange({ tags: [1n] }), TypeError);
+	await assert.rejects(strange({ runAt: new Date(NaN) }), RangeError);
+	await assert.rejects(strange({ 'priority":5,"lifo': true }), { name: 'InvalidFieldError', field: 'priority":5,"lifo' });
+	await assert.rejects(strange({ op: 'cancel' }), InvalidFieldError);
+	await assert.rejects(queue.enqueueMany([{ payload: 1 }], { atomic: 'yes' as never }), { name: 'InvalidFieldError', field: 'atomic' });
+	await strange({ signal: null, id: 'no signal' });
+	await strange({ signal: undefined, idempotencyKey: undefined, tags: undefined, id: 'nothing' });
+	assert.deepEqual((await rows(queue.jobs())).map(({ id }) => id).sort(), ['no signal', 'nothing']);
+});
+
+test('a signal that has fired: nothing is enqueued', async () => {
+	const queue = ruche.queue('aborted');
+	await queue.enqueue(1, { id: 'there' });
+	await assert.rejects(queue.enqueue(2, { signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
+	assert.deepEqual((await rows(queue.jobs())).map(({ id }) => id), ['there']);
+});
+
 test('defaults of a queue hold where a job says nothing else', async () => {
 	const queue = ruche.queue('defaults', { defaults: { maxAttempts: 9, tags: ['d'], delayMs: 1_000_000 } });
 	const plain = await (await queue.enqueue(1)).get();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import {
-	JobCancelled, JobEndedError, JobTimedOut, LeaseLost, NonRetryableError, RetryAfterError, Ruche, SnoozeError, UnrecoverableError, type JobAbort,
+	InvalidFieldError, JobCancelled, JobEndedError, JobTimedOut, LeaseLost, NonRetryableError, RetryAfterError, Ruche, SnoozeError, UnrecoverableError, type JobAbort,
 } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
@@ -67,6 +67,21 @@ test('an error may hold back others: the queue, or the group', async () => {
 		const codes = await Promise.all(['g', 'other'].map(async (group) => (await (await queue.enqueue(2, { group })).explain()).code));
 		assert.deepEqual([codes[0], codes[1] === 'backed_off'], ['backed_off', backOff === 'queue']);
 	}
+});
+
+test('a limit that is not there holds nobody back: the worker says so, and what became of the job is told all the same', async () => {
+	const queue = ruche.queue<number>('crowded-nowhere'), both = new Gate(), told: unknown[] = [];
+	const worker = ruche.worker(queue, ({ payload }) => {
+		if (payload === 2)
+			both.open();
+		throw payload === 1 ? new RetryAfterError(3_600_000, 'they ask to wait', { backOff: 'nowhere' }) : new SnoozeError(3_600_000, 'later', { backOff: '' });
+	}, { concurrency: 1 });
+	worker.on('error', (error) => told.push((error as InvalidFieldError).field));
+	const jobs = await queue.enqueueMany([{ payload: 1 }, { payload: 2 }]);
+	await both.passed;
+	await worker.close();
+	assert.deepEqual(await Promise.all(jobs.map(async (job) => (await job.get()).state)), ['delayed', 'delayed']);
+	assert.deepEqual(told, ['back_off.scope', 'back_off.scope']);
 });
 
 test('errors: by policy, for good, after a while, snoozed; strange things thrown', async () => {
