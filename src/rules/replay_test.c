@@ -60,7 +60,8 @@ static void nonsense_is_refused_with_its_field(void **state)
 	assert_int_equal(read(&arena, "{\"since\":\"2026-11-23T08:00:00Z\",\"until\":null,\"dry_run\":true}", false, &replay, &problem), E_OK);
 	assert_true(replay.dry_run);
 	assert_int_equal(replay.until_us, 0);
-	assert_int_equal(read(&arena, "{\"since\":\"1970-01-01T00:00:00Z\",\"until\":\"1970-01-01T00:00:00Z\"}", false, &replay, &problem), E_OK);
+	assert_int_not_equal(read(&arena, "{\"since\":\"1970-01-01T00:00:00Z\",\"until\":\"1970-01-01T00:00:00Z\"}", false, &replay, &problem), E_OK);
+	assert_string_equal(problem.field, "until");
 	assert_true(replay.since_us > 0 && replay.until_us > 0); /* since ever; and not: for ever */
 	assert_int_equal(read(&arena, "{\"since\":\"2026-11-23T08:00:00Z\",\"until\":null,\"dry_run\":true}", false, &replay, &problem), E_OK);
 	assert_int_equal(replay.only, REPLAY_MISSING);
