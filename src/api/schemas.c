@@ -265,10 +265,10 @@ const struct schema schemas[] = {
 	{ "TestMessage", "type?:MessageType payload?:any", "endpoint.test and {\"test\":true} unless said." },
 	{ "TestSent", "id:string delivery:Uid|null", "delivery: what to look at for the result, a job." },
 	{ "Recover", "since:string until?:string|null dry_run?:boolean", "Deliveries that failed at since or later, and before until. dry_run: only counted." },
-	{ "Replay", "since:string until?:string|null types?:string[]|null entity?:string|null only?:=missing,failed,all dry_run?:boolean",
-	  "Messages that came at since or later, and before until. only: those of which there is no delivery (the usual), those whose delivery failed, or all "
-	  "that are not on their way. types narrow what the endpoint wants." },
-	{ "DryRun", "sends:count at_least:boolean missing?:count failed?:count delivered?:count cancelled?:count on_its_way?:count",
+	{ "Replay", "since:string until?:string|null types?:string[]|null entity?:string|null only?:=missing,missing_or_unknown,failed,all dry_run?:boolean",
+	  "Messages that came at since or later, and before until. only: those of which no delivery was made (the usual), also those whose delivery may have "
+	  "been removed, those whose delivery failed, or all that are not on their way. types narrow what the endpoint wants." },
+	{ "DryRun", "sends:count at_least:boolean missing?:count failed?:count delivered?:count cancelled?:count on_its_way?:count unknown?:count",
 	  "sends: deliveries that would be made or sent again. at_least: counting stopped. The rest, of a replay: how far the messages are." },
 	{ "Recovery", "{'anyOf':[" REF("Operation") "," REF("DryRun") "]}", NULL },
 	{ "Entity", "entity:string external_id:string|null state:=delivered,retracted message:string told_at:instant|null",

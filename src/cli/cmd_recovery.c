@@ -9,6 +9,7 @@
 #include "cli/named.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include <string.h>
 #include <sysexits.h>
 
 #define ENDPOINTS    "/v1/endpoints/"
@@ -35,7 +36,8 @@ const struct cli_option endpoints_replay_options[] = {
 	SINCE_OPTIONS,
 	{ "type", 't', "TYPE", "only messages of this type; fiche.* for all that begin so; may be given several times", "@types", true },
 	{ "entity", 'e', "ENTITY", "only messages about this entity", NULL, false },
-	{ "only", 'o', "WHICH", "missing: never made (the usual); failed; all that are not on their way", "missing failed all", false },
+	{ "only", 'o', "WHICH", "missing: never made (the usual); missing_or_unknown: or no longer kept; failed; all that are not on their way",
+	  "missing missing_or_unknown failed all", false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 const struct cli_option messages_resend_options[] = { JSON_OPTION, REMOTE_OPTIONS, { 0 } };
@@ -192,11 +194,11 @@ static void recovery_ask(struct remote *remote, const struct args *args, const c
 }
 
 /* "12 deliveries would be sent: 10 missing, 2 failed; not sent: 88 delivered, 3 on their way" */
-static void recovery_print_counts(struct remote *remote, struct str body)
+static void recovery_print_counts(struct remote *remote, const struct args *args, struct str body)
 {
 	static const char *const stands[][2] = {
 		{ "missing", "never made" }, { "failed", "failed" }, { "delivered", "delivered" }, { "cancelled", "cancelled" },
-		{ "on_its_way", "on their way" },
+		{ "on_its_way", "on their way" }, { "unknown", "not known any more" },
 	};
 	struct arena *arena = &remote->arena;
 	uint64_t sends = 0, count;
@@ -210,6 +212,9 @@ static void recovery_print_counts(struct remote *remote, struct str body)
 		printf("%s%llu %s", before, (unsigned long long)count, stands[i][1]);
 		before = ", ";
 	}
+	bool leaves_unknown = !args_has(args, "only") || !strcmp(args_get(args, "only"), "missing");
+	if (leaves_unknown && pluck_u64(body, "unknown", arena, &count) && count)
+		printf(": --only missing_or_unknown sends them too");
 	puts("");
 }
 
@@ -225,7 +230,7 @@ static int recovery_run(struct remote *remote, const struct args *args, const ch
 	if (code || (args_has(args, "dry-run") && remote_printed(args, body)))
 		return code;
 	if (args_has(args, "dry-run") || !args_has(args, "json"))
-		recovery_print_counts(remote, body);
+		recovery_print_counts(remote, args, body);
 	pluck_u64(body, "sends", &remote->arena, &expected);
 	if (args_has(args, "dry-run") || (!expected && !args_has(args, "yes")))
 		return 0;

@@ -183,8 +183,8 @@ const struct cli_command cli_commands[] = {
 	  EXAMPLES("ruche endpoints recover crm --since 2026-11-23T08:00:00Z --dry-run", "ruche endpoints recover crm --since 2026-11-23T08:00:00Z --yes"),
 	  bulk_exits, false, cmd_endpoints_recover },
 	{ "endpoints replay", "Send an endpoint the messages since an instant, also those from before it was there", "[OPTION…] ENDPOINT",
-	  "Those that it wants by its settings of now. It says how many there are, and asks before. Nothing is sent twice at a time, and unless\n"
-	  "--only all says so, nothing that was delivered.", endpoints_replay_options,
+	  "Those that it wants by its settings of now. It says how many there are, and asks before. Nothing is sent twice at a time; what was\n"
+	  "delivered only with --only all, and what may have been, since it is no longer kept, with --only missing_or_unknown.", endpoints_replay_options,
 	  EXAMPLES("ruche endpoints replay crm --since 2026-11-23T08:00:00Z --dry-run",
 		   "ruche endpoints replay crm --since 2026-11-01T00:00:00Z --type 'fiche.*' --yes",
 		   "ruche endpoints replay crm --since 2026-11-23T08:00:00Z --only all --entity fiche-417 --yes"),

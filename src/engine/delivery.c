@@ -58,7 +58,7 @@ enum err delivery_replaces(struct engine *engine, const struct message_row *mess
 	return key.ptr ? E_OK : E_NOMEM;
 }
 
-enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job)
+enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool again, uint32_t *out_job)
 {
 	uint32_t queue = group_at(&engine->index, endpoint->group)->queue;
 	struct dedup_meeting meeting = { .kind = DEDUP_FREE };
@@ -66,7 +66,8 @@ enum err delivery_make(struct engine *engine, const struct message_row *message,
 	uint64_t number;
 	struct op op = {
 		.kind = OP_ENQUEUE,
-		.enqueue = { .uid = engine_uid(engine), .name = message->type, .group = arena_str(&engine->open->cs.arena, endpoint->name),
+		.enqueue = { .uid = engine_uid(engine), .name = message->type, .tags = again ? STR(DELIVERY_AGAIN_TAGS) : STR(""),
+		             .group = arena_str(&engine->open->cs.arena, endpoint->name),
 		             .message = message->uid, .max_attempts = message->flags & MESSAGE_TEST ? 1 : 0 },
 	};
 	if (!op.enqueue.group.ptr)

@@ -387,7 +387,8 @@ MUST_USE enum err delivery_is_overtaken(const struct engine *engine, const struc
 
 /* ---- delivery.c, message.c, expand.c ---- */
 /* The one place where a delivery is made. `message`: without payload; its texts outlive the change-set. */
-MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, uint32_t *out_job);
+MUST_USE enum err delivery_make(struct engine *engine, const struct message_row *message, const struct named *endpoint, bool again,
+			       uint32_t *out_job); /* again: not when the message came */
 /* Of an order: who has it is whose turn it is. Empty: no order; ptr NULL: no memory. */
 struct str delivery_key(struct arena *arena, const struct message_row *message, const struct named *endpoint);
 bool endpoint_is_full(const struct index *index, const struct named *named); /* so many are held that one more is only counted */

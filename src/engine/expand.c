@@ -81,7 +81,7 @@ static enum err expand_deliver(struct engine *engine, struct message_row *row, s
 	enum err err = full ? delivery_replaces(engine, row, named, &replaces) : E_OK;
 	if (err || (full && !replaces))
 		return err ? err : endpoint_misses(engine, row->uid, slot);
-	err = delivery_make(engine, row, named, &job);
+	err = delivery_make(engine, row, named, false, &job);
 	if (err)
 		return err;
 	row->deliveries++;

@@ -44,7 +44,7 @@ enum err delivery_make_again(struct engine *engine, const struct message_row *me
 	row.entity = arena_str(arena, message->entity);
 	if (!row.type.ptr || !row.entity.ptr)
 		return E_NOMEM;
-	err = delivery_make(engine, &row, named, out_slot);
+	err = delivery_make(engine, &row, named, true, out_slot);
 	return err ? err : batch_key(engine->open, &engine->index, SLOT_NONE, id, job_at(&engine->index, *out_slot)->uid);
 }
 

@@ -262,6 +262,40 @@ static struct operation_row work_off(struct world *world, uint64_t number, const
 	return row;
 }
 
+static uint64_t replays(struct world *world, const char *endpoint, enum replay_only only)
+{
+	return work_off(world, replay_start(world, endpoint, &(struct replay){ .since_us = 1, .only = only }), endpoint).done;
+}
+
+/* Delivered, and not kept: nobody is told of it again unless that is asked for. */
+static void what_is_not_kept_is_not_missing(void **state)
+{
+	struct world world;
+	struct load load = { .uid_count = 1 };
+	struct arena arena = { 0 };
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"a\"]}");
+	world_settings(&world, "webhooks", "{\"keep_completed\":\"none\"}");
+	send(&world, "a");
+	send(&world, "b");
+	assert_int_equal(end_calls(&world, OP_COMPLETE), 1);
+	world_crash(&world);
+	assert_int_equal(replays(&world, "x", REPLAY_MISSING), 0);
+	endpoint_put(&world, "y", "{\"url\":\"https://a/\",\"types\":[\"*\"]}");
+	assert_int_equal(replays(&world, "y", REPLAY_MISSING), 2); /* it came later: nothing was made for it */
+	uint64_t uid = job_at(&world.engine->index, 0)->uid;
+	load.uids = &uid;
+	assert_int_equal(world.store->verbs->load(world.store, &load, &arena), E_OK);
+	assert_true(str_eq(load.definitions[0].tags, STR(DELIVERY_AGAIN_TAGS)));
+	arena_fini(&arena);
+	assert_int_equal(replays(&world, "x", REPLAY_MISSING), 0);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"*\"]}");
+	assert_int_equal(replays(&world, "x", REPLAY_MISSING), 1); /* what it wants since then; of that none had been made */
+	assert_int_equal(replays(&world, "x", REPLAY_MISSING_OR_UNKNOWN), 1);
+	world_close(&world);
+}
+
 static void one_that_came_later_gets_the_past(void **state)
 {
 	struct world world;
@@ -328,6 +362,28 @@ static void what_was_held_back_is_sent_at_resume(void **state)
 	assert_int_equal(endpoint_op(&world, "x", OP_NAMED_STATE, NAMED_PAUSED), E_OK);
 	assert_int_equal(endpoint_op(&world, "x", OP_NAMED_STATE, NAMED_ENABLED), E_OK);
 	assert_int_equal(work_off(&world, 0, "x").done, 5); /* the same row: nothing was unsent */
+	world_close(&world);
+}
+
+/* What others were sent of it is gone by then: that says nothing of the one that was held. */
+static void a_resume_makes_up_for_what_is_no_longer_kept(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	endpoint_put(&world, "x", "{\"url\":\"https://a/\",\"types\":[\"*\"]}");
+	endpoint_put(&world, "y", "{\"url\":\"https://a/\",\"types\":[\"*\"],\"hold_max\":1}");
+	world_settings(&world, "webhooks", "{\"keep_completed\":\"none\"}");
+	assert_int_equal(endpoint_op(&world, "y", OP_NAMED_STATE, NAMED_PAUSED), E_OK);
+	for (int i = 0; i < 3; i++) {
+		send(&world, "a");
+		assert_int_equal(end_calls(&world, OP_COMPLETE), 1);
+	}
+	assert_int_equal(live_jobs(&world), 1); /* held */
+	assert_int_equal(replays(&world, "y", REPLAY_MISSING), 0);
+	assert_int_equal(endpoint_op(&world, "y", OP_NAMED_STATE, NAMED_ENABLED), E_OK);
+	assert_int_equal(work_off(&world, 0, "y").done, 2);
+	assert_int_equal(live_jobs(&world), 3);
 	world_close(&world);
 }
 
@@ -496,7 +552,9 @@ int main(void)
 		cmocka_unit_test(a_test_is_tried_once),
 		cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(one_that_came_later_gets_the_past),
+		cmocka_unit_test(what_is_not_kept_is_not_missing),
 		cmocka_unit_test(what_was_held_back_is_sent_at_resume),
+		cmocka_unit_test(a_resume_makes_up_for_what_is_no_longer_kept),
 		cmocka_unit_test(a_replay_waits_for_expansions),
 		cmocka_unit_test(what_comes_too_late_is_left_out),
 		cmocka_unit_test(memory_runs_out_in_a_slice),

@@ -39,7 +39,8 @@ enum err replay_unsent(struct engine *engine, struct named *named)
 		.number = engine_uid(engine), .action = str_of(operation_action_name(OP_RESEND)), .state = OPERATION_RUNNING,
 		.cursor_uid = named->health.unsent_uid - 1, .created_us = engine->index.wall_us,
 	};
-	const struct replay replay = { .since_us = uid_time_us(named->health.unsent_uid), .only = REPLAY_MISSING };
+	/* Of what was held back nothing was made. Where others' deliveries have been removed since, nobody else could tell. */
+	const struct replay replay = { .since_us = uid_time_us(named->health.unsent_uid), .only = REPLAY_MISSING_OR_UNKNOWN };
 	if (!named->health.unsent || named->group == SLOT_NONE)
 		return E_OK;
 	named->health.unsent = named->health.unsent_uid = 0;

@@ -29,7 +29,7 @@ static bool read_only_word(struct json *json, void *out, void *context)
 			return true;
 		}
 	}
-	return json_refuse(json, E_INVALID, "Expected missing, failed or all.");
+	return json_refuse(json, E_INVALID, "Expected missing, missing_or_unknown, failed or all.");
 }
 
 static const char *type_refusal(struct str pattern) /* "fiche.updated", "fiche.*", "*" */
@@ -140,7 +140,8 @@ bool replay_sends(enum replay_only only, enum replay_stand stand)
 {
 	switch (stand) {
 	case STANDS_MISSING: return only != REPLAY_FAILED;
-	case STANDS_FAILED: return only != REPLAY_MISSING;
+	case STANDS_UNKNOWN: return only == REPLAY_ALL || only == REPLAY_MISSING_OR_UNKNOWN;
+	case STANDS_FAILED: return only == REPLAY_ALL || only == REPLAY_FAILED;
 	case STANDS_DELIVERED: case STANDS_CANCELLED: return only == REPLAY_ALL;
 	default: return false;
 	}

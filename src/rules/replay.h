@@ -5,8 +5,9 @@
 
 #define REPLAY_TYPES_MAX 32
 
-/* MISSING: of which there is no delivery; FAILED: whose delivery failed or expired; ALL: whatever became of them, unless they are on their way. */
-#define REPLAY_ONLIES(X) X(MISSING, "missing") X(FAILED, "failed") X(ALL, "all")
+/* MISSING: of which no delivery was made; FAILED: whose delivery failed or expired; ALL: whatever became of them, unless they are on their way;
+ * MISSING_OR_UNKNOWN: also those whose delivery may have been removed. */
+#define REPLAY_ONLIES(X) X(MISSING, "missing") X(FAILED, "failed") X(ALL, "all") X(MISSING_OR_UNKNOWN, "missing_or_unknown")
 #define X(name, text) REPLAY_##name,
 enum replay_only { REPLAY_ONLIES(X) REPLAY_ONLY_COUNT };
 #undef X
@@ -27,8 +28,9 @@ bool replay_check_span(struct json *json, int64_t since_us, int64_t until_us); /
 void replay_write(const struct replay *replay, struct buf *out); /* as kept */
 bool replay_takes_type(const struct replay *replay, struct str type);
 
-/* How far a message is on its way to an endpoint. */
-#define REPLAY_STANDS(X) X(MISSING, "missing") X(FAILED, "failed") X(DELIVERED, "delivered") X(CANCELLED, "cancelled") X(ON_ITS_WAY, "on_its_way")
+/* How far a message is on its way to an endpoint. UNKNOWN: there is no delivery, and it may have been removed. */
+#define REPLAY_STANDS(X) X(MISSING, "missing") X(FAILED, "failed") X(DELIVERED, "delivered") X(CANCELLED, "cancelled") X(ON_ITS_WAY, "on_its_way") \
+	X(UNKNOWN, "unknown")
 #define X(name, text) STANDS_##name,
 enum replay_stand { REPLAY_STANDS(X) STANDS_COUNT };
 #undef X

@@ -60,7 +60,8 @@ static void nonsense_is_refused_with_its_field(void **state)
 	assert_int_equal(read(&arena, "{\"since\":\"2026-11-23T08:00:00Z\",\"until\":null,\"dry_run\":true}", false, &replay, &problem), E_OK);
 	assert_true(replay.dry_run);
 	assert_int_equal(replay.until_us, 0);
-	assert_int_equal(read(&arena, "{\"since\":\"1970-01-01T00:00:00Z\",\"until\":\"1970-01-01T00:00:00Z\"}", false, &replay, &problem), E_OK);
+	assert_int_not_equal(read(&arena, "{\"since\":\"1970-01-01T00:00:00Z\",\"until\":\"1970-01-01T00:00:00Z\"}", false, &replay, &problem), E_OK);
+	assert_string_equal(problem.field, "until");
 	assert_true(replay.since_us > 0 && replay.until_us > 0); /* since ever; and not: for ever */
 	assert_int_equal(read(&arena, "{\"since\":\"2026-11-23T08:00:00Z\",\"until\":null,\"dry_run\":true}", false, &replay, &problem), E_OK);
 	assert_int_equal(replay.only, REPLAY_MISSING);
@@ -81,15 +82,16 @@ static void types_narrow_it(void **state)
 
 static void what_is_sent_again(void **state)
 {
-	static const struct { enum replay_stand stand; bool missing, failed, all; } table[] = {
-		{ STANDS_MISSING, true, false, true }, { STANDS_FAILED, false, true, true }, { STANDS_DELIVERED, false, false, true },
-		{ STANDS_CANCELLED, false, false, true }, { STANDS_ON_ITS_WAY, false, false, false },
+	static const struct { enum replay_stand stand; bool missing, failed, all, unknown; } table[] = {
+		{ STANDS_MISSING, true, false, true, true }, { STANDS_FAILED, false, true, true, false }, { STANDS_DELIVERED, false, false, true, false },
+		{ STANDS_CANCELLED, false, false, true, false }, { STANDS_ON_ITS_WAY, false, false, false, false }, { STANDS_UNKNOWN, false, false, true, true },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		assert_int_equal(replay_sends(REPLAY_MISSING, table[i].stand), table[i].missing);
 		assert_int_equal(replay_sends(REPLAY_FAILED, table[i].stand), table[i].failed);
 		assert_int_equal(replay_sends(REPLAY_ALL, table[i].stand), table[i].all);
+		assert_int_equal(replay_sends(REPLAY_MISSING_OR_UNKNOWN, table[i].stand), table[i].unknown);
 	}
 	assert_int_equal(replay_stand_of(JOB_COMPLETED), STANDS_DELIVERED);
 	assert_int_equal(replay_stand_of(JOB_EXPIRED), STANDS_FAILED);

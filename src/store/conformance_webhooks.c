@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/uid.h"
 #include "store/filter.h"
+#include "store/replay_match.h"
 
 #include <stdio.h>
 
@@ -619,6 +620,48 @@ static const char *replayed(struct suite *suite, struct replay replay, uint64_t 
 	return text;
 }
 
+/* Of a message some of whose deliveries are gone nobody knows whether this endpoint's was one of them. */
+static void what_retention_removed_is_not_missing(void **state)
+{
+	struct suite *suite = *state;
+	uint64_t base = uid_floor(BASE_US) / 1000 * 1000 + 1000;
+	suite_begin(suite);
+	suite_queue(suite, 1, "default", "webhooks");
+	struct named_row *crm = add_endpoint(suite, 4, "crm");
+	crm->text = STR("{\"url\":\"https://a/\",\"types\":[\"fiche.*\"]}");
+	crm->created_us = BASE_US;
+	crm->created_seq = 2;
+	add_message(suite, base + 100, "fiche.made", "17")->deliveries = 3; /* before it was there */
+	suite_commit(suite);
+	suite_begin(suite);
+	for (uint64_t n = 101; n < 107; n++)
+		add_message(suite, base + n, "fiche.made", "17")->deliveries = n == 106 ? 0 : 2;
+	const struct { uint64_t message; const char *endpoint; bool again; } made[] = {
+		{ 101, "dms", false }, { 101, "erp", false },                          /* all are there: it had none */
+		{ 102, "dms", false },                                                 /* one is gone */
+		{ 103, "dms", false }, { 103, "erp", true }, { 103, "base", true },    /* who was sent it later says nothing of that time */
+		{ 104, "dms", false }, { 104, "crm", true },                           /* it was sent it later */
+		{ 106, "dms", true },                                                  /* nobody had one; of 105 all are gone */
+	};
+	for (uint64_t i = 0; i < ARRAY_COUNT(made); i++) {
+		struct job_write *write = add_delivery(suite, TABLE_DONE, uid_floor(BASE_US + 5000) + i, base + made[i].message, made[i].endpoint);
+		write->row.state = JOB_COMPLETED;
+		if (made[i].again)
+			((struct job_definition *)(uintptr_t)write->definition)->tags = STR(DELIVERY_AGAIN_TAGS);
+	}
+	suite_commit(suite);
+	struct replay replay = { .since_us = 1, .only = REPLAY_MISSING };
+	assert_string_equal(replayed(suite, replay, 0), "100 101 106: missing 3 delivered 1 unknown 3");
+	replay.only = REPLAY_MISSING_OR_UNKNOWN;
+	assert_string_equal(replayed(suite, replay, 0), "100 101 102 103 105 106: missing 3 delivered 1 unknown 3");
+	replay.only = REPLAY_FAILED;
+	assert_string_equal(replayed(suite, replay, 0), ": missing 3 delivered 1 unknown 3");
+	struct replay_match match = { 0 };
+	const struct message_row wide = { .deliveries = REPLAY_LOOKED_AT_MAX };
+	assert_int_equal(replay_match_stand(&match, &wide, 0, JOB_WAITING, wide.deliveries), STANDS_MISSING);
+	assert_true(replay_match_is_spent(&match)); /* counting them has cost as much */
+}
+
 static void what_an_endpoint_missed_is_found(void **state)
 {
 	struct suite *suite = *state;
@@ -870,6 +913,7 @@ int conformance_webhooks(struct factory *factory)
 		TEST(a_delivery_is_read_with_its_message_and_entity),
 		TEST(deliveries_are_listed_by_what_they_are),
 		TEST(held_deliveries_say_so),
+		TEST(what_retention_removed_is_not_missing),
 		TEST(what_an_endpoint_missed_is_found),
 		TEST(entities_are_merged_paged_and_dropped),
 		TEST(entities_of_an_endpoint_go_in_slices),

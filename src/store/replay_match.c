@@ -60,9 +60,20 @@ enum err replay_match_payload(struct replay_match *match_, struct str payload, s
 	return err == E_NOMEM ? err : E_OK;
 }
 
-enum replay_stand replay_match_stand(const struct replay_match *match, const struct message_row *message, uint64_t uid, enum job_state state)
+/* Who came later was made none of that time. */
+bool replay_match_asks_kept(const struct replay_match *match, const struct message_row *message, uint64_t uid)
+{
+	return !uid && message->deliveries && message->seq >= match->named.created_seq;
+}
+
+/* While all deliveries of that time are there none was made for this endpoint. Otherwise its own may be among those that have gone. */
+enum replay_stand replay_match_stand(struct replay_match *match, const struct message_row *message, uint64_t uid, enum job_state state, uint64_t kept)
 {
 	bool older = uid && message->seq < match->named.created_seq && uid < uid_floor(match->named.created_us) && job_state_is_final(state);
+	bool asked = replay_match_asks_kept(match, message, uid);
+	match->looked_at += asked ? (uint32_t)kept : 0; /* they were counted one by one */
+	if (asked && kept < message->deliveries)
+		return STANDS_UNKNOWN;
 	return !uid || older ? STANDS_MISSING : replay_stand_of(state);
 }
 

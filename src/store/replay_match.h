@@ -3,7 +3,7 @@
 #include "rules/endpoint.h"
 #include "store/query.h"
 
-#define REPLAY_LOOKED_AT_MAX  20000              /* messages of one answer */
+#define REPLAY_LOOKED_AT_MAX  20000              /* messages of one answer, and deliveries that were counted for them */
 #define REPLAY_PAYLOADS_BYTES (8 * 1024 * 1024)  /* of those, what filters looked at */
 
 struct replay_match {
@@ -11,7 +11,7 @@ struct replay_match {
 	struct named_row named;            /* text and names in the arena */
 	struct endpoint_settings settings;
 	const struct json_node *filter;    /* NULL: none */
-	uint32_t looked_at;
+	uint32_t looked_at;                /* of REPLAY_LOOKED_AT_MAX */
 	size_t looked_bytes;
 };
 
@@ -22,7 +22,9 @@ bool replay_match_is_spent(const struct replay_match *match); /* the answer has 
 MUST_USE enum err replay_match_head(struct replay_match *match, const struct message_row *head, struct arena *work, bool *out);
 /* The filter; only to be asked when match->filter is set. */
 MUST_USE enum err replay_match_payload(struct replay_match *match, struct str payload, struct arena *work, bool *out);
-/* uid 0: there is no delivery. One that has ended before there was this endpoint is none of its. */
-enum replay_stand replay_match_stand(const struct replay_match *match, const struct message_row *message, uint64_t uid, enum job_state state);
+/* uid 0: there is no delivery. One that has ended before there was this endpoint is none of its. `kept`: of the deliveries that were made when the
+ * message came, so many are still there; only asked for where replay_match_asks_kept. */
+enum replay_stand replay_match_stand(struct replay_match *match, const struct message_row *message, uint64_t uid, enum job_state state, uint64_t kept);
+bool replay_match_asks_kept(const struct replay_match *match, const struct message_row *message, uint64_t uid);
 /* Counts it, and puts it on the page where it is to be sent. */
 void replay_match_add(const struct replay_match *match, struct answer *answer, uint64_t message, enum replay_stand stand);

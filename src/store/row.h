@@ -280,6 +280,8 @@ struct named_row {
 #define MESSAGE_TEST     4u /* touches no health, no entity */
 #define MESSAGE_EXPUNGED 8u /* its content was removed on request */
 #define MESSAGE_EXPANDED UINT32_MAX
+#define DELIVERY_AGAIN_TAGS "[\"resent\"]" /* of deliveries that were made later than the others of their message: stored */
+
 struct message_row {
 	uint64_t uid;
 	uint64_t seq;            /* the commit that brought it */

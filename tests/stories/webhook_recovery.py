@@ -167,7 +167,7 @@ def an_endpoint_that_came_later_gets_the_past(ruche):
     api.put("/v1/endpoints/late", {"url": "https://late.example.org/", "types": ["fiche.*"], "filter": {"n": {"$gte": 10}}})
     api.post("/v1/endpoints/late/pause")
     counted = api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "dry_run": True}, status=200)
-    equal(counted, {"sends": 15, "at_least": False, "missing": 15, "failed": 0, "delivered": 0, "cancelled": 0, "on_its_way": 0}, "counted")
+    equal(counted, {"sends": 15, "at_least": False, "missing": 15, "failed": 0, "delivered": 0, "cancelled": 0, "on_its_way": 0, "unknown": 0}, "counted")
     equal((held(api, "late"), api.get("/v1/operations")["operations"]), (0, []), "counting changes nothing")
     some = api.post("/v1/endpoints/late/replay", {"since": LONG_AGO, "entity": "f1"}, status=201)
     equal((some["action"], some["filter"]["endpoint"], some["arguments"]["only"]), ("replay", "late", "missing"), "the operation")
@@ -302,6 +302,14 @@ def replay_from_the_command_line():
         said = ruche.cli("endpoints", "recover", "crm", "--since", LONG_AGO, "--yes").decode().splitlines()[-1]
         check(said.startswith("sent 1 delivery;"), said)
         equal(house.delivery(message, "crm")["state"], "completed", "the second call")
+        house.api.delete(f"/v1/jobs/{house.delivery(house.send(), 'crm')['uid']}")
+        said = ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO).decode()
+        counted = "0 deliveries would be sent; of the messages that it wants: 1 delivered, 1 not known any more"
+        equal(said, counted + ": --only missing_or_unknown sends them too\n", "delivered, and not kept")
+        equal(ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO, "--only", "failed").decode(), counted + "\n", "nor did it fail")
+        said = ruche.cli("endpoints", "replay", "crm", "--since", LONG_AGO, "--only", "missing_or_unknown", "--yes").decode().splitlines()
+        equal(said[0], "1" + counted[1:].replace("deliveries", "delivery"), "it may have been missed")
+        check(said[-1].startswith("sent 1 delivery;"), said)
         ruche.cli("endpoints", "replay", "crm", status=64)
         ruche.cli("endpoints", "replay", "nobody", "--since", LONG_AGO, "--dry-run", status=66)
         ruche.cli("endpoints", "replay", "crm", "--since", "yesterday", "--dry-run", status=65)

@@ -22,15 +22,9 @@ static int message_oldest_cmp(const void *a, const void *b)
 	return x == y ? 0 : x < y ? -1 : 1;
 }
 
-struct delivery_wanted {
-	uint64_t message;
-	struct str endpoint;
-};
-
 static bool is_delivery(void *context, const struct mem_job *job)
 {
-	const struct delivery_wanted *wanted = context;
-	return job->definition->message == wanted->message && str_eq(job->definition->group, wanted->endpoint);
+	return job->definition->message == *(const uint64_t *)context;
 }
 
 static enum err replay_look(const struct mem_disk *disk, struct replay_match *match, const struct message_row *message, struct arena *work,
@@ -47,13 +41,17 @@ static enum err replay_look(const struct mem_disk *disk, struct replay_match *ma
 	}
 	if (err || !wanted)
 		return err;
-	struct delivery_wanted which = { message->uid, match->named.name };
-	struct mem_job **jobs = disk_jobs(disk, work, is_delivery, &which, &count);
+	uint64_t uid = message->uid, kept = 0;
+	struct mem_job **jobs = disk_jobs(disk, work, is_delivery, &uid, &count);
+	const struct mem_job *newest = NULL;
 	if (!jobs)
 		return E_NOMEM;
-	const struct mem_job *newest = count ? jobs[count - 1] : NULL;
-	replay_match_add(match, out, message->uid,
-	                 replay_match_stand(match, message, newest ? newest->uid : 0, newest ? newest->row->state : JOB_WAITING));
+	for (uint32_t i = 0; i < count; i++) {
+		newest = str_eq(jobs[i]->definition->group, match->named.name) ? jobs[i] : newest;
+		kept += !str_eq(jobs[i]->definition->tags, STR(DELIVERY_AGAIN_TAGS));
+	}
+	enum job_state state = newest ? newest->row->state : JOB_WAITING;
+	replay_match_add(match, out, message->uid, replay_match_stand(match, message, newest ? newest->uid : 0, state, kept));
 	return E_OK;
 }
 

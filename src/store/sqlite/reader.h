@@ -97,6 +97,7 @@
 	                    " AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid")                                                        \
 	X(REPLAY_DELIVERY, "SELECT j.uid, d.state FROM job j LEFT JOIN done d ON d.uid = j.uid"                                      \
 	                   " WHERE j.message = ?1 AND j.group_key = ?2 ORDER BY j.uid DESC LIMIT 1")                                 \
+	X(REPLAY_KEPT, "SELECT count(*) FROM job WHERE message = ?1 AND coalesce(tags, '') <> '" DELIVERY_AGAIN_TAGS "'")            \
 	X(TOKENS, "SELECT * FROM token WHERE number > ? ORDER BY number LIMIT ?")                                                    \
 	RANGE_STATEMENTS(X)                                                                                                          \
 	/* list.c: candidates */                                                                                                     \

@@ -56,12 +56,28 @@ static enum err replay_delivery(struct sqlite_reader *reader, uint64_t message, 
 	return sql_err(sqlite3_reset(stmt));
 }
 
+/* Those that were made when it came. */
+static enum err replay_kept(struct sqlite_reader *reader, uint64_t message, uint64_t *out)
+{
+	enum err err;
+	bool found;
+	sqlite3_stmt *stmt = reader_statement(reader, READER_REPLAY_KEPT, &err);
+	if (err)
+		return err;
+	sql_bind_u64(stmt, 1, message);
+	err = sql_step(stmt, &found);
+	if (!found)
+		return err;
+	*out = sql_u64(stmt, 0);
+	return sql_err(sqlite3_reset(stmt));
+}
+
 static enum err replay_look(struct sqlite_reader *reader, struct replay_match *match, sqlite3_stmt *stmt, struct arena *work, struct answer *out)
 {
 	struct message_row head;
 	struct str payload;
 	bool wanted;
-	uint64_t uid;
+	uint64_t uid, kept = 0;
 	enum job_state state;
 	enum err err = message_copy(stmt, false, work, &head);
 	err = err ? err : replay_match_head(match, &head, work, &wanted);
@@ -72,8 +88,10 @@ static enum err replay_look(struct sqlite_reader *reader, struct replay_match *m
 	if (err || !wanted)
 		return err;
 	err = replay_delivery(reader, head.uid, match->named.name, &uid, &state);
+	if (!err && replay_match_asks_kept(match, &head, uid))
+		err = replay_kept(reader, head.uid, &kept);
 	if (!err)
-		replay_match_add(match, out, head.uid, replay_match_stand(match, &head, uid, state));
+		replay_match_add(match, out, head.uid, replay_match_stand(match, &head, uid, state, kept));
 	return err;
 }
 

@@ -287,6 +287,7 @@ static void statements_use_their_indexes(void **state)
 		{ "SELECT uid FROM job WHERE message = ? AND group_key = ? ORDER BY uid DESC LIMIT 1", "COVERING INDEX job_message (message=? AND group_key=?)" },
 		{ "SELECT m.type FROM message m WHERE m.namespace = ?3 AND m.entity = ?4 AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid",
 		  "message_entity (namespace=? AND entity=? AND rowid>? AND rowid<?)" },
+		{ "SELECT count(*) FROM job WHERE message = ?1 AND coalesce(tags, '') <> '[]'", "INDEX job_message (message=?)" },
 		{ "SELECT 1 FROM job j WHERE j.message = ?", "COVERING INDEX job_message (message=?)" },
 		{ "SELECT m.type FROM message m WHERE m.next_endpoint IS NOT NULL ORDER BY m.uid", "message_expand" },
 		{ "SELECT m.type FROM message m WHERE m.namespace = ?3 AND m.entity = ?4 AND m.uid >= ?1 AND m.uid < ?2 ORDER BY m.uid DESC",
