@@ -328,6 +328,7 @@ static void engine_undo_open(struct engine *engine, enum err err, struct request
 	if (err == E_STORE_FULL || err == E_NOMEM) {
 		engine->full = err;
 		engine->full_until_us = engine->index.now_us + 1000000;
+		engine->short_of_room |= err == E_STORE_FULL;
 	}
 }
 
@@ -400,6 +401,8 @@ static void engine_committed(struct engine *engine)
 		engine->last_flying = NULL;
 	engine->flying--;
 	engine->index.committed_seq = batch->cs.seq;
+	if (changeset_makes_jobs(&batch->cs))
+		engine->short_of_room = false;
 	engine_release(engine, batch);
 	retain_told(engine, &batch->cs);
 	batch_settle(batch, &engine->index);
@@ -499,9 +502,21 @@ static void engine_close(struct engine *engine)
 	}
 	if (engine->flying >= engine->store->in_flight_max)
 		return;
-	if (engine->flying && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4 && !open->cs.ranges.count)
+	if (engine->flying && !engine->short_of_room && open->dirty_count < SMALL_BATCH_ROWS && open->bytes < LIMIT_BATCH_BYTES / 4 && !open->cs.ranges.count)
 		return;
 	engine_submit(engine);
+}
+
+/* Where room is short a change-set that makes jobs is refused, and with it all that is in it: so nothing else is. False: not before an
+ * outcome is told. */
+static bool engine_go_ahead(struct engine *engine)
+{
+	if (batch_is_empty(engine->open))
+		return true;
+	if (engine->flying >= engine->store->in_flight_max)
+		return false;
+	engine_submit(engine);
+	return engine_renew(engine);
 }
 
 /* ---- the step ---- */
@@ -601,6 +616,8 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	}
 	if (!engine_renew(engine))
 		return engine->boot_us + 10000; /* no memory for a batch: shortly again */
+	if (engine->short_of_room && !engine_go_ahead(engine))
+		return INT64_MAX;
 	if (!engine->resumed_seq && !engine_is_full(engine) && recover_resume(engine))
 		return engine->boot_us + 10000;
 	if (engine->handing_back && !engine_is_full(engine) && recover_hand_back(engine))
@@ -609,6 +626,11 @@ int64_t engine_step(struct engine *engine, int64_t boot_us, int64_t wall_us)
 	bool more = engine->handing_back && !engine_is_full(engine);
 	more |= far_round(engine);
 	more |= timers_fire(engine);
+	if (engine->short_of_room) {
+		more |= serve_flagged(engine);
+		if (!engine_go_ahead(engine))
+			return INT64_MAX;
+	}
 	stage_round(engine);
 	more |= expand_round(engine);
 	engine_apply_pending(engine);

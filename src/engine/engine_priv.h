@@ -102,6 +102,7 @@ struct engine {
 	int64_t boot_us, engine_base_us, boot_base_us;
 	enum err full;              /* why nothing is added before full_until_us: no room on disk, or no memory */
 	int64_t full_until_us;      /* engine time; 0: there is room */
+	bool short_of_room;         /* since the disk was full no change-set that makes jobs was committed: what else there is goes ahead of them */
 	int64_t reopen_us;          /* boot time of the next try to reopen */
 	int64_t maintain_us;        /* engine time of the next maintenance */
 	int64_t far_pause_us;       /* engine time before which no far jobs are looked for: a look failed */

@@ -129,6 +129,38 @@ static void a_restart_on_a_full_disk_forgets_no_delivery(void **state)
 	world_close(&world);
 }
 
+/* What falls due while new jobs find no room does not fall with them, however steadily they come. */
+static void jobs_fall_due_while_new_ones_find_no_room(void **state)
+{
+	struct world world;
+	(void)state;
+	world_open(&world);
+	struct request *later = enqueue_request(&world, "q", "", "");
+	later->ops[0].enqueue.delay_ms = 5;
+	uint64_t uid = later->ops[0].enqueue.uid;
+	assert_int_equal(world_err(&world, later), E_OK);
+	world_manual(&world, true);
+	for (uint32_t round = 0; round < 2; round++) {
+		struct request *fresh = enqueue_request(&world, "q", "", "");
+		world.boot_us += 2000000;
+		world.wall_us += 2000000;
+		world_push(&world, fresh);
+		assert_int_equal(store_mem_in_flight(world.store), 1 + round);
+		if (round)
+			world_settle(&world, SETTLE_APPLY);
+		world_settle(&world, SETTLE_REFUSE);
+		assert_true(world_answered(&world, fresh));
+		assert_int_equal(fresh->err, E_STORE_FULL);
+		request_drop(fresh);
+	}
+	world_manual(&world, false);
+	assert_int_equal(world_state(&world, uid), JOB_WAITING);
+	world_pass(&world, 2000);
+	world_enqueue(&world, "q", "");
+	assert_false(world.engine->short_of_room);
+	world_close(&world);
+}
+
 /* ---- what others were told, or wait for ---- */
 
 static void a_repeat_goes_on_when_its_twin_is_refused(void **state)
@@ -491,6 +523,7 @@ int main(void)
 		cmocka_unit_test(a_refused_commit_changes_nothing),
 		cmocka_unit_test(an_unknown_outcome_rebuilds),
 		cmocka_unit_test(a_restart_on_a_full_disk_forgets_no_delivery),
+		cmocka_unit_test(jobs_fall_due_while_new_ones_find_no_room),
 		cmocka_unit_test(a_repeat_goes_on_when_its_twin_is_refused),
 		cmocka_unit_test(a_repeat_survives_an_unknown_outcome),
 		cmocka_unit_test(nobody_hears_of_an_end_that_was_undone),

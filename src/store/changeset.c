@@ -32,3 +32,11 @@ bool changeset_is_empty(const struct changeset *cs)
 	       cs->budgets.count + cs->permits.count + cs->dedups.count + cs->edges.count + cs->chains.count + cs->log_trims.count + cs->operations.count +
 	       cs->idempotency.count == 0 && cs->events_up_to == 0 && cs->idempotency_before_us == 0;
 }
+
+bool changeset_makes_jobs(const struct changeset *cs)
+{
+	for (uint32_t i = 0; i < cs->jobs.count; i++)
+		if (cs->jobs.items[i].before == TABLE_NONE && cs->jobs.items[i].after != TABLE_NONE)
+			return true;
+	return cs->chunks.count > 0;
+}

@@ -117,3 +117,4 @@ struct changeset {
 	                                              &(cs)->list.capacity, sizeof(*(cs)->list.items)))
 void *changeset_grow(struct arena *arena, void **items, uint32_t *count, uint32_t *capacity, size_t item_bytes);
 bool changeset_is_empty(const struct changeset *cs);
+bool changeset_makes_jobs(const struct changeset *cs); /* or brings a part of a payload: the first to be refused where room is short */

@@ -55,20 +55,12 @@ static enum err writer_transact(struct writer *writer, uint64_t from, uint32_t n
 
 /* ---- a full disk ---- */
 
-static bool changeset_enqueues(const struct changeset *cs)
-{
-	for (uint32_t i = 0; i < cs->jobs.count; i++)
-		if (cs->jobs.items[i].before == TABLE_NONE && cs->jobs.items[i].after != TABLE_NONE)
-			return true;
-	return cs->chunks.count > 0;
-}
-
 static enum err writer_transact_one(struct writer *writer, uint64_t at)
 {
 	const struct changeset *cs = ring_at(writer, at)->changeset;
 	if (cs->seq != writer->seq + 1 && writer->last_err)
 		return writer->last_err; /* it was built upon one that failed */
-	bool enqueues = changeset_enqueues(cs);
+	bool enqueues = changeset_makes_jobs(cs);
 	if (!ballast_restore(writer->ballast) && enqueues)
 		return E_STORE_FULL; /* what is left is for completions */
 	enum err err = writer_transact(writer, at, 1);
