@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/suggest.h"
 #include "base/time_text.h"
@@ -92,7 +93,7 @@ static int args_short(struct args *args, int argc, char **argv, int *at)
 
 int args_read(struct args *args, const struct cli_command *command, int argc, char **argv)
 {
-	*args = (struct args){ .command = command, .words = argv + 1 };
+	*args = (struct args){ .command = command, .words = argv + 1, .begun_us = clock_wall_us() };
 	for (int at = 1; at < argc; at++) {
 		int code = 0;
 		if (strcmp(argv[at], "--") == 0) {
@@ -139,6 +140,20 @@ const char *args_each(const struct args *args, const char *name, int *at)
 			return args->given[here].value;
 	}
 	return NULL;
+}
+
+const char *args_when(const struct args *args, const char *name, struct arena *arena)
+{
+	const char *value = args_get(args, name);
+	uint64_t number;
+	int64_t ago_ms;
+	char instant[TIME_TEXT_BYTES];
+	if (!value || strcmp(args_find(args->command, str_of(name))->value, INSTANT_OR_AGE) != 0)
+		return value;
+	if (str_u64(str_of(value), &number) || duration_parse(str_of(value), &ago_ms)) /* a number alone has no unit: it may be meant as either */
+		return value;
+	time_text(ago_ms < args->begun_us / 1000 ? args->begun_us - ago_ms * 1000 : 0, instant);
+	return arena_printf(arena, "%s", instant);
 }
 
 const char *args_joined(const struct args *args, const char *name, struct arena *arena)

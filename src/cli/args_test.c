@@ -10,7 +10,8 @@
 static const struct cli_option options[] = {
 	{ "queue", 'q', "QUEUE", "in this queue", "@queues", false }, { "tag", 't', "TAG", "with this tag", NULL, true },
 	{ "all", 'a', NULL, "all of them", NULL, false },             { "delay", 0, "SPAN", "later", NULL, false },
-	{ "jobs", 'j', "N", "how many", NULL, false },                { 0 },
+	{ "jobs", 'j', "N", "how many", NULL, false },                { "since", 0, INSTANT_OR_AGE, "not before", NULL, false },
+	{ 0 },
 };
 static const struct cli_command command = { .name = "trial", .options = options };
 
@@ -47,6 +48,31 @@ static void takes_every_form(void **state)
 		assert_string_equal(args.rest[1], "b");
 		assert_int_equal(args_u64(&args, "jobs", 1, 10, &jobs), 0);
 		assert_int_equal(jobs, 5);
+	}
+}
+
+static void an_age_is_an_instant_for_those_who_take_one(void **state)
+{
+	(void)state;
+	static const struct { const char *line, *name, *when; } rows[] = {
+		{ "--since 1h30m", "since", "2026-11-23T06:30:00.500Z" }, { "--since 2d", "since", "2026-11-21T08:00:00.500Z" },
+		{ "--since 2026-11-20T00:00:00+01:00", "since", "2026-11-20T00:00:00+01:00" }, { "--since 3600000", "since", "3600000" },
+		{ "--since -1h", "since", "-1h" }, { "--since 60y", "since", "60y" }, { "--since 100000d", "since", "1970-01-01T00:00:00.000Z" },
+		{ "--delay 1h", "delay", "1h" }, { "--delay 1h", "since", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct args args;
+		struct arena arena = { 0 };
+		char line[128];
+		snprintf(line, sizeof(line), "%s", rows[i].line);
+		assert_int_equal(read_line(&args, line), 0);
+		args.begun_us = 1795420800500000; /* 2026-11-23T08:00:00.500Z */
+		const char *when = args_when(&args, rows[i].name, &arena);
+		if (rows[i].when)
+			assert_string_equal(when, rows[i].when);
+		else
+			assert_null(when);
+		arena_fini(&arena);
 	}
 }
 
@@ -104,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_every_form),
+		cmocka_unit_test(an_age_is_an_instant_for_those_who_take_one),
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(checks_numbers_and_spans),
 		cmocka_unit_test(minus_digits_are_words),

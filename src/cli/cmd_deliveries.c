@@ -23,8 +23,8 @@
 	{ "state", 's', "STATE", "in this state; may be given several times", STATE_WORDS, true },                        \
 	{ "outcome", 'o', "OUTCOME", "that ended so; may be given several times", OUTCOME_WORDS, true },                  \
 	{ "error", 0, "TEXT", "whose error says this", NULL, false },                                                     \
-	{ "since", 0, "INSTANT", "made since: 2026-11-23T08:00:00Z", NULL, false },                                       \
-	{ "until", 0, "INSTANT", "made until", NULL, false }
+	{ "since", 0, INSTANT_OR_AGE, "made since: 2026-11-23T08:00:00Z, or 2d: two days ago", NULL, false },             \
+	{ "until", 0, INSTANT_OR_AGE, "made until", NULL, false }
 
 const struct cli_option deliveries_list_options[] = {
 	FILTER_OPTIONS,
@@ -102,7 +102,7 @@ static int deliveries_list(struct remote *remote, const struct args *args)
 	remote_query(remote, "namespace", remote->space);
 	for (size_t i = 0; i < ARRAY_COUNT(deliveries_filters); i++) {
 		bool type = strcmp(deliveries_filters[i][0], "type") == 0;
-		remote_query(remote, type ? "type" : deliveries_filters[i][1], args_get(args, deliveries_filters[i][0]));
+		remote_query(remote, type ? "type" : deliveries_filters[i][1], args_when(args, deliveries_filters[i][0], &remote->arena));
 	}
 	remote_query(remote, "cursor", args_get(args, "cursor"));
 	remote_query(remote, "outcome", args_joined(args, "outcome", &remote->arena));
@@ -170,7 +170,7 @@ static void deliveries_put_filter(struct remote *remote, const struct args *args
 	json_put_field_str(body, "queue", STR("webhooks"));
 	for (size_t i = 0; i < ARRAY_COUNT(deliveries_filters); i++)
 		if (args_has(args, deliveries_filters[i][0]))
-			json_put_field_str(body, deliveries_filters[i][1], str_of(args_get(args, deliveries_filters[i][0])));
+			json_put_field_str(body, deliveries_filters[i][1], str_of(args_when(args, deliveries_filters[i][0], &remote->arena)));
 	if (states)
 		json_put_field_str(body, "state", str_of(states));
 	if (args_has(args, "outcome"))
@@ -186,7 +186,7 @@ static void deliveries_address_count(struct remote *remote, const struct args *a
 	remote_path(remote, "/v1/jobs/count?queue=webhooks");
 	remote_query(remote, "namespace", remote->space);
 	for (size_t i = 0; i < ARRAY_COUNT(deliveries_filters); i++)
-		remote_query(remote, deliveries_filters[i][1], args_get(args, deliveries_filters[i][0]));
+		remote_query(remote, deliveries_filters[i][1], args_when(args, deliveries_filters[i][0], &remote->arena));
 	remote_query(remote, "state", deliveries_states(remote, args));
 	remote_query(remote, "outcome", args_joined(args, "outcome", &remote->arena));
 }

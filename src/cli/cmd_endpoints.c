@@ -1,4 +1,5 @@
 /* ruche endpoints …: third parties that want to be told when something happens. */
+#include "base/limits.h"
 #include "base/pluck.h"
 #include "cli/commands.h"
 #include "cli/named.h"
@@ -21,6 +22,13 @@ const struct cli_option endpoints_set_options[] = {
 const struct cli_option endpoints_delete_options[] = {
 	{ "yes", 'y', NULL, "do not ask before", NULL, false },
 	REMOTE_OPTIONS, { 0 },
+};
+
+const struct cli_option endpoints_poll_options[] = {
+	{ "after", 'a', "PLACE", "go on there: what was told as next (from when the endpoint was made)", NULL, false },
+	{ "limit", 'l', "N", "how many (100)", NULL, false },
+	{ "wait", 'w', "SPAN", "wait so long for a message, up to 5m", NULL, false },
+	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 
 static int endpoints_word(const struct args *args)
@@ -100,6 +108,78 @@ static int endpoints_show(struct remote *remote, const struct args *args)
 	return code;
 }
 
+static int endpoints_public_key(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	uint32_t count;
+	int code = endpoints_word(args);
+	if (code)
+		return code;
+	named_address(remote, ENDPOINTS, args->words[0], "/public-key");
+	code = remote_call(remote, "GET", &body);
+	if (code || remote_printed(args, body))
+		return code;
+	struct str *keys = pluck_items(body, "public_keys", &remote->arena, &count);
+	for (uint32_t i = 0; i < count; i++)
+		printf(STR_FMT "\n", STR_ARG(pluck_text(keys[i], "", &remote->arena)));
+	return 0;
+}
+
+/* ---- asking ---- */
+
+/* A line a message, whatever its body is: between the pieces of JSON, a new line means no more than a blank. */
+static void endpoints_print_told(struct str told, struct arena *arena)
+{
+	static const char *const paths[] = { "id", "type", "entity" };
+	struct str body = { 0 };
+	for (size_t at = 0; at < ARRAY_COUNT(paths); at++) {
+		struct str text = pluck_text(told, paths[at], arena);
+		text_put(stdout, text.len ? text : STR("-"));
+		putchar(' ');
+	}
+	pluck_raw(told, "body", arena, &body);
+	for (bool more = true; more;) {
+		struct str piece = { body.ptr, str_index(body, '\n') };
+		piece.len = str_index(piece, '\r');
+		text_put(stdout, piece);
+		more = piece.len < body.len;
+		putchar(more ? ' ' : '\n');
+		body = str_from(body, piece.len + 1);
+	}
+}
+
+static void endpoints_print_page(struct remote *remote, struct str body)
+{
+	struct arena *arena = &remote->arena;
+	uint32_t count;
+	struct str *told = pluck_items(body, "data", arena, &count);
+	if (pluck_true(body, "gap", arena))
+		fputs("messages before these may be missing: they were kept no longer, or a backup was put back\n", stderr);
+	for (uint32_t i = 0; i < count; i++)
+		endpoints_print_told(told[i], arena);
+	fflush(stdout);
+	fprintf(stderr, "%s: add --after " STR_FMT "\n", !pluck_true(body, "done", arena) ? "more" : count ? "the next ones" : "nothing new; the next ones",
+		STR_ARG(pluck_text(body, "next", arena)));
+}
+
+static int endpoints_poll(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	int64_t wait_ms = 0;
+	int code = endpoints_word(args);
+	code = code ? code : args_duration_ms(args, "wait", &wait_ms);
+	if (code)
+		return code;
+	named_address(remote, ENDPOINTS, args->words[0], "/poll");
+	remote_query(remote, "after", args_get(args, "after"));
+	remote_query(remote, "limit", args_get(args, "limit"));
+	remote_query(remote, "wait_ms", args_has(args, "wait") ? arena_printf(&remote->arena, "%lld", (long long)wait_ms) : NULL);
+	code = remote_call_waiting(remote, "GET", wait_ms < LIMIT_WAIT_MS ? wait_ms : LIMIT_WAIT_MS, &body); /* longer is refused at once */
+	if (!code && !remote_printed(args, body))
+		endpoints_print_page(remote, body);
+	return code;
+}
+
 /* ---- changing ---- */
 
 static int endpoints_set(struct remote *remote, const struct args *args)
@@ -117,7 +197,7 @@ static int endpoints_set(struct remote *remote, const struct args *args)
 	if (secret.len)
 		printf("its calls are signed by this secret, which is told now and never again: " STR_FMT "\n", STR_ARG(secret));
 	if (str_starts(secret, STR("whsk_")))
-		printf("keep it to yourself: receivers need the public key alone, GET /v1/endpoints/%s/public-key\n", args->words[0]);
+		printf("keep it to yourself: receivers need the public key alone, which 'ruche endpoints public-key %s' tells\n", args->words[0]);
 	return 0;
 }
 
@@ -165,5 +245,5 @@ static int endpoints_delete(struct remote *remote, const struct args *args)
 	{                                                         \
 		return remote_run(argc, argv, endpoints_##name);  \
 	}
-X(list) X(show) X(set) X(pause) X(resume) X(enable) X(disable) X(delete)
+X(list) X(show) X(set) X(pause) X(resume) X(enable) X(disable) X(delete) X(public_key) X(poll)
 #undef X

@@ -26,10 +26,10 @@
 	{ "group", 'g', "KEY", "in this group", NULL, false },                                                            \
 	{ "tag", 't', "TAG", "with this tag", NULL, false },                                                              \
 	{ "error", 'e', "TEXT", "whose error says this", NULL, false },                                                   \
-	{ "created-after", 0, "INSTANT", "enqueued since: 2026-11-23T08:00:00Z", NULL, false },                           \
-	{ "created-before", 0, "INSTANT", "enqueued until", NULL, false },                                                \
-	{ "finished-after", 0, "INSTANT", "ended since", NULL, false },                                                   \
-	{ "finished-before", 0, "INSTANT", "ended until", NULL, false }
+	{ "created-after", 0, INSTANT_OR_AGE, "enqueued since: 2026-11-23T08:00:00Z, or 2d: two days ago", NULL, false }, \
+	{ "created-before", 0, INSTANT_OR_AGE, "enqueued until", NULL, false },                                           \
+	{ "finished-after", 0, INSTANT_OR_AGE, "ended since", NULL, false },                                              \
+	{ "finished-before", 0, INSTANT_OR_AGE, "ended until", NULL, false }
 #define BULK_OPTIONS                                                                                                      \
 	{ "all", 0, NULL, "every job that the options below match, instead of one", NULL, false },                        \
 	{ "yes", 'y', NULL, "do not ask before", NULL, false }, FILTER_OPTIONS
@@ -103,7 +103,7 @@ static void jobs_address(struct remote *remote, const struct args *args, const c
 	remote_begin(remote);
 	remote_path(remote, path);
 	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++)
-		remote_query(remote, jobs_filters[i][1], args_get(args, jobs_filters[i][0]));
+		remote_query(remote, jobs_filters[i][1], args_when(args, jobs_filters[i][0], &remote->arena));
 	remote_query(remote, "state", args_joined(args, "state", &remote->arena));
 	remote_query(remote, "namespace", remote->space);
 }
@@ -300,7 +300,7 @@ static void jobs_put_filter(struct remote *remote, const struct args *args)
 	buf_add_byte(body, '{');
 	for (size_t i = 0; i < ARRAY_COUNT(jobs_filters); i++) {
 		if (args_has(args, jobs_filters[i][0]))
-			json_put_field_str(body, jobs_filters[i][1], str_of(args_get(args, jobs_filters[i][0])));
+			json_put_field_str(body, jobs_filters[i][1], str_of(args_when(args, jobs_filters[i][0], &remote->arena)));
 	}
 	if (args_has(args, "state")) {
 		const char *state;

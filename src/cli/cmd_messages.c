@@ -5,13 +5,14 @@
 #include "cli/remote.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include <sysexits.h>
 #include <unistd.h>
 
 const struct cli_option messages_list_options[] = {
 	{ "type", 't', "TYPE", "of this type; fiche.* for all that begin so", "@types", false },
 	{ "entity", 'e', "ENTITY", "about this entity", NULL, false },
-	{ "since", 0, "INSTANT", "sent since: 2026-11-23T08:00:00Z", NULL, false },
-	{ "until", 0, "INSTANT", "sent until", NULL, false },
+	{ "since", 0, INSTANT_OR_AGE, "sent since: 2026-11-23T08:00:00Z, or 2d: two days ago", NULL, false },
+	{ "until", 0, INSTANT_OR_AGE, "sent until", NULL, false },
 	{ "limit", 'l', "N", "how many (50)", NULL, false },
 	{ "cursor", 0, "CURSOR", "go on where the page before ended", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
@@ -19,6 +20,10 @@ const struct cli_option messages_list_options[] = {
 const struct cli_option messages_show_options[] = {
 	{ "payload", 0, NULL, "only its payload, byte for byte", NULL, false },
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
+};
+const struct cli_option messages_expunge_options[] = {
+	{ "yes", 'y', NULL, "do not ask before", NULL, false },
+	REMOTE_OPTIONS, { 0 },
 };
 
 static void messages_print_table(struct remote *remote, struct str body)
@@ -51,7 +56,7 @@ static int messages_list(struct remote *remote, const struct args *args)
 	remote_path(remote, "/v1/messages");
 	remote_query(remote, "namespace", remote->space);
 	for (size_t i = 0; i < ARRAY_COUNT(filters); i++)
-		remote_query(remote, filters[i], args_get(args, filters[i]));
+		remote_query(remote, filters[i], args_when(args, filters[i], &remote->arena));
 	remote_query(remote, "limit", args_get(args, "limit") ? args_get(args, "limit") : "50");
 	return remote_page(remote, args, messages_print_table);
 }
@@ -103,10 +108,28 @@ static int messages_show(struct remote *remote, const struct args *args)
 	return 0;
 }
 
+static int messages_expunge(struct remote *remote, const struct args *args)
+{
+	struct str body;
+	if (args->word_count != 1)
+		return args_complain(args->command, "it takes one message: its id, as 'ruche messages list' says it");
+	if (!args_has(args, "yes") &&
+	    !text_confirm(args->command->name, "Forget what the message said, for good? Deliveries that are left fail without a call."))
+		return EX_USAGE;
+	remote_begin(remote);
+	remote_path(remote, "/v1/messages/");
+	remote_piece(remote, str_of(args->words[0]));
+	remote_path(remote, "/content");
+	int code = remote_call(remote, "DELETE", &body);
+	if (!code)
+		printf("%s is expunged: what it said is forgotten\n", args->words[0]);
+	return code;
+}
+
 #define X(name)                                                   \
 	int cmd_messages_##name(int argc, char **argv)            \
 	{                                                         \
 		return remote_run(argc, argv, messages_##name);   \
 	}
-X(list) X(show)
+X(list) X(show) X(expunge)
 #undef X

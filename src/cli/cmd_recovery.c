@@ -27,8 +27,8 @@ const struct cli_option endpoints_entities_options[] = {
 	JSON_OPTION, REMOTE_OPTIONS, { 0 },
 };
 #define SINCE_OPTIONS                                                                                                     \
-	{ "since", 's', "INSTANT", "since: 2026-11-23T08:00:00Z", NULL, false },                                          \
-	{ "until", 'u', "INSTANT", "until", NULL, false },                                                                \
+	{ "since", 's', INSTANT_OR_AGE, "since: 2026-11-23T08:00:00Z, or 2d: two days ago", NULL, false },                \
+	{ "until", 'u', INSTANT_OR_AGE, "until", NULL, false },                                                           \
 	{ "dry-run", 0, NULL, "only say how many there are", NULL, false },                                               \
 	{ "yes", 'y', NULL, "do not ask before", NULL, false }
 const struct cli_option endpoints_recover_options[] = { SINCE_OPTIONS, JSON_OPTION, REMOTE_OPTIONS, { 0 } };
@@ -178,7 +178,7 @@ static void recovery_ask(struct remote *remote, const struct args *args, const c
 	buf_add_byte(body, '{');
 	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
 		if (args_has(args, texts[i]))
-			json_put_field_str(body, texts[i], str_of(args_get(args, texts[i])));
+			json_put_field_str(body, texts[i], str_of(args_when(args, texts[i], &remote->arena)));
 	if (args_has(args, "type")) {
 		json_put_key(body, "types");
 		buf_add_byte(body, '[');
@@ -224,7 +224,7 @@ static int recovery_run(struct remote *remote, const struct args *args, const ch
 	char question[96];
 	uint64_t expected = 0;
 	if (args->word_count != 1 || !args_has(args, "since"))
-		return args_complain(args->command, "it takes one endpoint, and --since INSTANT");
+		return args_complain(args->command, "it takes one endpoint, and --since " INSTANT_OR_AGE);
 	recovery_ask(remote, args, tail, true);
 	int code = remote_call(remote, "POST", &body);
 	if (code || (args_has(args, "dry-run") && remote_printed(args, body)))

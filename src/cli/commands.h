@@ -16,7 +16,8 @@ const struct cli_command *commands_find(const char *name);
 	X(chains_list) X(chains_show) X(chains_set) X(chains_delete)                                                     \
 	X(send) X(endpoints_list) X(endpoints_show) X(endpoints_set) X(endpoints_pause) X(endpoints_resume) X(endpoints_enable) \
 	X(endpoints_disable) X(endpoints_delete) X(messages_list) X(messages_show) X(deliveries_list) X(deliveries_show) \
-	X(deliveries_retry) X(endpoints_test) X(endpoints_recover) X(endpoints_replay) X(endpoints_entities) X(messages_resend) \
+	X(deliveries_retry) X(endpoints_test) X(endpoints_recover) X(endpoints_replay) X(endpoints_entities) \
+	X(endpoints_public_key) X(endpoints_poll) X(messages_resend) X(messages_expunge) \
 	X(event_types_list) X(event_types_show) X(event_types_set) X(event_types_archive) X(event_types_unarchive) X(event_types_delete) \
 	X(formats_list) X(formats_show) X(formats_set) X(formats_preview) X(formats_delete) X(endpoints_preview) \
 	X(secrets_list) X(secrets_set) X(secrets_rotate) X(secrets_delete) X(secrets_rekey)                              \
@@ -36,7 +37,8 @@ extern const struct cli_option enqueue_options[], jobs_list_options[], jobs_show
 	limits_delete_options[], chains_list_options[], chains_set_options[], chains_plain_options[], send_options[],
 	endpoints_list_options[], endpoints_plain_options[], endpoints_set_options[], endpoints_delete_options[], messages_list_options[],
 	messages_show_options[], deliveries_list_options[], deliveries_plain_options[], deliveries_retry_options[], work_options[], sink_options[],
-	endpoints_test_options[], endpoints_recover_options[], endpoints_replay_options[], endpoints_entities_options[], messages_resend_options[],
+	endpoints_test_options[], endpoints_recover_options[], endpoints_replay_options[], endpoints_entities_options[], endpoints_poll_options[],
+	messages_resend_options[], messages_expunge_options[],
 	events_options[], events_send_options[], events_trim_options[], workers_list_options[],
 	token_create_options[], token_list_options[], token_plain_options[], bench_options[], help_options[];
 extern const struct cli_option formats_list_options[], formats_show_options[], formats_set_options[], formats_preview_options[], endpoints_preview_options[],

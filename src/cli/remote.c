@@ -256,18 +256,23 @@ static bool remote_is_answer(int status, struct str body)
 	return text.len ? strchr("{[\"-0123456789tfn", text.ptr[0]) != NULL : status == 204;
 }
 
-int remote_call(struct remote *remote, const char *method, struct str *out)
+int remote_call_waiting(struct remote *remote, const char *method, int64_t wait_ms, struct str *out)
 {
 	struct problem problem;
 	struct str body = { 0 };
 	int status;
-	enum err err = remote_try(remote, method, REMOTE_TIMEOUT_MS, &status, &body, &problem);
+	enum err err = remote_try(remote, method, wait_ms + REMOTE_TIMEOUT_MS, &status, &body, &problem);
 	if (err)
 		return remote->code = remote_fault(remote, err, &problem);
 	if (status / 100 != 2 || !remote_is_answer(status, body))
 		return remote->code = remote_explain(remote, status, body);
 	*out = body;
 	return 0;
+}
+
+int remote_call(struct remote *remote, const char *method, struct str *out)
+{
+	return remote_call_waiting(remote, method, 0, out);
 }
 
 int remote_stream(struct remote *remote, const char *last_event_id, bool (*on_bytes)(void *context, struct str bytes), void *context)

@@ -41,6 +41,8 @@ void remote_query(struct remote *remote, const char *name, const char *value); /
 /* Sends what was built, with remote->body when that is not empty. The answer's body, in the arena, when its status is 2xx; otherwise
  * it says what happened and *out is untouched. */
 int remote_call(struct remote *remote, const char *method, struct str *out);
+/* The same for a call that the daemon lets wait so long. */
+int remote_call_waiting(struct remote *remote, const char *method, int64_t wait_ms, struct str *out);
 /* The same without a word on stderr: *status is 0 when nothing answered, and the problem says why. For commands that go on. */
 enum err remote_try(struct remote *remote, const char *method, int64_t timeout_ms, int *status, struct str *out, struct problem *problem);
 /* Says on stderr what a problem+json answer, or a fault, means. Answers the exit code. */

@@ -45,6 +45,8 @@ def fill(api):
     for name in ("crm", "trial"):
         api.put(f"/v1/endpoints/{name}", {"url": "https://crm.example.org/things", "types": ["fiche.*"]})
         api.post(f"/v1/endpoints/{name}/pause")
+    api.put("/v1/endpoints/signed", {"url": "https://crm.example.org/things", "types": [], "sign": {"kind": "v1a"}})
+    api.put("/v1/endpoints/warehouse", {"kind": "poll", "types": ["order.*"]})
     api.put("/v1/secrets/gh-hook", {"value": "It is a secret to everybody"})
     for name in ("github", "trial"):
         api.put(f"/v1/sources/{name}", {"verify": {"kind": "none"}, "into": {"job": {"queue": "sheets"}}})
@@ -138,7 +140,7 @@ def json_on_every_read(ruche):
     fill(api)
     for words in (["jobs", "list", "--queue", "sheets"], ["jobs", "show", "sheets/sheet-417"], ["jobs", "explain", "sheets/sheet-417"], ["queues", "list"],
                   ["queues", "show", "sheets"], ["queues", "groups", "sheets"], ["token", "list"],
-                  ["endpoints", "list"], ["endpoints", "show", "crm"], ["messages", "list"], ["deliveries", "list"],
+                  ["endpoints", "list"], ["endpoints", "show", "crm"], ["endpoints", "public-key", "signed"], ["messages", "list"], ["deliveries", "list"],
                   ["formats", "list"], ["formats", "show", "titles"], ["formats", "preview", "titles"], ["secrets", "list"],
                   ["sources", "list"], ["sources", "show", "github"], ["event-types", "list"], ["event-types", "show", "fiche.updated"]):
         json.loads(ruche.cli(*words, "--json"))

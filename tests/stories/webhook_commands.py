@@ -148,6 +148,14 @@ def messages_are_looked_at(ruche):
     equal(listed(), [note, gone, made], "the newest first")
     equal((listed("--type", "fiche.*"), listed("--type", "note"), listed("--entity", "f1")), ([gone, made], [note], [made]), "by type and entity")
     equal(listed("--since", "2020-01-01T00:00:00Z", "--until", "2020-01-02T00:00:00Z"), [], "by time")
+    equal((listed("--since", "1h"), listed("--since", "2d", "--until", "1h")), ([note, gone, made], []), "by age")
+    for wrong in ("1 hour", "3600000", "-1h"):
+        ruche.cli("messages", "list", "--since", wrong, status=65)
+        check("since: " in ruche.cli_errors, f"neither an instant nor an age: {ruche.cli_errors}")
+    dry = ruche.cli("endpoints", "recover", "crm", "--since", "1h", "--until", "0s", "--dry-run")
+    check(dry.startswith(b"0 deliveries would be sent"), dry)
+    equal([len(ruche.cli("deliveries", "list", option, "1h").splitlines()) for option in ("--since", "--until")], [4, 1], "deliveries by age")
+    equal([len(ruche.cli("jobs", "list", "--queue", "webhooks", option, "1h").splitlines()) for option in ("--created-after", "--created-before")], [4, 1], "and jobs")
     row = ruche.cli("messages", "list", "--entity", "f1").decode().splitlines()[1].split()
     equal(row[:5], [made, "fiche.made", "f1", "k1", "1"], "a row")
     equal(listed("--limit", "2"), [note, gone], "the first page")
@@ -165,6 +173,84 @@ def messages_are_looked_at(ruche):
     ruche.cli("messages", "show", "msg_0000000000000", status=66)
     check("message_not_found" in ruche.cli_errors, ruche.cli_errors)
     ruche.cli("messages", "show", status=64)
+
+
+@story
+def what_a_message_said_is_forgotten(ruche):
+    """expunge: asked before, for good; that it was sent stays known."""
+    api = ruche.api
+    sent = api.post("/v1/messages", {"type": "note", "entity": "e", "payload": {"name": "Ada"}, "metadata": {"by": "me"}})["id"]
+    ruche.cli("messages", "expunge", sent, status=64)
+    check("--yes" in ruche.cli_errors, f"it is asked before: {ruche.cli_errors}")
+    equal(api.get(f"/v1/messages/{sent}?payload")["payload"], {"name": "Ada"}, "not yet")
+    equal(ruche.cli("messages", "expunge", sent, "--yes").decode(), f"{sent} is expunged: what it said is forgotten\n", "said")
+    kept = api.get(f"/v1/messages/{sent}?payload")
+    equal((kept["payload"], kept["metadata"], kept["expunged"], kept["entity"]), (None, None, True, "e"), "what is left")
+    equal(shown(ruche.cli("messages", "show", sent), "expunged"), "what it said is forgotten", "shown")
+    ruche.cli("messages", "expunge", sent, "--yes")
+    ruche.cli("messages", "expunge", "msg_0000000000001", "--yes", status=66)
+    check("message_not_found" in ruche.cli_errors, ruche.cli_errors)
+    ruche.cli("messages", "expunge", "--yes", status=64)
+
+
+@story
+def public_keys_are_told(ruche):
+    """public-key: the current one first; of who does not sign so, or is not there, none."""
+    api = ruche.api
+    said = ruche.cli("endpoints", "set", "signed", "url=https://crm.example.org/things", "types=[]", "sign.kind=v1a").decode()
+    check("'ruche endpoints public-key signed'" in said, f"it says how to have it: {said}")
+    [first] = ruche.cli("endpoints", "public-key", "signed").decode().splitlines()
+    check(first.startswith("whpk_"), first)
+    ruche.cli("secrets", "rotate", "endpoint/signed")
+    keys = ruche.cli("endpoints", "public-key", "signed").decode().splitlines()
+    equal((keys, keys[1], len(set(keys))), (api.get("/v1/endpoints/signed/public-key")["public_keys"], first, 2), "the new one first")
+    equal(json.loads(ruche.cli("endpoints", "public-key", "signed", "--json")), {"public_keys": keys}, "--json")
+    ruche.cli("endpoints", "set", "crm", "url=https://crm.example.org/things", "types=[]")
+    ruche.cli("endpoints", "public-key", "crm", status=65)
+    check("illegal_state" in ruche.cli_errors, ruche.cli_errors)
+    ruche.cli("endpoints", "public-key", "nobody", status=66)
+    ruche.cli("endpoints", "public-key", status=64)
+
+
+@story
+def an_endpoint_is_asked(ruche):
+    """poll: a line a message, whatever its body; the place to go on at; it waits when told to."""
+    api = ruche.api
+    ruche.cli("endpoints", "set", "warehouse", "kind=poll", 'types=["order.*"]', "format=raw")
+
+    def asked(*words):
+        lines = ruche.cli("endpoints", "poll", "warehouse", *words).decode().splitlines()
+        return lines, ruche.cli_errors.split()[-1]
+
+    lines, place = asked()
+    equal(lines, [], "nothing there yet")
+    check(ruche.cli_errors.startswith("nothing new; the next ones: add --after "), ruche.cli_errors)
+    ids = [json.loads(ruche.cli("send", "order.placed", "-", *words, "--json", stdin=body))["id"]
+           for words, body in ((("--entity", "o7"), b'{\n "order":\r\n 7\n}'), ((), b'"two\\nlines"'), ((), b"3"))]
+    told = [f'{ids[0]} order.placed o7 {{  "order":   7 }}', f'{ids[1]} order.placed - "two\\nlines"', f"{ids[2]} order.placed - 3"]
+    equal(asked("--after", place)[0], told, "a line each")
+    lines, place = asked("--limit", "2")
+    equal(lines, told[:2], "the first ones")
+    check(ruche.cli_errors.startswith("more: add --after "), ruche.cli_errors)
+    lines, place = asked("--after", place, "--wait", "90s")
+    equal(lines, told[2:], "the rest, at once")
+    check(ruche.cli_errors.startswith("the next ones: add --after "), ruche.cli_errors)
+    asked("--after", place, "--wait", "1ms")
+    check(ruche.cli_errors.startswith("nothing new"), "nothing came")
+    answer = json.loads(ruche.cli("endpoints", "poll", "warehouse", "--json"))
+    equal(([one["id"] for one in answer["data"]], answer["done"], answer["gap"]), (ids, True, False), "--json")
+    seq, uid, at = answer["next"].split(".")
+    asked("--after", f"{int(seq) + 1000}.{uid}.{at}")
+    check(ruche.cli_errors.startswith("messages before these may be missing"), f"a place of another life: {ruche.cli_errors}")
+    for words, field in ((("--after", "x"), "after"), (("--limit", "0"), "limit"), (("--wait", "6m"), "wait_ms"), (("--wait", "9223372036854775807"), "wait_ms")):
+        ruche.cli("endpoints", "poll", "warehouse", *words, status=65)
+        check(f"{field}: " in ruche.cli_errors, ruche.cli_errors)
+    ruche.cli("endpoints", "poll", "warehouse", "--wait", "long", status=64)
+    ruche.cli("endpoints", "poll", status=64)
+    ruche.cli("endpoints", "poll", "nobody", status=66)
+    api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/things", "types": ["*"]})
+    ruche.cli("endpoints", "poll", "crm", status=65)
+    check("illegal_state" in ruche.cli_errors, ruche.cli_errors)
 
 
 @story
