@@ -476,6 +476,8 @@ bool keep_is_due(const struct engine *engine);
 void keep_forget(struct engine *engine); /* of ends that were undone */
 uint64_t keep_told(const struct engine *engine, uint32_t queue, enum job_state state); /* final jobs, less those that are about to go */
 bool range_is_under_way(const struct engine *engine, uint32_t queue_number, enum job_state state);
+/* Would a range up to there take what is not committed yet, and so was not counted? It ended at the same instant, then. */
+bool range_takes_uncounted(const struct engine *engine, int64_t up_to_us);
 
 /* ---- serve.c ---- */
 struct grant_terms {

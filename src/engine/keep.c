@@ -85,13 +85,12 @@ static bool keep_by_age(struct engine *engine, const struct queue *queue, enum j
 	return true;
 }
 
-/* Would a range up to there take what is not committed yet, and so was not counted? It ended at the same instant, then. */
-static bool keep_is_too_far(const struct engine *engine, const struct place *up_to)
+bool range_takes_uncounted(const struct engine *engine, int64_t up_to_us)
 {
 	const struct batch *batches[] = { engine->first_flying, engine->open };
 	for (int side = 0; side < 2; side++)
 		for (const struct batch *batch = batches[side]; batch; batch = side ? NULL : batch->next)
-			if (batch->earliest_finish_us && batch->earliest_finish_us <= up_to->at_us)
+			if (batch->earliest_finish_us && batch->earliest_finish_us <= up_to_us)
 				return true;
 	return false;
 }
@@ -110,7 +109,7 @@ static bool keep_state(struct engine *engine, struct queue *queue, enum job_stat
 	if (!counted && !aged)
 		return n == surplus; /* else: not committed yet */
 	const struct place *up_to = !counted || (aged && place_is_later(&by_age, &by_count)) ? &by_age : &by_count;
-	if (keep_is_too_far(engine, up_to))
+	if (range_takes_uncounted(engine, up_to->at_us))
 		return false;
 	struct range_delete *range = change_add(&engine->open->cs, ranges);
 	if (range)

@@ -64,6 +64,8 @@ static bool retain_state(struct engine *engine, uint32_t queue_slot, enum job_st
 	} else if (!uid) {
 		return false;
 	}
+	if (range_takes_uncounted(engine, at_us))
+		return false; /* with the next round */
 	struct range_delete *range = change_add(&engine->open->cs, ranges);
 	if (range)
 		*range = (struct range_delete){ .queue = queue->number, .state = state, .up_to_us = at_us, .up_to_uid = uid };
