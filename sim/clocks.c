@@ -20,6 +20,8 @@ static int64_t clocks_say(struct world *world, struct request *request)
 	request->asked_us = world_wall_us(world) + clocks.offset_us;
 	if (world->shadow.clock_us < request->asked_us)
 		world->shadow.clock_us = request->asked_us;
+	if (world->shadow.ahead_us < clocks.offset_us)
+		world->shadow.ahead_us = clocks.offset_us;
 	return request->asked_us;
 }
 

@@ -62,17 +62,19 @@ static void history_stalled(struct shadow *shadow, struct shadow_job *job, const
 }
 
 /* What an event says of the row before it. Only of a row that did not start in this very change-set. */
-static void history_judge(const struct shadow_job *job, const struct changeset *cs, enum event_type type, int64_t clock_us, bool apart)
+static void history_judge(const struct shadow_job *job, const struct changeset *cs, enum event_type type, struct shadow *shadow)
 {
 	const struct job_row *row = &job->row;
 	if (type == EVENT_EXPIRED)
 		CHECK(!job->started && (!job->exists || (row->expire_us && row->expire_us <= cs->engine_us))); /* only what never started, in its time */
 	bool told_early = row->flags & ROW_PARENT; /* where children's failures are told by claims, a delayed parent does not wait to tell */
-	int64_t ahead_us = apart && clock_us > cs->wall_us ? clock_us - cs->wall_us : 0; /* at most so much is their clock before ours */
+	if (shadow->ahead_us < shadow->clock_us - cs->wall_us)
+		shadow->ahead_us = shadow->clock_us - cs->wall_us;
+	int64_t ahead_us = job->exists && shadow_queue(shadow, row->queue)->apart ? shadow->ahead_us : 0;
 	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && !(row->flags & ROW_DUE_WALL) && job->rescheduled_seq != cs->seq)
 		CHECK(row->due_us <= cs->engine_us + ahead_us || told_early);
 	if (type == EVENT_WAITING && job->exists && row->state == JOB_DELAYED && row->flags & ROW_DUE_WALL && job->rescheduled_seq != cs->seq)
-		CHECK(row->due_us <= clock_us || told_early); /* no clock that anybody has said is there yet */
+		CHECK(row->due_us <= shadow->clock_us || told_early); /* no clock that anybody has said is there yet */
 	if (type == EVENT_RETRYING || type == EVENT_STALLED || type == EVENT_RELEASED || type == EVENT_SNOOZED)
 		CHECK(!job->cancel); /* who was asked to stop does not come back */
 }
@@ -99,7 +101,7 @@ static void history_event(struct shadow *shadow, const struct changeset *cs, str
 		job->may_be = UINT32_MAX;
 	else if (to != SAME)
 		job->may_be = to;
-	history_judge(job, cs, type, shadow->clock_us, job->exists && shadow_queue(shadow, job->row.queue)->apart);
+	history_judge(job, cs, type, shadow);
 	job->last = type;
 	job->last_seq = cs->seq;
 	job->cancel = type == EVENT_CANCEL_REQUESTED || (job->cancel && (type == EVENT_PROGRESS || type == EVENT_DUPLICATE));

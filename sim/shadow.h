@@ -264,6 +264,7 @@ struct shadow {
 	uint64_t resets;        /* of queues; likewise */
 	uint64_t clocked;       /* claims that found what was due by a clock of their own; likewise */
 	int64_t clock_us;       /* the latest that any clock has said: ours, or one of sim/clocks.c */
+	int64_t ahead_us;       /* as far as a clock of theirs was ever ahead of ours, which may have jumped since */
 	uint64_t hooked, sliced, superseded, in_place, followed, holding, polled; /* likewise, of messages and their deliveries */
 };
 
