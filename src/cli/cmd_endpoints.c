@@ -188,7 +188,7 @@ static int endpoints_set(struct remote *remote, const struct args *args)
 	struct str body;
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes an endpoint and KEY=VALUE settings, or an endpoint and --file");
-	int code = named_put(remote, args, ENDPOINTS, E_ENDPOINT_NOT_FOUND, &body);
+	int code = named_put(remote, args, ENDPOINTS, E_ENDPOINT_NOT_FOUND, named_put_words, &body);
 	if (code || remote_printed(args, body))
 		return code;
 	struct str secret = pluck_text(body, "signing_secret", &remote->arena), kind = pluck_text(body, "settings.kind", &remote->arena);

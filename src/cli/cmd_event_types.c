@@ -4,7 +4,6 @@
 #include "base/pluck.h"
 #include "cli/commands.h"
 #include "cli/named.h"
-#include "cli/settings_words.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -127,7 +126,7 @@ static int event_types_put_words(struct remote *remote, const struct args *args)
 {
 	static const char *const files[] = { "schema", "example" };
 	struct buf *body = &remote->body;
-	int code = settings_put_words(args, &remote->arena, body);
+	int code = named_put_words(remote, args);
 	for (size_t i = 0; i < ARRAY_COUNT(files) && !code; i++) {
 		const char *file = args_get(args, files[i]);
 		if (!file || !body->len)
@@ -146,10 +145,7 @@ static int event_types_set(struct remote *remote, const struct args *args)
 	struct str body;
 	if (args->word_count < 1 || (file && (args->word_count > 1 || args_has(args, "schema") || args_has(args, "example"))))
 		return args_complain(args->command, "it takes an event type and KEY=VALUE settings, or an event type and --file");
-	const char *method = file || named_is_new(remote, EVENT_TYPES, args->words[0], E_EVENT_TYPE_NOT_FOUND) ? "PUT" : "PATCH";
-	named_address(remote, EVENT_TYPES, args->words[0], "");
-	int code = file ? text_read(args->command->name, file, &remote->body) : event_types_put_words(remote, args);
-	code = code ? code : remote_call(remote, method, &body);
+	int code = named_put(remote, args, EVENT_TYPES, E_EVENT_TYPE_NOT_FOUND, event_types_put_words, &body);
 	if (!code && !remote_printed(args, body))
 		printf("%s is set\n", args->words[0]);
 	return code;

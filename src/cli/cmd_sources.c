@@ -93,7 +93,7 @@ static int sources_set(struct remote *remote, const struct args *args)
 	struct str body;
 	if (args->word_count < 1 || (args->word_count == 1) != (file != NULL))
 		return args_complain(args->command, "it takes a source and KEY=VALUE settings, or a source and --file");
-	int code = named_put(remote, args, SOURCES, E_SOURCE_NOT_FOUND, &body);
+	int code = named_put(remote, args, SOURCES, E_SOURCE_NOT_FOUND, named_put_words, &body);
 	if (!code && !remote_printed(args, body))
 		printf("%s is set: it receives at " STR_FMT "\n", args->words[0], STR_ARG(pluck_text(body, "path", &remote->arena)));
 	return code;

@@ -32,7 +32,8 @@ int named_list(struct remote *remote, const struct args *args, const char *many,
 	return remote_page(remote, args, print);
 }
 
-bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing)
+/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
+static bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing)
 {
 	struct problem problem;
 	struct str body = { 0 };
@@ -42,12 +43,18 @@ bool named_is_new(struct remote *remote, const char *path, const char *name, enu
 	       str_eq(pluck_text(body, "code", &remote->arena), str_of(err_code(missing)));
 }
 
-int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing, struct str *out)
+int named_put_words(struct remote *remote, const struct args *args)
+{
+	return settings_put_words(args, &remote->arena, &remote->body);
+}
+
+int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing,
+              int (*put_words)(struct remote *remote, const struct args *args), struct str *out)
 {
 	const char *file = args_get(args, "file");
 	const char *method = file || named_is_new(remote, path, args->words[0], missing) ? "PUT" : "PATCH";
 	named_address(remote, path, args->words[0], "");
-	int code = file ? text_read(args->command->name, file, &remote->body) : settings_put_words(args, &remote->arena, &remote->body);
+	int code = file ? text_read(args->command->name, file, &remote->body) : put_words(remote, args);
 	return code ? code : remote_call(remote, method, out);
 }
 

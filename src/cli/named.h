@@ -7,10 +7,10 @@
 void named_address(struct remote *remote, const char *path, const char *name, const char *tail);
 /* `ruche endpoints`, `ruche endpoints list`: a page of /v1/<many>. */
 int named_list(struct remote *remote, const struct args *args, const char *many, void (*print)(struct remote *remote, struct str body));
-/* Whether it is known that there is none. Any other trouble is told by the call that follows. */
-bool named_is_new(struct remote *remote, const char *path, const char *name, enum err missing);
-/* Puts settings: --file whole, KEY=VALUE words over what is there, or as new where the daemon says `missing`. */
-int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing, struct str *out);
+/* Puts settings: --file whole, or what `put_words` makes of the words (into remote->body) over what is there, or as new where the daemon says `missing`. */
+int named_put(struct remote *remote, const struct args *args, const char *path, enum err missing,
+              int (*put_words)(struct remote *remote, const struct args *args), struct str *out);
+int named_put_words(struct remote *remote, const struct args *args); /* KEY=VALUE */
 /* Asks first, unless --yes was said. */
 int named_delete(struct remote *remote, const struct args *args, const char *path, const char *question);
 /* Says to whoever is at the path that was built that nothing starts for args->words[1] milliseconds; `who` is for people. */
