@@ -92,28 +92,28 @@ enum err event_type_check_message(struct engine *engine, struct request *request
 
 /* ---- what endpoints may name ---- */
 
-/* Does what comes from outside become messages of this type? */
-static enum err source_may_make(const struct named *source, struct arena *arena, struct str type, bool *may)
+/* Which of the types may what comes from outside become? */
+static enum err source_knows(const struct named *source, struct arena *arena, const struct endpoint_words *types, bool *known)
 {
 	struct source_settings settings;
 	struct problem problem = { 0 };
 	struct json json;
 	source_settings_default(&settings);
 	json_init(&json, (struct str){ source->text->bytes, source->text->len }, arena, &problem);
-	*may = source_settings_read(&json, &settings) && settings.into == SOURCE_INTO_MESSAGE && source_text_may_be(settings.type, type);
+	bool makes = source_settings_read(&json, &settings) && settings.into == SOURCE_INTO_MESSAGE;
+	for (uint32_t i = 0; i < types->count && makes; i++)
+		known[i] = known[i] || source_text_may_be(settings.type, types->words[i]);
 	return problem.err == E_NOMEM ? E_NOMEM : E_OK;
 }
 
-static enum err event_type_may_come_in(struct engine *engine, struct queue_name type, bool *may)
+static enum err sources_know(struct engine *engine, struct str space, const struct endpoint_words *types, bool *known)
 {
 	const struct index *index = &engine->index;
-	struct str space = named_namespace(type.namespace_name);
 	enum err err = E_OK;
-	*may = false;
-	for (uint32_t slot = 0; slot < index->nameds.used && !*may && !err; slot++) {
+	for (uint32_t slot = 0; slot < index->nameds.used && !err; slot++) {
 		const struct named *named = named_at(index, slot);
 		if (named->live && !named->gone && named->kind == NAMED_SOURCE && str_eq(named->namespace_name, space))
-			err = source_may_make(named, &engine->scratch, type.name, may);
+			err = source_knows(named, &engine->scratch, types, known);
 	}
 	return err;
 }
@@ -126,22 +126,36 @@ static bool words_have(const struct endpoint_words *words, struct str word)
 	return false;
 }
 
+static uint32_t first_unknown(const bool *known, uint32_t count)
+{
+	uint32_t i = 0;
+	while (i < count && known[i])
+		i++;
+	return i;
+}
+
 /* Archived ones may be named: messages of them are replayed. What it named before it may go on to name, or nothing of it could be changed any more. */
 enum err event_type_check_endpoint(struct engine *engine, struct request *request, struct op *op, const struct endpoint_settings *wanted,
 				   const struct endpoint *present)
 {
-	enum err err = E_OK;
-	for (uint32_t i = 0; i < wanted->types.count && engine->config.types_listed && !err; i++) {
-		struct queue_name type = { op->named.named.namespace_name, wanted->types.words[i] };
-		bool known = type.name.ptr[type.name.len - 1] == '*' || message_type_is_ours(type.name) ||
-			     (present && words_have(&present->value.types, type.name)) || event_type_find(&engine->index, type);
-		if (!known)
-			err = event_type_may_come_in(engine, type, &known);
-		const char *field = known || err ? NULL : arena_printf(&request->arena, "types[%u]", i);
-		if (!known && !err)
-			err = event_type_refuse(engine, request, op, field ? field : "types", type, false);
+	const struct endpoint_words *types = &wanted->types;
+	struct queue_name type = { .namespace_name = op->named.named.namespace_name };
+	bool known[ENDPOINT_TYPES] = { false };
+	if (!engine->config.types_listed)
+		return E_OK;
+	for (uint32_t i = 0; i < types->count; i++) {
+		type.name = types->words[i];
+		known[i] = type.name.ptr[type.name.len - 1] == '*' || message_type_is_ours(type.name) ||
+			   (present && words_have(&present->value.types, type.name)) || event_type_find(&engine->index, type);
 	}
-	return err;
+	bool all = first_unknown(known, types->count) == types->count;
+	enum err err = all ? E_OK : sources_know(engine, named_namespace(type.namespace_name), types, known);
+	uint32_t i = first_unknown(known, types->count);
+	if (err || i == types->count)
+		return err;
+	const char *field = arena_printf(&request->arena, "types[%u]", i);
+	type.name = types->words[i];
+	return event_type_refuse(engine, request, op, field ? field : "types", type, false);
 }
 
 /* ---- told ---- */
