@@ -42,6 +42,19 @@ static uint64_t ask_keyed(struct world *world, const char *format, uint64_t numb
 	return uid;
 }
 
+static void ask_keyed_in_vain(struct world *world, const char *format, uint64_t number, enum settle how, enum err err)
+{
+	world_manual(world, true);
+	struct request *request = keyed(world, format, number);
+	world_push(world, request);
+	world_settle(world, how);
+	world_manual(world, false);
+	world_step(world);
+	assert_true(world_answered(world, request));
+	assert_int_equal(request->err, err);
+	request_drop(request);
+}
+
 static void keys_that_grow_are_looked_up_once(void **state)
 {
 	struct world world;
@@ -111,15 +124,7 @@ static void a_refused_commit_leaves_its_key_free(void **state)
 	(void)state;
 	world_open(&world);
 	ask_keyed(&world, "1:m%010llu", 1, false);
-	world_manual(&world, true);
-	struct request *request = keyed(&world, "1:m%010llu", 2);
-	world_push(&world, request);
-	world_settle(&world, SETTLE_REFUSE);
-	world_manual(&world, false);
-	world_step(&world);
-	assert_true(world_answered(&world, request));
-	assert_int_equal(request->err, E_STORE_FULL);
-	request_drop(request);
+	ask_keyed_in_vain(&world, "1:m%010llu", 2, SETTLE_REFUSE, E_STORE_FULL);
 	world_pass(&world, 2000);
 	ask_keyed(&world, "1:m%010llu", 2, false);
 	ask_keyed(&world, "1:m%010llu", 2, true);
@@ -133,15 +138,7 @@ static void after_an_unknown_outcome_no_gap_is_known(void **state)
 	(void)state;
 	world_open(&world);
 	ask_keyed(&world, "1:m%010llu", 1, false);
-	world_manual(&world, true);
-	struct request *request = keyed(&world, "1:m%010llu", 2);
-	world_push(&world, request);
-	world_settle(&world, SETTLE_APPLY_UNKNOWN);
-	world_manual(&world, false);
-	world_step(&world);
-	assert_true(world_answered(&world, request));
-	assert_int_equal(request->err, E_OUTCOME_UNKNOWN);
-	request_drop(request);
+	ask_keyed_in_vain(&world, "1:m%010llu", 2, SETTLE_APPLY_UNKNOWN, E_OUTCOME_UNKNOWN);
 	count_looks(&world);
 	ask_keyed(&world, "1:m%010llu", 2, true);
 	ask_keyed(&world, "1:m%010llu", 3, false);

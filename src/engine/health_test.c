@@ -1011,12 +1011,6 @@ static void our_types_are_not_for_others(void **state)
 
 /* ---- undone ---- */
 
-static void dump(struct world *world, struct buf *out)
-{
-	buf_init(out, 1 << 20);
-	engine_dump(world->engine, out);
-}
-
 /* The third failure opens the breaker: whatever fails, all of it is there, or nothing. */
 static void memory_runs_out(void **state)
 {
@@ -1029,7 +1023,7 @@ static void memory_runs_out(void **state)
 		open_breaker(&world);
 		put(&world, "ops", OPS);
 		world_pass(&world, 1000);
-		dump(&world, &before);
+		world_dump(&world, &before);
 		struct health health = named_at(&world.engine->index, 0)->health;
 		struct request *request = end_request(&world, &hook);
 		engine_push(world.engine, request);
@@ -1038,7 +1032,7 @@ static void memory_runs_out(void **state)
 		assert_true(world_answered(&world, request));
 		bool done = !request->err && request->ops[0].result.err == E_OK;
 		request_drop(request);
-		dump(&world, &after);
+		world_dump(&world, &after);
 		assert_int_equal(str_eq(buf_str(&before), buf_str(&after)), !done);
 		assert_int_equal(memcmp(&health, &named_at(&world.engine->index, 0)->health, sizeof(health)) == 0, !done);
 		buf_fini(&before);

@@ -464,16 +464,10 @@ static struct request *many_changes(struct world *world)
 	return request;
 }
 
-static void dump(struct world *world, struct buf *out)
-{
-	buf_init(out, 1 << 20);
-	engine_dump(world->engine, out);
-}
-
 static void dump_nameds(struct world *world, struct buf *out) /* only their lines: a restart hands calls back */
 {
 	struct buf all;
-	dump(world, &all);
+	world_dump(world, &all);
 	buf_init(out, 1 << 20);
 	for (struct str rest = buf_str(&all); rest.len;) {
 		size_t end = str_index(rest, '\n');
@@ -501,7 +495,7 @@ static void a_refused_commit_leaves_all_as_it_was(void **state)
 	struct buf before, after;
 	(void)state;
 	two_endpoints(&world);
-	dump(&world, &before);
+	world_dump(&world, &before);
 	world_manual(&world, true);
 	struct request *request = many_changes(&world);
 	world_push(&world, request);
@@ -509,7 +503,7 @@ static void a_refused_commit_leaves_all_as_it_was(void **state)
 	assert_true(world_answered(&world, request));
 	assert_int_equal(request->err, E_STORE_FULL);
 	request_drop(request);
-	dump(&world, &after);
+	world_dump(&world, &after);
 	assert_true(str_eq(buf_str(&before), buf_str(&after)));
 	world_manual(&world, false);
 	world_pass(&world, 2000);
@@ -535,21 +529,8 @@ static void memory_runs_out(void **state)
 	(void)state;
 	for (uint64_t nth = 1;; nth++) {
 		struct world world;
-		struct buf before, after;
 		two_endpoints(&world);
-		dump(&world, &before);
-		struct request *request = many_changes(&world);
-		engine_push(world.engine, request);
-		bool starved = world_starve(&world, nth, MEM_FAIL_ONE);
-		world_step(&world);
-		world_pass(&world, 3000);
-		assert_true(world_answered(&world, request));
-		bool done = !request->err && request->ops[0].result.err == E_OK;
-		request_drop(request);
-		dump(&world, &after);
-		assert_int_equal(str_eq(buf_str(&before), buf_str(&after)), !done);
-		buf_fini(&before);
-		buf_fini(&after);
+		bool starved = world_starve_request(&world, many_changes(&world), nth);
 		world_close(&world);
 		if (!starved)
 			break;

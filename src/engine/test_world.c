@@ -148,6 +148,31 @@ struct request *world_ask(struct world *world, struct request *request)
 	return world_answered(world, request) ? request : NULL;
 }
 
+void world_dump(struct world *world, struct buf *out)
+{
+	buf_init(out, 1 << 20);
+	engine_dump(world->engine, out);
+}
+
+bool world_starve_request(struct world *world, struct request *request, uint64_t nth)
+{
+	struct buf before, after;
+	world_dump(world, &before);
+	engine_push(world->engine, request);
+	bool starved = world_starve(world, nth, MEM_FAIL_ONE);
+	world_step(world);
+	world_pass(world, 3000);
+	assert_true(world_answered(world, request));
+	bool done = !request->err && request->ops[0].result.err == E_OK;
+	assert_true(done || starved);
+	request_drop(request);
+	world_dump(world, &after);
+	assert_int_equal(str_eq(buf_str(&before), buf_str(&after)), !done);
+	buf_fini(&before);
+	buf_fini(&after);
+	return starved;
+}
+
 uint32_t world_effects(const struct world *world, enum effect_kind kind)
 {
 	uint32_t count = 0;

@@ -36,12 +36,15 @@ void world_settle(struct world *world, enum settle how); /* the oldest in flight
 void world_step(struct world *world);
 bool world_starve(struct world *world, uint64_t nth, enum mem_fail how); /* one step, that allocation failing; true: it came to that */
 void world_pass(struct world *world, int64_t ms);
+void world_dump(struct world *world, struct buf *out); /* all that memory knows, as text; the test's */
 
 struct request *request_new(struct world *world, uint32_t op_count);
 void request_drop(struct request *request);
 void world_push(struct world *world, struct request *request); /* and one step */
 bool world_answered(struct world *world, struct request *request); /* true: it is the test's again */
 struct request *world_ask(struct world *world, struct request *request); /* NULL: it waits */
+/* One request, that allocation failing: its first operation is done, or nothing is changed. True: it came to that. */
+bool world_starve_request(struct world *world, struct request *request, uint64_t nth);
 uint32_t world_effects(const struct world *world, enum effect_kind kind); /* how many have left since the beginning */
 
 struct op *enqueue_op(struct world *world, struct op *op, const char *queue, const char *group);
