@@ -401,8 +401,7 @@ static void engine_committed(struct engine *engine)
 		engine->last_flying = NULL;
 	engine->flying--;
 	engine->index.committed_seq = batch->cs.seq;
-	if (changeset_makes_jobs(&batch->cs))
-		engine->short_of_room = false;
+	engine->short_of_room = engine->short_of_room && !changeset_makes_jobs(&batch->cs);
 	engine_release(engine, batch);
 	retain_told(engine, &batch->cs);
 	batch_settle(batch, &engine->index);

@@ -550,6 +550,16 @@ MUST_USE enum err recover_hand_back(struct engine *engine); /* a slice of the ca
 void recover_forget_called(struct engine *engine, bool again); /* again: some of them may be active, still or once more */
 bool range_covers(const struct engine *engine, const struct job_row *row); /* a range delete in flight takes it */
 
+/* Change-sets that may still be undone, the oldest first: those in flight, then the open one. NULL: no more. */
+static inline const struct batch *uncommitted_first(const struct engine *engine)
+{
+	return engine->first_flying ? engine->first_flying : engine->open;
+}
+static inline const struct batch *uncommitted_after(const struct engine *engine, const struct batch *batch)
+{
+	return batch == engine->open ? NULL : batch->next ? batch->next : engine->open;
+}
+
 static inline bool engine_is_full(const struct engine *engine) { return engine->full_until_us > engine->index.now_us; }
 static inline bool batch_is_large(const struct batch *batch)
 {

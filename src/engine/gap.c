@@ -82,11 +82,9 @@ bool gaps_ask(struct gaps *gaps)
 /* What the store did not tell yet: records of change-sets in flight, and of the open one. */
 static void gaps_use_flying(struct gaps *gaps, const struct engine *engine)
 {
-	const struct batch *batches[] = { engine->first_flying, engine->open };
-	for (int side = 0; side < 2; side++)
-		for (const struct batch *batch = batches[side]; batch; batch = side ? NULL : batch->next)
-			for (uint32_t i = 0; i < batch->cs.idempotency.count; i++)
-				gaps_use(gaps, batch->cs.idempotency.items[i].key);
+	for (const struct batch *batch = uncommitted_first(engine); batch; batch = uncommitted_after(engine, batch))
+		for (uint32_t i = 0; i < batch->cs.idempotency.count; i++)
+			gaps_use(gaps, batch->cs.idempotency.items[i].key);
 }
 
 void gaps_learn(struct engine *engine, const struct load_gap *found)

@@ -31,12 +31,10 @@ static void keep_gather(struct engine *engine)
 
 bool range_is_under_way(const struct engine *engine, uint32_t queue, enum job_state state)
 {
-	const struct batch *batches[] = { engine->first_flying, engine->open };
-	for (int side = 0; side < 2; side++)
-		for (const struct batch *batch = batches[side]; batch; batch = side ? NULL : batch->next)
-			for (uint32_t i = 0; i < batch->cs.ranges.count; i++)
-				if (batch->cs.ranges.items[i].queue == queue && batch->cs.ranges.items[i].state == state)
-					return true;
+	for (const struct batch *batch = uncommitted_first(engine); batch; batch = uncommitted_after(engine, batch))
+		for (uint32_t i = 0; i < batch->cs.ranges.count; i++)
+			if (batch->cs.ranges.items[i].queue == queue && batch->cs.ranges.items[i].state == state)
+				return true;
 	return false;
 }
 
@@ -87,11 +85,9 @@ static bool keep_by_age(struct engine *engine, const struct queue *queue, enum j
 
 bool range_takes_uncounted(const struct engine *engine, int64_t up_to_us)
 {
-	const struct batch *batches[] = { engine->first_flying, engine->open };
-	for (int side = 0; side < 2; side++)
-		for (const struct batch *batch = batches[side]; batch; batch = side ? NULL : batch->next)
-			if (batch->earliest_finish_us && batch->earliest_finish_us <= up_to_us)
-				return true;
+	for (const struct batch *batch = uncommitted_first(engine); batch; batch = uncommitted_after(engine, batch))
+		if (batch->earliest_finish_us && batch->earliest_finish_us <= up_to_us)
+			return true;
 	return false;
 }
 

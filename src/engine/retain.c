@@ -10,15 +10,13 @@
 
 bool range_covers(const struct engine *engine, const struct job_row *row)
 {
-	const struct batch *batches[] = { engine->first_flying, engine->open };
-	for (int side = 0; side < 2; side++)
-		for (const struct batch *batch = batches[side]; batch; batch = side ? NULL : batch->next)
-			for (uint32_t i = 0; i < batch->cs.ranges.count; i++) {
-				const struct range_delete *range = &batch->cs.ranges.items[i];
-				if (range->queue == row->queue && range->state == row->state &&
-				    (row->finished_us < range->up_to_us || (row->finished_us == range->up_to_us && row->uid <= range->up_to_uid)))
-					return true;
-			}
+	for (const struct batch *batch = uncommitted_first(engine); batch; batch = uncommitted_after(engine, batch))
+		for (uint32_t i = 0; i < batch->cs.ranges.count; i++) {
+			const struct range_delete *range = &batch->cs.ranges.items[i];
+			if (range->queue == row->queue && range->state == row->state &&
+			    (row->finished_us < range->up_to_us || (row->finished_us == range->up_to_us && row->uid <= range->up_to_uid)))
+				return true;
+		}
 	return false;
 }
 
@@ -117,10 +115,10 @@ static bool retain_round(struct engine *engine)
 
 static bool retain_in_flight(const struct engine *engine) /* of any queue */
 {
-	for (const struct batch *batch = engine->first_flying; batch; batch = batch->next)
+	for (const struct batch *batch = uncommitted_first(engine); batch; batch = uncommitted_after(engine, batch))
 		if (batch->cs.ranges.count)
 			return true;
-	return engine->open->cs.ranges.count > 0;
+	return false;
 }
 
 /* Which commit was newest at an instant: one sample a minute, for trimming by age. */
