@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 import harness
-from harness import ROOT, Daemon, Receiver, Skip, check, equal, free_port, run, story
+from harness import ROOT, Daemon, Receiver, Skip, check, equal, run, story
 
 FOREVER = ("ruche serve", "ruche dev", "ruche sink --script", "ruche listen", "ruche events --queue")  # run until told to stop
 ELSEWHERE = ("ruche backup", "ruche doctor", "ruche config", "ruche restore", "ruche migrate")  # need the store itself: run with its directory
@@ -440,11 +440,12 @@ def completion_and_man_pages(ruche):
 @story
 def sink_answers_by_script(ruche):
     """ruche sink plays its script, writes the bodies, and ends after its count."""
-    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
-        sink = subprocess.Popen([harness.options.ruche, "sink", "--listen", f"127.0.0.1:{port}", "--script", "503:7,302>http://x/,200", "--count", "3", "--out", directory],
+        sink = subprocess.Popen([harness.options.ruche, "sink", "--listen", "127.0.0.1:0", "--script", "503:7,302>http://x/,200", "--count", "3", "--out", directory],
                                 stdout=subprocess.PIPE)
-        check(b"listening" in sink.stdout.readline(), "it says where it listens")
+        said = sink.stdout.readline().decode()
+        check(said.startswith("listening on http://127.0.0.1:"), f"it says where it listens: {said!r}")
+        port = int(said.rpartition(":")[2])
         import http.client
         seen = []
         for body in (b"1", "é".encode(), b'{"a":\n1}'):

@@ -3,7 +3,7 @@
 import json
 import os
 
-from harness import ROOT, Daemon, Receiver, check, equal, free_port, run, story
+from harness import ROOT, Daemon, Receiver, check, equal, held_port, run, story
 
 ALLOW = ("--deliver-allow", "127.0.0.0/8")
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 5, "jitter": "none"}
@@ -45,7 +45,7 @@ def every_class_of_failure():
                 attempts = ruche.api.get(f"/v1/jobs/{job['uid']}/attempts")["attempts"]
                 equal(attempts[0]["exchange"]["class"], code, f"class of {step}")
                 equal(job["state"], "completed" if again else "failed", f"state after {step}")
-        for url, code in ((f"http://127.0.0.1:{free_port()}/", "connect"), ("http://nowhere.invalid/", "dns")):
+        for url, code in ((f"http://127.0.0.1:{held_port()}/", "connect"), ("http://nowhere.invalid/", "dns")):
             ruche.api.put("/v1/queues/dead", {"target": "http", "http": {"url": url}, "retry": {"max_attempts": 1}})
             job = ruche.api.wait(ruche.api.enqueue("dead")["uid"])
             equal(job["state"], "failed", "state")
@@ -156,7 +156,7 @@ def a_proxy_that_is_not_there():
     """It is ours, so no attempt is used up and no endpoint blamed, and what waits goes through it when it is there; nothing went past it."""
     with Receiver(200) as third:
         for scheme in ("socks5h", "http"):
-            port = free_port()
+            port = held_port()
             with Daemon("--deliver-proxy", f"{scheme}://127.0.0.1:{port}") as ruche:
                 settings = {"url": "http://third.invalid/hook", "types": ["*"], "breaker": {"failures": 1}, "retry": {"kind": "fixed", "delay_ms": 5, "max_attempts": 1}}
                 ruche.api.put("/v1/endpoints/crm", settings)

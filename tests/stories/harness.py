@@ -366,7 +366,7 @@ class Daemon:
         self.arguments = list(arguments)
         self.token = "rch_" + secrets.token_urlsafe(32)
         self.env = {**os.environ, "NO_COLOR": "1", "RUCHE_ADMIN_TOKEN": self.token, **(env or {})}
-        self.tcp = free_port() if tcp else None
+        self.tcp = held_port() if tcp else None
         self.preexec = preexec
         self.process = None
         self.contract = None
@@ -481,10 +481,17 @@ class Daemon:
         return done.stdout
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+held_ports = []
+
+
+def held_port():
+    """A port of loopback that nobody else is given while this process lives: it stays bound by a socket that does not listen. Whoever says
+    SO_REUSEADDR, as the daemon and Receiver do, may listen there, once or again; while nobody does, connections are refused."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    held_ports.append(holder)
+    return holder.getsockname()[1]
 
 
 # ---- third parties ----
@@ -500,15 +507,15 @@ class Receiver:
     """A third party on loopback that answers by script: each request takes the next step, the last one repeats. A step is a status,
     (status, headers, body), "hang", "reset", or a function of (socket, received)."""
 
-    def __init__(self, *script, gate=None, port=0):
+    def __init__(self, *script, gate=None, port=None):
         self.script = list(script) or [200]
         self.received = []
         self.connections = 0
         self.changed = threading.Condition()
         self.closing = threading.Event()
         self.gate = gate  # an Event that each answer waits for
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
-        self.port = self.listener.getsockname()[1]
+        self.port = port or held_port()  # also when it is closed: what a daemon of ours still tries there must meet nobody else's third party
+        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self.threads = []
         threading.Thread(target=self.accept, daemon=True).start()

@@ -16,7 +16,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
-from harness import DEADLINE_S, Daemon, check, equal, run, story
+from harness import DEADLINE_S, Daemon, check, equal, held_port, run, story
 
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 5, "jitter": "none"}
 ERROR = h2.errors.ErrorCodes
@@ -65,7 +65,7 @@ class Party:
         self.answer, self.hold = answer or (lambda request: reply(request)), hold
         self.requests, self.connections, self.spoken, self.failed_handshakes, self.told_errors = [], [], [], 0, []
         self.changed = threading.Condition()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server(("127.0.0.1", held_port()), backlog=128)
         self.url = f"https://127.0.0.1:{self.listener.getsockname()[1]}/hook"
         threading.Thread(target=self.accept, daemon=True).start()
 

@@ -3,6 +3,7 @@
 Every vector below is put as an endpoint by the API. What that accepts gets a delivery. The traps listen on every address of this machine, IPv4 and IPv6; one
 address, 127.0.0.5, is permitted and is a third party (the decoy). A connection to any other address is a trap that sprang."""
 
+import errno
 import os
 import socket
 import tempfile
@@ -110,9 +111,8 @@ class Traps:
     def __init__(self):
         self.sprung, self.decoyed, self.changed = [], [], threading.Condition()
         self.respond = lambda path: "200 OK\r\n"
-        self.four = socket.create_server(("0.0.0.0", 0), backlog=512)
+        self.four, self.six = self.listen_on_both()
         self.port = self.four.getsockname()[1]
-        self.six = socket.create_server(("::", self.port), family=socket.AF_INET6, backlog=512)
         self.closed_to_decoy = socket.create_server(("127.0.0.1", 0))  # the decoy's address refuses on this port, loopback's does not
         for listener in (self.four, self.six, self.closed_to_decoy):
             threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
@@ -123,6 +123,18 @@ class Traps:
     def __exit__(self, *_):
         for listener in (self.four, self.six, self.closed_to_decoy):
             listener.close()
+
+    @staticmethod
+    def listen_on_both():
+        """A port of IPv4 that is free may be taken in IPv6: then it is another one."""
+        while True:
+            four = socket.create_server(("0.0.0.0", 0), backlog=512)
+            try:
+                return four, socket.create_server(("::", four.getsockname()[1]), family=socket.AF_INET6, backlog=512)
+            except OSError as error:
+                four.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
 
     def spell(self, text):
         return text.replace("~", str(self.port))
