@@ -216,11 +216,16 @@ def every_route_keeps_its_word(ruche):
     api.get("/v1/operations")
     api.get(f"/v1/operations/{operation}")
     api.post("/v1/queues/bulk/pause")
-    for _ in range(20):  # enough work that steering it finds it unfinished, or a clear refusal
-        api.post("/v1/jobs", {"jobs": [{"queue": "bulk"} for _ in range(2000)]})
-    operation = api.post("/v1/operations", {"action": "cancel", "filter": {"queue": "bulk"}})["uid"]
-    for verb in ("pause", "resume", "cancel"):
-        equal(api.post(f"/v1/operations/{operation}/{verb}")["uid"], operation, verb)
+
+    def cancel_many():
+        for _ in range(10):
+            api.post("/v1/jobs", {"jobs": [{"queue": "bulk"} for _ in range(2000)]})
+        return api.post("/v1/operations", {"action": "cancel", "filter": {"queue": "bulk"}})
+
+    for verb, state in (("resume", "running"), ("cancel", "cancelled")):
+        operation = api.paused_operation(cancel_many)["uid"]
+        steered = api.post(f"/v1/operations/{operation}/{verb}")
+        equal((steered["uid"], steered["state"]), (operation, state), verb)
     api.patch("/v1/queues/empty", {})
     api.call("DELETE", "/v1/queues/empty", status=204)
     made = api.post("/v1/tokens", {"name": "trial", "scopes": ["read"]})

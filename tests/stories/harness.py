@@ -282,6 +282,15 @@ class Client:
                 return job
             check(time.monotonic() < deadline, f"job {uid} is still {job['state']}")
 
+    def paused_operation(self, start):
+        """The bulk operation that start() begins, paused before its end. One that was over before it could be paused is begun anew: start() makes work for it."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            answer = self.call("POST", f"/v1/operations/{start()['uid']}/pause", {}, status=(200, 404))
+            if answer.status == 200:
+                return answer.json
+            check(time.monotonic() < deadline, "every operation was over before it could be paused")
+
     def states(self, queue_name):
         return self.get(f"/v1/queues/{queue_name}")["states"]
 

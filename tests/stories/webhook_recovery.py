@@ -1,5 +1,7 @@
 """Webhooks that failed or were missed, and how they are sent again: lists, one more time, a test, recover and replay."""
 
+import itertools
+
 from harness import Daemon, House, check, equal, run, story
 
 ONCE = {"kind": "fixed", "delay_ms": 5, "max_attempts": 1, "jitter": "none"}
@@ -195,25 +197,30 @@ def a_replay_is_stopped_and_killed_and_goes_on():
         api, count = ruche.api, 4000
         for part in range(4):
             api.post("/v1/messages", {"messages": [{"type": "made", "payload": n} for n in range(part * 1000, (part + 1) * 1000)]}, status=200)
-        api.put("/v1/endpoints/crm", {"url": "https://crm.example.org/", "types": ["*"]})
-        api.post("/v1/endpoints/crm/pause")
-        operation = api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201)
-        paused = api.post(f"/v1/operations/{operation['uid']}/pause", {})
-        before = paused["done"]
-        equal((paused["state"], before < count), ("paused", True), "paused in the middle")
+        names = (f"crm-{number}" for number in itertools.count())
+
+        def start():
+            name = next(names)
+            api.put(f"/v1/endpoints/{name}", {"url": "https://crm.example.org/", "types": ["*"]})
+            api.post(f"/v1/endpoints/{name}/pause")
+            return api.post(f"/v1/endpoints/{name}/replay", {"since": LONG_AGO}, status=201)
+
+        operation = api.paused_operation(start)
+        before, crm = operation["done"], operation["filter"]["endpoint"]
+        equal((operation["state"], before < count), ("paused", True), "paused in the middle")
         ruche.kill()
         ruche.restart()
         api = ruche.api
-        equal((held(api, "crm"), api.get(f"/v1/operations/{operation['uid']}")["done"]), (before, before), "as it was told")
+        equal((held(api, crm), api.get(f"/v1/operations/{operation['uid']}")["done"]), (before, before), "as it was told")
         api.post(f"/v1/operations/{operation['uid']}/resume", {})
         ruche.kill()
         ruche.restart()
         api = ruche.api
-        cancelled = api.post(f"/v1/operations/{operation['uid']}/cancel", {}) if api.get(f"/v1/operations/{operation['uid']}")["state"] == "running" else None
-        second = ended(api, api.post("/v1/endpoints/crm/replay", {"since": LONG_AGO}, status=201))
-        if cancelled:
-            equal(cancelled["done"] + second["done"], count, "what both did")
-        equal((held(api, "crm"), api.get("/v1/jobs/count?endpoint=crm&max=10000")["count"]), (count, count), "each message is there once")
+        api.call("POST", f"/v1/operations/{operation['uid']}/cancel", {}, status=(200, 404))  # 404: it has come to its end
+        first = api.get(f"/v1/operations/{operation['uid']}")
+        second = ended(api, api.post(f"/v1/endpoints/{crm}/replay", {"since": LONG_AGO}, status=201))
+        equal(first["done"] + second["done"], count, "what both did")
+        equal((held(api, crm), api.get(f"/v1/jobs/count?endpoint={crm}&max=10000")["count"]), (count, count), "each message is there once")
 
 
 @story
