@@ -105,7 +105,7 @@ class Running:
 def a_thousand_jobs_and_a_crash(ruche):
     """1,000 jobs, four threads, some fail once, some for good, one is cancelled, and the daemon is killed in the middle: each ends once."""
     api = ruche.api
-    api.put("/v1/queues/letters", {"retry": {"kind": "fixed", "delay_ms": 10, "max_attempts": 3}, "lease_ms": 5000, "max_stalls": 5})
+    api.put("/v1/queues/letters", {"retry": {"kind": "fixed", "delay_ms": 10, "max_attempts": 3}, "lease_ms": 10000, "max_stalls": 5})
     with Installed() as installed:
         worker = installed.compile(installed.example, "worker", flags=["-std=gnu99"])
         equal(subprocess.run([worker, "enqueue", "letters", "1000"], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=True).stdout, b"enqueued 1000\n")

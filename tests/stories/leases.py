@@ -35,12 +35,15 @@ def heartbeats_keep_the_lease(ruche):
     """Heartbeats in bulk renew leases; of a foreign one they say so."""
     api = ruche.api
     uid = api.enqueue("beat")["uid"]
-    _, token = api.claim_one("beat", lease_ms=300)
+    _, token = api.claim_one("beat", lease_ms=60000)
     other = api.enqueue("beat")["uid"]
-    for _ in range(10):
-        answer = api.post("/v1/leases/heartbeat", {"token": token, "leases": [{"uid": uid, "lease_ms": 60000}, {"uid": other}]})
-    check("problem" not in answer["results"][0], "its own lease")
-    equal(answer["results"][1]["problem"]["code"], "stale_lease", "a job it does not hold")
+    ends = [api.explain(uid)["until_at"]]
+    for lease_ms in (600000, 1200000):
+        answer = api.post("/v1/leases/heartbeat", {"token": token, "leases": [{"uid": uid, "lease_ms": lease_ms}, {"uid": other}]})
+        check("problem" not in answer["results"][0], "its own lease")
+        equal(answer["results"][1]["problem"]["code"], "stale_lease", "a job it does not hold")
+        ends.append(api.explain(uid)["until_at"])
+    check(ends[0] < ends[1] < ends[2], f"ends of the lease: {ends}")
     api.complete(uid, token)
 
 

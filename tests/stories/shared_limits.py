@@ -1,7 +1,5 @@
 """Limits that queues and groups share, permits for those outside, and third parties that ask to be left alone."""
 
-import time
-
 from harness import Daemon, Receiver, check, equal, run, story
 
 ALLOW = ("--deliver-allow", "127.0.0.0/8")
@@ -92,22 +90,31 @@ def a_third_party_that_asks_to_wait_is_left_alone():
 
 @story
 def a_penalty_outlives_the_daemon():
-    """The limit is shared by two queues; the daemon is killed inside the pause; nothing goes out before its end."""
-    with Daemon(*ALLOW) as ruche, Receiver((429, {"Retry-After": "3"}, b""), 200) as third:
-        ruche.api.put("/v1/limits/third", {"concurrency": 1})
+    """The limit is shared by two queues; the daemon is killed inside the pause; nothing goes out before its end, be that far or near."""
+    busy = [(429, {"Retry-After": seconds}, b"") for seconds in ("3000", "3")]
+    with Daemon(*ALLOW) as ruche, Receiver(*busy, 200) as third:
+        api = ruche.api
+        api.put("/v1/limits/third", {"concurrency": 1, "penalty_ms_max": 3600000})
         for queue in ("one", "two"):
-            ruche.api.put(f"/v1/queues/{queue}", {"target": "http", "http": {"url": third.url}, "retry": QUICK, "limits": ["third"], "retry_after": "third"})
-        first = ruche.api.enqueue("one")["uid"]
-        third.wait(1)
-        while ruche.api.get("/v1/limits/third")["code"] != "backed_off":
-            time.sleep(0.01)
-        second = ruche.api.enqueue("two")["uid"]
-        equal(ruche.api.explain(second)["code"], "backed_off", "why it waits")
-        ruche.kill()
+            api.put(f"/v1/queues/{queue}", {"target": "http", "http": {"url": third.url}, "retry": QUICK, "limits": ["third"], "retry_after": "third"})
+        events = api.events(queue="one", after="0.0")
+        first = api.enqueue("one")["uid"]
+        events.until("backed_off")
+        second = api.enqueue("two")["uid"]
+        why = api.explain(second)
+        equal(why["code"], "backed_off", "why it waits")
         ruche.restart()
-        equal(ruche.api.explain(second)["code"], "backed_off", "why it waits after a crash")
-        equal({ruche.api.wait(uid)["state"] for uid in (first, second)}, {"completed"}, "states in the end")
-        apart(third, 1, 2, 3)
+        api = ruche.api
+        equal((api.explain(second)["code"], api.explain(second)["until_at"]), ("backed_off", why["until_at"]), "why it waits after a crash, and until when")
+        equal(len(third.received), 1, "requests until then")
+        events = api.events(queue="two", after="0.0")
+        api.post("/v1/limits/third/back_off", {"delay_ms": 0})
+        events.until("backed_off")
+        ruche.restart()
+        api = ruche.api
+        api.post(f"/v1/jobs/{first}/promote")
+        equal({api.wait(uid)["state"] for uid in (first, second)}, {"completed"}, "states in the end")
+        apart(third, 2, 3, 3)
 
 
 @story

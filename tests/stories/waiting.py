@@ -1,10 +1,11 @@
 """Long polls: woken by an enqueue, by a release, by a due time; withdrawn when the client leaves."""
 
+import queue
 import select
 import socket
 import threading
 
-from harness import check, equal, run, story
+from harness import DEADLINE_S, check, equal, run, story
 
 
 @story
@@ -28,22 +29,26 @@ def the_wait_ends(ruche):
 
 @story
 def one_job_one_waiter(ruche):
-    """Eight wait, one job comes: one gets it."""
+    """Eight wait, one job comes: one gets it, the others wait on."""
     api = ruche.api
-    got, lock = [], threading.Lock()
-
-    def wait():
-        answer = api.again().claim("single", wait_ms=2000)
-        with lock:
-            got.append(len(answer["jobs"]))
-
-    workers = [threading.Thread(target=wait) for _ in range(8)]
+    got = queue.Queue()
+    workers = [threading.Thread(target=lambda: got.put(api.again().claim("single", wait_ms=60000))) for _ in range(8)]
     for worker in workers:
         worker.start()
-    api.enqueue("single")
+
+    def waiters():
+        return api.get("/v1/queues/single", status=(200, 404)).get("waiters")
+
+    while waiters() != 8:
+        pass
+    uids = [api.enqueue("single")["uid"]]
+    first = got.get(timeout=DEADLINE_S)
+    equal(([job["uid"] for job in first["jobs"]], waiters(), got.empty()), (uids, 7, True), "who got it, and who waits on")
+    uids += [api.enqueue("single")["uid"] for _ in range(7)]
     for worker in workers:
-        worker.join(60)
-    equal(sorted(got), [0] * 7 + [1], "jobs each one got")
+        worker.join(DEADLINE_S)
+    rest = [got.get_nowait() for _ in range(7)]
+    equal(sorted(job["uid"] for answer in [first, *rest] for job in answer["jobs"]), sorted(uids), "one for each")
 
 
 @story
