@@ -20,8 +20,15 @@ def down_then_silent_then_well():
     """503, then nothing until the time-out, then 200: three attempts, the body right each time, the job completed."""
     with open(os.path.join(ROOT, "examples", "fiche-action.json"), "rb") as file:
         sheet = file.read().strip()
-    with Daemon(*ALLOW) as ruche, Receiver(503, "hang", 200) as third:
-        target(ruche.api, "sheets", third.url, timeout_ms=400)
+    def patiently(timeout_ms, step):
+        """The attempt after this one has so long: only the one that is to run out of time has little of it."""
+        def act(client, received):
+            ruche.api.again().patch("/v1/queues/sheets", {"http": {"timeout_ms": timeout_ms}})
+            return third.answer(client, received, step)
+        return act
+
+    with Daemon(*ALLOW) as ruche, Receiver(patiently(400, 503), patiently(60000, "hang"), 200) as third:
+        target(ruche.api, "sheets", third.url, timeout_ms=60000)
         uid = ruche.api.post("/v1/jobs", raw=b'{"queue":"sheets","payload":' + sheet + b"}")["uid"]
         job = ruche.api.wait(uid)
         equal((job["state"], job["attempts_started"], job["attempts_made"]), ("completed", 3, 3), "state and attempts")

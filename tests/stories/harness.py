@@ -520,6 +520,7 @@ class Receiver:
         self.script = list(script) or [200]
         self.received = []
         self.connections = 0
+        self.open, self.peers = 0, set()  # connections that are being served; addresses that ever were
         self.changed = threading.Condition()
         self.closing = threading.Event()
         self.gate = gate  # an Event that each answer waits for
@@ -548,11 +549,21 @@ class Receiver:
     def accept(self):
         while not self.closing.is_set():
             try:
-                client, _ = self.listener.accept()
+                client, peer = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1
+            with self.changed:
+                self.connections += 1
+                self.open += 1
+                self.peers.add(peer)
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def hear_out(self):
+        """Until all that came before has been read to its end: what a daemon that was killed had sent, and nobody had looked at yet, is counted then."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            own = last.getsockname()
+        with self.changed:
+            check(self.changed.wait_for(lambda: own in self.peers and not self.open, DEADLINE_S), f"{self.open} connections are still open")
 
     def read(self, stream):
         line = stream.readline().decode("latin-1").strip()
@@ -588,6 +599,9 @@ class Receiver:
         finally:
             stream.close()
             client.close()
+            with self.changed:
+                self.open -= 1
+                self.changed.notify_all()
 
     def answer(self, client, received, step):
         if callable(step):

@@ -50,6 +50,11 @@ def nothing_more(ruche, third, message, calls):
     equal(Counter(ids(third))[message["id"]], calls, "calls of the first message")
 
 
+def of_one(api, name):
+    """When each of the endpoint's deliveries is due, by uid."""
+    return {job["uid"]: job["due_at"] for job in api.get("/v1/jobs?queue=webhooks")["jobs"] if job["delivery"]["endpoint"] == name}
+
+
 @story
 def before_the_call():
     """Acknowledged, and killed while it is held, while its secret is missing, while it waits for another one, and while it waits for its next attempt."""
@@ -61,20 +66,21 @@ def before_the_call():
         endpoint(api, third, "poor", auth={"kind": "bearer", "secret": "later"})
         api.delete("/v1/secrets/later")
         endpoint(api, slow, "slow", concurrency=1)
-        endpoint(api, moody, "moody", retry={**QUICK, "delay_ms": 1500})
+        endpoint(api, moody, "moody", retry={**QUICK, "delay_ms": 3600000})
         messages = [send(api), send(api)]
         slow.wait(1)
-        moody.wait(2)
-        until(lambda: api.get("/v1/endpoints/poor")["delayed"] == 2, "the secret was missed")
+        until(lambda: api.get("/v1/endpoints/moody")["delayed"] == 2, "both had failed")
+        until(lambda: all(api.get(f"/v1/jobs/{uid}/attempts")["attempts"] for uid in of_one(api, "poor")), "the secret was missed")
+        due = of_one(api, "moody")
         for _ in range(2):
             ruche.restart()
         api = ruche.api
         equal(len(third.received), 0, "calls to those who were not to be called")
+        equal(of_one(api, "moody"), due, "when its next attempts are due")
         api.put("/v1/secrets/later", {"value": "of poor"})
         api.post("/v1/endpoints/held/resume")
-        for job in api.get("/v1/jobs?queue=webhooks")["jobs"]:
-            if job["delivery"]["endpoint"] == "poor":
-                api.post(f"/v1/jobs/{job['uid']}/promote")
+        for uid in due:
+            api.post(f"/v1/jobs/{uid}/promote")
         jobs = [api.wait(job["uid"]) for job in api.get("/v1/jobs?queue=webhooks")["jobs"]]
         equal(Counter((job["delivery"]["endpoint"], job["state"]) for job in jobs), {(name, "completed"): 2 for name in ("held", "poor", "slow", "moody")}, "deliveries")
         wanted = [message["id"] for message in messages]
@@ -270,6 +276,7 @@ def anywhere_under_load():
                 number += 10
             check(ledger.bell.wait(DEADLINE_S), "the call came")
             ruche.kill()
+            ledger.third.hear_out()
             ruche.start()
             ledger.record(ruche.api)
         until(lambda: ruche.api.states("webhooks")["completed"] == 3 * number, "all was delivered")

@@ -109,7 +109,13 @@ def w3_a_dead_third_party_delays_nobody():
 @story
 def w4_settings_are_read_at_each_attempt():
     """Wrong URL, wrong format, no secret: put right, then `retry` suffices; and what waits for its next attempt needs not even that."""
-    with Daemon(*ALLOW) as ruche, Receiver(404) as wrong, Receiver(200) as right:
+    put_right = threading.Event()
+
+    def late(client, received):  # its answer comes when the next attempt will find the right URL
+        check(put_right.wait(DEADLINE_S), "nobody put it right")
+        return wrong.answer(client, received, 404)
+
+    with Daemon(*ALLOW) as ruche, Receiver(404, late) as wrong, Receiver(200) as right:
         api = ruche.api
         endpoint(api, wrong, "crm", format="raw")
         message = save(api, 1)
@@ -122,10 +128,11 @@ def w4_settings_are_read_at_each_attempt():
         equal(api.wait(job["uid"])["state"], "completed", "after it was put right")
         heard = right.received[0]
         equal((json.loads(heard.body), heard.headers["authorization"], heard.headers["webhook-id"]), ({"nom": "Fiche 1"}, "Bearer let me in", message["id"]), "what came")
-        endpoint(api, wrong, "late", retry={"kind": "list", "list_ms": [1500], "max_attempts": 2}, policy={"retry": [404]})
+        endpoint(api, wrong, "late", timeout_ms=60000, retry={"kind": "list", "list_ms": [50], "max_attempts": 2}, policy={"retry": [404]})
         message = save(api, 2)
         wrong.wait(2)
         api.patch("/v1/endpoints/late", {"url": f"http://127.0.0.1:{right.port}/late"})
+        put_right.set()
         equal(ended(api, message, "late")["state"], "completed", "by its next attempt")
 
 
@@ -290,6 +297,7 @@ def w12_the_same_id_always():
         endpoint(ruche.api, other, "communs")
         message = save(ruche.api, 1)
         equal(ended(ruche.api, message, "crm")["state"], "failed", "after three attempts")
+        equal(ended(ruche.api, message, "communs")["state"], "completed", "the other one's")
         ruche.restart()
         job = deliveries(ruche.api)["crm", message["id"]]
         ruche.api.post(f"/v1/jobs/{job['uid']}/retry", {})
