@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from datetime import datetime, timezone
 
 import harness
 from harness import ROOT, Daemon, Receiver, Skip, check, equal, run, story
@@ -263,24 +265,37 @@ def work_hands_on_where_the_daemon_is(ruche):
     equal(api.get("/v1/queues/second/jobs/tenant-a-?namespace=tenant")["state"], "waiting", "the second job")
 
 
+def now():
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 @story
 def work_keeps_its_lease_and_hands_back(ruche):
     """A job longer than its lease is not lost; SIGTERM after the grace hands it back without an attempt; a cancelled one is ended."""
     api = ruche.api
+    events = api.events(queue="long")
     uid = api.enqueue("long", 1)["uid"]
-    ruche.cli("work", "long", "--drain", "--lease", "600ms", "--", "sleep", "2")
+    env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
+    over = os.path.join(ruche.directory, "over")
+    worker = subprocess.Popen([harness.options.ruche, "work", "long", "--drain", "--lease", "4s", "--", "sh", "-c", f"until [ -e {over} ]; do sleep 0.05; done"], env=env, stderr=subprocess.DEVNULL)
+    events.until("active", uid)
+    first_end = api.explain(uid)["until_at"]
+    while (told := api.explain(uid))["code"] == "running" and now() < first_end:  # until it is longer than the lease that it began with
+        time.sleep(0.02)  # only to keep the machine free
+    equal((told["code"], told["until_at"] > first_end), ("running", True), "the lease was renewed")
+    with open(over, "w", encoding="utf-8"):
+        pass
+    equal(worker.wait(60), 0, "exit code")
     job = api.job(uid)
     equal((job["state"], job["stalls"]), ("completed", 0), "state and stalls")
-    events = api.events(queue="long")
     uid = api.enqueue("long", 2)["uid"]
-    env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
     worker = subprocess.Popen([harness.options.ruche, "work", "long", "--grace", "100ms", "--", "sleep", "600"], env=env, stderr=subprocess.DEVNULL)
     events.until("active", uid)
     worker.send_signal(signal.SIGTERM)
     equal(worker.wait(60), 0, "exit code after SIGTERM")
     job = api.job(uid)
     equal((job["state"], job["attempts_made"]), ("waiting", 0), "handed back")
-    worker = subprocess.Popen([harness.options.ruche, "work", "long", "--lease", "600ms", "--count", "1", "--", "sleep", "600"], env=env, stderr=subprocess.DEVNULL)
+    worker = subprocess.Popen([harness.options.ruche, "work", "long", "--lease", "4s", "--count", "1", "--", "sleep", "600"], env=env, stderr=subprocess.DEVNULL)
     events.until("active", uid)
     api.post(f"/v1/jobs/{uid}/cancel")
     equal(worker.wait(60), 1, "exit code after a cancel")

@@ -193,15 +193,16 @@ def a_proxy_that_is_not_there():
 def a_crash_between_attempts():
     """kill -9 while a retry waits: it happens at its time, once."""
     with Daemon(*ALLOW) as ruche, Receiver(500, 200) as third:
-        target(ruche.api, "crash", third.url, retry={"kind": "fixed", "delay_ms": 300, "max_attempts": 3, "jitter": "none"})
+        target(ruche.api, "crash", third.url, retry={"kind": "fixed", "delay_ms": 1500, "max_attempts": 3, "jitter": "none"})
+        events = ruche.api.events(queue="crash", after="0.0")
         uid = ruche.api.enqueue("crash", 1)["uid"]
-        third.wait(1)
-        events = ruche.api.events(queue="crash", )
-        while ruche.api.job(uid)["state"] == "active":
-            events.next()
-        ruche.restart()
+        events.until("retrying", uid)
+        ruche.kill()
+        third.hear_out()
+        late = len(third.received) - 1  # where the machine was so slow that the second attempt had begun, it may be made again
+        ruche.start()
         equal(ruche.api.wait(uid)["state"], "completed", "state")
-        equal(len(third.received), 2, "requests received")
+        check(2 <= len(third.received) <= 2 + late, f"{len(third.received)} requests received, {late} of them too early for the crash")
 
 
 @story
