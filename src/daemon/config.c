@@ -6,7 +6,7 @@
 #include "base/time_text.h"
 #include "cli/args.h"
 #include "daemon/config_file.h"
-#include "net/address.h"
+#include "net/host_match.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -168,9 +168,11 @@ static enum err config_set_item(struct config *config, enum config_key key, cons
 	struct problem why = { 0 };
 	struct cidr range;
 	struct port_range ports;
+	struct host_match host;
 	struct address address;
 	enum err err = key == CONFIG_DELIVER_ALLOW ? cidr_parse(str_of(text), &range, &why)
 		     : key == CONFIG_DELIVER_PORTS ? port_range_parse(str_of(text), &ports, &why)
+		     : key == CONFIG_DELIVER_NO_PROXY ? host_match_parse(str_of(text), &host, &why)
 		     : key == CONFIG_LISTEN	   ? address_parse(str_of(text), &address, &why)
 						   : E_OK;
 	if (err)
@@ -686,7 +688,11 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 	if (config_listens_widely(config) && at++ == n)
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
 	if (*config->deliver_proxy && at++ == n)
-		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
+		return config->deliver_no_proxy.count
+			       ? "deliver.proxy: refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
+			       : "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
+	if (!*config->deliver_proxy && config->deliver_no_proxy.count && at++ == n)
+		return "deliver.no_proxy: it says nothing without deliver.proxy.";
 	if (config_misses_usual_ports(config) && at++ == n)
 		return config->deliver_https_only ? "deliver.ports: 443 is not among them: https URLs that name no port are not called."
 						  : "deliver.ports: neither 443 nor 80 is among them: URLs that name no port are not called.";

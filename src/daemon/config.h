@@ -93,6 +93,8 @@ struct config_list {
 	  "Time for a connection to be made, never above the job's time-out")                                                 \
 	X(deliver_proxy, DELIVER_PROXY, "deliver.proxy", TEXT, "", 0, 0, 0, "URL",                                            \
 	  "A proxy for deliveries: private addresses are then the proxy's to refuse")                                         \
+	X(deliver_no_proxy, DELIVER_NO_PROXY, "deliver.no_proxy", LIST, "", 0, 256, CONFIG_RELOADS, "HOST",                   \
+	  "Hosts called past the proxy, under the rules for addresses: intra.example (and below), .example, 10.0.0.0/8")      \
 	X(deliver_ca_file, DELIVER_CA_FILE, "deliver.ca_file", TEXT, "", 0, 0, 0, "FILE",                                     \
 	  "Certificates trusted by deliveries (PEM); the system's by default")                                                \
 	X(engine_backlog_max, ENGINE_BACKLOG_MAX, "engine.backlog_max", COUNT, "0", 0, INT64_MAX, 0, "N",                     \

@@ -98,6 +98,9 @@ static const struct {
 	{ "[deliver]\nproxy = \"ftp://proxy.example\"\n", ":2", "socks5" },
 	{ "[deliver]\nproxy = \"http://\"\n", ":2", "expected a URL" },
 	{ "[deliver]\nproxy = \"http://a b\"\n", ":2", "expected a URL" },
+	{ "[deliver]\nno_proxy = [\"crm.example\", \"a..b\"]\n", ":2", "deliver.no_proxy: 'a..b' is no host" },
+	{ "[deliver]\nno_proxy = crm.example:80\n", ":2", "without scheme and port" },
+	{ "[deliver]\nno_proxy = 10.0.0.1/8\n", ":2", "bits set" },
 	{ "[store\npath = a\n", ":1", "A section is written" },
 	{ "= 3\n", ":1", "A line is" },
 };
@@ -158,6 +161,8 @@ static void test_doors(void **state)
 		{ "[deliver]\nports = []\n", NULL, 0 },
 		{ "[deliver]\nports = 8443\n", "neither 443 nor 80", 1 },
 		{ "[deliver]\nhttps_only = on\nports = [80, 8443]\n", "443 is not among them", 2 },
+		{ "[deliver]\nno_proxy = .example\n", "says nothing without deliver.proxy", 0 },
+		{ "[deliver]\nproxy = \"http://p:1\"\nno_proxy = [.example, 10.0.0.0/8]\n", "save of hosts in deliver.no_proxy", 0 },
 	};
 	char *argv[] = { "serve", "-c", test_path, NULL };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {

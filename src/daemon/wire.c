@@ -40,6 +40,7 @@ struct wire {
 	struct guard_settings guard;        /* as they are now; they point to: */
 	struct cidr allow[WIRE_RANGES_MAX];
 	struct port_range ports[WIRE_PORTS_MAX];
+	struct host_match no_proxy[WIRE_RANGES_MAX];
 	struct http_server *server;
 	struct api *api;
 	struct bulk *bulk;
@@ -463,11 +464,13 @@ static void wire_drop_secrets(void *snapshot)
 /* Each was checked when the configuration was read. */
 static void wire_read_guard(struct wire *wire, const struct config *config)
 {
-	struct guard_settings guard = { .allow = wire->allow, .ports = wire->ports, .https_only = config->deliver_https_only };
+	struct guard_settings guard = { .allow = wire->allow, .ports = wire->ports, .no_proxy = wire->no_proxy, .https_only = config->deliver_https_only };
 	for (uint32_t i = 0; i < config->deliver_allow.count && guard.allow_count < WIRE_RANGES_MAX; i++)
 		guard.allow_count += cidr_parse(str_of(config->deliver_allow.items[i]), &wire->allow[guard.allow_count], NULL) == E_OK;
 	for (uint32_t i = 0; i < config->deliver_ports.count && guard.port_count < WIRE_PORTS_MAX; i++)
 		guard.port_count += port_range_parse(str_of(config->deliver_ports.items[i]), &wire->ports[guard.port_count], NULL) == E_OK;
+	for (uint32_t i = 0; i < config->deliver_no_proxy.count && guard.no_proxy_count < WIRE_RANGES_MAX; i++)
+		guard.no_proxy_count += host_match_parse(str_of(config->deliver_no_proxy.items[i]), &wire->no_proxy[guard.no_proxy_count], NULL) == E_OK;
 	wire->guard = guard;
 }
 
@@ -545,7 +548,9 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 		wanted.ca_file = config->deliver_ca_file;
 	if (*config->deliver_proxy) {
 		wanted.proxy = config->deliver_proxy;
-		log_event(LOG_WARN, "deliver.proxy", "detail", "Refusing private addresses is up to the proxy.", NULL);
+		log_event(LOG_WARN, "deliver.proxy", "detail", config->deliver_no_proxy.count
+			  ? "Refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
+			  : "Refusing private addresses is up to the proxy.", NULL);
 	}
 	enum err err = wire->config.store->verbs->reader_open(wire->config.store, &wire->deliver_reader);
 	if (err)

@@ -127,3 +127,11 @@ bool guard_permits_url(void *context, const char *url, char *why, size_t why_byt
 	}
 	return false;
 }
+
+bool guard_avoids_proxy(void *context, const char *url)
+{
+	const struct guard_settings *settings = &((const struct guard *)context)->settings;
+	struct http_url parts;
+	return settings->no_proxy_count && !http_url_split(http_url_origin(str_of(url)), &parts) &&
+	       host_match_any(settings->no_proxy, settings->no_proxy_count, parts.host, true);
+}

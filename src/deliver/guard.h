@@ -7,9 +7,10 @@
  * where they end is not ours to know.
  *
  * Before that the URL is judged: its scheme (`deliver.https_only`) and its port, the scheme's own when none is written
- * (`deliver.ports`). Also with a proxy, and before a connection that is open serves again: of those two no address is judged. */
+ * (`deliver.ports`). Also with a proxy, and before a connection that is open serves again: of those two no address is judged. Which calls
+ * go past the proxy is said by the URL's host alone (`deliver.no_proxy`): a third party's DNS has no say in it. Their addresses are judged. */
 #pragma once
-#include "net/address.h"
+#include "net/host_match.h"
 
 struct guard_settings {
 	const struct cidr *allow;
@@ -17,6 +18,8 @@ struct guard_settings {
 	bool https_only;
 	const struct port_range *ports;
 	uint32_t port_count;       /* 0: all ports */
+	const struct host_match *no_proxy;
+	uint32_t no_proxy_count;
 };
 struct guard {
 	struct guard_settings settings;
@@ -36,3 +39,5 @@ void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *a
 bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
 /* May this URL be called at all? As http_client_config wants it; context is a struct guard. */
 bool guard_permits_url(void *context, const char *url, char *why, size_t why_bytes);
+/* Does this URL go past the proxy? As http_client_config wants it; context is a struct guard. */
+bool guard_avoids_proxy(void *context, const char *url);

@@ -244,6 +244,31 @@ static void test_urls(void **state)
 	}
 }
 
+/* By the host that the URL says, nothing else of it. */
+static void test_past_the_proxy(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url;
+		bool past;
+	} cases[] = {
+		{ "http://crm.test/", true }, { "https://a.crm.test:8443/x", true }, { "HTTP://CRM.test.?a", true }, { "http://crm.test", true },
+		{ "http://10.1.2.3:80/", true }, { "https://[::ffff:10.1.2.3]/", true }, { "http://b.test/", false }, { "http://b.test/crm.test", false },
+		{ "http://b.test:80/?.crm.test", false }, { "http://b.test#crm.test", false }, { "http://crm.test@b.test/", false },
+		{ "http://b.test\\@crm.test/", false }, { "http://crm.test.b.test/", false }, { "http://11.1.2.3/", false }, { "ftp://crm.test/", false },
+		{ "crm.test", false }, { "", false },
+	};
+	struct host_match list[2];
+	assert_int_equal(host_match_parse(STR("crm.test"), &list[0], NULL), E_OK);
+	assert_int_equal(host_match_parse(STR("10.0.0.0/8"), &list[1], NULL), E_OK);
+	struct guard guard = { .settings = { .no_proxy = list, .no_proxy_count = 2 } }, none = { 0 };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		if (guard_avoids_proxy(&guard, cases[i].url) != cases[i].past)
+			fail_msg("case %zu: %s", i, cases[i].url);
+		assert_false(guard_avoids_proxy(&none, cases[i].url));
+	}
+}
+
 static void test_words(void **state)
 {
 	(void)state;
@@ -635,7 +660,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words),      cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words), cmocka_unit_test(test_past_the_proxy),      cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_traps_work), cmocka_unit_test(test_strict_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,10 +41,14 @@ typedef bool http_guard(void *context, const struct sockaddr *address, socklen_t
 /* May this URL be called? Asked at the start of every call, whatever connection or proxy would carry it; no is an end as the other's. */
 typedef bool http_url_guard(void *context, const char *url, char *why, size_t why_bytes);
 
+/* Does this URL go past the proxy? Asked at the start of every call where there is one. */
+typedef bool http_past_proxy(void *context, const char *url);
+
 struct http_client_config {
 	http_url_guard *url_guard;    /* NULL: every URL may be called */
-	http_guard *guard;            /* NULL: everything may be called. Not asked when there is a proxy: the proxy must guard then */
-	void *guard_context;          /* of both */
+	http_guard *guard;            /* NULL: everything may be called. Not asked of calls through a proxy: it must guard then */
+	http_past_proxy *past_proxy;  /* NULL: no call does */
+	void *guard_context;          /* of all three */
 	const char *ca_file;          /* NULL: the system's */
 	const char *proxy;            /* NULL: none, whatever the environment says */
 	uint32_t connections;         /* kept open in all when idle (256) */
