@@ -162,15 +162,26 @@ static enum err config_set_number(struct config *config, enum config_key key, co
 	return E_OK;
 }
 
+/* Names mean private networks only, however their DNS answers. So one that can mean nothing else than loopback, or everything, permits nothing. */
+static enum err config_check_allowed(struct str text, struct problem *why)
+{
+	struct host_match host;
+	enum err err = host_match_parse(text, &host, why);
+	if (!err && host.kind == HOST_ALL)
+		return problem_set(why, E_INVALID, "", "'*' is not taken: 0.0.0.0/0 and ::/0 let everything be called, cloud metadata and localhost included.");
+	if (!err && host.kind != HOST_RANGE && host_match_any(&host, 1, STR("localhost"), false))
+		return problem_set(why, E_INVALID, "", "'" STR_FMT "': a name does not permit loopback: write 127.0.0.0/8 or ::1.", STR_ARG(text));
+	return err;
+}
+
 static enum err config_set_item(struct config *config, enum config_key key, const char *text, const char *where, struct problem *problem)
 {
 	struct config_list *list = config_field(config, key);
 	struct problem why = { 0 };
-	struct cidr range;
 	struct port_range ports;
 	struct host_match host;
 	struct address address;
-	enum err err = key == CONFIG_DELIVER_ALLOW ? cidr_parse(str_of(text), &range, &why)
+	enum err err = key == CONFIG_DELIVER_ALLOW ? config_check_allowed(str_of(text), &why)
 		     : key == CONFIG_DELIVER_PORTS ? port_range_parse(str_of(text), &ports, &why)
 		     : key == CONFIG_DELIVER_NO_PROXY ? host_match_parse(str_of(text), &host, &why)
 		     : key == CONFIG_LISTEN	   ? address_parse(str_of(text), &address, &why)

@@ -39,6 +39,7 @@ struct wire {
 	struct wire_config config;
 	struct guard_settings guard;        /* as they are now; they point to: */
 	struct cidr allow[WIRE_RANGES_MAX];
+	struct host_match allow_hosts[WIRE_RANGES_MAX];
 	struct port_range ports[WIRE_PORTS_MAX];
 	struct host_match no_proxy[WIRE_RANGES_MAX];
 	struct http_server *server;
@@ -464,9 +465,17 @@ static void wire_drop_secrets(void *snapshot)
 /* Each was checked when the configuration was read. */
 static void wire_read_guard(struct wire *wire, const struct config *config)
 {
-	struct guard_settings guard = { .allow = wire->allow, .ports = wire->ports, .no_proxy = wire->no_proxy, .https_only = config->deliver_https_only };
-	for (uint32_t i = 0; i < config->deliver_allow.count && guard.allow_count < WIRE_RANGES_MAX; i++)
-		guard.allow_count += cidr_parse(str_of(config->deliver_allow.items[i]), &wire->allow[guard.allow_count], NULL) == E_OK;
+	struct guard_settings guard = { .allow = wire->allow, .allow_hosts = wire->allow_hosts, .ports = wire->ports, .no_proxy = wire->no_proxy,
+					.https_only = config->deliver_https_only };
+	for (uint32_t i = 0; i < config->deliver_allow.count && i < WIRE_RANGES_MAX; i++) {
+		struct host_match host;
+		if (host_match_parse(str_of(config->deliver_allow.items[i]), &host, NULL))
+			continue;
+		if (host.kind == HOST_RANGE)
+			wire->allow[guard.allow_count++] = host.range;
+		else
+			wire->allow_hosts[guard.allow_host_count++] = host;
+	}
 	for (uint32_t i = 0; i < config->deliver_ports.count && guard.port_count < WIRE_PORTS_MAX; i++)
 		guard.port_count += port_range_parse(str_of(config->deliver_ports.items[i]), &wire->ports[guard.port_count], NULL) == E_OK;
 	for (uint32_t i = 0; i < config->deliver_no_proxy.count && guard.no_proxy_count < WIRE_RANGES_MAX; i++)
@@ -517,7 +526,7 @@ static bool wire_judge(void *context, const char *origin, const struct sockaddr 
 	struct cidr own[WIRE_RANGES_MAX];
 	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own) };
 	return guard_permits_url(&guard, origin, why, why_bytes) &&
-	       (!address || guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes));
+	       (!address || guard_permits(&guard, origin, address, why, why_bytes));
 }
 
 /* Its helpers begin with the first format that needs one. */

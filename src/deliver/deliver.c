@@ -938,6 +938,7 @@ static void guard_settings_free(struct guard_settings *settings)
 	if (!settings)
 		return;
 	mem_free((void *)settings->allow);
+	mem_free((void *)settings->allow_hosts);
 	mem_free((void *)settings->ports);
 	mem_free((void *)settings->no_proxy);
 	mem_free(settings);
@@ -951,7 +952,8 @@ static struct guard_settings *guard_settings_copy(const struct guard_settings *s
 	copy->allow = memory_copy(settings->allow, settings->allow_count * sizeof(*settings->allow));
 	copy->ports = memory_copy(settings->ports, settings->port_count * sizeof(*settings->ports));
 	copy->no_proxy = memory_copy(settings->no_proxy, settings->no_proxy_count * sizeof(*settings->no_proxy));
-	if (copy->allow && copy->ports && copy->no_proxy)
+	copy->allow_hosts = memory_copy(settings->allow_hosts, settings->allow_host_count * sizeof(*settings->allow_hosts));
+	if (copy->allow && copy->ports && copy->no_proxy && copy->allow_hosts)
 		return copy;
 	guard_settings_free(copy);
 	return NULL;

@@ -1,7 +1,8 @@
 /* src/deliver/guard.h: may this address be called? Pure judgement of the address that a connection is about to be made to, so that no
  * spelling of a host and no change of a name in between goes round it. What is not a global address is refused (private ranges,
  * loopback, link-local with the clouds' metadata, multicast, documentation, IPv6 forms that carry an IPv4 address inside), so are our
- * own listeners, unless a range of the allow list (setting `deliver.allow`) holds the address.
+ * own listeners, unless a range of the allow list (setting `deliver.allow`) holds the address. A host name in that list permits what the name
+ * means at that moment, in private networks alone: whoever has its DNS is trusted with those, and never gets at loopback, metadata or us.
  *
  * ::ffff:a.b.c.d is the IPv4 address a.b.c.d, also for the allow list. Other embeddings (NAT64, 6to4, Teredo, …) are refused whole:
  * where they end is not ours to know.
@@ -15,6 +16,8 @@
 struct guard_settings {
 	const struct cidr *allow;
 	uint32_t allow_count;
+	const struct host_match *allow_hosts;
+	uint32_t allow_host_count;
 	bool https_only;
 	const struct port_range *ports;
 	uint32_t port_count;       /* 0: all ports */
@@ -29,14 +32,13 @@ struct guard {
 enum guard_answer { GUARD_GLOBAL, GUARD_ALLOWED, GUARD_REFUSED };
 struct guard_verdict {
 	enum guard_answer answer;
-	const char *range;         /* REFUSED: "127.0.0.0/8"; "" when no setting could change it */
+	const char *range;         /* REFUSED: "127.0.0.0/8" */
 	const char *name;          /* REFUSED: "loopback" */
+	const char *remedy;        /* REFUSED: what would change that; NULL: nothing */
 };
-struct guard_verdict guard_judge(const struct guard *guard, const struct sockaddr *address);
-/* Why a refused address is refused, and what would change that: one sentence. */
-void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes);
-/* As http_client_config wants it; context is a struct guard. */
-bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
+struct guard_verdict guard_judge(const struct guard *guard, const char *url, const struct sockaddr *address);
+/* As http_client_config wants it; context is a struct guard. Says why not, and what would change that: one sentence. */
+bool guard_permits(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes);
 /* May this URL be called at all? As http_client_config wants it; context is a struct guard. */
 bool guard_permits_url(void *context, const char *url, char *why, size_t why_bytes);
 /* Does this URL go past the proxy? As http_client_config wants it; context is a struct guard. */

@@ -158,8 +158,7 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 		return CURL_SOCKET_BAD;
 	}
 	if (config->guard && !ticket->proxied &&
-	    !config->guard(config->guard_context, &address->addr, address->addrlen, ticket->guard_why,
-			   sizeof(ticket->guard_why))) {
+	    !config->guard(config->guard_context, ticket->request.url, &address->addr, ticket->guard_why, sizeof(ticket->guard_why))) {
 		ticket->refused = true;
 		ticket_want_kick(ticket);
 		return CURL_SOCKET_BAD;

@@ -34,9 +34,9 @@ bool http_lines_next(struct str lines, size_t *at, struct str *name, struct str 
 
 /* ---- many calls at once ---- */
 
-/* May this address be called? Asked with the real address of every connection before it is made, after the name was resolved.
- * Says why not in at most why_bytes. */
-typedef bool http_guard(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
+/* May this address be called for this URL? Asked with the real address of every connection before it is made, after the name was resolved;
+ * the connection then serves other URLs of the same host and port as well. Says why not in at most why_bytes. */
+typedef bool http_guard(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes);
 
 /* May this URL be called? Asked at the start of every call, whatever connection or proxy would carry it; no is an end as the other's. */
 typedef bool http_url_guard(void *context, const char *url, char *why, size_t why_bytes);

@@ -382,10 +382,11 @@ static bool goes_past(void *context, const char *url)
 	return strcmp(url, ((struct ways *)context)->past) == 0;
 }
 
-static bool is_asked(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes)
+static bool is_asked(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes)
 {
 	struct ways *ways = context;
-	(void)address, (void)len;
+	assert_string_equal(url, ways->past);
+	assert_int_equal(address->sa_family, AF_INET);
 	ways->asked++;
 	snprintf(why, why_bytes, "refused");
 	return !ways->refuse;

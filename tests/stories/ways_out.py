@@ -1,4 +1,4 @@
-"""Ways out of the daemon: through the proxy (deliver.proxy), past it (deliver.no_proxy)."""
+"""Ways out of the daemon: through the proxy (deliver.proxy), past it (deliver.no_proxy), and inside by name (deliver.allow)."""
 
 import os
 import signal
@@ -128,10 +128,29 @@ def tokens_go_the_way_of_their_own_host():
 
 
 @story
+def a_name_is_trusted_with_private_networks_alone():
+    """What an allowed name means is looked at when it is called: loopback it never may, whatever its DNS says. A range that holds it helps."""
+    with House() as house, Receiver(200) as third:
+        house.start('allow = ["crm.intra.test", ".below.test"]\n')
+        house.put("named", f"http://crm.intra.test:{third.port}/")
+        house.put("other", f"http://intra.test:{third.port}/")
+        for name, remedy in (("named", "in the setting deliver.allow permits it, a name does not."), ("other", "in the setting deliver.allow permits it.")):
+            failed = house.send(name)
+            equal((failed["state"], failed["error"]["class"]), ("failed", "guarded"), name)
+            check(failed["error"]["message"].endswith(remedy), failed["error"])
+        equal(third.connections, 0, "connections")
+        house.reload('allow = ["crm.intra.test", "127.0.0.0/8"]\n')
+        house.goes_well("named", "the range holds it")
+
+
+@story
 def nonsense_is_no_host():
     """The daemon does not start with it, and says where it stands."""
     with Daemon() as ruche:
         ruche.stop()
+        for text, why in (("*", "'*' is not taken"), ("localhost", "a name does not permit loopback"), ("http://crm.example", "is not an address range")):
+            ruche.cli("config", "check", env={"RUCHE_DELIVER_ALLOW": text}, status=78)
+            check("deliver.allow" in ruche.cli_errors and "RUCHE_DELIVER_ALLOW" in ruche.cli_errors and why in ruche.cli_errors, ruche.cli_errors)
         for text, why in (("http://crm.example", "is not an address range"), ("crm.example:80", "without scheme and port"), ("10.0.0.1/8", "bits set"), ("a..b", "is no host")):
             ruche.cli("config", "check", env={"RUCHE_DELIVER_NO_PROXY": text}, status=78)
             check("deliver.no_proxy" in ruche.cli_errors and "RUCHE_DELIVER_NO_PROXY" in ruche.cli_errors and why in ruche.cli_errors, ruche.cli_errors)
