@@ -81,6 +81,8 @@ struct config_list {
 	  "Unanswered requests of a connection before it is no longer read")                                                  \
 	X(deliver_allow, DELIVER_ALLOW, "deliver.allow", LIST, "", 0, 256, CONFIG_RELOADS, "RANGE|HOST",                      \
 	  "Private addresses that deliveries may call: ranges such as 10.0.0.0/8, names such as crm.internal and .internal")  \
+	X(deliver_allow_self, DELIVER_ALLOW_SELF, "deliver.allow_self", BOOL, "false", 0, 0, CONFIG_RELOADS, NULL,            \
+	  "Deliveries may also call this daemon's own listeners, where deliver.allow holds them")                             \
 	X(deliver_https_only, DELIVER_HTTPS_ONLY, "deliver.https_only", BOOL, "false", 0, 0, CONFIG_RELOADS, NULL,            \
 	  "Deliveries call https URLs only: http is refused where an endpoint is put, and at every attempt")                  \
 	X(deliver_ports, DELIVER_PORTS, "deliver.ports", LIST, "", 0, 64, CONFIG_RELOADS, "PORTS",                            \

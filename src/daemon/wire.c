@@ -466,7 +466,7 @@ static void wire_drop_secrets(void *snapshot)
 static void wire_read_guard(struct wire *wire, const struct config *config)
 {
 	struct guard_settings guard = { .allow = wire->allow, .allow_hosts = wire->allow_hosts, .ports = wire->ports, .no_proxy = wire->no_proxy,
-					.https_only = config->deliver_https_only };
+					.allow_self = config->deliver_allow_self, .https_only = config->deliver_https_only };
 	for (uint32_t i = 0; i < config->deliver_allow.count && i < WIRE_RANGES_MAX; i++) {
 		struct host_match host;
 		if (host_match_parse(str_of(config->deliver_allow.items[i]), &host, NULL))
@@ -524,7 +524,8 @@ static bool wire_judge(void *context, const char *origin, const struct sockaddr 
 {
 	const struct wire *wire = context;
 	struct cidr own[WIRE_RANGES_MAX];
-	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own) };
+	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own),
+			       .is_self = doors_lead_in, .self = wire->config.doors };
 	return guard_permits_url(&guard, origin, why, why_bytes) &&
 	       (!address || guard_permits(&guard, origin, address, why, why_bytes));
 }
@@ -548,6 +549,7 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 	struct cidr own[WIRE_RANGES_MAX];
 	wire_read_guard(wire, config);
 	struct deliver_config wanted = { .guard = wire->guard, .own = own, .own_count = wire_own(&config->listen, own),
+					 .is_self = doors_lead_in, .self = wire->config.doors,
 					 .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
 	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 }, wire->formats };

@@ -1105,6 +1105,8 @@ static bool deliver_open(struct deliver *deliver)
 		return false;
 	deliver->guard.own = deliver->own;
 	deliver->guard.own_count = config->own_count;
+	deliver->guard.is_self = config->is_self;
+	deliver->guard.self = config->self;
 	deliver->client = http_client_new(&(struct http_client_config){
 		.url_guard = guard_permits_url,
 		.guard = guard_permits,

@@ -56,6 +56,7 @@ static const struct guard_range guard_six[] = {
 static const struct cidr guard_global_six = { { { 0x20 }, true }, 3 }; /* 2000::/3: all global unicast that there is */
 
 #define BY_RANGE      "a range that holds it in the setting deliver.allow permits it"
+#define BY_BOTH       "the setting deliver.allow_self, and a range that holds it in deliver.allow, permit it"
 #define NOT_BY_NAME   BY_RANGE ", a name does not"
 
 static struct guard_verdict guard_refuse(const char *range, const char *name, const char *remedy)
@@ -95,11 +96,13 @@ struct guard_verdict guard_judge(const struct guard *guard, const char *url, con
 		return guard_refuse("", "an address that is neither IPv4 nor IPv6", NULL);
 	if (port == 0)
 		return guard_refuse("", "port 0", NULL);
+	if (!guard->settings.allow_self && guard->is_self && guard->is_self(guard->self, &ip, port))
+		return guard_refuse("our own listeners", "this daemon itself", BY_BOTH);
 	if (cidr_any_contains(guard->settings.allow, guard->settings.allow_count, &ip))
 		return (struct guard_verdict){ .answer = GUARD_ALLOWED };
 	bool host_is_allowed = guard_allows_host(&guard->settings, url);
 	if (cidr_any_contains(guard->own, guard->own_count, &ip))
-		return guard_refuse("our own listeners", "this daemon itself", host_is_allowed ? NOT_BY_NAME : BY_RANGE);
+		return guard_refuse("our own addresses", "this daemon's machine", host_is_allowed ? NOT_BY_NAME : BY_RANGE);
 	return guard_judge_range(&ip, host_is_allowed);
 }
 

@@ -1,7 +1,8 @@
 /* src/deliver/guard.h: may this address be called? Pure judgement of the address that a connection is about to be made to, so that no
- * spelling of a host and no change of a name in between goes round it. What is not a global address is refused (private ranges,
- * loopback, link-local with the clouds' metadata, multicast, documentation, IPv6 forms that carry an IPv4 address inside), so are our
- * own listeners, unless a range of the allow list (setting `deliver.allow`) holds the address. A host name in that list permits what the name
+ * spelling of a host and no change of a name in between goes round it. Our own listeners are refused, or a third party's URL would speak
+ * to our API from within (setting `deliver.allow_self` permits it). What is not a global address is refused (private ranges, loopback,
+ * link-local with the clouds' metadata, multicast, documentation, IPv6 forms that carry an IPv4 address inside), so are the addresses of our
+ * listeners, unless a range of the allow list (setting `deliver.allow`) holds the address. A host name in that list permits what the name
  * means at that moment, in private networks alone: whoever has its DNS is trusted with those, and never gets at loopback, metadata or us.
  *
  * ::ffff:a.b.c.d is the IPv4 address a.b.c.d, also for the allow list. Other embeddings (NAT64, 6to4, Teredo, …) are refused whole:
@@ -18,6 +19,7 @@ struct guard_settings {
 	uint32_t allow_count;
 	const struct host_match *allow_hosts;
 	uint32_t allow_host_count;
+	bool allow_self;
 	bool https_only;
 	const struct port_range *ports;
 	uint32_t port_count;       /* 0: all ports */
@@ -26,8 +28,10 @@ struct guard_settings {
 };
 struct guard {
 	struct guard_settings settings;
-	const struct cidr *own;    /* our listeners */
+	const struct cidr *own;    /* the addresses of our listeners, with all their ports */
 	uint32_t own_count;
+	bool (*is_self)(void *self, const struct ip_address *ip, uint16_t port); /* one of our listeners; NULL: none is */
+	void *self;
 };
 enum guard_answer { GUARD_GLOBAL, GUARD_ALLOWED, GUARD_REFUSED };
 struct guard_verdict {

@@ -213,6 +213,37 @@ static void test_allow(void **state)
 	}
 }
 
+static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
+{
+	return cidr_contains(self, ip) && port == 8420;
+}
+
+/* Whatever the allow list says, unless that is said, too. */
+static void test_self(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		uint16_t port;
+		bool allow_self, permitted;
+	} cases[] = {
+		{ "127.0.0.1", 8420, false, false }, { "::ffff:127.0.0.1", 8420, false, false }, { "127.0.0.1", 8421, false, true },
+		{ "127.0.0.1", 8420, true, true },   { "128.0.0.1", 8420, false, true },         { "10.0.0.1", 8420, true, false },
+	};
+	struct cidr ours, allow;
+	assert_int_equal(cidr_parse(STR("127.0.0.0/8"), &ours, NULL), E_OK);
+	assert_int_equal(cidr_parse(STR("127.0.0.0/8"), &allow, NULL), E_OK);
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct guard guard = { .settings = { .allow = &allow, .allow_count = 1, .allow_self = cases[i].allow_self }, .is_self = is_ours, .self = &ours };
+		struct sockaddr_storage storage;
+		char why[224] = "";
+		if (guard_permits(&guard, "http://a.test/", socket_address(cases[i].address, cases[i].port, &storage), why, sizeof(why)) != cases[i].permitted)
+			fail_msg("case %zu: %s", i, why);
+		if (!cases[i].allow_self && !cases[i].permitted)
+			assert_non_null(strstr(why, "this daemon itself), which is not called; the setting deliver.allow_self, and a range"));
+	}
+}
+
 /* A name permits what it means in private networks, for the URLs that hold that very name. */
 static void test_allowed_names(void **state)
 {
@@ -714,7 +745,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words), cmocka_unit_test(test_past_the_proxy), cmocka_unit_test(test_allowed_names),      cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words),
+		cmocka_unit_test(test_past_the_proxy), cmocka_unit_test(test_allowed_names),
+		cmocka_unit_test(test_self),       cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_traps_work), cmocka_unit_test(test_strict_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
-"""Ways out of the daemon: through the proxy (deliver.proxy), past it (deliver.no_proxy), and inside by name (deliver.allow)."""
+"""Ways out of the daemon: through the proxy (deliver.proxy), past it (deliver.no_proxy), and inside by name (deliver.allow),
+but never back into the daemon (deliver.allow_self)."""
 
 import os
+import re
 import signal
 import tempfile
 
-from harness import Daemon, Receiver, Skip, check, equal, run, story
+from harness import Daemon, Receiver, Skip, check, equal, free_port, run, story
 
 ONCE = {"kind": "fixed", "delay_ms": 1, "max_attempts": 1, "jitter": "none"}
 TOKEN = (200, {}, b'{"access_token":"let-me-in","token_type":"bearer","expires_in":3600}')
@@ -13,6 +15,7 @@ clerk.intra.test 127.0.0.1
 intra.test 127.0.0.1
 intra.test. 127.0.0.1
 outside.test 127.0.0.1
+localhost 127.0.0.1
 """
 
 
@@ -141,6 +144,29 @@ def a_name_is_trusted_with_private_networks_alone():
         equal(third.connections, 0, "connections")
         house.reload('allow = ["crm.intra.test", "127.0.0.0/8"]\n')
         house.goes_well("named", "the range holds it")
+
+
+@story
+def never_into_the_daemon_itself():
+    """A range that holds our own listener does not open it, wherever it listens; only deliver.allow_self does."""
+    free = free_port()
+    for listen in ("127.0.0.1:0", "0.0.0.0:0", f"localhost:{free}", f"127.0.0.1:{free}"):
+        with House() as house, Receiver(200) as third:
+            house.ruche.arguments += ["--listen", listen]
+            house.start('allow = ["127.0.0.0/8", "0.0.0.0/8"]\n')
+            port = int(re.search(r'"event":"listen","address":"(?!unix)[^"]*:(\d+)"', house.ruche.log())[1])
+            house.put("third", third.url)
+            house.goes_well("third", "another port of the same address")
+            house.put("named", f"http://crm.intra.test:{port}/livez", method="PUT")
+            for url in (f"http://127.0.0.1:{port}/livez", f"http://0.0.0.0:{port}/livez", f"http://[::ffff:127.0.0.1]:{port}/livez"):
+                refused = house.api.refused("PUT", "/v1/endpoints/self", {"url": url, "types": ["*"]}, code="invalid_field", field="url")
+                check("the setting deliver.allow_self, and a range that holds it in deliver.allow, permit it" in refused["detail"], refused)
+            failed = house.send("named")
+            equal((failed["state"], failed["error"]["class"]), ("failed", "guarded"), f"a name for us, who listen at {listen}")
+            check("deliver.allow_self" in failed["error"]["message"], failed["error"])
+            house.reload('allow = "127.0.0.0/8"\nallow_self = true\n')
+            failed = house.send("named")
+            equal((failed["error"]["class"], failed["error"]["status"]), ("status_4xx", 405), "what the API says to a PUT")
 
 
 @story
