@@ -698,6 +698,11 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 	uint32_t at = 0;
 	if (config_listens_widely(config) && at++ == n)
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
+	if (config->http_body_memory < 2 * config->http_body_bytes && at++ == n)
+		return config->http_body_memory < config->http_body_bytes
+			       ? "http.body_memory is less than http.body_bytes: a body of the largest size is refused (503) beside any other."
+			       : "http.body_memory is less than twice http.body_bytes: senders without a token have half of it, so among them a body of the "
+				 "largest size is refused (503) beside any other.";
 	if (*config->deliver_proxy && at++ == n)
 		return config->deliver_no_proxy.count
 			       ? "deliver.proxy: refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."

@@ -184,6 +184,34 @@ static void test_doors(void **state)
 	}
 }
 
+/* A body that is allowed should find room beside others, also one of a sender without a token. */
+static void test_room_for_bodies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *warning; /* NULL: none */
+	} cases[] = {
+		{ "[http]\nbody_memory = 8MiB\n", NULL },
+		{ "[http]\nbody_memory = 8388607\n", "less than twice http.body_bytes" },
+		{ "[http]\nbody_memory = 4MiB\n", "less than twice http.body_bytes" },
+		{ "[http]\nbody_memory = 4194303\n", "less than http.body_bytes" },
+		{ "[http]\nbody_bytes = 64MiB\n", NULL },
+		{ "[http]\nbody_bytes = 64MiB\nbody_memory = 127MiB\n", "less than twice http.body_bytes" },
+	};
+	char *argv[] = { "serve", "-c", test_path, NULL };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct config config;
+		struct problem problem = { 0 };
+		char text[256];
+		test_write(cases[i].text);
+		assert_int_equal(test_load(&config, argv, NULL, &problem), E_OK);
+		const char *warning = config_warning(&config, 0, text);
+		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
+			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
+		config_fini(&config);
+	}
+}
+
 static void test_secrets(void **state)
 {
 	(void)state;
@@ -282,6 +310,7 @@ int main(void)
 	close(fd);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals), cmocka_unit_test(test_layers), cmocka_unit_test(test_doors), cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_room_for_bodies),
 		cmocka_unit_test(test_print), cmocka_unit_test(test_strange), cmocka_unit_test(test_table),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
