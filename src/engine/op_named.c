@@ -292,7 +292,10 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	struct index *index = &engine->index;
 	struct problem problem = { 0 };
 	struct endpoint *endpoint = NULL;
-	enum err err = op->named.kind == NAMED_ENDPOINT ? endpoint_new(text, &endpoint, &problem) : E_OK;
+	struct kept_source *source = NULL;
+	enum err err = op->named.kind == NAMED_ENDPOINT ? endpoint_new(text, &endpoint, &problem)
+		       : op->named.kind == NAMED_SOURCE ? kept_source_new(text, &source)
+							: E_OK;
 	struct shared_text *shared = err ? NULL : shared_text_new(text, ++index->text_version);
 	if (!err && !shared)
 		err = E_NOMEM;
@@ -300,12 +303,13 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	if (err) {
 		shared_text_drop(shared);
 		endpoint_drop(endpoint);
+		kept_source_drop(source);
 		return err;
 	}
 	struct named *named = named_at(index, *out_slot);
 	if (endpoint && named->endpoint && endpoint->value.batch.max != named->endpoint->value.batch.max)
 		named->health.batch_cap = named->health.batch_max = named->health.batch_well = 0; /* sizes are tried anew */
-	named_use(named, shared, endpoint);
+	named_use(named, shared, endpoint, source);
 	named->changed_us = index->wall_us;
 	if (named->reason == NAMED_UNREADABLE) {
 		named->health.held_since_us = 0;

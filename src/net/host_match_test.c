@@ -74,6 +74,8 @@ static void which_hosts_are_meant(void **state)
 		{ "crm.example", "a.crm.example", false, true },
 		{ "crm.example", "a.b.crm.example.", false, true },
 		{ "crm.example", "xcrm.example", false, false },
+		{ "crm.example", "xxcrm.example", false, false },
+		{ ".crm.example", "xxcrm.example", false, false },
 		{ "crm.example", "crm.example.org", false, false },
 		{ "crm.example", "example", false, false },
 		{ ".crm.example", "crm.example", false, false },
