@@ -318,6 +318,7 @@ static const struct json_field health_fields[] = {
 	{ "unsent", JSON_F_I64, HEALTH(unsent), 0, INT64_MAX },
 	{ "unsent_uid", JSON_F_CUSTOM, HEALTH(unsent_uid), .read = read_unsent_uid },
 	{ "held_since_us", JSON_F_I64, HEALTH(held_since_us), 0, INT64_MAX },
+	{ "slow_until_us", JSON_F_I64, HEALTH(slow_until_us), 0, INT64_MAX },
 };
 
 /* Of what an unreadable text says nothing is known. */

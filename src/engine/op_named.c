@@ -31,17 +31,19 @@ static enum err named_missing(enum named_kind kind)
 static enum err named_put_health(struct engine *engine, const struct named *named, struct str *out)
 {
 	const struct health *health = &named->health;
+	int64_t slow_until_us = health->slow_until_us > engine->index.now_us ? health->slow_until_us : 0;
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "failing_since_us", health->warned ? (uint64_t)health->failing_since_us : 0 },
 		{ "attempts_failed", health->warned ? health->attempts_failed : 0 }, { "warned", health->warned }, { "told", health->told },
 		{ "opens", health->opens },
 		{ "open_until_us", health->opens ? (uint64_t)health->open_until_us : 0 },
 		{ "asked_until_us", health->opens ? (uint64_t)health->asked_until_us : 0 }, { "batch_max", health->batch_max },
-		{ "unsent", health->unsent }, { "held_since_us", (uint64_t)health->held_since_us },
+		{ "unsent", health->unsent }, { "held_since_us", (uint64_t)health->held_since_us }, { "slow_until_us", (uint64_t)slow_until_us },
 	};
 	char uid[UID_TEXT_BYTES];
 	struct buf text;
-	if (!health->held_since_us && !health->warned && !health->told && !health->opens && !health->batch_max && !health->unsent)
+	if (!health->held_since_us && !health->warned && !health->told && !health->opens && !health->batch_max && !health->unsent &&
+	    !slow_until_us)
 		return E_OK;
 	uid_text(health->unsent_uid, uid);
 	buf_init(&text, 512);
