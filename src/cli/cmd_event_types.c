@@ -121,7 +121,25 @@ static int event_types_show(struct remote *remote, const struct args *args)
 
 /* ---- changing ---- */
 
-/* KEY=VALUE words, and behind them what comes from files. */
+static void event_types_drop_blanks(struct buf *body)
+{
+	while (body->len && strchr(" \t\r\n", body->ptr[body->len - 1]))
+		body->len--;
+}
+
+/* The object loses its end, so that more can be written into it. False: it is none, which the daemon says better. */
+static bool event_types_reopen(struct buf *body)
+{
+	struct problem problem;
+	if (!body->len || json_check(buf_str(body), &problem))
+		return false;
+	event_types_drop_blanks(body);
+	body->len--; /* the brace */
+	event_types_drop_blanks(body);
+	return true;
+}
+
+/* KEY=VALUE words or an object, and behind them what comes from files. */
 static int event_types_put_words(struct remote *remote, const struct args *args)
 {
 	static const char *const files[] = { "schema", "example" };
@@ -129,9 +147,8 @@ static int event_types_put_words(struct remote *remote, const struct args *args)
 	int code = named_put_words(remote, args);
 	for (size_t i = 0; i < ARRAY_COUNT(files) && !code; i++) {
 		const char *file = args_get(args, files[i]);
-		if (!file || !body->len)
+		if (!file || !event_types_reopen(body))
 			continue;
-		body->len--; /* the brace at the end */
 		json_put_key(body, files[i]);
 		code = text_read(args->command->name, file, body);
 		buf_add_byte(body, '}');

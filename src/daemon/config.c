@@ -6,7 +6,7 @@
 #include "base/time_text.h"
 #include "cli/args.h"
 #include "daemon/config_file.h"
-#include "net/address.h"
+#include "net/host_match.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -162,15 +162,28 @@ static enum err config_set_number(struct config *config, enum config_key key, co
 	return E_OK;
 }
 
+/* Names mean private networks only, however their DNS answers. So one that can mean nothing else than loopback, or everything, permits nothing. */
+static enum err config_check_allowed(struct str text, struct problem *why)
+{
+	struct host_match host;
+	enum err err = host_match_parse(text, &host, why);
+	if (!err && host.kind == HOST_ALL)
+		return problem_set(why, E_INVALID, "", "'*' is not taken: 0.0.0.0/0 and ::/0 let everything be called, cloud metadata and localhost included.");
+	if (!err && host.kind != HOST_RANGE && host_match_any(&host, 1, STR("localhost"), false))
+		return problem_set(why, E_INVALID, "", "'" STR_FMT "': a name does not permit loopback: write 127.0.0.0/8 or ::1.", STR_ARG(text));
+	return err;
+}
+
 static enum err config_set_item(struct config *config, enum config_key key, const char *text, const char *where, struct problem *problem)
 {
 	struct config_list *list = config_field(config, key);
 	struct problem why = { 0 };
-	struct cidr range;
 	struct port_range ports;
+	struct host_match host;
 	struct address address;
-	enum err err = key == CONFIG_DELIVER_ALLOW ? cidr_parse(str_of(text), &range, &why)
+	enum err err = key == CONFIG_DELIVER_ALLOW ? config_check_allowed(str_of(text), &why)
 		     : key == CONFIG_DELIVER_PORTS ? port_range_parse(str_of(text), &ports, &why)
+		     : key == CONFIG_DELIVER_NO_PROXY ? host_match_parse(str_of(text), &host, &why)
 		     : key == CONFIG_LISTEN	   ? address_parse(str_of(text), &address, &why)
 						   : E_OK;
 	if (err)
@@ -685,8 +698,17 @@ const char *config_warning(const struct config *config, uint32_t n, char out[256
 	uint32_t at = 0;
 	if (config_listens_widely(config) && at++ == n)
 		return "listen: an address beyond loopback: tokens travel in the clear unless something in front speaks TLS.";
+	if (config->http_body_memory < 2 * config->http_body_bytes && at++ == n)
+		return config->http_body_memory < config->http_body_bytes
+			       ? "http.body_memory is less than http.body_bytes: a body of the largest size is refused (503) beside any other."
+			       : "http.body_memory is less than twice http.body_bytes: senders without a token have half of it, so among them a body of the "
+				 "largest size is refused (503) beside any other.";
 	if (*config->deliver_proxy && at++ == n)
-		return "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
+		return config->deliver_no_proxy.count
+			       ? "deliver.proxy: refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
+			       : "deliver.proxy: with a proxy, refusing private addresses is up to the proxy.";
+	if (!*config->deliver_proxy && config->deliver_no_proxy.count && at++ == n)
+		return "deliver.no_proxy: it says nothing without deliver.proxy.";
 	if (config_misses_usual_ports(config) && at++ == n)
 		return config->deliver_https_only ? "deliver.ports: 443 is not among them: https URLs that name no port are not called."
 						  : "deliver.ports: neither 443 nor 80 is among them: URLs that name no port are not called.";

@@ -79,8 +79,10 @@ struct config_list {
 	  "N", "Connections of one address; 0: no limit")                                                                     \
 	X(http_pipelined, HTTP_PIPELINED, "http.pipelined", COUNT, "64", 1, 10000, 0, "N",                                    \
 	  "Unanswered requests of a connection before it is no longer read")                                                  \
-	X(deliver_allow, DELIVER_ALLOW, "deliver.allow", LIST, "", 0, 256, CONFIG_RELOADS, "CIDR",                            \
-	  "Private ranges that deliveries may call nevertheless, such as 10.0.0.0/8")                                         \
+	X(deliver_allow, DELIVER_ALLOW, "deliver.allow", LIST, "", 0, 256, CONFIG_RELOADS, "RANGE|HOST",                      \
+	  "Private addresses that deliveries may call: ranges such as 10.0.0.0/8, names such as crm.internal and .internal")  \
+	X(deliver_allow_self, DELIVER_ALLOW_SELF, "deliver.allow_self", BOOL, "false", 0, 0, CONFIG_RELOADS, NULL,            \
+	  "Deliveries may also call this daemon's own listeners, where deliver.allow holds them")                             \
 	X(deliver_https_only, DELIVER_HTTPS_ONLY, "deliver.https_only", BOOL, "false", 0, 0, CONFIG_RELOADS, NULL,            \
 	  "Deliveries call https URLs only: http is refused where an endpoint is put, and at every attempt")                  \
 	X(deliver_ports, DELIVER_PORTS, "deliver.ports", LIST, "", 0, 64, CONFIG_RELOADS, "PORTS",                            \
@@ -93,6 +95,8 @@ struct config_list {
 	  "Time for a connection to be made, never above the job's time-out")                                                 \
 	X(deliver_proxy, DELIVER_PROXY, "deliver.proxy", TEXT, "", 0, 0, 0, "URL",                                            \
 	  "A proxy for deliveries: private addresses are then the proxy's to refuse")                                         \
+	X(deliver_no_proxy, DELIVER_NO_PROXY, "deliver.no_proxy", LIST, "", 0, 256, CONFIG_RELOADS, "HOST",                   \
+	  "Hosts called past the proxy, under the rules for addresses: intra.example (and below), .example, 10.0.0.0/8")      \
 	X(deliver_ca_file, DELIVER_CA_FILE, "deliver.ca_file", TEXT, "", 0, 0, 0, "FILE",                                     \
 	  "Certificates trusted by deliveries (PEM); the system's by default")                                                \
 	X(engine_backlog_max, ENGINE_BACKLOG_MAX, "engine.backlog_max", COUNT, "0", 0, INT64_MAX, 0, "N",                     \

@@ -79,6 +79,10 @@ static const struct {
 	{ "listen = [\n\"127.0.0.1:1\",\n", ":3", "has no ']'" },
 	{ "listen = [\"127.0.0.1:1\" \"127.0.0.1:2\"]\n", ":1", "comma" },
 	{ "[deliver]\nallow = [\"10.0.0.1/8\"]\n", ":2", "deliver.allow: " },
+	{ "[deliver]\nallow = [\"crm.internal\", \"*\"]\n", ":2", "deliver.allow: '*' is not taken: 0.0.0.0/0 and ::/0" },
+	{ "[deliver]\nallow = \"LocalHost.\"\n", ":2", "a name does not permit loopback" },
+	{ "[deliver]\nallow = \"http://crm\"\n", ":2", "is not an address range" },
+	{ "[deliver]\nallow = \"crm:80\"\n", ":2", "without scheme and port" },
 	{ "[deliver]\nports = [\"443\", \"99999\"]\n", ":2", "deliver.ports: '99999' is no port" },
 	{ "[deliver]\nports = [\"https\"]\n", ":2", "write 443 or 8000-8999" },
 	{ "[deliver]\nports = [9000-8000]\n", ":2", "ends before it begins" },
@@ -98,6 +102,9 @@ static const struct {
 	{ "[deliver]\nproxy = \"ftp://proxy.example\"\n", ":2", "socks5" },
 	{ "[deliver]\nproxy = \"http://\"\n", ":2", "expected a URL" },
 	{ "[deliver]\nproxy = \"http://a b\"\n", ":2", "expected a URL" },
+	{ "[deliver]\nno_proxy = [\"crm.example\", \"a..b\"]\n", ":2", "deliver.no_proxy: 'a..b' is no host" },
+	{ "[deliver]\nno_proxy = crm.example:80\n", ":2", "without scheme and port" },
+	{ "[deliver]\nno_proxy = 10.0.0.1/8\n", ":2", "bits set" },
 	{ "[store\npath = a\n", ":1", "A section is written" },
 	{ "= 3\n", ":1", "A line is" },
 };
@@ -158,6 +165,8 @@ static void test_doors(void **state)
 		{ "[deliver]\nports = []\n", NULL, 0 },
 		{ "[deliver]\nports = 8443\n", "neither 443 nor 80", 1 },
 		{ "[deliver]\nhttps_only = on\nports = [80, 8443]\n", "443 is not among them", 2 },
+		{ "[deliver]\nno_proxy = .example\n", "says nothing without deliver.proxy", 0 },
+		{ "[deliver]\nproxy = \"http://p:1\"\nno_proxy = [.example, 10.0.0.0/8]\n", "save of hosts in deliver.no_proxy", 0 },
 	};
 	char *argv[] = { "serve", "-c", test_path, NULL };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -169,6 +178,34 @@ static void test_doors(void **state)
 		const char *warning = config_warning(&config, 0, text);
 		assert_int_equal(config.deliver_ports.count, cases[i].count);
 		assert_int_equal(config.deliver_https_only, strstr(cases[i].text, "https_only") != NULL);
+		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
+			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
+		config_fini(&config);
+	}
+}
+
+/* A body that is allowed should find room beside others, also one of a sender without a token. */
+static void test_room_for_bodies(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *warning; /* NULL: none */
+	} cases[] = {
+		{ "[http]\nbody_memory = 8MiB\n", NULL },
+		{ "[http]\nbody_memory = 8388607\n", "less than twice http.body_bytes" },
+		{ "[http]\nbody_memory = 4MiB\n", "less than twice http.body_bytes" },
+		{ "[http]\nbody_memory = 4194303\n", "less than http.body_bytes" },
+		{ "[http]\nbody_bytes = 64MiB\n", NULL },
+		{ "[http]\nbody_bytes = 64MiB\nbody_memory = 127MiB\n", "less than twice http.body_bytes" },
+	};
+	char *argv[] = { "serve", "-c", test_path, NULL };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct config config;
+		struct problem problem = { 0 };
+		char text[256];
+		test_write(cases[i].text);
+		assert_int_equal(test_load(&config, argv, NULL, &problem), E_OK);
+		const char *warning = config_warning(&config, 0, text);
 		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
 			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
 		config_fini(&config);
@@ -273,6 +310,7 @@ int main(void)
 	close(fd);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals), cmocka_unit_test(test_layers), cmocka_unit_test(test_doors), cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_room_for_bodies),
 		cmocka_unit_test(test_print), cmocka_unit_test(test_strange), cmocka_unit_test(test_table),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

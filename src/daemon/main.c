@@ -22,7 +22,7 @@ static struct cli_command daemon_rows[] = {
 	{ "serve", "Run the daemon", "[OPTION…]",
 	  "Each key of the configuration is a flag here, an environment variable (RUCHE_HTTP_BODY_BYTES) and a line of the file.\n"
 	  "The first start on a fresh store prints an admin token, once. SIGTERM: finishes what runs, then ends; SIGHUP: takes over\n"
-	  "log.level, deliver.allow, deliver.https_only and deliver.ports.",
+	  "log.level, and of deliver: allow, allow_self, https_only, ports, no_proxy.",
 	  NULL, EXAMPLES("ruche serve --store /var/lib/ruche/ruche.db", "ruche serve --config /etc/ruche.conf --listen unix:/run/ruche.sock"),
 	  serve_exits, false, cmd_serve },
 	{ "dev", "Run a daemon to try things with, and print lines to paste", "[OPTION…]",

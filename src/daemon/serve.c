@@ -27,6 +27,8 @@ struct serve {
 	struct wire *wire;
 	int64_t began_us, stop_by_us;
 	bool loop_open, stopping;
+	struct doors doors;
+	int given; /* sockets, by the supervisor */
 };
 
 /* ---- the process ---- */
@@ -113,8 +115,13 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 {
 	int64_t began_us = clock_mono_us();
 	struct engine_view view;
+	serve->given = notify_listen_fds();
+	for (int n = 0; n < serve->given; n++)
+		doors_add_fd(&serve->doors, NOTIFY_FIRST_FD + n);
+	if (!serve->given)
+		doors_add_listed(&serve->doors, &serve->config->listen);
 	const struct wire_config wanted = { .config = serve->config, .loop = &serve->loop, .store = serve->store, .open = serve->options->open,
-					    .show_token = serve_show_token,
+					    .show_token = serve_show_token, .doors = &serve->doors,
 					    .secrets = serve->keeper.secrets };
 	enum err err = wire_open(&wanted, &serve->wire, problem);
 	if (err)
@@ -127,7 +134,7 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 }
 
 /* With the port that was taken, where 0 was asked for. */
-static void serve_log_address(const struct serve *serve, uint32_t n)
+static void serve_tell_address(struct serve *serve, uint32_t n)
 {
 	const char *text = serve->config->listen.items[n];
 	struct str whole = str_of(text);
@@ -138,6 +145,7 @@ static void serve_log_address(const struct serve *serve, uint32_t n)
 			ports++; /* ours is the newest */
 		snprintf(taken, sizeof(taken), "%.*s%u", (int)whole.len - 1, text, ports ? wire_port(serve->wire, ports - 1) : 0u);
 		text = taken;
+		doors_add_listed(&serve->doors, &(struct config_list){ &text, 1 });
 	}
 	log_event(LOG_INFO, "listen", "address", text, NULL);
 }
@@ -145,7 +153,7 @@ static void serve_log_address(const struct serve *serve, uint32_t n)
 static enum err serve_listen(struct serve *serve, struct problem *problem)
 {
 	const struct config_list *listen = &serve->config->listen;
-	int given = notify_listen_fds();
+	int given = serve->given;
 	enum err err = E_OK;
 	for (int n = 0; n < given && !err; n++) {
 		err = wire_listen_fd(serve->wire, NOTIFY_FIRST_FD + n, problem);
@@ -155,7 +163,7 @@ static enum err serve_listen(struct serve *serve, struct problem *problem)
 	for (uint32_t n = 0; given == 0 && n < listen->count && !err; n++) {
 		err = wire_listen(serve->wire, str_of(listen->items[n]), problem);
 		if (!err)
-			serve_log_address(serve, n);
+			serve_tell_address(serve, n);
 	}
 	if (!err && given == 0 && listen->count == 0)
 		err = problem_set(problem, E_CONFIG, "listen", "There is no address to listen on.");
@@ -287,6 +295,7 @@ static void serve_end(struct serve *serve)
 		uv_run(&serve->loop, UV_RUN_DEFAULT); /* what is left are handles that close */
 	if (serve->loop_open)
 		CHECK(uv_loop_close(&serve->loop) == 0);
+	doors_fini(&serve->doors);
 }
 
 int serve_run(const struct serve_options *options)
@@ -295,6 +304,7 @@ int serve_run(const struct serve_options *options)
 	struct problem problem = { 0 };
 	serve_log(options->config);
 	serve_process(options->config);
+	doors_init(&serve.doors);
 	enum err err = serve_begin(&serve, &problem);
 	if (!err) {
 		log_event(LOG_INFO, "daemon.ready", "took_ms", log_i64((clock_mono_us() - serve.began_us) / 1000), NULL);

@@ -39,7 +39,9 @@ struct wire {
 	struct wire_config config;
 	struct guard_settings guard;        /* as they are now; they point to: */
 	struct cidr allow[WIRE_RANGES_MAX];
+	struct host_match allow_hosts[WIRE_RANGES_MAX];
 	struct port_range ports[WIRE_PORTS_MAX];
+	struct host_match no_proxy[WIRE_RANGES_MAX];
 	struct http_server *server;
 	struct api *api;
 	struct bulk *bulk;
@@ -463,11 +465,21 @@ static void wire_drop_secrets(void *snapshot)
 /* Each was checked when the configuration was read. */
 static void wire_read_guard(struct wire *wire, const struct config *config)
 {
-	struct guard_settings guard = { .allow = wire->allow, .ports = wire->ports, .https_only = config->deliver_https_only };
-	for (uint32_t i = 0; i < config->deliver_allow.count && guard.allow_count < WIRE_RANGES_MAX; i++)
-		guard.allow_count += cidr_parse(str_of(config->deliver_allow.items[i]), &wire->allow[guard.allow_count], NULL) == E_OK;
+	struct guard_settings guard = { .allow = wire->allow, .allow_hosts = wire->allow_hosts, .ports = wire->ports, .no_proxy = wire->no_proxy,
+					.allow_self = config->deliver_allow_self, .https_only = config->deliver_https_only };
+	for (uint32_t i = 0; i < config->deliver_allow.count && i < WIRE_RANGES_MAX; i++) {
+		struct host_match host;
+		if (host_match_parse(str_of(config->deliver_allow.items[i]), &host, NULL))
+			continue;
+		if (host.kind == HOST_RANGE)
+			wire->allow[guard.allow_count++] = host.range;
+		else
+			wire->allow_hosts[guard.allow_host_count++] = host;
+	}
 	for (uint32_t i = 0; i < config->deliver_ports.count && guard.port_count < WIRE_PORTS_MAX; i++)
 		guard.port_count += port_range_parse(str_of(config->deliver_ports.items[i]), &wire->ports[guard.port_count], NULL) == E_OK;
+	for (uint32_t i = 0; i < config->deliver_no_proxy.count && guard.no_proxy_count < WIRE_RANGES_MAX; i++)
+		guard.no_proxy_count += host_match_parse(str_of(config->deliver_no_proxy.items[i]), &wire->no_proxy[guard.no_proxy_count], NULL) == E_OK;
 	wire->guard = guard;
 }
 
@@ -512,9 +524,10 @@ static bool wire_judge(void *context, const char *origin, const struct sockaddr 
 {
 	const struct wire *wire = context;
 	struct cidr own[WIRE_RANGES_MAX];
-	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own) };
+	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own),
+			       .is_self = doors_lead_in, .self = wire->config.doors };
 	return guard_permits_url(&guard, origin, why, why_bytes) &&
-	       (!address || guard_permits(&guard, address, sizeof(struct sockaddr_storage), why, why_bytes));
+	       (!address || guard_permits(&guard, origin, address, why, why_bytes));
 }
 
 /* Its helpers begin with the first format that needs one. */
@@ -536,6 +549,7 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 	struct cidr own[WIRE_RANGES_MAX];
 	wire_read_guard(wire, config);
 	struct deliver_config wanted = { .guard = wire->guard, .own = own, .own_count = wire_own(&config->listen, own),
+					 .is_self = doors_lead_in, .self = wire->config.doors,
 					 .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
 	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 }, wire->formats };
@@ -545,7 +559,9 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 		wanted.ca_file = config->deliver_ca_file;
 	if (*config->deliver_proxy) {
 		wanted.proxy = config->deliver_proxy;
-		log_event(LOG_WARN, "deliver.proxy", "detail", "Refusing private addresses is up to the proxy.", NULL);
+		log_event(LOG_WARN, "deliver.proxy", "detail", config->deliver_no_proxy.count
+			  ? "Refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
+			  : "Refusing private addresses is up to the proxy.", NULL);
 	}
 	enum err err = wire->config.store->verbs->reader_open(wire->config.store, &wire->deliver_reader);
 	if (err)

@@ -10,6 +10,7 @@
  * A request's number carries in its top byte who asked, while it is away from them. Everything below is the loop thread's. */
 #pragma once
 #include "daemon/config.h"
+#include "daemon/doors.h"
 #include "daemon/engine_thread.h"
 #include "http/server.h"
 #include "store/store.h"
@@ -20,6 +21,7 @@ struct wire_config {
 	uv_loop_t *loop;
 	struct store *store; /* open; the wire's from now on: it is closed with it, also when wire_open fails */
 	bool open;           /* no tokens: `ruche dev` */
+	struct doors *doors; /* of ours: stay the caller's until after wire_close, who knows those that will be listened at */
 	struct secrets *secrets; /* stay the caller's, open until after wire_close */
 	/* A fresh store's admin token is on disk: show it to the operator. */
 	void (*show_token)(const char *token);

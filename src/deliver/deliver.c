@@ -938,7 +938,9 @@ static void guard_settings_free(struct guard_settings *settings)
 	if (!settings)
 		return;
 	mem_free((void *)settings->allow);
+	mem_free((void *)settings->allow_hosts);
 	mem_free((void *)settings->ports);
+	mem_free((void *)settings->no_proxy);
 	mem_free(settings);
 }
 
@@ -949,7 +951,9 @@ static struct guard_settings *guard_settings_copy(const struct guard_settings *s
 		return NULL;
 	copy->allow = memory_copy(settings->allow, settings->allow_count * sizeof(*settings->allow));
 	copy->ports = memory_copy(settings->ports, settings->port_count * sizeof(*settings->ports));
-	if (copy->allow && copy->ports)
+	copy->no_proxy = memory_copy(settings->no_proxy, settings->no_proxy_count * sizeof(*settings->no_proxy));
+	copy->allow_hosts = memory_copy(settings->allow_hosts, settings->allow_host_count * sizeof(*settings->allow_hosts));
+	if (copy->allow && copy->ports && copy->no_proxy && copy->allow_hosts)
 		return copy;
 	guard_settings_free(copy);
 	return NULL;
@@ -1101,9 +1105,12 @@ static bool deliver_open(struct deliver *deliver)
 		return false;
 	deliver->guard.own = deliver->own;
 	deliver->guard.own_count = config->own_count;
+	deliver->guard.is_self = config->is_self;
+	deliver->guard.self = config->self;
 	deliver->client = http_client_new(&(struct http_client_config){
 		.url_guard = guard_permits_url,
 		.guard = guard_permits,
+		.past_proxy = guard_avoids_proxy,
 		.guard_context = &deliver->guard,
 		.ca_file = config->ca_file,
 		.proxy = config->proxy,

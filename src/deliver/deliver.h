@@ -17,8 +17,10 @@ struct deliver_config {
 	struct guard_settings guard; /* copied */
 	const struct cidr *own;      /* our own listeners' addresses: never called unless allowed */
 	uint32_t own_count;
+	bool (*is_self)(void *self, const struct ip_address *ip, uint16_t port); /* see struct guard; lasts until after deliver_stop */
+	void *self;
 	const char *ca_file;         /* NULL: the system's */
-	const char *proxy;           /* NULL: none; with one the guard moves to the proxy (said at start) */
+	const char *proxy;           /* NULL: none; what goes through it is the proxy's to guard (said at start) */
 	uint32_t in_flight_max;      /* as the engine's deliveries_max */
 	uint32_t host_connections;   /* kept and open to one host: 64 */
 	int64_t connect_ms;          /* 10,000, never above the job's timeout */

@@ -6,29 +6,31 @@
 struct guard_range {
 	struct cidr cidr;
 	const char *text, *name;
+	bool by_name; /* what a host that the allow list names may mean */
 };
-#define FOUR(a, b, c, bits, name) \
-	{ { { { a, b, c }, false }, bits }, #a "." #b "." #c ".0/" #bits, name }
+#define FOUR(a, b, c, bits, name, ...) \
+	{ { { { a, b, c }, false }, bits }, #a "." #b "." #c ".0/" #bits, name, ##__VA_ARGS__ }
 #define SIX(text, bits, name, ...) \
-	{ { { { __VA_ARGS__ }, true }, bits }, text "/" #bits, name }
+	{ { { { __VA_ARGS__ }, true }, bits }, text "/" #bits, name, false }
 
 /* IANA's special-purpose registries (RFC 6890 and later); the narrower range stands first, since it says more. */
 static const struct guard_range guard_four[] = {
 	FOUR(0, 0, 0, 8, "this network"),
-	FOUR(10, 0, 0, 8, "private network"),
-	FOUR(100, 64, 0, 10, "carrier-grade NAT"),
+	FOUR(10, 0, 0, 8, "private network", true),
+	{ { { { 100, 100, 100, 200 }, false }, 32 }, "100.100.100.200/32", "cloud metadata", false },
+	FOUR(100, 64, 0, 10, "carrier-grade NAT", true),
 	FOUR(127, 0, 0, 8, "loopback"),
 	FOUR(169, 254, 0, 16, "link-local, cloud metadata"),
-	FOUR(172, 16, 0, 12, "private network"),
+	FOUR(172, 16, 0, 12, "private network", true),
 	FOUR(192, 0, 0, 24, "protocol assignments"),
 	FOUR(192, 0, 2, 24, "documentation"),
 	FOUR(192, 88, 99, 24, "6to4 relays"),
-	FOUR(192, 168, 0, 16, "private network"),
+	FOUR(192, 168, 0, 16, "private network", true),
 	FOUR(198, 18, 0, 15, "benchmarks"),
 	FOUR(198, 51, 100, 24, "documentation"),
 	FOUR(203, 0, 113, 24, "documentation"),
 	FOUR(224, 0, 0, 4, "multicast"),
-	{ { { { 255, 255, 255, 255 }, false }, 32 }, "255.255.255.255/32", "broadcast" },
+	{ { { { 255, 255, 255, 255 }, false }, 32 }, "255.255.255.255/32", "broadcast", false },
 	FOUR(240, 0, 0, 4, "reserved"),
 };
 static const struct guard_range guard_six[] = {
@@ -45,64 +47,80 @@ static const struct guard_range guard_six[] = {
 	SIX("2002::", 16, "6to4: IPv4 inside IPv6", 0x20, 0x02),
 	SIX("3fff::", 20, "documentation", 0x3f, 0xff),
 	SIX("5f00::", 16, "segment routing", 0x5f),
-	SIX("fc00::", 7, "private network", 0xfc),
+	SIX("fd00:ec2::", 32, "cloud metadata", 0xfd, 0, 0x0e, 0xc2),
+	{ { { { 0xfc }, true }, 7 }, "fc00::/7", "private network", true },
 	SIX("fe80::", 10, "link-local", 0xfe, 0x80),
 	SIX("fec0::", 10, "site-local", 0xfe, 0xc0),
 	SIX("ff00::", 8, "multicast", 0xff),
 };
 static const struct cidr guard_global_six = { { { 0x20 }, true }, 3 }; /* 2000::/3: all global unicast that there is */
 
-static struct guard_verdict guard_refuse(const char *range, const char *name)
+#define BY_RANGE      "a range that holds it in the setting deliver.allow permits it"
+#define BY_BOTH       "the setting deliver.allow_self, and a range that holds it in deliver.allow, permit it"
+#define NOT_BY_NAME   BY_RANGE ", a name does not"
+
+static struct guard_verdict guard_refuse(const char *range, const char *name, const char *remedy)
 {
-	return (struct guard_verdict){ GUARD_REFUSED, range, name };
+	return (struct guard_verdict){ GUARD_REFUSED, range, name, remedy };
 }
 
-static struct guard_verdict guard_judge_range(const struct ip_address *ip)
+/* Has the operator allowed whatever private address this host means? He trusts its DNS with those, with nothing else. */
+static bool guard_allows_host(const struct guard_settings *settings, const char *url)
+{
+	struct http_url parts;
+	return settings->allow_host_count && !http_url_split(http_url_origin(str_of(url)), &parts) &&
+	       host_match_any(settings->allow_hosts, settings->allow_host_count, parts.host, false);
+}
+
+static struct guard_verdict guard_judge_range(const struct ip_address *ip, bool host_is_allowed)
 {
 	const struct guard_range *ranges = ip->is_v6 ? guard_six : guard_four;
 	size_t count = ip->is_v6 ? ARRAY_COUNT(guard_six) : ARRAY_COUNT(guard_four);
-	for (size_t i = 0; i < count; i++)
-		if (cidr_contains(&ranges[i].cidr, ip))
-			return guard_refuse(ranges[i].text, ranges[i].name);
+	for (size_t i = 0; i < count; i++) {
+		if (!cidr_contains(&ranges[i].cidr, ip))
+			continue;
+		if (host_is_allowed && ranges[i].by_name)
+			return (struct guard_verdict){ .answer = GUARD_ALLOWED };
+		return guard_refuse(ranges[i].text, ranges[i].name, host_is_allowed ? NOT_BY_NAME : BY_RANGE);
+	}
 	if (ip->is_v6 && !cidr_contains(&guard_global_six, ip))
-		return guard_refuse("::/0", "outside of 2000::/3, not a global address");
-	return (struct guard_verdict){ GUARD_GLOBAL, "", "" };
+		return guard_refuse("::/0", "outside of 2000::/3, not a global address", BY_RANGE);
+	return (struct guard_verdict){ .answer = GUARD_GLOBAL };
 }
 
-struct guard_verdict guard_judge(const struct guard *guard, const struct sockaddr *address)
+struct guard_verdict guard_judge(const struct guard *guard, const char *url, const struct sockaddr *address)
 {
 	struct ip_address ip;
 	uint16_t port;
 	if (!ip_of_sockaddr(address, &ip, &port))
-		return guard_refuse("", "an address that is neither IPv4 nor IPv6");
+		return guard_refuse("", "an address that is neither IPv4 nor IPv6", NULL);
 	if (port == 0)
-		return guard_refuse("", "port 0");
+		return guard_refuse("", "port 0", NULL);
+	if (!guard->settings.allow_self && guard->is_self && guard->is_self(guard->self, &ip, port))
+		return guard_refuse("our own listeners", "this daemon itself", BY_BOTH);
 	if (cidr_any_contains(guard->settings.allow, guard->settings.allow_count, &ip))
-		return (struct guard_verdict){ GUARD_ALLOWED, "", "" };
+		return (struct guard_verdict){ .answer = GUARD_ALLOWED };
+	bool host_is_allowed = guard_allows_host(&guard->settings, url);
 	if (cidr_any_contains(guard->own, guard->own_count, &ip))
-		return guard_refuse("our own listeners", "this daemon itself");
-	return guard_judge_range(&ip);
+		return guard_refuse("our own addresses", "this daemon's machine", host_is_allowed ? NOT_BY_NAME : BY_RANGE);
+	return guard_judge_range(&ip, host_is_allowed);
 }
 
-void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes)
+static void guard_explain(const struct guard_verdict *verdict, const struct sockaddr *address, char *out, size_t out_bytes)
 {
 	struct ip_address ip;
 	char text[IP_TEXT_BYTES];
-	uint16_t port;
-	if (!ip_of_sockaddr(address, &ip, &port) || port == 0) {
+	if (!verdict->remedy || !ip_of_sockaddr(address, &ip, NULL)) {
 		snprintf(out, out_bytes, "%s is never called", verdict->name);
 		return;
 	}
 	ip_text(&ip, text);
-	snprintf(out, out_bytes,
-		 "%s is in %s (%s), which is not called; a range that holds it in the setting deliver.allow permits it",
-		 text, verdict->range, verdict->name);
+	snprintf(out, out_bytes, "%s is in %s (%s), which is not called; %s", text, verdict->range, verdict->name, verdict->remedy);
 }
 
-bool guard_permits(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes)
+bool guard_permits(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes)
 {
-	(void)len;
-	struct guard_verdict verdict = guard_judge(context, address);
+	struct guard_verdict verdict = guard_judge(context, url, address);
 	if (verdict.answer != GUARD_REFUSED)
 		return true;
 	guard_explain(&verdict, address, why, why_bytes);
@@ -126,4 +144,12 @@ bool guard_permits_url(void *context, const char *url, char *why, size_t why_byt
 		return true;
 	}
 	return false;
+}
+
+bool guard_avoids_proxy(void *context, const char *url)
+{
+	const struct guard_settings *settings = &((const struct guard *)context)->settings;
+	struct http_url parts;
+	return settings->no_proxy_count && !http_url_split(http_url_origin(str_of(url)), &parts) &&
+	       host_match_any(settings->no_proxy, settings->no_proxy_count, parts.host, true);
 }

@@ -33,7 +33,7 @@ static const struct judged judged[] = {
 	{ "11.0.0.0", NULL },
 	{ "100.63.255.255", NULL },
 	{ "100.64.0.0", "100.64.0.0/10" },
-	{ "100.100.100.200", "100.64.0.0/10" },
+	{ "100.100.100.200", "100.100.100.200/32" },
 	{ "100.127.255.255", "100.64.0.0/10" },
 	{ "100.128.0.0", NULL },
 	{ "126.255.255.255", NULL },
@@ -132,8 +132,10 @@ static const struct judged judged[] = {
 	{ "8000::1", "::/0" },
 	{ "fbff::1", "::/0" },
 	{ "fc00::1", "fc00::/7" },
-	{ "fd00:ec2::254", "fc00::/7" },
-	{ "fd00:ec2::23", "fc00::/7" },
+	{ "fd00:ec2::254", "fd00:ec2::/32" },
+	{ "fd00:ec2::23", "fd00:ec2::/32" },
+	{ "fd00:ec3::", "fc00::/7" },
+	{ "100.100.100.199", "100.64.0.0/10" },
 	{ "fdff:ffff::1", "fc00::/7" },
 	{ "fe00::1", "::/0" },
 	{ "fe80::1", "fe80::/10" },
@@ -160,7 +162,7 @@ static void test_addresses(void **state)
 	struct guard guard = { 0 };
 	struct sockaddr_storage storage;
 	for (size_t i = 0; i < ARRAY_COUNT(judged); i++) {
-		struct guard_verdict verdict = guard_judge(&guard, socket_address(judged[i].address, 443, &storage));
+		struct guard_verdict verdict = guard_judge(&guard, "http://a.test/", socket_address(judged[i].address, 443, &storage));
 		bool refused = verdict.answer == GUARD_REFUSED;
 		if (refused != (judged[i].range != NULL) || (refused && strcmp(verdict.range, judged[i].range) != 0))
 			fail_msg("%s: %s, expected %s", judged[i].address, refused ? verdict.range : "permitted",
@@ -206,8 +208,91 @@ static void test_allow(void **state)
 			assert_int_equal(cidr_parse(str_of(cases[i].allow), &allow, NULL), E_OK);
 		if (cases[i].own)
 			assert_int_equal(cidr_parse(str_of(cases[i].own), &own, NULL), E_OK);
-		if (guard_judge(&guard, socket_address(cases[i].address, 80, &storage)).answer != cases[i].answer)
+		if (guard_judge(&guard, "http://a.test/", socket_address(cases[i].address, 80, &storage)).answer != cases[i].answer)
 			fail_msg("case %zu: %s", i, cases[i].address);
+	}
+}
+
+static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
+{
+	return cidr_contains(self, ip) && port == 8420;
+}
+
+/* Whatever the allow list says, unless that is said, too. */
+static void test_self(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		uint16_t port;
+		bool allow_self, permitted;
+	} cases[] = {
+		{ "127.0.0.1", 8420, false, false }, { "::ffff:127.0.0.1", 8420, false, false }, { "127.0.0.1", 8421, false, true },
+		{ "127.0.0.1", 8420, true, true },   { "128.0.0.1", 8420, false, true },         { "10.0.0.1", 8420, true, false },
+	};
+	struct cidr ours, allow;
+	assert_int_equal(cidr_parse(STR("127.0.0.0/8"), &ours, NULL), E_OK);
+	assert_int_equal(cidr_parse(STR("127.0.0.0/8"), &allow, NULL), E_OK);
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct guard guard = { .settings = { .allow = &allow, .allow_count = 1, .allow_self = cases[i].allow_self }, .is_self = is_ours, .self = &ours };
+		struct sockaddr_storage storage;
+		char why[224] = "";
+		if (guard_permits(&guard, "http://a.test/", socket_address(cases[i].address, cases[i].port, &storage), why, sizeof(why)) != cases[i].permitted)
+			fail_msg("case %zu: %s", i, why);
+		if (!cases[i].allow_self && !cases[i].permitted)
+			assert_non_null(strstr(why, "this daemon itself), which is not called; the setting deliver.allow_self, and a range"));
+	}
+}
+
+/* A name permits what it means in private networks, for the URLs that hold that very name. */
+static void test_allowed_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url, *address, *remedy; /* NULL: permitted */
+	} cases[] = {
+		{ "http://crm.internal/", "10.1.2.3", NULL },
+		{ "https://CRM.internal.:8443/x?y", "10.1.2.3", NULL },
+		{ "http://crm.internal/", "172.16.0.1", NULL },
+		{ "http://crm.internal/", "192.168.0.1", NULL },
+		{ "http://crm.internal/", "::ffff:192.168.0.1", NULL },
+		{ "http://crm.internal/", "100.64.0.1", NULL },
+		{ "http://crm.internal/", "fd12::1", NULL },
+		{ "http://crm.internal/", "8.8.8.8", NULL },
+		{ "http://a.below.internal/", "10.1.2.3", NULL },
+		{ "http://crm.internal/", "127.0.0.1", "a name does not" },
+		{ "http://crm.internal/", "::1", "a name does not" },
+		{ "http://crm.internal/", "0.0.0.0", "a name does not" },
+		{ "http://crm.internal/", "169.254.169.254", "a name does not" },
+		{ "http://crm.internal/", "fd00:ec2::254", "a name does not" },
+		{ "http://crm.internal/", "100.100.100.200", "a name does not" },
+		{ "http://crm.internal/", "fe80::1", "a name does not" },
+		{ "http://crm.internal/", "64:ff9b::a00:1", "a name does not" },
+		{ "http://crm.internal/", "2002:a00:1::", "a name does not" },
+		{ "http://crm.internal/", "224.0.0.1", "a name does not" },
+		{ "http://crm.internal/", "10.9.9.9", "a name does not" }, /* our own */
+		{ "http://other.internal/", "10.1.2.3", "permits it" },
+		{ "http://a.crm.internal/", "10.1.2.3", "permits it" },
+		{ "http://below.internal/", "10.1.2.3", "permits it" },
+		{ "http://xbelow.internal/", "10.1.2.3", "permits it" },
+		{ "http://crm.internal.test/", "10.1.2.3", "permits it" },
+		{ "http://10.1.2.3/", "10.1.2.3", "permits it" },
+		{ "http://b.test/http://crm.internal/", "10.1.2.3", "permits it" },
+		{ "http://crm.internal@b.test/", "10.1.2.3", "permits it" },
+	};
+	struct host_match hosts[2];
+	struct cidr own;
+	assert_int_equal(host_match_parse(STR("crm.internal"), &hosts[0], NULL), E_OK);
+	assert_int_equal(host_match_parse(STR("*.below.internal"), &hosts[1], NULL), E_OK);
+	assert_int_equal(cidr_parse(STR("10.9.9.9"), &own, NULL), E_OK);
+	struct guard guard = { .settings = { .allow_hosts = hosts, .allow_host_count = 2 }, .own = &own, .own_count = 1 };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct sockaddr_storage storage;
+		char why[224] = "";
+		bool permitted = guard_permits(&guard, cases[i].url, socket_address(cases[i].address, 80, &storage), why, sizeof(why));
+		size_t end = strlen(why), tail = cases[i].remedy ? strlen(cases[i].remedy) : 0;
+		if (permitted != !cases[i].remedy || (tail && (end < tail || strcmp(why + end - tail, cases[i].remedy) != 0)))
+			fail_msg("case %zu, %s at %s: %s", i, cases[i].url, cases[i].address, why);
 	}
 }
 
@@ -244,22 +329,47 @@ static void test_urls(void **state)
 	}
 }
 
+/* By the host that the URL says, nothing else of it. */
+static void test_past_the_proxy(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url;
+		bool past;
+	} cases[] = {
+		{ "http://crm.test/", true }, { "https://a.crm.test:8443/x", true }, { "HTTP://CRM.test.?a", true }, { "http://crm.test", true },
+		{ "http://10.1.2.3:80/", true }, { "https://[::ffff:10.1.2.3]/", true }, { "http://b.test/", false }, { "http://b.test/crm.test", false },
+		{ "http://b.test:80/?.crm.test", false }, { "http://b.test#crm.test", false }, { "http://crm.test@b.test/", false },
+		{ "http://b.test\\@crm.test/", false }, { "http://crm.test.b.test/", false }, { "http://11.1.2.3/", false }, { "ftp://crm.test/", false },
+		{ "crm.test", false }, { "", false },
+	};
+	struct host_match list[2];
+	assert_int_equal(host_match_parse(STR("crm.test"), &list[0], NULL), E_OK);
+	assert_int_equal(host_match_parse(STR("10.0.0.0/8"), &list[1], NULL), E_OK);
+	struct guard guard = { .settings = { .no_proxy = list, .no_proxy_count = 2 } }, none = { 0 };
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		if (guard_avoids_proxy(&guard, cases[i].url) != cases[i].past)
+			fail_msg("case %zu: %s", i, cases[i].url);
+		assert_false(guard_avoids_proxy(&none, cases[i].url));
+	}
+}
+
 static void test_words(void **state)
 {
 	(void)state;
 	struct guard guard = { 0 };
 	struct sockaddr_storage storage;
 	char why[224];
-	assert_false(guard_permits(&guard, socket_address("10.1.2.3", 80, &storage), 0, why, sizeof(why)));
+	assert_false(guard_permits(&guard, "http://a.test/", socket_address("10.1.2.3", 80, &storage), why, sizeof(why)));
 	assert_string_equal(
 		why,
 		"10.1.2.3 is in 10.0.0.0/8 (private network), which is not called; a range that holds it in the setting "
 		"deliver.allow permits it");
-	assert_false(guard_permits(&guard, socket_address("8.8.8.8", 0, &storage), 0, why, sizeof(why)));
+	assert_false(guard_permits(&guard, "http://a.test/", socket_address("8.8.8.8", 0, &storage), why, sizeof(why)));
 	assert_string_equal(why, "port 0 is never called");
 	struct sockaddr other = { .sa_family = AF_UNIX };
-	assert_false(guard_permits(&guard, &other, 0, why, sizeof(why)));
-	assert_true(guard_permits(&guard, socket_address("8.8.8.8", 80, &storage), 0, why, sizeof(why)));
+	assert_false(guard_permits(&guard, "http://a.test/", &other, why, sizeof(why)));
+	assert_true(guard_permits(&guard, "http://a.test/", socket_address("8.8.8.8", 80, &storage), why, sizeof(why)));
 }
 
 /* ---- spellings ---- */
@@ -635,7 +745,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words),      cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_urls),       cmocka_unit_test(test_words),
+		cmocka_unit_test(test_past_the_proxy), cmocka_unit_test(test_allowed_names),
+		cmocka_unit_test(test_self),       cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_traps_work), cmocka_unit_test(test_strict_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

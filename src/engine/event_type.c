@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "base/suggest.h"
 #include "rules/event_type.h"
-#include "rules/source.h"
 #include "rules/source_text.h"
 
 /* ---- put ---- */
@@ -93,29 +92,15 @@ enum err event_type_check_message(struct engine *engine, struct request *request
 /* ---- what endpoints may name ---- */
 
 /* Which of the types may what comes from outside become? */
-static enum err source_knows(const struct named *source, struct arena *arena, const struct endpoint_words *types, bool *known)
+static void sources_know(const struct index *index, struct str space, const struct endpoint_words *types, bool *known)
 {
-	struct source_settings settings;
-	struct problem problem = { 0 };
-	struct json json;
-	source_settings_default(&settings);
-	json_init(&json, (struct str){ source->text->bytes, source->text->len }, arena, &problem);
-	bool makes = source_settings_read(&json, &settings) && settings.into == SOURCE_INTO_MESSAGE;
-	for (uint32_t i = 0; i < types->count && makes; i++)
-		known[i] = known[i] || source_text_may_be(settings.type, types->words[i]);
-	return problem.err == E_NOMEM ? E_NOMEM : E_OK;
-}
-
-static enum err sources_know(struct engine *engine, struct str space, const struct endpoint_words *types, bool *known)
-{
-	const struct index *index = &engine->index;
-	enum err err = E_OK;
-	for (uint32_t slot = 0; slot < index->nameds.used && !err; slot++) {
+	for (uint32_t slot = 0; slot < index->nameds.used; slot++) {
 		const struct named *named = named_at(index, slot);
-		if (named->live && !named->gone && named->kind == NAMED_SOURCE && str_eq(named->namespace_name, space))
-			err = source_knows(named, &engine->scratch, types, known);
+		if (!named->live || named->gone || !named->source || !named->source->type.len || !str_eq(named->namespace_name, space))
+			continue;
+		for (uint32_t i = 0; i < types->count; i++)
+			known[i] = known[i] || source_text_may_be(named->source->type, types->words[i]);
 	}
-	return err;
 }
 
 static bool words_have(const struct endpoint_words *words, struct str word)
@@ -148,11 +133,11 @@ enum err event_type_check_endpoint(struct engine *engine, struct request *reques
 		known[i] = type.name.ptr[type.name.len - 1] == '*' || message_type_is_ours(type.name) ||
 			   (present && words_have(&present->value.types, type.name)) || event_type_find(&engine->index, type);
 	}
-	bool all = first_unknown(known, types->count) == types->count;
-	enum err err = all ? E_OK : sources_know(engine, named_namespace(type.namespace_name), types, known);
+	if (first_unknown(known, types->count) < types->count)
+		sources_know(&engine->index, named_namespace(type.namespace_name), types, known);
 	uint32_t i = first_unknown(known, types->count);
-	if (err || i == types->count)
-		return err;
+	if (i == types->count)
+		return E_OK;
 	const char *field = arena_printf(&request->arena, "types[%u]", i);
 	type.name = types->words[i];
 	return event_type_refuse(engine, request, op, field ? field : "types", type, false);

@@ -261,6 +261,42 @@ static void only_listed_types_are_named(void **state)
 	world_close(&world);
 }
 
+/* Of what a source once became nothing is left, and what was undone never was. */
+static void sources_are_known_as_they_are(void **state)
+{
+	static const char to_lab[] = "{\"into\":{\"message\":{\"type\":\"lab.{header:x}\"}}}", to_hub[] = "{\"into\":{\"message\":{\"type\":\"hub.{header:x}\"}}}";
+	struct world world;
+	(void)state;
+	listed_only(&world);
+	assert_int_equal(other(&world, NAMED_SOURCE, "in", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"type\":\"hub.{header:x}\"}}}", true), E_OK);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(endpoint(&world, "crm", "[\"hub.a\"]"), E_OK);
+		assert_int_equal(endpoint(&world, "crm", "[\"*\"]"), E_OK);
+		struct request *request = request_new(&world, 2);
+		request->atomic = true;
+		request->ops[0].kind = request->ops[1].kind = OP_NAMED_PUT;
+		request->ops[0].named = (struct op_named){ .kind = NAMED_SOURCE, .named.name = STR("in"), .text = { to_lab, sizeof(to_lab) - 1 } };
+		request->ops[1].named = (struct op_named){ .kind = NAMED_SOURCE, .named.name = STR("in"), .text = STR("{\"into\":1}") };
+		assert_int_not_equal(world_err(&world, request), E_OK);
+		assert_int_equal(endpoint(&world, "crm", "[\"lab.a\"]"), E_INVALID);
+		assert_int_equal(endpoint(&world, "crm", "[\"hub.a\",\"lab.a\"]"), E_INVALID);
+		assert_int_equal(other(&world, NAMED_SOURCE, "in", to_lab, false), E_OK);
+		assert_int_equal(endpoint(&world, "crm", "[\"hub.a\"]"), E_INVALID);
+		assert_int_equal(endpoint(&world, "crm", "[\"lab.a\"]"), E_OK);
+		assert_int_equal(endpoint(&world, "crm", "[\"*\"]"), E_OK);
+		assert_int_equal(other(&world, NAMED_SOURCE, "in", "{\"into\":{\"job\":{\"queue\":\"q\"}}}", false), E_OK);
+		assert_int_equal(endpoint(&world, "crm", "[\"lab.a\"]"), E_INVALID);
+		assert_int_equal(other(&world, NAMED_SOURCE, "in", to_hub, false), E_OK);
+		world_crash(&world); /* and once more with what was on disk */
+		world.engine->config.types_listed = true;
+	}
+	struct request *request = type_request(&world, OP_NAMED_DELETE, "in", "");
+	request->ops[0].named.kind = NAMED_SOURCE;
+	assert_int_equal(world_err(&world, request), E_OK);
+	assert_int_equal(endpoint(&world, "crm", "[\"hub.a\"]"), E_INVALID);
+	world_close(&world);
+}
+
 /* Not without end: a request that says thousands of unknown types is told of some only what was meant. */
 static void looking_has_an_end(void **state)
 {
@@ -325,6 +361,7 @@ static void memory_runs_out(void **state)
 		{ .kind = NAMED_EVENT_TYPE, .named.name = { "new", 3 }, .text = { "{\"example\":1}", 13 }, .replace = true },
 		{ .kind = NAMED_EVENT_TYPE, .named.name = { "new", 3 }, .text = { "{\"archived\":true}", 17 } },
 		{ .kind = NAMED_ENDPOINT, .named.name = { "crm", 3 }, .text = { "{\"url\":\"https://x/\",\"types\":[\"new\",\"out\"]}", 42 }, .replace = true },
+		{ .kind = NAMED_SOURCE, .named.name = { "any", 3 }, .text = { "{\"into\":{\"job\":{\"queue\":\"q\"}}}", 30 } },
 		{ .kind = NAMED_EVENT_TYPE, .named.name = { "fiche.created", 13 } },
 	};
 	(void)state;
@@ -332,10 +369,10 @@ static void memory_runs_out(void **state)
 		struct world world;
 		listed_only(&world);
 		assert_int_equal(other(&world, NAMED_SOURCE, "any", "{\"verify\":{\"kind\":\"none\"},\"into\":{\"message\":{\"type\":\"$.type\"}}}", true), E_OK);
-		struct request *request = request_new(&world, 4);
+		struct request *request = request_new(&world, 5);
 		request->atomic = true;
-		for (uint32_t i = 0; i < 4; i++) {
-			request->ops[i].kind = i < 3 ? OP_NAMED_PUT : OP_NAMED_DELETE;
+		for (uint32_t i = 0; i < 5; i++) {
+			request->ops[i].kind = i < 4 ? OP_NAMED_PUT : OP_NAMED_DELETE;
 			request->ops[i].named = ops[i];
 		}
 		bool starved = world_starve_request(&world, request, nth);
@@ -352,6 +389,7 @@ int main(void)
 		cmocka_unit_test(it_is_kept_listed_and_archived), cmocka_unit_test(nonsense_and_our_own_are_refused),
 		cmocka_unit_test(who_wants_it_is_told),           cmocka_unit_test(only_listed_messages_come),
 		cmocka_unit_test(a_repeat_is_known_again),        cmocka_unit_test(only_listed_types_are_named),
+		cmocka_unit_test(sources_are_known_as_they_are),
 		cmocka_unit_test(looking_has_an_end),             cmocka_unit_test(a_test_says_the_example),
 		cmocka_unit_test(memory_runs_out),
 	};

@@ -298,6 +298,7 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 	struct named *named = named_at(index, slot);
 	struct health *health = &named->health;
 	uint64_t opens = health->opens, warned = health->warned;
+	int64_t slow_until_us = health->slow_until_us;
 	enum err err = health_touch(engine->open, index, slot);
 	if (err)
 		return err;
@@ -318,7 +319,7 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 	group_refresh(index, named->group);
 	if (!err && named->state == NAMED_ENABLED && (op->lease.hook->gone || health_is_over(index, named)))
 		return health_disable(engine, slot, op->lease.hook->gone ? NAMED_GONE : NAMED_FAILING, op);
-	if (!err && (health->opens != opens || health->warned != warned))
+	if (!err && (health->opens != opens || health->warned != warned || health->slow_until_us != slow_until_us))
 		err = named_write(engine, named);
 	return err || health->warned == warned ? err : health_say(engine, named, META_FAILING, health, op);
 }
@@ -372,7 +373,7 @@ enum err health_asked(struct engine *engine, uint32_t slot, int64_t until_us)
 		health->slow_until_us = 0;
 	if (open && !until_us && health->open_until_us > now_us)
 		health->open_until_us = now_us; /* whoever lets it go wants it to be tried */
-	return open ? named_write(engine, named) : E_OK;
+	return open || slow ? named_write(engine, named) : E_OK;
 }
 
 static uint32_t health_of(const struct index *index, const struct op_hook *hook) /* whose it is; SLOT_NONE: nobody's */

@@ -545,6 +545,34 @@ static void it_is_given_time(void **state)
 	world_close(&world);
 }
 
+/* The pause outlives the process, so does what it is for. */
+static void a_restart_knows_who_is_given_time(void **state)
+{
+	struct world world;
+	(void)state;
+	behind_a_gateway(&world, GATEWAY(""));
+	overload(&world, 0);
+	int64_t until_us = look(&world, "crm").health.slow_until_us;
+	assert_true(until_us > world.wall_us);
+	world_crash(&world);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, until_us);
+	assert_int_equal(why_not(&world), EXPLAIN_SLOWED_DOWN);
+	back_off(&world, 0);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	world_crash(&world);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	overload(&world, 5000); /* as Retry-After said */
+	until_us = look(&world, "crm").health.slow_until_us;
+	world_crash(&world);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, until_us);
+	world_pass(&world, 5000);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	put(&world, "crm", GATEWAY(",\"timeout_ms\":9000"));
+	world_crash(&world);
+	assert_int_equal(look(&world, "crm").health.slow_until_us, 0);
+	world_close(&world);
+}
+
 static void whom_it_holds_back_and_for_how_long(void **state)
 {
 	static const struct {
@@ -1058,7 +1086,7 @@ int main(void)
 		cmocka_unit_test(a_slow_program_leaves_room),
 		cmocka_unit_test(it_opens_probes_and_closes),
 		cmocka_unit_test(what_was_under_way_does_not_count_twice), cmocka_unit_test(its_end_leaves_what_others_asked_for),
-		cmocka_unit_test(it_is_given_time),
+		cmocka_unit_test(it_is_given_time), cmocka_unit_test(a_restart_knows_who_is_given_time),
 		cmocka_unit_test(whom_it_holds_back_and_for_how_long),
 		cmocka_unit_test(a_shared_limit_is_held_back),
 		cmocka_unit_test(it_goes_with_the_breaker),

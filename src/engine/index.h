@@ -246,6 +246,13 @@ struct endpoint {
 	uint32_t secret_count;
 	struct arena arena;
 };
+/* What is asked of a source's settings while others are put, read once: there may be thousands. Held as an endpoint's are. */
+struct kept_source {
+	uint32_t holders;
+	struct str type;   /* of the messages that it makes (rules/source_text.h); empty: it makes none */
+	struct str secret; /* as its verifier names it; empty: none */
+	char bytes[];      /* of both */
+};
 /* How the third party behind an endpoint does (health.c). Judged when an attempt ends; engine time. */
 #define HEALTH_ALLOWED 2          /* calls at once to one of which nothing is known */
 struct health {
@@ -280,6 +287,7 @@ struct named {
 	struct str namespace_name, name;
 	struct shared_text *text; /* whole settings as kept */
 	struct endpoint *endpoint; /* ENDPOINT: read from the text, held */
+	struct kept_source *source;    /* SOURCE: the same */
 	struct health health;
 };
 /* A message that is still being taken to endpoints. */
@@ -638,8 +646,10 @@ static inline const struct endpoint_settings *group_endpoint_settings(const stru
 }
 MUST_USE enum err endpoint_new(struct str text, struct endpoint **out, struct problem *problem); /* one holder */
 void endpoint_drop(struct endpoint *endpoint); /* NULL is fine */
+MUST_USE enum err kept_source_new(struct str text, struct kept_source **out); /* one holder; E_NOMEM */
+void kept_source_drop(struct kept_source *source); /* NULL is fine */
 MUST_USE enum err named_restore(struct index *index, const struct named_row *row, uint32_t *out_slot);
-void named_use(struct named *named, struct shared_text *text, struct endpoint *endpoint); /* takes the holds */
+void named_use(struct named *named, struct shared_text *text, struct endpoint *endpoint, struct kept_source *source); /* takes the holds */
 void named_settle(struct index *index, uint32_t slot); /* leaves memory, if it is gone for good */
 void nameds_fini(struct index *index);
 uint32_t endpoints_from(const struct index *index, uint32_t number); /* place of the first with this number or a higher one */

@@ -490,6 +490,7 @@ void journal_forget(struct batch *batch, struct index *index, uint32_t count)
 		if (undo->kind == UNDO_NAMED) {
 			shared_text_drop(undo->named.text);
 			endpoint_drop(undo->named.endpoint);
+			kept_source_drop(undo->named.source);
 		}
 	}
 }

@@ -82,12 +82,14 @@ void endpoint_drop(struct endpoint *endpoint)
 	mem_free(endpoint);
 }
 
-void named_use(struct named *named, struct shared_text *text, struct endpoint *endpoint)
+void named_use(struct named *named, struct shared_text *text, struct endpoint *endpoint, struct kept_source *source)
 {
 	shared_text_drop(named->text);
 	endpoint_drop(named->endpoint);
+	kept_source_drop(named->source);
 	named->text = text;
 	named->endpoint = endpoint;
+	named->source = source;
 }
 
 /* ---- found ---- */
@@ -218,7 +220,7 @@ static void named_free(struct index *index, uint32_t slot)
 	map_remove(&index->nameds_by_number, map_mix(named->number), slot);
 	if (named->kind == NAMED_ENDPOINT)
 		endpoints_remove(index, named->number);
-	named_use(named, NULL, NULL);
+	named_use(named, NULL, NULL, NULL);
 	named_free_names(named);
 	named->live = false;
 	pool_give(&index->nameds, slot);
@@ -230,7 +232,7 @@ void nameds_fini(struct index *index)
 		struct named *named = named_at(index, slot);
 		if (!named->live)
 			continue;
-		named_use(named, NULL, NULL);
+		named_use(named, NULL, NULL, NULL);
 		named_free_names(named);
 	}
 	mem_free(index->endpoints.slots);
@@ -248,6 +250,8 @@ enum err named_touch(struct batch *batch, struct index *index, uint32_t slot)
 	shared_text_hold(named->text);
 	if (named->endpoint)
 		named->endpoint->holders++;
+	if (named->source)
+		named->source->holders++;
 	named->version = index->open_seq;
 	index->meta_known = false;
 	return E_OK;
@@ -281,7 +285,7 @@ void named_undo(struct index *index, const struct undo *undo)
 		named_free(index, undo->slot);
 		return;
 	}
-	named_use(named, NULL, NULL);
+	named_use(named, NULL, NULL, NULL);
 	*named = undo->named; /* with the entry's holds */
 	if (named->group != SLOT_NONE && group_at(index, named->group)->endpoint == undo->slot)
 		group_refresh(index, named->group); /* its limit depends on it */
@@ -314,6 +318,7 @@ static const struct json_field health_fields[] = {
 	{ "unsent", JSON_F_I64, HEALTH(unsent), 0, INT64_MAX },
 	{ "unsent_uid", JSON_F_CUSTOM, HEALTH(unsent_uid), .read = read_unsent_uid },
 	{ "held_since_us", JSON_F_I64, HEALTH(held_since_us), 0, INT64_MAX },
+	{ "slow_until_us", JSON_F_I64, HEALTH(slow_until_us), 0, INT64_MAX },
 };
 
 /* Of what an unreadable text says nothing is known. */
@@ -342,6 +347,7 @@ enum err named_restore(struct index *index, const struct named_row *row, uint32_
 {
 	struct problem problem = { 0 };
 	struct endpoint *endpoint = NULL;
+	struct kept_source *source = NULL;
 	enum err err = named_create(index, row->kind, (struct queue_name){ row->namespace_name, row->name }, row->number, out_slot);
 	if (err)
 		return err;
@@ -357,7 +363,9 @@ enum err named_restore(struct index *index, const struct named_row *row, uint32_
 		return E_NOMEM;
 	if (row->kind == NAMED_ENDPOINT)
 		err = endpoint_new(row->text, &endpoint, &problem);
-	named_use(named, text, endpoint);
+	if (row->kind == NAMED_SOURCE)
+		err = kept_source_new(row->text, &source);
+	named_use(named, text, endpoint, source);
 	if (err && err != E_NOMEM) {
 		named->state = NAMED_DISABLED;
 		named->reason = NAMED_UNREADABLE;

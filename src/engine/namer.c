@@ -1,5 +1,4 @@
 /* src/engine/namer.c: who names a format, a secret of the store or an event type: endpoints by their settings, sources by their verifier. */
-#include "base/json_tree.h"
 #include "engine/engine_priv.h"
 
 #define OWN_SECRET STR("endpoint/")
@@ -47,20 +46,6 @@ typedef void named_visit(void *context, const struct named *by, struct str name)
 static struct str secret_in_store(struct str reference) /* one of a file, a credential or the environment has another prefix, and is none of ours */
 {
 	return str_starts(reference, IN_STORE) ? str_from(reference, IN_STORE.len) : reference;
-}
-
-/* A source's text is its settings: {"verify": {"secret": …}, …}. */
-static enum err source_visit(const struct named *source, struct arena *arena, named_visit *visit, void *context)
-{
-	struct json_node *settings;
-	enum err err = json_tree_read((struct str){ source->text->bytes, source->text->len }, arena, &settings, NULL);
-	if (err)
-		return err == E_NOMEM ? err : E_OK;
-	const struct json_node *verify = json_tree_member(settings, STR("verify"));
-	const struct json_node *secret = verify ? json_tree_member(verify, STR("secret")) : NULL;
-	if (secret && secret->type == JSON_STRING)
-		visit(context, source, secret_in_store(secret->text));
-	return E_OK;
 }
 
 static void endpoint_visit_formats(const struct named *named, named_visit *visit, void *context)
@@ -112,8 +97,8 @@ static enum err namers_walk(struct engine *engine, enum named_kind kind, struct 
 		const struct named *named = named_at(index, slot);
 		if (!named->live || named->gone || !str_eq(named->namespace_name, namespace_name))
 			continue;
-		if (named->kind == NAMED_SOURCE && kind == NAMED_SECRET)
-			err = source_visit(named, arena, visit, context);
+		if (named->source && named->source->secret.len && kind == NAMED_SECRET)
+			visit(context, named, secret_in_store(named->source->secret));
 		else if (named->kind == NAMED_ENDPOINT && named->endpoint && kind == NAMED_FORMAT)
 			endpoint_visit_formats(named, visit, context);
 		else if (named->kind == NAMED_ENDPOINT && named->endpoint && kind == NAMED_EVENT_TYPE)

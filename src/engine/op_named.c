@@ -31,17 +31,19 @@ static enum err named_missing(enum named_kind kind)
 static enum err named_put_health(struct engine *engine, const struct named *named, struct str *out)
 {
 	const struct health *health = &named->health;
+	int64_t slow_until_us = health->slow_until_us > engine->index.now_us ? health->slow_until_us : 0;
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "failing_since_us", health->warned ? (uint64_t)health->failing_since_us : 0 },
 		{ "attempts_failed", health->warned ? health->attempts_failed : 0 }, { "warned", health->warned }, { "told", health->told },
 		{ "opens", health->opens },
 		{ "open_until_us", health->opens ? (uint64_t)health->open_until_us : 0 },
 		{ "asked_until_us", health->opens ? (uint64_t)health->asked_until_us : 0 }, { "batch_max", health->batch_max },
-		{ "unsent", health->unsent }, { "held_since_us", (uint64_t)health->held_since_us },
+		{ "unsent", health->unsent }, { "held_since_us", (uint64_t)health->held_since_us }, { "slow_until_us", (uint64_t)slow_until_us },
 	};
 	char uid[UID_TEXT_BYTES];
 	struct buf text;
-	if (!health->held_since_us && !health->warned && !health->told && !health->opens && !health->batch_max && !health->unsent)
+	if (!health->held_since_us && !health->warned && !health->told && !health->opens && !health->batch_max && !health->unsent &&
+	    !slow_until_us)
 		return E_OK;
 	uid_text(health->unsent_uid, uid);
 	buf_init(&text, 512);
@@ -292,7 +294,10 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	struct index *index = &engine->index;
 	struct problem problem = { 0 };
 	struct endpoint *endpoint = NULL;
-	enum err err = op->named.kind == NAMED_ENDPOINT ? endpoint_new(text, &endpoint, &problem) : E_OK;
+	struct kept_source *source = NULL;
+	enum err err = op->named.kind == NAMED_ENDPOINT ? endpoint_new(text, &endpoint, &problem)
+		       : op->named.kind == NAMED_SOURCE ? kept_source_new(text, &source)
+							: E_OK;
 	struct shared_text *shared = err ? NULL : shared_text_new(text, ++index->text_version);
 	if (!err && !shared)
 		err = E_NOMEM;
@@ -300,12 +305,13 @@ static enum err named_set(struct engine *engine, struct op *op, struct str text,
 	if (err) {
 		shared_text_drop(shared);
 		endpoint_drop(endpoint);
+		kept_source_drop(source);
 		return err;
 	}
 	struct named *named = named_at(index, *out_slot);
 	if (endpoint && named->endpoint && endpoint->value.batch.max != named->endpoint->value.batch.max)
 		named->health.batch_cap = named->health.batch_max = named->health.batch_well = 0; /* sizes are tried anew */
-	named_use(named, shared, endpoint);
+	named_use(named, shared, endpoint, source);
 	named->changed_us = index->wall_us;
 	if (named->reason == NAMED_UNREADABLE) {
 		named->health.held_since_us = 0;

@@ -59,6 +59,7 @@ struct http_ticket {
 	struct buf body;
 	uint64_t body_bytes;
 	bool truncated;
+	bool proxied;                      /* the handle is set to go through the proxy */
 	bool opened;                       /* a socket was made for it */
 	bool barred;                       /* its URL is not called: curl never sees it */
 	bool refused;                      /* the guard refused an address */
@@ -156,9 +157,8 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 		ticket->refused = true;
 		return CURL_SOCKET_BAD;
 	}
-	if (config->guard && !client->proxy &&
-	    !config->guard(config->guard_context, &address->addr, address->addrlen, ticket->guard_why,
-			   sizeof(ticket->guard_why))) {
+	if (config->guard && !ticket->proxied &&
+	    !config->guard(config->guard_context, ticket->request.url, &address->addr, ticket->guard_why, sizeof(ticket->guard_why))) {
 		ticket->refused = true;
 		ticket_want_kick(ticket);
 		return CURL_SOCKET_BAD;
@@ -233,10 +233,8 @@ static struct http_ticket *ticket_new(struct http_client *client)
 		return NULL;
 	}
 	CURL *easy = ticket->easy;
-	if (client->proxy) {
-		curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
+	if (client->proxy)
 		curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* they are not the other side's */
-	}
 	curl_easy_setopt(easy, CURLOPT_SHARE, client->share);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, ticket);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, ticket->why);
@@ -313,6 +311,20 @@ void http_client_forget(struct http_client *client)
 	client->forget_us = clock_mono_us();
 }
 
+/* Curl uses a connection again only for calls that go the same way. */
+static CURLcode ticket_set_proxy(struct http_ticket *ticket)
+{
+	const struct http_client *client = ticket->client;
+	const struct http_client_config *config = &client->config;
+	bool proxied = client->proxy && !(config->past_proxy && config->past_proxy(config->guard_context, ticket->request.url));
+	if (proxied == ticket->proxied)
+		return CURLE_OK;
+	CURLcode code = curl_easy_setopt(ticket->easy, CURLOPT_PROXY, proxied ? client->proxy : "");
+	if (code == CURLE_OK)
+		ticket->proxied = proxied;
+	return code;
+}
+
 static CURLcode ticket_set_blob(struct http_ticket *ticket, CURLoption option, struct str bytes)
 {
 	struct curl_blob blob = { .data = (char *)bytes.ptr, .len = bytes.len, .flags = CURL_BLOB_NOCOPY };
@@ -347,6 +359,7 @@ static bool ticket_prepare(struct http_ticket *ticket, const struct http_request
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	code |= curl_easy_setopt(ticket->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	code |= ticket_set_forget(ticket);
+	code |= ticket_set_proxy(ticket);
 	code |= ticket_set_tls(ticket);
 	return code == CURLE_OK && ticket_set_method(ticket) && ticket_set_headers(ticket);
 }
@@ -491,7 +504,7 @@ static bool ticket_is_unknown_to_proxy(const struct http_ticket *ticket, const s
 static bool ticket_lacks_proxy(const struct http_ticket *ticket, CURLcode code, const struct http_outcome *outcome)
 {
 	bool silent = code == CURLE_OPERATION_TIMEDOUT && strncmp(ticket->why, "Connection time", 15) == 0 && !outcome->reused && !outcome->connect_us;
-	if (!ticket->client->proxy)
+	if (!ticket->proxied)
 		return false;
 	return code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT || silent || ticket_is_unknown_to_proxy(ticket, outcome);
 }

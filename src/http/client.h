@@ -34,17 +34,21 @@ bool http_lines_next(struct str lines, size_t *at, struct str *name, struct str 
 
 /* ---- many calls at once ---- */
 
-/* May this address be called? Asked with the real address of every connection before it is made, after the name was resolved.
- * Says why not in at most why_bytes. */
-typedef bool http_guard(void *context, const struct sockaddr *address, socklen_t len, char *why, size_t why_bytes);
+/* May this address be called for this URL? Asked with the real address of every connection before it is made, after the name was resolved;
+ * the connection then serves other URLs of the same host and port as well. Says why not in at most why_bytes. */
+typedef bool http_guard(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes);
 
 /* May this URL be called? Asked at the start of every call, whatever connection or proxy would carry it; no is an end as the other's. */
 typedef bool http_url_guard(void *context, const char *url, char *why, size_t why_bytes);
 
+/* Does this URL go past the proxy? Asked at the start of every call where there is one. */
+typedef bool http_past_proxy(void *context, const char *url);
+
 struct http_client_config {
 	http_url_guard *url_guard;    /* NULL: every URL may be called */
-	http_guard *guard;            /* NULL: everything may be called. Not asked when there is a proxy: the proxy must guard then */
-	void *guard_context;          /* of both */
+	http_guard *guard;            /* NULL: everything may be called. Not asked of calls through a proxy: it must guard then */
+	http_past_proxy *past_proxy;  /* NULL: no call does */
+	void *guard_context;          /* of all three */
 	const char *ca_file;          /* NULL: the system's */
 	const char *proxy;            /* NULL: none, whatever the environment says */
 	uint32_t connections;         /* kept open in all when idle (256) */

@@ -371,6 +371,73 @@ static void test_environment_is_not_read(void **state)
 	third_party_stop(proxy);
 }
 
+struct ways {
+	const char *past; /* a URL */
+	uint32_t asked;   /* of addresses */
+	bool refuse;
+};
+
+static bool goes_past(void *context, const char *url)
+{
+	return strcmp(url, ((struct ways *)context)->past) == 0;
+}
+
+static bool is_asked(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes)
+{
+	struct ways *ways = context;
+	assert_string_equal(url, ways->past);
+	assert_int_equal(address->sa_family, AF_INET);
+	ways->asked++;
+	snprintf(why, why_bytes, "refused");
+	return !ways->refuse;
+}
+
+/* Each way keeps connections of its own, whichever comes first, and only where we connect ourselves is the address judged. */
+static void test_past_the_proxy(void **state)
+{
+	(void)state;
+	struct third_party *party = third_party_start(&(struct third_party_config){ 0 }),
+			   *proxy = third_party_start(&(struct third_party_config){ 0 });
+	char inside[128], outside[128];
+	snprintf(inside, sizeof(inside), "%s", third_party_url(party, "/inside"));
+	snprintf(outside, sizeof(outside), "%s", third_party_url(party, "/outside"));
+	struct ways ways = { .past = inside };
+	const struct http_client_config config = { .proxy = third_party_url(proxy, ""), .guard = is_asked, .past_proxy = goes_past, .guard_context = &ways };
+	struct http_client *client = http_client_new(&config);
+	static const bool turns[] = { false, true, true, false, true };
+	for (size_t i = 0; i < ARRAY_COUNT(turns); i++) { /* one handle does them all */
+		struct heard heard = { 0 };
+		struct http_request request = request_to(turns[i] ? inside : outside, &heard);
+		call(client, &request);
+		assert_int_equal(heard.status, 200);
+	}
+	assert_int_equal(third_party_requests(party), 3);
+	assert_int_equal(third_party_requests(proxy), 2);
+	assert_int_equal(third_party_connections(party), 1);
+	assert_int_equal(third_party_connections(proxy), 1);
+	assert_int_equal(ways.asked, 1);
+	http_client_free(client);
+
+	ways = (struct ways){ .past = inside, .refuse = true };
+	client = http_client_new(&config);
+	for (size_t i = 0; i < 2; i++) {
+		struct heard heard = { 0 };
+		struct http_request request = request_to(i ? inside : outside, &heard);
+		call(client, &request);
+		assert_int_equal(heard.end, i ? HTTP_END_GUARDED : HTTP_END_ANSWERED);
+	}
+	http_client_free(client);
+	third_party_stop(party);
+	client = http_client_new(&config); /* nobody is there: not the proxy's fault, nor is a password that it wants */
+	ways.refuse = false;
+	struct heard heard = { 0 };
+	struct http_request request = request_to(inside, &heard);
+	call(client, &request);
+	assert_int_equal(heard.end, HTTP_END_CONNECT);
+	http_client_free(client);
+	third_party_stop(proxy);
+}
+
 static void test_no_descriptors(void **state)
 {
 	(void)state;
@@ -426,7 +493,7 @@ int main(void)
 		cmocka_unit_test(test_start_from_done), cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_wake),            cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_bad_urls),        cmocka_unit_test(test_barred),
-		cmocka_unit_test(test_environment_is_not_read), cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_environment_is_not_read), cmocka_unit_test(test_past_the_proxy), cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

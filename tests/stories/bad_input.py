@@ -149,6 +149,9 @@ def a_daemon_that_cannot_start():
         for token in ("hush", "rch_hush", "rch_" + "h" * 44, "rch_" + "h" * 42 + "!"):  # none that the API would not admit
             start_fails("--listen", "127.0.0.1:0", store=fresh, code=78, says=["RUCHE_ADMIN_TOKEN", "43 letters"], env={"RUCHE_ADMIN_TOKEN": token})
         start_fails("--deliver-proxy", "proxy.example:3128", store=fresh, code=78, says=["--deliver-proxy", "http://proxy.example:3128"])
+        start_fails("--deliver-no-proxy", "crm.example:80", store=fresh, code=78, says=["--deliver-no-proxy", "without scheme and port"])
+        said = ruche.cli("doctor", "--ephemeral", "--store", fresh, env={"RUCHE_HTTP_BODY_MEMORY": "7MiB"}).decode()
+        check("http.body_memory is less than twice http.body_bytes" in said, said)
         check(not os.path.exists(fresh), "a daemon that could not start left a store behind")
         start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_HTTP_BODY_BYTES", "'many'"], env={"RUCHE_HTTP_BODY_BYTES": "many"})
         start_fails("--listen", "127.0.0.1:0", store=other, code=78, says=["RUCHE_CONFIG", "no.conf"], env={"RUCHE_CONFIG": "/no/such/no.conf"})

@@ -156,6 +156,14 @@ def from_the_command_line(ruche):
         check(SCHEMA in shown and '{"id": 1}' in shown and "A fiche was made" in shown and "0 endpoints" in shown and "fiches" in shown, f"shown: {shown}")
         ruche.cli("event-types", "set", "fiche.made", "--schema", files["wrong"], status=65)
         check("schema" in ruche.cli_errors, ruche.cli_errors)
+        for number, (text, description) in enumerate((('{"description":"x"}', "x"), ('{"description":"x"} ', "x"), ('{"description":"x" \n}\t\n', "x"), ("{}", None), ("{ }  ", None))):
+            ruche.cli("event-types", "set", f"object.{number}", text, "--schema", files["schema"], "--example", files["example"])
+            settings = ruche.api.get(f"/v1/event-types/object.{number}")["settings"]
+            equal((settings["description"], settings["schema"], settings["example"]), (description, json.loads(SCHEMA), {"id": 1}), f"of {text!r}")
+        for text in ('{"archived":true', '{"tags":["a"', '{"archived":true}}', '{"archived":true} x', "{"):
+            ruche.cli("event-types", "set", "object.none", text, "--schema", files["schema"], status=65)
+            check("malformed" in ruche.cli_errors or "JSON" in ruche.cli_errors, ruche.cli_errors)
+        ruche.api.refused("GET", "/v1/event-types/object.none", status=404, code="event_type_not_found")
         ruche.cli("event-types", "set", "fiche.made", "a=1", "--file", files["whole"], status=64)
         ruche.cli("event-types", "set", "fiche.made", "--file", files["whole"])
         equal(ruche.api.get("/v1/event-types/fiche.made")["settings"], {"archived": False, "description": None, "tags": ["a"], "schema": None, "example": None}, "whole")

@@ -1,0 +1,26 @@
+/* src/daemon/doors.h: the addresses at which we listen ourselves, so that no delivery calls the daemon that makes it. Filled before deliveries
+ * begin; ports that the kernel chooses come later. Any thread may ask. */
+#pragma once
+#include "daemon/config.h"
+#include "net/address.h"
+#include <pthread.h>
+
+#define DOORS_MAX 128 /* above what a configuration may list, and a supervisor may give */
+
+struct doors {
+	pthread_mutex_t lock;
+	struct door {
+		struct ip_address ip; /* all zero: every address of this machine */
+		uint16_t port;
+	} all[DOORS_MAX];
+	uint32_t count;
+};
+
+void doors_init(struct doors *doors);
+void doors_fini(struct doors *doors);
+void doors_add(struct doors *doors, const struct ip_address *ip, uint16_t port); /* port 0 is none */
+void doors_add_fd(struct doors *doors, int fd);                                  /* a listening socket; other kinds than IP are none */
+/* What the configuration lists. A name may mean any address of this machine. */
+void doors_add_listed(struct doors *doors, const struct config_list *listen);
+/* Would a connection to this address come in at one of them? context is a struct doors. */
+bool doors_lead_in(void *context, const struct ip_address *ip, uint16_t port);
