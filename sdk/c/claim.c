@@ -14,6 +14,8 @@ static const struct view_field job_fields[] = {
 	{ "payload", VIEW_JSON, AT(payload) },
 	{ "tags", VIEW_JSON, AT(tags_json) },
 	{ "trace", VIEW_JSON, AT(trace_json) },
+	{ "metadata", VIEW_JSON, AT(metadata_json) },
+	{ "chain", VIEW_TEXT, AT(chain) },
 	{ "created_at", VIEW_TEXT, AT(created_at) },
 	{ "attempt", VIEW_INTEGER, AT(attempt) },
 	{ "attempts_made", VIEW_INTEGER, AT(attempts_made) },

@@ -35,6 +35,20 @@ static int act_enqueue(struct ruche_client *client, struct ruche_error *error)
 	return code;
 }
 
+/* The owner of the dedup key has ended, and is not kept any more. */
+static int act_enqueue_deduplicated(struct ruche_client *client, struct ruche_error *error)
+{
+	struct ruche_new_job job = { .size = sizeof(job), .queue = "a", .dedup_json = "{\"key\":\"k\",\"ttl_ms\":5}" };
+	struct ruche_enqueued out;
+	int code = ruche_enqueue(client, &job, &out, error);
+	if (code)
+		return code;
+	assert_string_equal(out.id, "one");
+	assert_string_equal(out.state, "");
+	assert_int_equal(out.duplicate, 2);
+	return code;
+}
+
 static int act_enqueue_many(struct ruche_client *client, struct ruche_error *error)
 {
 	struct ruche_new_job jobs[2] = { { .size = sizeof(jobs[0]), .queue = "a" }, { .size = sizeof(jobs[0]), .queue = "b", .payload = "2" } };
@@ -274,6 +288,8 @@ static const struct act {
 } acts[] = {
 	{ act_enqueue, "POST /v1/jobs ", "{\"queue\":\"a\",\"payload\":1}",
 	  { 200, NULL, "{\"uid\":\"" UID "\",\"id\":\"\\u00e9\",\"queue\":\"a\",\"state\":\"waiting\",\"duplicate\":true}" } },
+	{ act_enqueue_deduplicated, "POST /v1/jobs ", "{\"queue\":\"a\",\"dedup\":{\"key\":\"k\",\"ttl_ms\":5}}",
+	  { 200, NULL, "{\"uid\":\"" UID "\",\"id\":\"one\",\"state\":null,\"duplicate\":true,\"deduplicated\":true}" } },
 	{ act_enqueue_many, "POST /v1/jobs ", "{\"atomic\":true,\"jobs\":[{\"queue\":\"a\"},{\"queue\":\"b\",\"payload\":2}]}",
 	  { 200, NULL, "{\"results\":[{\"uid\":\"u0\"},{\"problem\":{\"code\":\"backlog_full\",\"detail\":\"D\"}}]}" } },
 	{ act_claim, "POST /v1/claims ", "{\"queues\":[\"a\"]}", { 200, NULL, CLAIM_JSON } },

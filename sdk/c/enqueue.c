@@ -4,13 +4,14 @@
 
 struct enqueued_answer {
 	const char *uid, *id, *state;
-	int duplicate;
+	int duplicate, deduplicated;
 };
 static const struct view_field enqueued_fields[] = {
 	{ "uid", VIEW_TEXT, offsetof(struct enqueued_answer, uid) },
 	{ "id", VIEW_TEXT, offsetof(struct enqueued_answer, id) },
 	{ "state", VIEW_TEXT, offsetof(struct enqueued_answer, state) },
 	{ "duplicate", VIEW_TRUE, offsetof(struct enqueued_answer, duplicate) },
+	{ "deduplicated", VIEW_TRUE, offsetof(struct enqueued_answer, deduplicated) },
 };
 
 static bool fits(char *to, size_t bytes, const char *text)
@@ -30,9 +31,12 @@ static int enqueued_read(struct str body, struct ruche_enqueued *out, struct ruc
 	struct ruche_enqueued read = { 0 };
 	int code = RUCHE_OK;
 	json_init(&json, body, &arena, &problem);
-	bool good = view_read(&json, enqueued_fields, ARRAY_COUNT(enqueued_fields), &answer) && fits(read.uid, sizeof(read.uid), answer.uid) &&
-		    fits(read.id, sizeof(read.id), answer.id) && fits(read.state, sizeof(read.state), answer.state);
-	read.duplicate = answer.duplicate;
+	bool good = view_read(&json, enqueued_fields, ARRAY_COUNT(enqueued_fields), &answer);
+	if (good && answer.deduplicated && !answer.state)
+		answer.state = ""; /* the owner is not kept any more */
+	good = good && fits(read.uid, sizeof(read.uid), answer.uid) && fits(read.id, sizeof(read.id), answer.id) &&
+	       fits(read.state, sizeof(read.state), answer.state);
+	read.duplicate = answer.deduplicated ? 2 : answer.duplicate;
 	if (problem.err == E_NOMEM)
 		code = error_no_memory(error);
 	else if (!good)

@@ -10,11 +10,12 @@ int main(void)
 	STRUCT(ruche_error, sentence);
 	STRUCT(ruche_client_options, answer_max_bytes);
 	STRUCT(ruche_call_options, atomic);
-	STRUCT(ruche_new_job, idempotency_key);
+	STRUCT(ruche_memory, context);
+	STRUCT(ruche_new_job, waits);
 	STRUCT(ruche_enqueued, duplicate);
-	STRUCT(ruche_job, timeout_ms);
-	STRUCT(ruche_claim_options, token);
-	STRUCT(ruche_failure, after_ms);
+	STRUCT(ruche_job, chain);
+	STRUCT(ruche_claim_options, group_wait_ms);
+	STRUCT(ruche_failure, back_off_ms);
 	STRUCT(ruche_job_info, json);
 	STRUCT(ruche_worker_options, context);
 	NUMBER(RUCHE_STOPPED);

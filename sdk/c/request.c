@@ -132,6 +132,10 @@ void write_new_job(struct writer *writer, const struct ruche_new_job *job, const
 	write_json(writer, "trace", job->trace_json);
 	write_json(writer, "http", job->http_json);
 	write_texts(writer, "tags", job->tags, job->tag_count);
+	write_json(writer, "dedup", job->dedup_json);
+	write_json(writer, "metadata", job->metadata_json);
+	write_json(writer, "parents", job->parents_json);
+	write_true(writer, "waits", job->waits);
 }
 
 void write_lease(struct writer *writer, const struct ruche_job *job)
@@ -160,6 +164,21 @@ static void write_delay_verdict(struct writer *writer, int64_t after_ms)
 	buf_add_byte(writer->out, '}');
 }
 
+static void write_back_off(struct writer *writer, const struct ruche_failure *failure)
+{
+	if (failure->back_off_ms && !failure->back_off)
+		write_refuse(writer, "back_off_ms", "Say in back_off who is to wait.");
+	else if (failure->back_off_ms < 0)
+		write_refuse(writer, "back_off_ms", "This number must not be below 0.");
+	if (!failure->back_off || writer->code)
+		return;
+	json_put_key(writer->out, "back_off");
+	buf_add_byte(writer->out, '{');
+	write_text(writer, "scope", failure->back_off);
+	json_put_field_i64(writer->out, "delay_ms", failure->back_off_ms);
+	buf_add_byte(writer->out, '}');
+}
+
 void write_failure(struct writer *writer, const struct ruche_failure *failure)
 {
 	static const char *const verdicts[] = {
@@ -176,6 +195,7 @@ void write_failure(struct writer *writer, const struct ruche_failure *failure)
 		write_refuse(writer, "verdict", "It is none of enum ruche_verdict.");
 	else
 		write_text(writer, "verdict", verdicts[failure->verdict]);
+	write_back_off(writer, failure);
 }
 
 void write_claim(struct writer *writer, const struct ruche_claim_options *claim, const char *namespace_name, bool may_wait)
@@ -192,4 +212,7 @@ void write_claim(struct writer *writer, const struct ruche_claim_options *claim,
 	write_number(writer, "lease_ms", claim->lease_ms);
 	write_text(writer, "worker", claim->worker);
 	write_text(writer, "token", claim->token);
+	write_number(writer, "group_max", claim->group_max);
+	write_number(writer, "group_min", claim->group_min);
+	write_number(writer, "group_wait_ms", claim->group_wait_ms);
 }

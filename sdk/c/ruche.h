@@ -25,7 +25,8 @@
  * - Threads: one client serves any number of threads at once (each call uses a connection of its own). Everything else belongs to one
  *   thread at a time, unless its function says otherwise. Do not use a client of the parent in a forked child.
  * - The library installs no signal handler, starts no thread but those of ruche_worker_run, reads no environment, prints nothing and never
- *   ends the process; when there is no memory it answers RUCHE_NO_MEMORY. Its one global act is curl_global_init, once. */
+ *   ends the process; when there is no memory it answers RUCHE_NO_MEMORY. Its one global act is curl_global_init, once; what is set for
+ *   the whole process is set by ruche_use_memory alone. */
 #ifndef RUCHE_H
 #define RUCHE_H
 
@@ -118,6 +119,22 @@ struct ruche_error {         /* the caller's, of fixed size, so that failing nev
 	char sentence[400];  /* for a person: what happened and what to do next */
 };
 
+/* ---- memory ---- */
+
+/* Where the library's memory comes from instead of malloc, for the whole process; libcurl's too, unless the program has set that up itself
+ * before (curl_global_init); not what TLS and the system's own functions take. The functions are called from any thread, several at once;
+ * none is called with NULL or with 0 bytes, and NULL of the first two means that there is none. */
+struct ruche_memory {
+	size_t size;
+	void *(*allocate)(void *context, size_t bytes);
+	void *(*reallocate)(void *context, void *memory, size_t bytes);
+	void (*release)(void *context, void *memory);
+	void *context;
+};
+
+/* Before any other call but ruche_version, once. RUCHE_BAD_ARGUMENT when it is too late. It is the program's to say, not a library's. */
+RUCHE_PUBLIC int ruche_use_memory(const struct ruche_memory *memory, struct ruche_error *error);
+
 /* ---- a client ---- */
 
 struct ruche_client;
@@ -193,13 +210,17 @@ struct ruche_new_job {
 	const char *const *tags;
 	size_t tag_count;
 	const char *idempotency_key; /* of ruche_enqueue only: several at once have one in their ruche_call_options */
+	const char *dedup_json;     /* {"key": …}: what becomes of it while another job is there under that key; see docs/api.md */
+	const char *metadata_json;  /* an object of yours, kept with it and handed to its worker */
+	const char *parents_json;   /* [{"uid": …}]: who waits for it, or runs */
+	int waits;                  /* for children that are enqueued with it, in the same atomic request, or later */
 };
 
 struct ruche_enqueued {
 	char uid[16];
 	char state[24];
 	char id[520];
-	int duplicate;  /* the id was there: this is the first job */
+	int duplicate;  /* 1: the id was there, 2: another job owns the dedup key. This is that job; its state is "" when it is not kept any more */
 };
 
 RUCHE_PUBLIC int ruche_enqueue(struct ruche_client *client, const struct ruche_new_job *job, struct ruche_enqueued *out, struct ruche_error *error);
@@ -222,6 +243,8 @@ struct ruche_job { /* made by the library; members may be added at the end. What
 	int64_t attempt;     /* 1 for the first */
 	int64_t attempts_made, max_attempts, stalls, priority, lease_ms;
 	int64_t timeout_ms;  /* 0: none */
+	const char *metadata_json;
+	const char *chain;   /* key of the chain that made it */
 };
 
 struct ruche_claim_options {
@@ -234,6 +257,9 @@ struct ruche_claim_options {
 	int64_t lease_ms;           /* 0: the queue's */
 	const char *worker;         /* who works, for people; NULL: nobody */
 	const char *token;          /* lease token; NULL: the daemon makes one */
+	int64_t group_max;          /* a batch: at most so many jobs, all of one group; 0: of any groups */
+	int64_t group_min;          /* groups with fewer are left until their oldest job has waited group_wait_ms; 0: 1 */
+	int64_t group_wait_ms;
 };
 
 struct ruche_claimed; /* the jobs of one claim */
@@ -263,6 +289,8 @@ struct ruche_failure {
 	const char *type, *message, *stack;
 	int verdict;          /* enum ruche_verdict */
 	int64_t after_ms;     /* of RUCHE_RETRY_AFTER */
+	const char *back_off; /* who else starts nothing for back_off_ms: "group" or "queue" of the job, or a limit's name; NULL: nobody */
+	int64_t back_off_ms;
 };
 
 RUCHE_PUBLIC int ruche_complete(struct ruche_client *client, const struct ruche_job *job, const char *result_json, struct ruche_error *error);

@@ -30,6 +30,7 @@ class Installed:
             self.pc = self.find("libruche.pc")
             self.header, self.shared, self.static = self.find("ruche.h"), self.find("libruche.so"), self.find("libruche.a")
             self.find("ruche.3")
+            self.package = os.path.dirname(self.find("RucheConfig.cmake"))
             self.example = self.find("worker.c")
         except BaseException:
             self.__exit__()
@@ -214,6 +215,150 @@ int main()
             program = installed.compile(source, standard, compiler=["g++"], flags=[f"-std={standard}", "-Wno-long-long"])
             installed.tool(program, env=env_of(ruche))
         equal(ruche.api.states("cpp")["completed"], 2, "completed")
+
+
+@story
+def found_by_cmake(ruche):
+    """find_package(Ruche): both libraries, from wherever the directory was moved to; a version that is not there is refused."""
+    if not shutil.which("cmake"):
+        raise Skip("cmake is not installed")
+    with Installed() as installed:
+        source, moved = os.path.join(installed.directory, "project"), os.path.join(installed.directory, "moved")
+        os.mkdir(source)
+        os.rename(os.path.join(installed.directory, "usr/local"), moved)
+        package = os.path.join(moved, os.path.relpath(installed.package, os.path.join(installed.directory, "usr/local")))
+        shutil.copy(os.path.join(moved, "share/doc/libruche/examples/worker.c"), source)
+        flags = " ".join(SANITIZER_FLAGS)
+        for wanted, good in (("0.2", False), ("1", False), ("0.1", True)):
+            with open(os.path.join(source, "CMakeLists.txt"), "w", encoding="utf-8") as file:
+                file.write(f"""cmake_minimum_required(VERSION 3.13)
+project(program C)
+set(CMAKE_C_STANDARD 99)
+find_package(Ruche {wanted} REQUIRED CONFIG)
+add_executable(shared worker.c)
+target_link_libraries(shared Ruche::ruche)
+add_executable(static worker.c)
+target_link_libraries(static Ruche::ruche_static)
+""")
+            build = os.path.join(installed.directory, f"build-{wanted}")
+            done = subprocess.run(["cmake", "-S", source, "-B", build, f"-DRuche_DIR={package}", f"-DCMAKE_C_COMPILER={CC[-1]}", f"-DCMAKE_C_FLAGS={flags}"],
+                                  capture_output=True, text=True, timeout=DEADLINE_S * 2, check=False)
+            equal(done.returncode == 0, good, f"cmake for version {wanted}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
+        build = os.path.join(installed.directory, "build-0.1")
+        installed.tool("cmake", "--build", build)
+        for name in ("shared", "static"):
+            done = subprocess.run([os.path.join(build, name), "enqueue", f"cmake-{name}", "3"], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S, check=False)
+            equal((done.returncode, done.stdout), (0, b"enqueued 3\n"), f"{name}: {done.stderr}")
+
+
+@story
+def a_man_page_for_each_function():
+    """Each function of the header has a page of its name, which is ruche(3)."""
+    with Installed() as installed:
+        pages = os.path.dirname(installed.find("ruche.3"))
+        with open(installed.header, encoding="utf-8") as file:
+            functions = re.findall(r"^RUCHE_PUBLIC[^;(]*?[ *](ruche_\w+)\(", file.read(), re.MULTILINE)
+        check(len(functions) > 50, "functions of the header")
+        for name in functions:
+            with open(os.path.join(pages, f"{name}.3"), encoding="utf-8") as file:
+                equal(file.read(), ".so man3/ruche.3\n", f"{name}.3")
+
+
+MEMORY = r"""
+#include <ruche.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int left; /* allocations until one is refused; 0: none is */
+static long live;
+
+static int refused(void) { return left > 0 && --left == 0; }
+static void *allocate(void *context, size_t bytes)
+{
+	void *made = context == &live && bytes > 0 && !refused() ? malloc(bytes) : NULL;
+	live += made != NULL;
+	return made;
+}
+static void *reallocate(void *context, void *memory, size_t bytes)
+{
+	return context == &live && memory && bytes > 0 && !refused() ? realloc(memory, bytes) : NULL;
+}
+static void release(void *context, void *memory)
+{
+	if (context != &live || !memory)
+		exit(9);
+	live--;
+	free(memory);
+}
+
+static int round_trip(struct ruche_error *error)
+{
+	const char *queues[] = { "memory" };
+	struct ruche_client_options options = { .size = sizeof(options), .url = getenv("RUCHE_URL"), .token = getenv("RUCHE_TOKEN") };
+	struct ruche_new_job job = { .size = sizeof(job), .queue = "memory", .payload = "[1]", .metadata_json = "{\"m\": 1}", .dedup_json = "{\"key\": \"k\"}" };
+	struct ruche_claim_options claim = { .size = sizeof(claim), .queues = queues, .queue_count = 1 };
+	struct ruche_client *client = NULL;
+	struct ruche_claimed *claimed = NULL;
+	struct ruche_enqueued enqueued;
+	int code = ruche_client_new(&options, &client, error);
+	if (!code)
+		code = ruche_enqueue(client, &job, &enqueued, error);
+	if (!code)
+		code = ruche_claim(client, &claim, &claimed, error);
+	if (!code && ruche_claimed_count(claimed))
+		code = ruche_complete(client, ruche_claimed_job(claimed, 0), "{}", error);
+	ruche_claimed_free(claimed);
+	ruche_client_free(client);
+	return code;
+}
+
+int main(void)
+{
+	struct ruche_memory memory = { .size = sizeof(memory), .allocate = allocate, .reallocate = reallocate, .context = &live };
+	struct ruche_error error;
+	int code, refusals = 0;
+	if (ruche_use_memory(&memory, &error) != RUCHE_BAD_ARGUMENT) /* release is missing */
+		return 2;
+	memory.release = release;
+	if (ruche_use_memory(&memory, &error) || round_trip(&error)) {
+		fprintf(stderr, "%s\n", error.sentence);
+		return 3;
+	}
+	if (ruche_use_memory(&memory, &error) != RUCHE_BAD_ARGUMENT) /* too late */
+		return 4;
+	long before = live;
+	for (int n = 1;; n++) {
+		left = n;
+		code = round_trip(&error);
+		int was_refused = left == 0;
+		left = 0;
+		if (live != before) {
+			fprintf(stderr, "refusal %d: %ld pieces of memory are left over\n", n, live - before);
+			return 5;
+		}
+		if (!was_refused)
+			break;
+		refusals++;
+	}
+	if (code)
+		fprintf(stderr, "%s\n", error.sentence);
+	printf("%d refusals\n", refusals);
+	return code || refusals < 50;
+}
+"""
+
+
+@story
+def memory_of_ones_own(ruche):
+    """ruche_use_memory: all memory, curl's too, comes from the program; each piece of it may be refused, and nothing is left over."""
+    with Installed() as installed:
+        source = os.path.join(installed.directory, "memory.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(MEMORY)
+        for static in (False, True):
+            program = installed.compile(source, "memory", flags=["-std=c99"], static=static)
+            done = subprocess.run([program], env=env_of(ruche), capture_output=True, timeout=DEADLINE_S * 2, check=False)
+            check(done.returncode == 0, f"exit code {done.returncode}: {(done.stdout + done.stderr).decode(errors='replace')}")
 
 
 @story

@@ -1,7 +1,7 @@
 // BullMQ's IQueueBackend over the daemon's HTTP API: what each member becomes stands in docs/decisions/2026-11-25-bullmq-and-queue-semantics.md, 3.
 import { EventEmitter } from 'node:events';
 import { ErrorCode, type IQueueBackend, type JobJson, type JobProgress, type JobsOptions, type JobType, type KeepJobs, type RepeatableOptions } from 'bullmq';
-import { CATEGORIES, Children, flowError, NodeKeys, placeOf, reasonOf, type Category } from './children.js';
+import { CATEGORIES, Children, NodeKeys, placeOf, reasonOf, type Category } from './children.js';
 import { Coalescer, Refusal, type Operation, type Result } from './coalescer.js';
 import { problemError, TooOldError, UnreachableError, type Saying } from './errors.js';
 import { EventReader } from './event-reader.js';
@@ -13,6 +13,7 @@ import { Link } from './link.js';
 import { readConnection } from './options.js';
 import { QueueMeta } from './queue-meta.js';
 import { Ranges } from './ranges.js';
+import { placesOf, refusalOf, refusalOfSeveral } from './refusals.js';
 import { Registry } from './registry.js';
 import { nextMillisOf, schedulerFields, Schedulers } from './schedulers.js';
 import { Sweeps } from './sweeps.js';
@@ -190,7 +191,7 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 			return Promise.reject(new Error(CLOSED));
 		return new Promise((resolve, reject) => this.#coalescer.push(op, (result) => resolve(take(result)), (error) => {
 			if (!this.#link.isCut)
-				reject(error instanceof Refusal ? problemError(error.problem, saying) : error);
+				reject(refusalOf(error, saying));
 		}));
 	}
 
@@ -254,7 +255,9 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 			return Promise.all(entries.map(({ job, jobId, parentKeyOpts }) => this.addJob(job, jobId, parentKeyOpts)));
 		const texts = entries.map(({ job, jobId }) => enqueueText(this.#prefix, this.#name, job, jobId));
 		return this.#guard(async () => {
-			const parts = await Promise.all(bundles(texts).map((bundle) => this.#coalescer.addAtomic(bundle)));
+			const parts = await Promise.all(bundles(texts).map(({ from, bundle }) => this.#coalescer.addAtomic(bundle).catch((error: unknown) => {
+				throw refusalOfSeveral(error, bundle.map((_, i) => `jobs[${from + i}].`), []);
+			})));
 			return parts.flat().map((result) => this.#added(result));
 		});
 	}
@@ -270,7 +273,8 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 				const results = await this.#coalescer.addAtomic(texts);
 				return results.map((result) => [null, String(result['id'])]);
 			} catch (error) {
-				throw flowError(error, entries.map(({ parentKeyOpts }) => parentKeyOpts?.parentKey));
+				throw refusalOfSeveral(error, placesOf(entries, ({ prefix, queueName, jobId }) => `${prefix ?? this.#prefix}:${queueName}:${jobId}`),
+					entries.map(({ parentKeyOpts }) => ({ command: 'addJob', parentKey: parentKeyOpts?.parentKey })));
 			}
 		});
 	}
@@ -841,16 +845,16 @@ function countOf(queue: WireQueue, type: string): number {
 }
 
 /** As many of the texts as one atomic request takes, and so on. */
-function bundles(texts: readonly string[]): string[][] {
-	const made: string[][] = [];
+function bundles(texts: readonly string[]): { readonly from: number; readonly bundle: string[] }[] {
+	const made: { from: number; bundle: string[] }[] = [];
 	let chars = 0;
-	for (const text of texts) {
+	texts.forEach((text, i) => {
 		chars += text.length;
-		if (!made.length || chars > BULK_CHARS || made.at(-1)!.length === BULK_OPS) {
-			made.push([]);
+		if (!made.length || chars > BULK_CHARS || made.at(-1)!.bundle.length === BULK_OPS) {
+			made.push({ from: i, bundle: [] });
 			chars = text.length;
 		}
-		made.at(-1)!.push(text);
-	}
+		made.at(-1)!.bundle.push(text);
+	});
 	return made;
 }

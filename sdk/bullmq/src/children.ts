@@ -1,6 +1,6 @@
 // Who waits for whom: a job's parent on the way in, its children on the way out.
 import type { JobJson } from 'bullmq';
-import { codedError, RucheError, type Saying } from './errors.js';
+import { RucheError } from './errors.js';
 import type { Coalescer } from './coalescer.js';
 import { queryText, type Link } from './link.js';
 import { pathOf, type Place } from './place.js';
@@ -66,15 +66,6 @@ export class NodeKeys {
 /** What a child failed with, as text. */
 export function reasonOf(child: WireChild): string {
 	return String((child.value as { message?: unknown } | null)?.message ?? '');
-}
-
-/** A refused enqueue of several, in BullMQ's words where it has some. */
-export function flowError(error: unknown, parentKeys: readonly (string | undefined)[]): unknown {
-	if (!(error instanceof RucheError))
-		return error;
-	const at = Number(/^ops\[(\d+)\]/.exec(error.field ?? '')?.[1] ?? 0);
-	const saying: Saying = { command: 'addJob', parentKey: parentKeys[at] };
-	return codedError(error.code, saying) ?? error;
 }
 
 export class Children {

@@ -1,7 +1,7 @@
 // BullMQ's queue metadata as queue settings: what steers the queue is a setting, all else is kept verbatim.
-import { Refusal, type Coalescer, type Result } from './coalescer.js';
-import { problemError } from './errors.js';
+import type { Coalescer, Result } from './coalescer.js';
 import type { Place } from './place.js';
+import { refusalOfQueue } from './refusals.js';
 import type { WireQueue } from './wire.js';
 
 const EVENTS = 'opts.maxLenEvents';
@@ -96,7 +96,7 @@ export class QueueMeta {
 		try {
 			return await this.#coalescer.add({ json: JSON.stringify(op), kind: 'safe' });
 		} catch (error) {
-			throw error instanceof Refusal ? problemError(error.problem) : error;
+			throw refusalOfQueue(error);
 		}
 	}
 

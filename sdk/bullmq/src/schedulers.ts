@@ -1,9 +1,9 @@
 // BullMQ's job schedulers are chains of the daemon: who claimed a chain's newest job asks for the one after it; limits and ends are BullMQ's to keep.
 import type { JobsOptions, RepeatableOptions } from 'bullmq';
 import { Refusal, type Coalescer, type Operation, type Result } from './coalescer.js';
-import { problemError } from './errors.js';
 import { attemptsOf, nameFits, slotOf, storedOpts } from './job-json.js';
 import type { Place } from './place.js';
+import { refusalOf } from './refusals.js';
 import type { WireChain } from './wire.js';
 
 const PAGE = 1_000;
@@ -92,7 +92,7 @@ export class Schedulers {
 		try {
 			return await this.#coalescer.add(operation);
 		} catch (error) {
-			throw error instanceof Refusal ? problemError(error.problem, { command }) : error;
+			throw refusalOf(error, { command });
 		}
 	}
 
@@ -102,7 +102,7 @@ export class Schedulers {
 		} catch (error) {
 			if (error instanceof Refusal && MISSING.has(error.problem.code))
 				return undefined;
-			throw error instanceof Refusal ? problemError(error.problem, { command }) : error;
+			throw refusalOf(error, { command });
 		}
 	}
 }

@@ -41,22 +41,29 @@ describe('what only the daemon refuses', () => {
 		]);
 		const was = await everything();
 		const calls: Record<string, [() => Promise<unknown>, string]> = {
-			'options above 64 KiB': [() => queue.add('a', 1, { note: long } as object), 'metadata'],
-			'an id above 512 bytes': [() => queue.add('a', 1, { jobId: 'i'.repeat(513) }), 'id'],
-			'a key above 512 bytes': [() => queue.add('a', 1, { deduplication: { id: 'k'.repeat(513) } }), 'dedup.key'],
-			'a delay of ages': [() => queue.add('a', 1, { delay: 1e15 }), 'delay_ms'],
-			'one bad job among good ones': [() => queue.addBulk([{ name: 'a', data: 1 }, { name: 'b', data: 2, opts: { jobId: 'i'.repeat(513) } }]), 'ops[1].id'],
-			'a log line above 8 KiB': [() => active.log(long), 'line'],
+			'options above 64 KiB': [() => queue.add('a', 1, { note: long } as object), 'opts'],
+			'an id above 512 bytes': [() => queue.add('a', 1, { jobId: 'i'.repeat(513) }), 'opts.jobId'],
+			'a key above 512 bytes': [() => queue.add('a', 1, { deduplication: { id: 'k'.repeat(513) } }), 'opts.deduplication.id'],
+			'a delay of ages': [() => queue.add('a', 1, { delay: 1e15 }), 'opts.delay'],
+			'one bad job among good ones': [() => queue.addBulk([{ name: 'a', data: 1 }, { name: 'b', data: 2, opts: { jobId: 'i'.repeat(513) } }]), 'jobs[1].opts.jobId'],
+			'one bad node of a flow': [() => world.flows().add({ name: 'a', queueName: 'q', children: [
+				{ name: 'b', queueName: 'q' }, { name: 'c', queueName: 'q', children: [{ name: 'd', queueName: 'q', opts: { jobId: 'i'.repeat(513) } }] },
+			] }), 'children[1].children[0].opts.jobId'],
+			'one bad flow of several': [() => world.flows().addBulk([
+				{ name: 'a', queueName: 'q' }, { name: 'b', queueName: 'q', data: 1, opts: { note: long } as object },
+			]), 'flows[1].opts'],
+			'a log line above 8 KiB': [() => active.log(long), 'logRow'],
 			'progress above 16 KiB': [() => active.updateProgress({ long }), 'progress'],
-			'a pattern above 255 bytes': [() => queue.upsertJobScheduler('k', { pattern: `${minutes} ${minutes} * * * *` }), 'schedule.pattern'],
-			'data of a scheduler above 256 KiB': [() => queue.upsertJobScheduler('k', { every: HOUR }, { name: 'n', data: 'x'.repeat(300_000) }), 'payload'],
-			'another time of ages': [() => waiting.changeDelay(1e15), 'delay_ms'],
-			'a concurrency below nothing': [() => queue.setGlobalConcurrency(-1), 'settings.concurrency'],
+			'a pattern above 255 bytes': [() => queue.upsertJobScheduler('k', { pattern: `${minutes} ${minutes} * * * *` }), 'repeatOpts.pattern'],
+			'data of a scheduler above 256 KiB': [() => queue.upsertJobScheduler('k', { every: HOUR }, { name: 'n', data: 'x'.repeat(300_000) }), 'jobTemplate.data'],
+			'another time of ages': [() => waiting.changeDelay(1e15), 'delay'],
+			'a concurrency below nothing': [() => queue.setGlobalConcurrency(-1), 'concurrency'],
 		};
 		for (const [name, [call, field]] of Object.entries(calls)) {
 			const error = await call().then(() => undefined, (refused: unknown) => refused);
 			assert.ok(error instanceof RucheError, `${name}: ${String(error)}`);
 			assert.equal(error.field, field, name);
+			assert.ok(error.message.startsWith(`${field}: `), `${name}: ${error.message}`);
 		}
 		assert.equal(await everything(), was);
 	});

@@ -8,8 +8,9 @@ import { pause } from './timers.js';
 import { fromWire } from './wording.js';
 
 export type EventType = 'enqueued' | 'duplicate' | 'active' | 'completed' | 'failed' | 'retrying' | 'stalled' | 'released' | 'snoozed' | 'cancel_requested'
-	| 'cancelled' | 'superseded' | 'expired' | 'retried' | 'promoted' | 'reprioritised' | 'moved' | 'deleted' | 'waiting' | 'progress' | 'queue_paused' | 'queue_resumed'
-	| 'queue_changed';
+	| 'cancelled' | 'superseded' | 'expired' | 'retried' | 'promoted' | 'reprioritised' | 'deduplicated' | 'rescheduled' | 'moved' | 'deleted' | 'waiting'
+	| 'waiting_children' | 'progress' | 'queue_paused' | 'queue_resumed' | 'queue_changed' | 'backed_off' | 'chain_changed' | 'custom' | 'drained'
+	| 'message' | 'endpoint_changed' | 'endpoint_failing' | 'endpoint_disabled' | 'endpoint_recovered';
 
 /** One thing that happened. `gap`: events after the cursor are gone, so read the state anew. Further members depend on the type. */
 export interface RucheEvent {

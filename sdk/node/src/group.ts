@@ -9,6 +9,8 @@ export interface GroupSettings {
 	/** Active jobs; 0: no limit. */
 	concurrency?: number | null;
 	rate?: Rate | null;
+	/** Names of the limits that it takes from, at most 4. */
+	limits?: string[] | null;
 	/** Its share of the queue's starts as against other groups', 1 to 1,000 (1). */
 	weight?: number | null;
 }
@@ -56,6 +58,11 @@ export class Group {
 
 	async resume(): Promise<void> {
 		await this.#operate('group_resume');
+	}
+
+	/** Starts none of its jobs for `ms` milliseconds. A longer pause is never shortened; 0 ends it. */
+	async backOff(ms: number): Promise<void> {
+		await this.#operate('back_off', { delay_ms: ms });
 	}
 
 	/** Forgets its settings; its jobs stay. */

@@ -9,6 +9,8 @@ export type {
 export type { EnqueuedTree, NewTree } from './tree.js';
 export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
 export { Chains, type ChainJob, type ChainSchedule, type ChainView, type NewChain } from './chain.js';
+export { DedupKey, type Dedup, type DedupOwner } from './dedup.js';
+export { Limit, Permit, type LimitSettings, type LimitView, type PermitAnswer, type PermitOptions } from './limit.js';
 export { Group, type GroupSettings, type GroupView } from './group.js';
 export { EventStream, type EventOptions, type EventType, type RucheEvent } from './event-stream.js';
 export { Operation, type Action, type ActionArguments, type OperationView } from './operation.js';

@@ -3,7 +3,7 @@ import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
 import { JobEndedError, TimedOutError } from './errors.js';
 import type { Attempt, Child, ChildState, Explanation, JobState, JobView } from './job.js';
-import { fromWire } from './wording.js';
+import { fromWire, toWire } from './wording.js';
 
 const WAIT_MS = 60_000; // of one request that waits
 
@@ -109,9 +109,19 @@ export class JobHandle<Payload = unknown, Result = unknown> {
 		return this.#change({ op: 'promote' });
 	}
 
-	/** 0 runs first, up to 2,097,151. Of a waiting or delayed job. */
-	reprioritise(priority: number): Promise<JobChanged> {
-		return this.#change({ op: 'reprioritise', priority });
+	/** 0 runs first, up to 2,097,151. Of a waiting or delayed job. With `lifo`: first in line of that priority instead of last. */
+	reprioritise(priority: number, options: { lifo?: boolean } = {}): Promise<JobChanged> {
+		return this.#change({ op: 'reprioritise', priority, ...options });
+	}
+
+	/** Due so many milliseconds from now, or at an instant of the wall clock. Of a delayed job. */
+	reschedule(when: { delayMs: number } | { runAt: Date | string }): Promise<JobChanged> {
+		return this.#change({ op: 'reschedule', ...toWire(when) as object });
+	}
+
+	/** Another payload from now on, whatever its state; the first one is kept beside it. */
+	edit(payload: Payload): Promise<JobChanged> {
+		return this.#change({ op: 'edit', payload: payload ?? null });
 	}
 
 	/** Into another queue, of the same namespace unless told otherwise. Its id stays that of the first queue. */
@@ -157,19 +167,22 @@ export class EnqueuedJob<Payload = unknown, Result = unknown> extends JobHandle<
 	readonly uid: string;
 	readonly id: string;
 	readonly queue: string;
-	/** The state at that moment. */
-	readonly state: JobState;
-	/** The id was there: this is the first job, nothing was added. */
+	/** The state at that moment; null: of an owner that was deleted since. */
+	readonly state: JobState | null;
+	/** The id, or the dedup key, was there: this is the first job, nothing was added. */
 	readonly duplicate: boolean;
+	/** This is the owner of the dedup key. */
+	readonly deduplicated: boolean;
 
 	/** @internal */
-	constructor(connection: Connection, queue: string, wire: { uid: string; id: string; state: JobState; duplicate: boolean }) {
+	constructor(connection: Connection, queue: string, wire: { uid: string; id: string; state: JobState | null; duplicate: boolean; deduplicated?: boolean }) {
 		super(connection, { uid: wire.uid });
 		this.uid = wire.uid;
 		this.id = wire.id;
 		this.queue = queue;
 		this.state = wire.state;
 		this.duplicate = wire.duplicate;
+		this.deduplicated = wire.deduplicated === true;
 	}
 }
 

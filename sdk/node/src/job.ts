@@ -1,4 +1,5 @@
 // What is known of a job: what a producer says of it, what the daemon answers, what a handler gets.
+import type { Dedup } from './dedup.js';
 import type { HttpTarget, RetryPolicy } from './settings.js';
 import type { Trace } from './trace.js';
 
@@ -27,8 +28,12 @@ export interface EnqueueOptions {
 	timeoutMs?: number;
 	/** Not started within so many milliseconds after it could: it ends as `expired`. */
 	ttlMs?: number;
+	/** Apart from `id`: what becomes of it when a job under the same key is there. Not with `parents`. */
+	dedup?: Dedup;
 	/** At most 32, to find it by. */
 	tags?: string[];
+	/** An object of your own, at most 64 KiB: kept with it, and handed to its handlers. */
+	metadata?: Record<string, unknown>;
 	/** Trace context; taken from where the caller is when left out (see `Trace`). null: none. */
 	trace?: Trace | null;
 	/** Its own HTTP target; only in a queue whose target is http. */
@@ -96,7 +101,7 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly name: string | null;
 	readonly group: string | null;
 	readonly state: JobState;
-	/** Why an ended job is as it is: `success`, `filtered`, `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`, `child_failed`. */
+	/** Why an ended job is as it is: `success`, `filtered`, `attempts_spent`, `final_error`, `stalled`, `by_hand`, `ttl`, `child_failed`, `superseded`. */
 	readonly outcome: string | null;
 	readonly cancelRequested: boolean;
 	readonly priority: number;
@@ -118,6 +123,8 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly worker: string | null;
 	/** Key of the chain that made it. */
 	readonly chain: string | null;
+	/** Put back by hand since it ran. */
+	readonly redone: boolean;
 	readonly tags: readonly string[];
 	readonly trace: Trace | null;
 	readonly http: HttpTarget | null;
@@ -128,6 +135,8 @@ export interface JobView<Payload = unknown, Result = unknown> {
 	readonly resultBytes: number;
 	/** Where asked for. */
 	readonly payload?: Payload;
+	/** Comes with the payload. */
+	readonly metadata?: Record<string, unknown> | null;
 	readonly originalPayload?: Payload;
 	readonly result?: Result;
 	readonly parents?: readonly ParentView[];
@@ -143,6 +152,9 @@ export interface Job<Payload = unknown> {
 	readonly group: string | null;
 	/** As the schema made it, if there is one. */
 	readonly payload: Payload;
+	readonly metadata: Record<string, unknown> | null;
+	/** Key of the chain that made it. */
+	readonly chain: string | null;
 	readonly tags: readonly string[];
 	readonly trace: Trace | null;
 	readonly createdAt: string;
@@ -170,6 +182,8 @@ export interface Grant {
 	readonly name: string | null;
 	readonly group: string | null;
 	readonly payload: unknown;
+	readonly metadata?: Record<string, unknown>;
+	readonly chain?: string;
 	readonly tags: readonly string[];
 	readonly trace: Trace | null;
 	readonly created_at: string;
@@ -187,7 +201,7 @@ export interface Grant {
 export function jobOf<Payload>(grant: Grant): Job<Payload> {
 	return {
 		uid: grant.uid, id: grant.id, queue: grant.queue, namespace: grant.namespace, name: grant.name, group: grant.group, payload: grant.payload as Payload,
-		tags: grant.tags, trace: grant.trace, createdAt: grant.created_at, attempt: grant.attempt, attemptsMade: grant.attempts_made,
+		metadata: grant.metadata ?? null, chain: grant.chain ?? null, tags: grant.tags, trace: grant.trace, createdAt: grant.created_at, attempt: grant.attempt, attemptsMade: grant.attempts_made,
 		maxAttempts: grant.max_attempts, stalls: grant.stalls, priority: grant.priority, fence: grant.fence, leaseMs: grant.lease_ms, timeoutMs: grant.timeout_ms,
 	};
 }
@@ -206,6 +220,8 @@ export interface Explanation {
 	readonly ahead: number;
 	readonly active: number;
 	readonly limit: number;
+	/** The limit that holds it back, by its name. */
+	readonly limitName: string | null;
 	readonly worker: string | null;
 }
 
@@ -232,6 +248,7 @@ export interface JobFilter {
 	tag?: string;
 	/** The caller's id, or its beginning followed by `*`. */
 	id?: string;
+	outcome?: string;
 	/** Text in the error. */
 	error?: string;
 	createdAfter?: Date | string;

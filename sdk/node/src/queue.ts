@@ -2,11 +2,12 @@
 import { Chains } from './chain.js';
 import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
+import { DedupKey } from './dedup.js';
 import { unlessAborted } from './delay.js';
 import { PartlyRefusedError, problemError, type Problem } from './errors.js';
 import { EventStream, type EventOptions } from './event-stream.js';
 import { Group, type GroupView } from './group.js';
-import type { EnqueueOptions, JobFilter, JobState, JobView, NewJob, Parent } from './job.js';
+import type { EnqueueOptions, JobFilter, JobView, NewJob, Parent } from './job.js';
 import { EnqueuedJob, JobHandle } from './job-handle.js';
 import { validated, type Schema } from './schema.js';
 import { requestKey } from './request-key.js';
@@ -32,7 +33,7 @@ export interface CallOptions {
 	signal?: AbortSignal;
 }
 
-type Enqueued = { uid: string; id: string; state: JobState; duplicate: boolean };
+type Enqueued = ConstructorParameters<typeof EnqueuedJob>[2];
 
 /** A queue. Making one asks nothing of the daemon: the queue itself is made by its first job. `Parsed`: what handlers get, with a schema. */
 export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
@@ -154,6 +155,19 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 		await this.#connection.operate({ op: 'queue_resume', queue: this.name, namespace: this.namespace });
 	}
 
+	/** Starts nothing for `ms` milliseconds; what runs goes on. A longer pause is never shortened; 0 ends it. */
+	async backOff(ms: number): Promise<void> {
+		await this.#connection.operate({ op: 'back_off', ...this.#where, delay_ms: ms });
+	}
+
+	/**
+	 * Makes a queue without jobs as it was when it was made: settings, metadata, pause, groups' settings, dedup keys, chains, counted ids, counts by the minute
+	 * and events go; whoever waits there goes on waiting. Throws ConflictError while it has jobs.
+	 */
+	async reset(): Promise<void> {
+		while ((await this.#connection.operate<{ more: boolean }>({ op: 'queue_reset', ...this.#where })).more);
+	}
+
 	/** Deletes an empty queue with its settings. Throws ConflictError while it has jobs. */
 	async delete(): Promise<void> {
 		await this.#connection.operate({ op: 'queue_delete', queue: this.name, namespace: this.namespace });
@@ -167,6 +181,11 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	/** A group by its key. */
 	group(key: string): Group {
 		return new Group(this.#connection, this.#where, key);
+	}
+
+	/** A dedup key: who owns it, and to free it. */
+	dedup(key: string): DedupKey {
+		return new DedupKey(this.#connection, this.#where, key);
 	}
 
 	/** Jobs that repeat. */

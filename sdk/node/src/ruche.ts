@@ -4,6 +4,7 @@ import { Connection, type RucheOptions } from './connection.js';
 import { EventStream, type EventOptions } from './event-stream.js';
 import { JobHandle } from './job-handle.js';
 import type { JobFilter } from './job.js';
+import { Limit, type LimitView } from './limit.js';
 import { Operation, type Action, type ActionArguments } from './operation.js';
 import { Queue, type QueueOptions } from './queue.js';
 import type { Schema } from './schema.js';
@@ -77,6 +78,16 @@ export class Ruche {
 	/** All queues with their counts. */
 	queues(filter: { namespace?: string } = {}): AsyncGenerator<QueueStats, void, void> {
 		return this.#connection.pages('/v1/queues', { ...filter, limit: 100 }, 'queues');
+	}
+
+	/** A limit by its name: a budget that queues, groups and permits share. */
+	limit(name: string, options: { namespace?: string } = {}): Limit {
+		return new Limit(this.#connection, name, options.namespace ?? this.#connection.namespace);
+	}
+
+	/** All limits, with what is taken of each. */
+	limits(filter: { namespace?: string } = {}): AsyncGenerator<LimitView, void, void> {
+		return this.#connection.pages('/v1/limits', { ...filter, limit: 500 }, 'limits');
 	}
 
 	/** What happens anywhere, or where the options say. */

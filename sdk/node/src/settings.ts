@@ -24,6 +24,8 @@ export interface RetryPolicy {
 export interface Rate {
 	max: number;
 	perMs?: number;
+	/** `sliding` (default): any span of `perMs`; `fixed`: spans that begin with a first start. */
+	window?: 'sliding' | 'fixed';
 }
 
 /** What is kept of ended jobs: at most so many, for so many milliseconds, of so many bytes; 0: not bounded by that. */
@@ -66,8 +68,18 @@ export interface QueueSettings {
 	groupRate?: Rate | null;
 	keepCompleted?: Retention;
 	keepFailed?: Retention;
+	/** Names of at most 4 limits, which exist: each start takes from all of them. See `Ruche.limit`. */
+	limits?: string[];
+	/** With an HTTP target: whom an answer that asks to wait holds back: the `job` alone (default), its `group`, the `queue`, or a limit by its name. */
+	retryAfter?: 'job' | 'group' | 'queue' | (string & {});
 	/** The oldest job that has waited so many milliseconds goes before all others, whatever its priority; 0: none does. */
 	riseAfterMs?: number;
+	/** Of its events that are kept, about; 0: as many as the daemon keeps of all. */
+	eventsMax?: number;
+	/** Minutes of which it is known how many jobs ended (1,440). */
+	metricMinutes?: number;
+	/** What a job without an id of its own gets: a global identity (`uid`), or the queue's next number (`decimal`). */
+	ids?: 'uid' | 'decimal';
 	/** At most 16 KiB, only kept. */
 	metadata?: Record<string, unknown>;
 }
