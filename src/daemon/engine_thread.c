@@ -83,7 +83,7 @@ static struct letter *engine_thread_receive(struct engine_thread *thread, int64_
 	if (sleep_us == 0)
 		return mailbox_take(&thread->inbox);
 	if (thread->view.stats.in_flight > 0 && (sleep_us < 0 || sleep_us > ENGINE_NAP_US))
-		return mailbox_nap(&thread->inbox, ENGINE_NAP_US, sleep_us < 0 ? sleep_us : sleep_us - ENGINE_NAP_US);
+		return mailbox_nap(&thread->inbox, ENGINE_NAP_US, sleep_us);
 	return mailbox_wait(&thread->inbox, sleep_us);
 }
 

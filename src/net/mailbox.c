@@ -1,5 +1,6 @@
 #include "net/mailbox.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include <errno.h>
 #include <time.h>
 
@@ -26,7 +27,12 @@ void mailbox_fini(struct mailbox *box)
 static void mailbox_append(struct mailbox *box, struct letter *first, struct letter **last)
 {
 	CHECK(pthread_mutex_lock(&box->lock) == 0);
-	bool was_empty = !box->first, rouse = was_empty && !box->napping;
+	bool was_empty = !box->first, rouse = was_empty;
+	if (box->quiet_until_us) {
+		rouse = clock_mono_us() >= box->quiet_until_us;
+		if (rouse)
+			box->quiet_until_us = 0;
+	}
 	*box->last = first;
 	box->last = last;
 	CHECK(pthread_mutex_unlock(&box->lock) == 0);
@@ -78,12 +84,12 @@ static struct timespec mailbox_deadline(int64_t wait_us)
 	return at;
 }
 
-/* With the lock: until a letter is there (one that rouses), somebody wakes or the time is over. */
+/* With the lock: until a letter is there that may rouse, somebody wakes or the time is over. */
 static void mailbox_sleep(struct mailbox *box, int64_t wait_us)
 {
 	struct timespec deadline = mailbox_deadline(wait_us > 0 ? wait_us : 0);
 	int waited = 0;
-	while ((box->napping || !box->first) && !box->woken && waited != ETIMEDOUT && wait_us != 0) {
+	while ((box->quiet_until_us || !box->first) && !box->woken && waited != ETIMEDOUT && wait_us != 0) {
 		waited = wait_us < 0 ? pthread_cond_wait(&box->filled, &box->lock)
 				     : pthread_cond_timedwait(&box->filled, &box->lock, &deadline);
 		CHECK(waited == 0 || waited == ETIMEDOUT);
@@ -98,10 +104,9 @@ struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us)
 struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us, int64_t wait_us)
 {
 	CHECK(pthread_mutex_lock(&box->lock) == 0);
-	box->napping = nap_us > 0;
-	mailbox_sleep(box, nap_us);
-	box->napping = false;
+	box->quiet_until_us = nap_us > 0 ? clock_mono_us() + nap_us : 0;
 	mailbox_sleep(box, wait_us);
+	box->quiet_until_us = 0;
 	box->woken = false;
 	struct letter *first = mailbox_empty(box);
 	CHECK(pthread_mutex_unlock(&box->lock) == 0);

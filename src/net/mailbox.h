@@ -12,7 +12,7 @@ struct mailbox {
 	pthread_cond_t filled; /* CLOCK_MONOTONIC */
 	struct letter *first, **last;
 	bool woken;
-	bool napping; /* letters do not rouse the reader, a wake does */
+	int64_t quiet_until_us; /* the reader naps: letters before it do not rouse it (CLOCK_MONOTONIC); 0: it does not */
 	void (*notify)(void *context); /* for readers that sleep elsewhere (uv_async_send); called when it was empty */
 	void *context;
 };
@@ -25,7 +25,7 @@ void mailbox_post_list(struct mailbox *box, struct letter *first); /* linked by 
 struct letter *mailbox_take(struct mailbox *box);
 /* Waits until a letter is there, mailbox_wake was called or wait_us passed (negative: for ever), then takes all. */
 struct letter *mailbox_wait(struct mailbox *box, int64_t wait_us);
-/* The same after a nap: for nap_us letters gather and rouse nobody, only a wake does; those that came end the wait then. For a reader that could not
- * do more with them now than a little later, so that a hundred letters cost one change of threads. */
+/* The same, but letters that come within nap_us gather and rouse nobody: a later letter does, or a wake, and takes them along. For a reader that is
+ * going to be woken and could do no more with them before: a hundred letters then cost no change of threads. */
 struct letter *mailbox_nap(struct mailbox *box, int64_t nap_us, int64_t wait_us);
 void mailbox_wake(struct mailbox *box);

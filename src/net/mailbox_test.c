@@ -1,5 +1,7 @@
 #include "net/mailbox.h"
 #include "base/check.h"
+#include "base/clock.h"
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -85,9 +87,56 @@ static void a_nap_ends_by_wake_or_time_and_takes_all(void **state)
 	assert_null(mailbox_nap(&box, 1, 0));
 	assert_null(mailbox_nap(&box, 1, 1));
 	mailbox_post(&box, &letters[0]);
-	assert_ptr_equal(mailbox_nap(&box, 1, -1), &letters[0]); /* it came before: the nap is not cut short, the wait is */
+	assert_ptr_equal(mailbox_nap(&box, 3600 * INT64_C(1000000), 1), &letters[0]); /* it rouses nobody; the time is over */
 	assert_null(mailbox_take(&box));
 	mailbox_fini(&box);
+}
+
+struct napper {
+	struct mailbox box;
+	int64_t nap_us;
+	struct letter *taken;
+};
+
+static void *napper_run(void *context)
+{
+	struct napper *napper = context;
+	napper->taken = mailbox_nap(&napper->box, napper->nap_us, -1);
+	return NULL;
+}
+
+/* Until when letters do not rouse it; 0: it is not asleep. */
+static int64_t napper_is_quiet_until(struct napper *napper)
+{
+	pthread_mutex_lock(&napper->box.lock);
+	int64_t until_us = napper->box.quiet_until_us;
+	pthread_mutex_unlock(&napper->box.lock);
+	return until_us;
+}
+
+/* Into a nap: one of no length to speak of is over for whatever comes, one of an hour for nothing but a wake. */
+static void a_letter_rouses_from_behind_a_nap(void **state)
+{
+	(void)state;
+	for (int hour = 0; hour < 2; hour++) {
+		struct napper napper = { .nap_us = hour ? 3600 * INT64_C(1000000) : 1 };
+		struct letter letters[2];
+		pthread_t thread;
+		mailbox_init(&napper.box, NULL, NULL);
+		assert_int_equal(pthread_create(&thread, NULL, napper_run, &napper), 0);
+		while (!napper_is_quiet_until(&napper) || (!hour && clock_mono_us() < napper_is_quiet_until(&napper)))
+			sched_yield();
+		mailbox_post(&napper.box, &letters[0]);
+		if (hour) {
+			mailbox_post(&napper.box, &letters[1]);
+			assert_true(napper_is_quiet_until(&napper) != 0);
+			mailbox_wake(&napper.box);
+		}
+		pthread_join(thread, NULL);
+		assert_ptr_equal(napper.taken, &letters[0]);
+		assert_ptr_equal(letters[0].next, hour ? &letters[1] : NULL);
+		mailbox_fini(&napper.box);
+	}
 }
 
 static void *writer_run(void *context)
@@ -107,6 +156,7 @@ static void *writer_run(void *context)
 		if (i % 64 == 0)
 			mailbox_wake(writer->box);
 	}
+	mailbox_wake(writer->box); /* a letter of the last moment may have come into a nap */
 	return NULL;
 }
 
@@ -148,6 +198,7 @@ int main(void)
 		cmocka_unit_test(letters_come_in_order),
 		cmocka_unit_test(a_wait_ends_by_letter_wake_or_time),
 		cmocka_unit_test(a_nap_ends_by_wake_or_time_and_takes_all),
+		cmocka_unit_test(a_letter_rouses_from_behind_a_nap),
 		cmocka_unit_test(nothing_is_lost_or_swapped_between_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

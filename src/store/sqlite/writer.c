@@ -212,8 +212,8 @@ void writer_submit(struct writer *writer, struct changeset *cs)
 	CHECK(pthread_mutex_lock(&writer->lock) == 0);
 	CHECK(writer->submitted - writer->polled < WRITER_IN_FLIGHT);
 	*ring_at(writer, writer->submitted++) = (struct outcome){ cs, E_OK };
-	CHECK(pthread_cond_signal(&writer->work) == 0);
 	CHECK(pthread_mutex_unlock(&writer->lock) == 0);
+	CHECK(pthread_cond_signal(&writer->work) == 0); /* not before: it would wake up and wait for the lock */
 }
 
 uint32_t writer_poll(struct writer *writer, struct outcome *out, uint32_t max)
