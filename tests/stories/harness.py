@@ -374,7 +374,8 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
         self.arguments = list(arguments)
         self.token = "rch_" + secrets.token_urlsafe(32)
-        self.env = {**os.environ, "NO_COLOR": "1", "RUCHE_ADMIN_TOKEN": self.token, **(env or {})}
+        patience = {"RUCHE_FORMATS_WALL_MS": "60s"}  # a program that waits for a processor, or for its helper to start, is not one that hangs
+        self.env = {**os.environ, **patience, "NO_COLOR": "1", "RUCHE_ADMIN_TOKEN": self.token, **(env or {})}
         self.tcp = held_port() if tcp else None
         self.preexec = preexec
         self.process = None

@@ -6,7 +6,7 @@ import re
 import signal
 import tempfile
 
-from harness import Daemon, Receiver, Skip, check, equal, free_port, run, story
+from harness import Daemon, Receiver, Skip, check, equal, held_port, run, story
 
 ONCE = {"kind": "fixed", "delay_ms": 1, "max_attempts": 1, "jitter": "none"}
 TOKEN = (200, {}, b'{"access_token":"let-me-in","token_type":"bearer","expires_in":3600}')
@@ -149,7 +149,7 @@ def a_name_is_trusted_with_private_networks_alone():
 @story
 def never_into_the_daemon_itself():
     """A range that holds our own listener does not open it, wherever it listens; only deliver.allow_self does."""
-    free = free_port()
+    free = held_port()
     for listen in ("127.0.0.1:0", "0.0.0.0:0", f"localhost:{free}", f"127.0.0.1:{free}"):
         with House() as house, Receiver(200) as third:
             house.ruche.arguments += ["--listen", listen]

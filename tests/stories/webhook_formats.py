@@ -89,7 +89,7 @@ def what_is_there_no_more_is_retracted():
 @story
 def stopped_while_a_program_runs():
     """A daemon that is stopped or asked to cancel does not wait for a program; the delivery costs no attempt."""
-    with Webhooks() as house:
+    with Webhooks(arguments=("--formats-cpu-ms", "60s")) as house:
         house.format("endless", "def f: f; f")
         house.endpoint("endless", format="endless")
         for end in ("cancel", "stop"):

@@ -126,12 +126,12 @@ def what_the_other_side_calls_it():
 @story
 def an_endless_program_is_stopped():
     """By the bounds of the configuration, after its first message: it does not hold up the others' programs for long."""
-    with Daemon("--formats-wall-ms", "300ms", "--formats-cpu-ms", "30s", "--formats-helpers", "1") as ruche:
+    with Daemon("--formats-wall-ms", "3s", "--formats-cpu-ms", "30s", "--formats-helpers", "1") as ruche:
         api = ruche.api
         sent(api, *range(4))
         answer = api.post("/v1/formats/new/preview", {"program": "def f: f; f"})
         equal((answer["stopped"], len(answer["previews"])), (True, 1), "it was stopped")
-        check("longer than 300 ms" in answer["previews"][0]["error"], answer["previews"])
+        check("longer than 3000 ms" in answer["previews"][0]["error"], answer["previews"])
         equal(outputs(api.post("/v1/formats/new/preview", {"program": ".payload"})), [3, 2, 1, 0], "others go on")
     with Daemon("--formats-wall-ms", "30s", "--formats-cpu-ms", "100ms") as ruche:
         sent(ruche.api, 1)
