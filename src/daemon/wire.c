@@ -526,8 +526,9 @@ static bool wire_judge(void *context, const char *origin, const struct sockaddr 
 	struct cidr own[WIRE_RANGES_MAX];
 	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own),
 			       .is_self = doors_lead_in, .self = wire->config.doors };
+	bool judged = address && (!*wire->config.config->deliver_proxy || guard_avoids_proxy(&guard, origin)); /* the proxy judges the others */
 	return guard_permits_url(&guard, origin, why, why_bytes) &&
-	       (!address || guard_permits(&guard, origin, address, why, why_bytes));
+	       (!judged || guard_permits(&guard, origin, address, why, why_bytes));
 }
 
 /* Its helpers begin with the first format that needs one. */

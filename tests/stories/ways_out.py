@@ -4,6 +4,7 @@ but never back into the daemon (deliver.allow_self)."""
 import os
 import re
 import signal
+import sys
 import tempfile
 
 from harness import Daemon, Receiver, Skip, check, equal, held_port, run, story
@@ -131,6 +132,18 @@ def tokens_go_the_way_of_their_own_host():
 
 
 @story
+def an_endpoint_is_put_as_it_will_be_called():
+    """A private address behind the proxy is the proxy's to judge, past the proxy it is ours, already when an endpoint is put."""
+    with House() as house, Receiver(200) as proxy:
+        house.start(f'proxy = "http://127.0.0.1:{proxy.port}"\nno_proxy = "10.2.0.0/16"\n')
+        refused = house.api.refused("PUT", "/v1/endpoints/near", {"url": "http://10.2.0.1/", "types": ["*"]}, code="invalid_field", field="url")
+        check("10.2.0.1 is in 10.0.0.0/8 (private network)" in refused["detail"], refused)
+        house.put("far", "http://10.1.0.1/far")
+        house.goes_well("far", "through the proxy")
+        equal([received.path for received in proxy.received], ["http://10.1.0.1/far"], "what the proxy was asked for")
+
+
+@story
 def a_name_is_trusted_with_private_networks_alone():
     """What an allowed name means is looked at when it is called: loopback it never may, whatever its DNS says. A range that holds it helps."""
     with House() as house, Receiver(200) as third:
@@ -149,8 +162,8 @@ def a_name_is_trusted_with_private_networks_alone():
 @story
 def never_into_the_daemon_itself():
     """A range that holds our own listener does not open it, wherever it listens; only deliver.allow_self does."""
-    free = held_port()
-    for listen in ("127.0.0.1:0", "0.0.0.0:0", f"localhost:{free}", f"127.0.0.1:{free}"):
+    held = held_port()
+    for listen in ("127.0.0.1:0", "0.0.0.0:0", f"localhost:{held}", f"127.0.0.1:{held}"):
         with House() as house, Receiver(200) as third:
             house.ruche.arguments += ["--listen", listen]
             house.start('allow = ["127.0.0.0/8", "0.0.0.0/8"]\n')
@@ -167,6 +180,35 @@ def never_into_the_daemon_itself():
             house.reload('allow = "127.0.0.0/8"\nallow_self = true\n')
             failed = house.send("named")
             equal((failed["error"]["class"], failed["error"]["status"]), ("status_4xx", 405), "what the API says to a PUT")
+
+
+GIVER = """import fcntl, os, socket, sys
+path, port, *command = sys.argv[1:]
+inside, outside = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", int(port)))
+inside.bind(path)
+inside.listen()
+high = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 10) for one in (inside, outside)]
+for place, one in enumerate(high):
+    os.dup2(one, 3 + place)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2")
+os.execv(command[0], command)
+"""
+
+
+@story
+def nor_at_a_socket_that_a_supervisor_gave():
+    """Given sockets are our own as well; what the configuration lists then is not listened at, and may be somebody else's."""
+    with House() as house, Receiver(200) as third:
+        plain, port = house.ruche.command, held_port()
+        house.ruche.arguments += ["--listen", f"127.0.0.1:{third.port}"]
+        house.ruche.command = lambda: [sys.executable, "-c", GIVER, house.ruche.socket_path, str(port), *plain()]
+        house.start('allow = "127.0.0.0/8"\n')
+        refused = house.api.refused("PUT", "/v1/endpoints/self", {"url": f"http://127.0.0.1:{port}/livez", "types": ["*"]}, code="invalid_field", field="url")
+        check("deliver.allow_self" in refused["detail"], refused)
+        house.put("named", f"http://crm.intra.test:{port}/livez")
+        check("deliver.allow_self" in house.send("named")["error"]["message"], "by name")
+        house.put("third", third.url)
+        house.goes_well("third", "where we would listen, had we been given none")
 
 
 @story
