@@ -116,17 +116,19 @@ cases('administration', {
 			return [(await told)[0]![0]];
 		},
 	},
-	'drained jobs leave a line': {
-		is: ['removed 1', 'removed 2'],
+	'drained and cleaned jobs leave a line': {
+		is: ['removed 1', 'removed 2', 'removed 3'],
 		onRedis: { is: [], because: 'the event log is the history; nothing leaves without a line' },
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told: string[] = [];
 			events.on('removed', ({ jobId }) => told.push(`removed ${jobId}`));
-			const added = heard(events, 'added', 3);
+			const added = heard(events, 'added', 4);
 			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.addBulk([1, 2].map((n) => ({ name: 'a', data: n })));
 			await queue.drain();
+			await queue.add('a', 1);
+			await until(async () => (await queue.clean(0, 10, 'wait')).length === 1);
 			await queue.add('a', 1);
 			await added;
 			return told.sort();

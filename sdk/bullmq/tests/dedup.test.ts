@@ -31,6 +31,19 @@ cases('deduplication', {
 			return [a.id, b.id, c.id !== '1'];
 		},
 	},
+	'an ignored add begins the time anew': {
+		is: ['1', '1', true],
+		async run(world) {
+			const queue = world.queue(), SOON = 1_000;
+			const a = await queue.add('a', 1, { deduplication: { id: 'k', ttl: SOON } });
+			const b = await queue.add('b', 2, { deduplication: { id: 'k', ttl: 60_000, extend: true } });
+			await queue.add('other', 2, { deduplication: { id: 'not extended', ttl: SOON } });
+			await queue.add('other', 2, { deduplication: { id: 'not extended', ttl: 60_000 } });
+			await until(async () => await queue.getDeduplicationJobId('not extended') === null); // its time was not begun anew, and is over
+			const c = await queue.add('c', 3, { deduplication: { id: 'k', ttl: 60_000, extend: true } });
+			return [a.id, b.id, c.id === a.id];
+		},
+	},
 	'replaced while delayed': {
 		is: [[['last', 3]], 1],
 		async run(world) {

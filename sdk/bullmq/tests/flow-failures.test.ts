@@ -223,6 +223,46 @@ cases('flows and failures', {
 			return [await root.getState(), await world.queue().getJobState('a')];
 		},
 	},
+	'failParentOnFailure: a parent with a delay is taken at once': {
+		is: ['waiting', 'child q:a failed'],
+		onRedis: { is: ['delayed', 'child q:a failed'], because: 'it will not run' },
+		async run(world) {
+			const root = await family(world, { failParentOnFailure: true }, ['a'], { delay: 60_000 });
+			await fail(world);
+			return bare(world, [await root.getState(), (await world.queue('parents').getJob('root'))!.deferredFailure]);
+		},
+	},
+	'a child that had failed before it got its parent': {
+		is: ['waiting-children', 'waiting-children', 'waiting'],
+		onRedis: { is: ['waiting-children', 'waiting', 'waiting'], because: 'the parent was told of no failure' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.add('a', 1, { jobId: 'a' });
+			await fail(world);
+			const root = await family(world, { failParentOnFailure: true }, ['a']);
+			const child = (await queue.getJob('a'))!;
+			const states = [await root.getState()];
+			await child.retry('failed');
+			await fail(world);
+			states.push(await root.getState());
+			await child.retry('failed');
+			await end(world);
+			states.push(await root.getState());
+			return states;
+		},
+	},
+	'what a child says of a parent that is none any more': {
+		is: [null, null],
+		onRedis: { is: ['parents:root', 'parents:root'], because: 'its data are what it was added with' },
+		async run(world) {
+			const root = await family(world, { removeDependencyOnFailure: true });
+			const queue = world.queue();
+			await fail(world);
+			const forgotten = (await queue.getJob('a'))!.parentKey ?? null;
+			await root.remove({ removeChildren: false });
+			return bare(world, [forgotten, (await queue.getJob('b'))!.parentKey ?? null]);
+		},
+	},
 	'a child that is detached is no child any more': {
 		is: [true, null, null, 'waiting-children', true, 'waiting', 'waiting', false],
 		async run(world) {

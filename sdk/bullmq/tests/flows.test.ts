@@ -24,6 +24,13 @@ function bare(world: World, value: unknown): unknown {
 	return JSON.parse(JSON.stringify(value ?? null).replaceAll(`${world.prefix}:`, ''));
 }
 
+/** A parent and so many children. */
+function brood(world: World, count: number): ReturnType<typeof family> {
+	return world.flows().add({
+		name: 'r', queueName: 'parents', children: Array.from({ length: count }, (_, i) => ({ name: 'a', queueName: 'q', opts: { jobId: `c${i}` } })),
+	});
+}
+
 cases('flows', {
 	'a parent waits for its children, and has their values': {
 		is: ['waiting-children', ['waiting', 'waiting'], 'waiting-children', 'waiting', { 'q:a': 'one', 'q:b': { two: 2 } }, 'completed'],
@@ -149,6 +156,28 @@ cases('flows', {
 				cursor = page.nextUnprocessedCursor!;
 			} while (cursor);
 			return [keys.length, cursor, (bare(world, keys) as string[]).sort().map((key) => key.replace('c', ''))];
+		},
+	},
+	'a page of dependencies has as many as it was asked for': {
+		is: [20, 7],
+		onRedis: { is: [30, 30], because: 'the option means what it says' },
+		async run(world) {
+			const { job } = await brood(world, 30);
+			const worker = world.worker(async () => 1, { concurrency: 10 });
+			await heard(worker, 'completed', 30);
+			const sizes: number[] = [];
+			for (const options of [{}, { count: 7 }])
+				sizes.push(Object.keys((await job.getDependencies({ processed: options })).processed!).length);
+			return sizes;
+		},
+	},
+	'dependencies are in the order of the adds': {
+		is: true,
+		onRedis: { is: false, because: 'they are in no order there' },
+		async run(world) {
+			const { job } = await brood(world, 200);
+			const { unprocessed } = await job.getDependencies();
+			return (bare(world, unprocessed) as string[]).every((key, i) => key === `q:c${i}`);
 		},
 	},
 	'several trees at once, each with its own': {

@@ -238,6 +238,35 @@ cases('schedulers', {
 			return [await job.remove().then(() => null, (error: { code: unknown }) => error.code)];
 		},
 	},
+	'a pending one that is replaced is told': {
+		is: ['added', 'removed', 'added'],
+		onRedis: { is: ['added', 'added'], because: 'nothing leaves without a line' },
+		async run(world) {
+			const queue = world.queue(), events = await world.events();
+			const told: string[] = [], over = heard(events, 'paused');
+			events.on('added', () => told.push('added'));
+			events.on('removed', () => told.push('removed'));
+			await new Promise((resolve) => setTimeout(resolve, 50));
+			await queue.upsertJobScheduler('k', { pattern: NEVER });
+			await queue.upsertJobScheduler('k', { pattern: NEVER.replace('0', '1') });
+			await queue.pause();
+			await over;
+			return told;
+		},
+	},
+	'a kept job that has the id of the next one': {
+		is: [-10, 'first'],
+		onRedis: { is: [0, 'second'], because: 'a job that is kept stays what it was' },
+		async run(world) {
+			const queue = world.queue();
+			const first = (await queue.upsertJobScheduler('k', { pattern: NEVER }, { data: 'first' }))!;
+			await first.promote();
+			await (await takeOne(world, 'mine')).moveToCompleted(1, 'mine', false);
+			await queue.upsertJobScheduler('k', { every: HOUR });
+			const code = await queue.upsertJobScheduler('k', { pattern: NEVER }, { data: 'second' }).then(() => 0, (error: { code: unknown }) => error.code);
+			return [code, (await queue.getJob(first.id!))!.data];
+		},
+	},
 	'another interval has another offset': {
 		is: [true],
 		onRedis: { is: [false], because: 'the old one may be longer than the new interval' },

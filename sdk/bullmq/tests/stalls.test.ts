@@ -1,8 +1,22 @@
 // Locks, and jobs whose worker is silent.
-import type { Job } from 'bullmq';
-import { cases, heard, refusal, takeOne, until } from './world.js';
+import type { Job, WorkerOptions } from 'bullmq';
+import { cases, heard, refusal, takeOne, until, type World } from './world.js';
 
 const LOST = { lockDuration: 40 }, CHECKS = { stalledInterval: 60 }; // of who takes and is silent, and of who looks
+/** Looks for silent workers so many times, as a worker with this interval does; answers how many jobs it has put back. */
+async function look(world: World, times: number, opts: Partial<WorkerOptions> = CHECKS): Promise<number> {
+	const worker = world.worker(null, { autorun: false, ...opts });
+	let stalled = 0;
+	worker.on('stalled', () => stalled++);
+	await worker.waitUntilReady();
+	for (let i = 0; i < times && !stalled; i++) {
+		if (i)
+			await rest((opts.stalledInterval ?? 0) + 20);
+		await (worker as unknown as { moveStalledJobsToWait(): Promise<void> }).moveStalledJobsToWait();
+	}
+	return stalled;
+}
+
 const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 cases('locks and stalls', {
@@ -74,6 +88,57 @@ cases('locks and stalls', {
 			await checker.startStalledCheckTimer();
 			await stalled;
 			return [(await takeOne(world, 'a')).id, (await takeOne(world, 'b')).id];
+		},
+	},
+	'who looks more often sees more, whoever looked last': {
+		is: 1,
+		onRedis: { is: 0, because: 'the interval of who looked last counts there' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.add('a', 1);
+			await takeOne(world, 'gone', LOST);
+			await look(world, 1, { stalledInterval: 3_600_000 });
+			await rest(LOST.lockDuration);
+			return look(world, 8);
+		},
+	},
+	'one look puts back a thousand jobs, the next one more': {
+		is: 1_000,
+		onRedis: { is: 1_001, because: 'the daemon goes on serving in between' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.addBulk(Array.from({ length: 1_001 }, (_, i) => ({ name: 'a', data: i })));
+			const worker = world.worker(null, { autorun: false, ...LOST });
+			await Promise.all(Array.from({ length: 1_001 }, (_, i) => worker.getNextJob(`gone ${i}`, { block: false })));
+			await until(async () => await queue.getActiveCount() === 1_001);
+			await rest(LOST.lockDuration);
+			return look(world, 8);
+		},
+	},
+	'the token 0': {
+		is: [0, 'active'],
+		onRedis: { is: [1, 'waiting'], because: 'it has no lock there; here its lease says how long' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.add('a', 1);
+			const job = await takeOne(world, '0', { lockDuration: 3_600_000 });
+			return [await look(world, 8), await job.getState()];
+		},
+	},
+	'one with a priority goes before its equals': {
+		is: ['plain', 'stalled', 'equal'],
+		onRedis: { is: ['stalled', 'plain', 'equal'], because: 'priorities hold' },
+		async run(world) {
+			const queue = world.queue();
+			await queue.add('stalled', 1, { priority: 5 });
+			await takeOne(world, 'gone', LOST);
+			await queue.add('equal', 1, { priority: 5 });
+			await queue.add('plain', 1);
+			await look(world, 8);
+			const names: string[] = [];
+			for (const token of ['a', 'b', 'c'])
+				names.push((await takeOne(world, token)).name);
+			return names;
 		},
 	},
 	'a lock that is over is lost': {

@@ -101,6 +101,21 @@ cases('telemetry', {
 			return [named(telemetry.spans, 'process').events, (await queue.getJob('1'))!.failedReason];
 		},
 	},
+	'a retry leaves the options of the job as they were added': {
+		is: true,
+		async run(world) {
+			const telemetry = tracing();
+			const queue = world.queue('q', { telemetry });
+			await queue.add('a', 1, { attempts: 2 });
+			const before = (await queue.getJob('1'))!.opts.telemetry?.metadata;
+			const worker = world.worker(async (job: Job) => {
+				if (!job.attemptsMade)
+					throw new Error('once');
+			}, { telemetry });
+			await heard(worker, 'completed');
+			return before !== undefined && (await queue.getJob('1'))!.opts.telemetry?.metadata === before;
+		},
+	},
 	'the check for stalled jobs is traced': {
 		is: [true],
 		async run(world) {

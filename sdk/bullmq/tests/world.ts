@@ -95,10 +95,11 @@ export function startRuche(unix = false): Promise<Server> {
 	}), (directory, port) => (unix ? `unix:${join(directory, 'ruche.sock')}` : `http://127.0.0.1:${port}`));
 }
 
-export function startRedis(): Promise<Server> {
+/** `lasting`: what it has answered is on disk. */
+export function startRedis(lasting = false): Promise<Server> {
 	return served((directory, port) => ({
 		binary: 'redis-server',
-		args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', '--dir', directory],
+		args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', lasting ? 'yes' : 'no', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--dir', directory],
 		says: /eady to accept connections/,
 	}), (_directory, port) => ({ host: '127.0.0.1', port }));
 }
@@ -108,7 +109,7 @@ export class World {
 	readonly #closers: (() => Promise<unknown>)[] = [];
 	readonly prefix = `t${Math.random().toString(36).slice(2, 10)}`;
 
-	constructor(readonly on: 'ruche' | 'redis', readonly connection: Server['connection']) {}
+	constructor(readonly on: 'ruche' | 'redis', readonly connection: Server['connection'], readonly server?: Server) {}
 
 	/** As if it were BullMQ's own: for its types, both are the same. */
 	get #factory(): undefined {
@@ -154,6 +155,17 @@ export class World {
 		return producer;
 	}
 
+	/** The server dies and is there again, with what was on disk. */
+	async restart(): Promise<void> {
+		await this.server!.kill();
+		await this.server!.restart();
+	}
+
+	/** `what` is done after the case. */
+	after(what: () => Promise<unknown>): void {
+		this.#closers.push(what);
+	}
+
 	async close(): Promise<void> {
 		for (const close of this.#closers.splice(0))
 			await close();
@@ -170,18 +182,18 @@ export interface Case {
 	readonly run: (world: World) => Promise<unknown>;
 }
 
-/** A file's cases: on Ruche, and on Redis where that was asked for. */
-export function cases(area: string, all: Readonly<Record<string, Case>>): void {
+/** A file's cases: on Ruche, and on Redis where that was asked for; `lasting`: on one that keeps its data. */
+export function cases(area: string, all: Readonly<Record<string, Case>>, { lasting = false } = {}): void {
 	for (const on of WITH_REDIS ? ['ruche', 'redis'] as const : ['ruche'] as const)
 		describe(`${area}, on ${on}`, () => {
 			let server: Server;
 			before(async () => {
-				server = await (on === 'ruche' ? startRuche() : startRedis());
+				server = await (on === 'ruche' ? startRuche() : startRedis(lasting));
 			});
 			after(() => server?.stop());
 			for (const [name, { is, onRedis, onOldRedis, run }] of Object.entries(all))
 				test(name, { timeout: CASE_MS }, async () => {
-					const world = new World(on, server.connection);
+					const world = new World(on, server.connection, server);
 					try {
 						const other = on === 'redis' ? OLDEST && onOldRedis || onRedis : undefined;
 						const expected = other ? other.is : is;

@@ -16,6 +16,7 @@ export { EventStream, type EventOptions, type EventType, type RucheEvent } from 
 export { Operation, type Action, type ActionArguments, type OperationView } from './operation.js';
 export { Worker, type BatchWorkerOptions, type Handler, type Handlers, type WorkerEvents, type WorkerOptions } from './worker.js';
 export type { BatchContext, BatchHandler, BatchJob, BatchOptions } from './batch.js';
+export type { WorkerView } from './presence.js';
 export type { JobContext } from './running-job.js';
 export { JobAbort, JobCancelled, JobTimedOut, LeaseLost, ShuttingDown } from './abort.js';
 export { NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError, type HoldBack } from './verdict.js';

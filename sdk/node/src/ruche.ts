@@ -1,11 +1,12 @@
 // The client: the one object that a program makes.
 import type { BatchHandler } from './batch.js';
-import { Connection, type RucheOptions } from './connection.js';
+import { Connection, queryText, type RucheOptions } from './connection.js';
 import { EventStream, type EventOptions } from './event-stream.js';
 import { JobHandle } from './job-handle.js';
 import type { JobFilter } from './job.js';
 import { Limit, type LimitView } from './limit.js';
 import { Operation, type Action, type ActionArguments } from './operation.js';
+import type { WorkerView } from './presence.js';
 import { Queue, type QueueOptions } from './queue.js';
 import type { Schema } from './schema.js';
 import type { QueueStats } from './settings.js';
@@ -88,6 +89,11 @@ export class Ruche {
 	/** All limits, with what is taken of each. */
 	limits(filter: { namespace?: string } = {}): AsyncGenerator<LimitView, void, void> {
 		return this.#connection.pages('/v1/limits', { ...filter, limit: 500 }, 'limits');
+	}
+
+	/** Who works: those that were heard of within the last minute. */
+	async workers(filter: { queue?: string; namespace?: string } = {}): Promise<WorkerView[]> {
+		return fromWire<{ workers: WorkerView[] }>(await this.#connection.call('GET', `/v1/workers${queryText(filter)}`)).workers;
 	}
 
 	/** What happens anywhere, or where the options say. */

@@ -12,6 +12,7 @@ import { Backoff } from './delay.js';
 import { ConflictError, InvalidFieldError, NotFoundError, ProblemError, RucheError, StaleLeaseError, UnreachableError } from './errors.js';
 import { jobOf, type Grant, type Job, type JobView } from './job.js';
 import { sendPatiently } from './patience.js';
+import { Presence } from './presence.js';
 import { RunningJob, type Desk, type JobContext, type Outcome } from './running-job.js';
 import { validated, type Schema } from './schema.js';
 import { closeNoMore, closeOnSignals } from './signals.js';
@@ -101,6 +102,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 	readonly #wire: Wire;
 	readonly #outbox: Batcher;
 	readonly #desk: Desk;
+	readonly #presence: Presence;
 	/** Those whose handler runs. */
 	readonly #running = new Set<RunningJob<Payload>>();
 	/** Claimed ahead: they wait for a slot, the oldest first. */
@@ -161,6 +163,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		this.#desk = { outbox: this.#outbox, wire: this.#wire, connection, onNote: (error) => this.#noteRefused(error) };
 		if (options.signals !== false)
 			closeOnSignals(this);
+		this.#presence = new Presence(connection, this.name, queues);
 		void this.#poll();
 	}
 
@@ -519,7 +522,7 @@ export class Worker<Payload = unknown, Result = unknown> extends EventEmitter<Wo
 		await this.#recoverSoon();
 		this.#dead.abort(new ShuttingDown());
 		closeNoMore(this);
-		await this.#connection.giveWire();
+		await Promise.all([this.#presence.leave(), this.#connection.giveWire()]);
 		this.#emit('closed');
 	}
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type {
 	Attempt, Child, ChainJob, ChainSchedule, ChainView, Dedup, DedupOwner, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView,
-	LimitSettings, LimitView, OperationView, ParentView, PermitOptions, QueueSettings, QueueStats, Rate, RetryPolicy,
+	LimitSettings, LimitView, OperationView, ParentView, PermitOptions, QueueSettings, QueueStats, Rate, RetryPolicy, WorkerView,
 } from 'ruche';
 import { startRuche } from 'ruche/test';
 
@@ -59,6 +59,9 @@ const objects: Record<string, Record<string, true>> = {
 		enqueued: true, started: true, ended: true, enqueuedPerS: true, startedPerS: true, completedPerS: true, failedPerS: true, waitMs: true, runMs: true,
 		priorities: true, settings: true, version: true, createdAt: true,
 	} satisfies Fields<QueueStats>,
+	Worker: {
+		id: true, queue: true, namespace: true, name: true, kind: true, address: true, ageMs: true, silentMs: true, ttlMs: true,
+	} satisfies Fields<WorkerView>,
 	Group: { key: true, paused: true, waiting: true, active: true, delayed: true, code: true, settings: true } satisfies Fields<GroupView>,
 	Chain: {
 		key: true, queue: true, namespace: true, schedule: true, job: true, payload: true, metadata: true, nextAt: true, nextUid: true, offsetMs: true, count: true,

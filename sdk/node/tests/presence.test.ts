@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Ruche } from 'ruche';
+import { startRuche, type RucheProcess } from 'ruche/test';
+import { Proxy } from './proxy.js';
+import { Gate } from './waiting.js';
+import { through } from './through.js';
+
+let server: RucheProcess;
+let ruche: Ruche;
+before(async () => {
+	server = await startRuche();
+	ruche = server.ruche;
+});
+after(() => server.stop());
+
+async function until(what: () => Promise<boolean>): Promise<void> {
+	while (!await what())
+		await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+test('who works is listed, once for each queue, until it is closed', async () => {
+	const worker = ruche.worker(['urgent', 'mail'], () => undefined);
+	await until(async () => (await ruche.workers()).length === 2);
+	const all = await ruche.workers();
+	assert.deepEqual(all.map(({ queue, name, kind, namespace }) => [queue, name, kind, namespace]).sort(),
+		[['mail', worker.name, 'worker', 'default'], ['urgent', worker.name, 'worker', 'default']]);
+	assert.deepEqual((await ruche.workers({ queue: 'mail' })).map(({ id }) => id), [`${worker.name}.2`]);
+	await worker.close();
+	assert.deepEqual(await ruche.workers(), []);
+});
+
+test('a worker that ends while it is told for the first time is not listed', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	await through(proxy).worker('brief', () => undefined).close();
+	assert.deepEqual(await ruche.workers({ queue: 'brief' }), []);
+});
+
+test('without a daemon nobody hears of it: the worker works when it is there, and closes when it is not', async () => {
+	const own = await startRuche();
+	const running = new Gate(), end = new Gate();
+	const worker = own.ruche.worker('mail', async () => {
+		running.open();
+		await end.passed;
+	});
+	const errors: Error[] = [];
+	worker.on('error', (error) => errors.push(error));
+	await own.ruche.queue('mail').enqueue(1);
+	await running.passed;
+	await until(async () => (await own.ruche.workers()).length === 1);
+	await own.kill();
+	end.open();
+	await worker.close({ deadlineMs: 0 });
+	assert.ok(errors.every((error) => !error.message.includes('/v1/workers')));
+	await own.stop();
+});
