@@ -192,11 +192,13 @@ static enum err health_slow(struct engine *engine, uint32_t slot)
 
 /* ---- not well ---- */
 
-static bool health_opens(const struct index *index, const struct health *health, const struct endpoint_breaker *breaker)
+/* Once it has opened, only a probe says anew how its third party does: what began before the pause was over, or before new settings ended it, says
+ * how it did then. */
+static bool health_opens(const struct health *health, const struct endpoint_breaker *breaker, int64_t began_us)
 {
-	if (!breaker->failures || health->open_until_us > index->now_us)
-		return false; /* open already: this call began before */
-	return health->opens || health->failures >= breaker->failures;
+	if (!breaker->failures)
+		return false;
+	return health->opens ? began_us >= health->open_until_us : health->failures >= breaker->failures;
 }
 
 static enum err health_open(struct engine *engine, struct named *named)
@@ -311,7 +313,7 @@ static enum err health_failed(struct engine *engine, uint32_t slot, const struct
 		err = health_end_pause(engine, named);
 		health_close(health);
 		health->slowed = 0;
-	} else if (health_opens(index, health, &named->endpoint->value.breaker)) {
+	} else if (health_opens(health, &named->endpoint->value.breaker, began_us)) {
 		err = health_open(engine, named);
 	}
 	health->warned = health_warning(index, named);

@@ -698,6 +698,38 @@ static void new_settings_end_the_pause(void **state)
 	world_close(&world);
 }
 
+/* Two calls are under way; the first one's failure opens its breaker. The other one fails when the pause is over, by its own time or since the settings
+ * are new: that is how the third party did before, and the probe goes out all the same. */
+static void what_began_before_the_pause_was_over_is_no_probe(void **state)
+{
+	(void)state;
+	for (int settings = 0; settings < 2; settings++) {
+		struct world world;
+		roomy(&world);
+		put(&world, "crm", "{\"url\":\"https://crm.example/\",\"types\":[\"*\"],\"breaker\":{\"failures\":1,\"open_ms\":1000,\"open_ms_max\":9000}}");
+		send_many(&world, 5);
+		assert_int_equal(running(&world), 2);
+		world_pass(&world, 1);
+		end(&world, BLAME_ENDPOINT);
+		assert_int_equal(look(&world, "crm").health.state, HEALTH_OPEN);
+		world_pass(&world, settings ? 1 : 1000);
+		if (settings) {
+			struct request *patch = named_request(&world, OP_NAMED_PUT, "crm", "{\"url\":\"https://new.example/\"}");
+			patch->ops[0].named.replace = false;
+			assert_int_equal(world_err(&world, patch), E_OK);
+		}
+		assert_int_equal(look(&world, "crm").health.state, HEALTH_PROBING);
+		end(&world, BLAME_ENDPOINT); /* the other one of the two */
+		struct named_info info = look(&world, "crm");
+		assert_int_equal(info.health.state, HEALTH_PROBING);
+		assert_int_equal(info.active, 1);
+		world_pass(&world, 1);
+		end(&world, BLAME_ENDPOINT); /* the probe */
+		assert_int_equal(look(&world, "crm").health.open_until_us - world.wall_us, 2000000);
+		world_close(&world);
+	}
+}
+
 static void a_restart_goes_on_from_there(void **state)
 {
 	struct world world;
@@ -1085,6 +1117,7 @@ int main(void)
 		cmocka_unit_test(the_line_forgets_nobody),
 		cmocka_unit_test(a_slow_program_leaves_room),
 		cmocka_unit_test(it_opens_probes_and_closes),
+		cmocka_unit_test(what_began_before_the_pause_was_over_is_no_probe),
 		cmocka_unit_test(what_was_under_way_does_not_count_twice), cmocka_unit_test(its_end_leaves_what_others_asked_for),
 		cmocka_unit_test(it_is_given_time), cmocka_unit_test(a_restart_knows_who_is_given_time),
 		cmocka_unit_test(whom_it_holds_back_and_for_how_long),

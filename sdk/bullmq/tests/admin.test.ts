@@ -38,9 +38,8 @@ cases('administration', {
 	'cleaning is told': {
 		is: ['2'],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = heard(events, 'cleaned');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.addBulk([1, 2].map((n) => ({ name: 'a', data: n })));
 			await new Promise((resolve) => setTimeout(resolve, 5));
 			await queue.clean(0, 10, 'wait');
@@ -77,9 +76,9 @@ cases('administration', {
 		},
 	},
 	'how many ended, by the minute': {
-		is: [2, 1, 2, true],
+		is: [2, 1, true, true],
 		async run(world) {
-			const queue = world.queue();
+			const queue = world.queue(), minute = (): number => Math.floor(Date.now() / 60_000), begun = minute();
 			const worker = world.worker(async (job: Job) => {
 				if (job.name === 'bad')
 					throw new Error('no');
@@ -88,7 +87,8 @@ cases('administration', {
 			await queue.addBulk([['good', {}], ['good', {}], ['bad', { attempts: 2 }]].map(([name, opts]) => ({ name: name as string, data: 1, opts: opts as object })));
 			await ends;
 			const [completed, failed] = [await queue.getMetrics('completed'), await queue.getMetrics('failed')];
-			return [completed.meta.count, failed.meta.count, completed.meta.count - (await queue.getMetrics('completed', 0, 0)).data.length, Array.isArray(failed.data)];
+			const { data } = await queue.getMetrics('completed', 0, 0);
+			return [completed.meta.count, failed.meta.count, data.length === 0 || minute() !== begun, Array.isArray(failed.data)];
 		},
 	},
 	'who works': {
@@ -108,10 +108,9 @@ cases('administration', {
 	'events of one\'s own': {
 		is: [{ jobId: '7', some: 'thing' }],
 		async run(world) {
-			const events = await world.events();
-			world.queue();
+			const events = await world.events({ lastEventId: '0' }), queue = world.queue();
+			await queue.waitUntilReady();
 			const told = heard(events, 'mine');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await world.producer().publishEvent({ eventName: 'mine', jobId: '7', some: 'thing' });
 			return [(await told)[0]![0]];
 		},
@@ -120,11 +119,10 @@ cases('administration', {
 		is: ['removed 1', 'removed 2', 'removed 3'],
 		onRedis: { is: [], because: 'the event log is the history; nothing leaves without a line' },
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told: string[] = [];
 			events.on('removed', ({ jobId }) => told.push(`removed ${jobId}`));
 			const added = heard(events, 'added', 4);
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.addBulk([1, 2].map((n) => ({ name: 'a', data: n })));
 			await queue.drain();
 			await queue.add('a', 1);

@@ -23,9 +23,8 @@ cases('events', {
 			'completed {"jobId":"1","returnvalue":{"text":"x"},"prev":"active"}', 'drained {}',
 		],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = record(events), drained = heard(events, 'drained');
-			await new Promise((resolve) => setTimeout(resolve, 50)); // its first read is under way
 			world.worker(async (job: Job) => {
 				await job.updateProgress({ half: true });
 				return { text: 'x' };
@@ -42,9 +41,8 @@ cases('events', {
 			'retries-exhausted {"jobId":"1","attemptsMade":"2"}',
 		],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = record(events), done = heard(events, 'retries-exhausted');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async () => {
 				throw new Error('no');
 			});
@@ -56,9 +54,8 @@ cases('events', {
 	'a retry at once, and an end before the attempts are spent': {
 		is: ['waiting {"jobId":"1","prev":"active"}', 'active {"jobId":"1","prev":"waiting"}', 'failed {"jobId":"1","failedReason":"never","prev":"active"}'],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = record(events), done = heard(events, 'failed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async (job: Job) => {
 				throw job.attemptsMade ? new UnrecoverableError('never') : new Error('once');
 			});
@@ -80,9 +77,8 @@ cases('events', {
 			because: 'one word for a state: `waiting`',
 		},
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = record(events), done = heard(events, 'resumed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1, { jobId: 'd', delay: 60_000 });
 			await queue.add('b', 1, { jobId: 'p', priority: 2 });
 			await (await queue.getJob('d'))!.promote();
@@ -97,14 +93,13 @@ cases('events', {
 	'by job': {
 		is: [[['completed:1', { jobId: '1', returnvalue: 7, prev: 'active' }]], 'string'],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const all: unknown[] = [];
 			let id: unknown;
 			events.on('completed:1' as 'completed', (args, at) => {
 				all.push(['completed:1', args]);
 				id = at;
 			});
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async () => 7);
 			await queue.add('a', 1);
 			await until(() => all.length > 0);
@@ -176,9 +171,8 @@ cases('events', {
 	'a job given back waits again, an end by another says so': {
 		is: ['waiting {"jobId":"1","prev":"active"}'],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = record(events);
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1);
 			const job = await takeOne(world);
 			await job.moveToWait('mine');

@@ -343,7 +343,7 @@ cases('schedulers', {
 	'events of its jobs': {
 		is: [[['added', 'k'], ['delayed', null]], true],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const seen: [string, string | null][] = [];
 			const told = new Set<string>();
 			for (const event of ['added', 'waiting', 'delayed'] as const)
@@ -352,7 +352,6 @@ cases('schedulers', {
 					seen.push([event, args.name ?? null]);
 				});
 			const delayed = heard(events, 'delayed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			const job = (await queue.upsertJobScheduler('k', { pattern: NEVER }))!;
 			await delayed;
 			return [seen, told.size === 1 && told.has(job.id!)];

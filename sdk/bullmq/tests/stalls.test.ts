@@ -23,9 +23,8 @@ cases('locks and stalls', {
 	'a job whose worker is silent is run by another': {
 		is: [['1', 'active'], '1', 'completed', 1, 1, 2, null],
 		async run(world) {
-			const queue = world.queue(), events = await world.events();
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
 			const told = heard(events, 'stalled');
-			await rest(50);
 			await queue.add('a', 1);
 			await takeOne(world, 'gone', LOST);
 			const worker = world.worker(async () => 'r', CHECKS);
@@ -67,7 +66,7 @@ cases('locks and stalls', {
 		is: [0, 'completed', 0],
 		async run(world) {
 			const queue = world.queue();
-			const worker = world.worker(() => rest(1300), { lockDuration: 1000, lockRenewTime: 100, stalledInterval: 50 });
+			const worker = world.worker(() => rest(3_300), { lockDuration: 3_000, lockRenewTime: 100, stalledInterval: 50 });
 			let stalls = 0;
 			worker.on('stalled', () => stalls++);
 			const done = heard(worker, 'completed');
@@ -177,9 +176,9 @@ cases('locks and stalls', {
 		async run(world) {
 			const queue = world.queue();
 			await queue.add('a', 1);
-			const job = await takeOne(world, 'mine', { lockDuration: 600 });
-			const extended = await job.extendLock('mine', 60_000);
-			await rest(650);
+			const job = await takeOne(world, 'mine', { lockDuration: 3_000 });
+			const extended = await job.extendLock('mine', 600_000);
+			await rest(3_050); // it would be over
 			const state = await job.getState();
 			await job.moveToCompleted(1, 'mine', false);
 			return [extended, state, await job.getState()];

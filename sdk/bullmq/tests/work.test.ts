@@ -44,10 +44,10 @@ cases('working', {
 		},
 	},
 	'waits between retries as its back-off says': {
-		is: ['delayed', true, 'completed', 2],
+		is: ['1', true, 'completed', 2],
 		async run(world) {
-			const queue = world.queue();
-			const states: string[] = [];
+			const queue = world.queue(), events = await world.events({ lastEventId: '0' });
+			const delayed = heard(events, 'delayed');
 			let begun = 0, again = 0;
 			const worker = world.worker(async (job: Job) => {
 				if (job.attemptsMade === 0) {
@@ -57,12 +57,11 @@ cases('working', {
 				again = Date.now();
 			});
 			const done = heard(worker, 'completed');
-			worker.on('failed', async (job) => states.push(await job!.getState()));
 			await queue.add('a', 1, { attempts: 2, backoff: { type: 'fixed', delay: 150 } });
 			await done;
-			await until(() => states.length > 0);
+			const { jobId } = (await delayed)[0]![0] as { jobId: string };
 			const job = (await queue.getJob('1'))!;
-			return [states[0], again - begun >= 150, await job.getState(), job.attemptsMade];
+			return [jobId, again - begun >= 150, await job.getState(), job.attemptsMade];
 		},
 	},
 	'a back-off of the program itself, and the end that it says': {
@@ -114,8 +113,7 @@ cases('working', {
 			const begun = Date.now();
 			const worker = world.worker(async (job: Job) => job.name);
 			const done = heard(worker, 'completed', 2);
-			await queue.add('late', 1, { delay: 300 });
-			await queue.add('soon', 1, { delay: 100 });
+			await queue.addBulk([['late', 300], ['soon', 100]].map(([name, delay]) => ({ name: name as string, data: 1, opts: { delay: delay as number } })));
 			const all = await done;
 			return [all.map((args) => args[1]), Date.now() - begun >= 300];
 		},

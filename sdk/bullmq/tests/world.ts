@@ -13,7 +13,7 @@ import { createRucheBackend } from '@ruche/bullmq';
 
 const OLDEST = process.env['BULLMQ_OLDEST'] === '1';
 export const WITH_REDIS = process.env['REDIS'] === '1';
-const START_MS = 30_000, CASE_MS = 20_000;
+const START_MS = 30_000, CASE_MS = 60_000;
 
 /** A server process of a test file, and how to reach it. */
 export interface Server {
@@ -32,7 +32,7 @@ async function freePort(): Promise<number> {
 	return port;
 }
 
-function launched(binary: string, args: string[], cwd: string, says: RegExp): Promise<ChildProcess> {
+function launched(binary: string, args: string[], cwd: string, says: RegExp): Promise<{ child: ChildProcess; place: string }> {
 	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RUCHE_')));
 	const child = spawn(binary, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env });
 	const forgotten = (): void => {
@@ -46,9 +46,10 @@ function launched(binary: string, args: string[], cwd: string, says: RegExp): Pr
 		const timer = setTimeout(() => reject(new Error(`${binary} did not start: ${said}`)), START_MS);
 		const hear = (chunk: string): void => {
 			said = (said + chunk).slice(-8192);
-			if (says.test(said)) {
+			const place = says.exec(said)?.[1];
+			if (place !== undefined) {
 				clearTimeout(timer);
-				resolve(child);
+				resolve({ child, place });
 			}
 		};
 		child.stdout.setEncoding('utf8').on('data', hear);
@@ -66,42 +67,53 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
 	await over;
 }
 
-async function served(args: (directory: string, port: number) => { binary: string; args: string[]; says: RegExp },
-	connection: (directory: string, port: number) => Server['connection']): Promise<Server> {
+/** `says`: what it says once it can be asked, and where. `args`: of the first start, and of later ones at the same place. */
+interface How {
+	binary: string;
+	args(directory: string, place?: string): string[];
+	says: RegExp;
+	connection(directory: string, place: string): Server['connection'];
+}
+
+async function served({ binary, args, says, connection }: How): Promise<Server> {
 	const directory = await mkdtemp(join(tmpdir(), 'ruche-bullmq-'));
-	const port = await freePort();
-	const how = args(directory, port);
-	const start = (): Promise<ChildProcess> => launched(how.binary, how.args, directory, how.says);
-	let child = await start();
+	const start = (place?: string): Promise<{ child: ChildProcess; place: string }> => launched(binary, args(directory, place), directory, says);
+	let { child, place } = await start();
 	return {
-		connection: connection(directory, port),
+		connection: connection(directory, place),
 		async stop() {
 			await ended(child, 'SIGTERM');
 			await rm(directory, { recursive: true, force: true });
 		},
 		kill: () => ended(child, 'SIGKILL'),
 		async restart() {
-			child = await start();
+			({ child, place } = await start(place));
 		},
 	};
 }
 
 /** `unix`: on a Unix socket. */
 export function startRuche(unix = false): Promise<Server> {
-	return served((directory, port) => ({
+	return served({
 		binary: process.env['RUCHE_BIN'] ?? 'ruche',
-		args: ['dev', '--listen', unix ? `unix:${join(directory, 'ruche.sock')}` : `127.0.0.1:${port}`, '--store', join(directory, 'ruche.db')],
+		args: (directory, place) => {
+			const listen = unix ? `unix:${join(directory, 'ruche.sock')}` : place ? new URL(place).host : '127.0.0.1:0';
+			return ['dev', '--listen', listen, '--store', join(directory, 'ruche.db')];
+		},
 		says: /^ruche \S+: (.*), store /m,
-	}), (directory, port) => (unix ? `unix:${join(directory, 'ruche.sock')}` : `http://127.0.0.1:${port}`));
+		connection: (directory, place) => (unix ? `unix:${join(directory, 'ruche.sock')}` : place),
+	});
 }
 
 /** `lasting`: what it has answered is on disk. */
-export function startRedis(lasting = false): Promise<Server> {
-	return served((directory, port) => ({
+export async function startRedis(lasting = false): Promise<Server> {
+	const port = await freePort(); // it does not choose one by itself
+	return served({
 		binary: 'redis-server',
-		args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', lasting ? 'yes' : 'no', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--dir', directory],
-		says: /eady to accept connections/,
-	}), (_directory, port) => ({ host: '127.0.0.1', port }));
+		args: (directory) => ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', lasting ? 'yes' : 'no', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--dir', directory],
+		says: /eady to accept connections()/,
+		connection: () => ({ host: '127.0.0.1', port }),
+	});
 }
 
 /** What one case works with; all that it made is closed after it. */

@@ -7,18 +7,8 @@ import { AccessError, BusyError, ProblemError, Ruche, TimedOutError, Unreachable
 import { startRuche } from 'ruche/test';
 import { Gate } from './waiting.js';
 
-/** A port where nobody listens. */
-async function closedPort(): Promise<number> {
-	const server = net.createServer().listen(0, '127.0.0.1').unref();
-	await once(server, 'listening');
-	const { port } = server.address() as net.AddressInfo;
-	server.close();
-	await once(server, 'close');
-	return port;
-}
-
 test('nobody listens: an error that says where and what to do', { timeout: 60_000 }, async () => {
-	const url = `http://127.0.0.1:${await closedPort()}`;
+	const url = 'http://127.0.0.1:1'; // nobody is ever given that port
 	const ruche = new Ruche({ url });
 	const error = await ruche.queue('x').enqueue(1).catch((cause: unknown) => cause);
 	assert.ok(error instanceof UnreachableError);
@@ -64,9 +54,10 @@ test('connected, but no answer: a time-out; something that is not Ruche; cut off
 	})).listen(0, '127.0.0.1').unref();
 	await once(server, 'listening');
 	const url = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
-	const ruche = new Ruche({ url, timeoutMs: 100, patienceMs: 200 });
+	const hasty = new Ruche({ url, timeoutMs: 100, patienceMs: 200 }), ruche = new Ruche({ url, patienceMs: 200 });
 	answer = null;
-	await assert.rejects(ruche.stats(), (error: TimedOutError) => error instanceof TimedOutError && /no answer within 100 ms/.test(error.message));
+	await assert.rejects(hasty.stats(), (error: TimedOutError) => error instanceof TimedOutError && /no answer within 100 ms/.test(error.message));
+	await hasty.close();
 	answer = 'HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello';
 	await assert.rejects(ruche.stats(), (error: ProblemError) => error.code === 'bad_answer' && error.status === 404 && /something else/.test(error.message));
 	const problem = JSON.stringify({ type: 'x', title: 'busy', status: 503, code: 'backlog_full', detail: 'much to do' });
