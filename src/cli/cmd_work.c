@@ -7,7 +7,7 @@
 #include "base/pluck.h"
 #include "cli/child.h"
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/presence.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,6 +20,7 @@
 #define WORK_CALL_MS      60000
 #define WORK_REPORT_TRIES 10
 #define WORK_PAUSE_US     1000000
+#define WORK_WATCH_US     100000
 #define WORK_TICK_MS      100    /* how soon a time-out or the end of the grace is seen */
 #define WORK_RESULT_MAX   (1024u * 1024)
 #define WORK_EXIT_FINAL   100    /* the command says: never again */
@@ -43,9 +44,10 @@ struct work {
 	uint64_t count;          /* 0: no end */
 	int64_t lease_ms, grace_ms;
 	bool drain, quiet;
-	const char *worker;
+	const char *worker, *id;
 	_Atomic uint64_t claimed, failed;
 	_Atomic int code;
+	_Atomic bool over;       /* all threads have ended */
 };
 
 static volatile sig_atomic_t work_stop;  /* no new jobs */
@@ -381,15 +383,27 @@ static void *work_main(void *context)
 	return NULL;
 }
 
-/* The signal's handler may do next to nothing: this thread notes when the grace began. */
+/* The signal's handler may do next to nothing: this thread notes when the grace began. It tells who works, too, from a little after the beginning
+ * on: by then the others have found out whether they can speak to the daemon. */
 static void *work_watch(void *context)
 {
-	const _Atomic bool *over = context;
-	while (!atomic_load(over)) {
+	struct work *work = context;
+	struct remote remote = { 0 };
+	struct presence presence = { &remote, work->id, work->worker, work->args->words, work->args->word_count, 0 };
+	bool tried = false, open = false;
+	while (!atomic_load(&work->over)) {
 		if (work_stop && !atomic_load(&work_stop_us))
 			atomic_store(&work_stop_us, clock_mono_us());
-		usleep(100000);
+		usleep(WORK_WATCH_US);
+		if (!tried && !atomic_load(&work->code)) {
+			tried = true;
+			open = remote_open(&remote, work->args) == 0;
+		}
+		if (open)
+			presence_beat(&presence, clock_mono_us());
 	}
+	presence_leave(&presence);
+	remote_close(&remote);
 	return NULL;
 }
 
@@ -397,18 +411,17 @@ static int work_threads(struct work *work, uint64_t concurrency)
 {
 	pthread_t threads[WORK_THREADS_MAX], watch;
 	pthread_attr_t attributes;
-	_Atomic bool over = false;
 	uint64_t started = 0;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, WORK_STACK_BYTES);
-	bool watched = pthread_create(&watch, &attributes, work_watch, &over) == 0;
+	bool watched = pthread_create(&watch, &attributes, work_watch, work) == 0;
 	while (watched && started < concurrency && pthread_create(&threads[started], &attributes, work_main, work) == 0)
 		started++;
 	if (started < concurrency)
 		fprintf(stderr, "ruche work: only %llu of %llu threads could be started\n", (unsigned long long)started, (unsigned long long)concurrency);
 	for (uint64_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
-	atomic_store(&over, true);
+	atomic_store(&work->over, true);
 	if (watched)
 		pthread_join(watch, NULL);
 	pthread_attr_destroy(&attributes);
@@ -438,6 +451,7 @@ int cmd_work(int argc, char **argv)
 	gethostname(name, sizeof(name) - 16);
 	name[sizeof(name) - 17] = '\0';
 	snprintf(name + strlen(name), 16, ":%d", (int)getpid());
+	work.id = name;
 	work.worker = args_get(&args, "worker") ? args_get(&args, "worker") : name;
 	work.drain = args_has(&args, "drain");
 	work.quiet = args_has(&args, "quiet");

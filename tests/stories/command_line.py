@@ -270,6 +270,24 @@ def now():
 
 
 @story
+def work_is_listed(ruche):
+    """Who works is there once for each queue, busy or not, and gone when it has ended."""
+    def listed():
+        return sorted((worker["queue"], worker["name"], worker["kind"]) for worker in ruche.api.get("/v1/workers?namespace=tenant")["workers"])
+
+    env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
+    worker = subprocess.Popen([harness.options.ruche, "work", "some", "more", "--namespace", "tenant", "--worker", "me", "--", "cat"], env=env)
+    while len(listed()) < 2:
+        time.sleep(0.02)  # only to keep the machine free
+    equal(listed(), [("more", "me", "worker"), ("some", "me", "worker")], "who works")
+    check(b"me" in ruche.cli("workers", "--namespace", "tenant", "--queue", "more"), "in the table")
+    worker.send_signal(signal.SIGTERM)
+    equal(worker.wait(60), 0, "exit code")
+    while listed():
+        time.sleep(0.02)
+
+
+@story
 def work_keeps_its_lease_and_hands_back(ruche):
     """A job longer than its lease is not lost; SIGTERM after the grace hands it back without an attempt; a cancelled one is ended."""
     api = ruche.api

@@ -157,14 +157,18 @@ cases('administration', {
 			return Promise.all(jobs.map(async ({ id }) => (await queue.getJob(id!))!.delay));
 		},
 	},
-	'the priority of a running job': {
-		is: { message: 'Job 1 is not in the waiting or delayed state. changePriority', code: -3 },
-		onRedis: { is: null, because: 'it would change nothing' },
+	'the priority of a running job, and of one that has ended': {
+		is: [{ message: 'Job 1 is not in the waiting or delayed state. changePriority', code: -3 }, { message: 'Job 1 is not in the waiting or delayed state. changePriority', code: -3 }],
+		onRedis: { is: [null, null], because: 'it would change nothing' },
 		async run(world) {
 			const queue = world.queue();
 			await queue.add('a', 1);
 			const job = await takeOne(world);
-			return job.changePriority({ priority: 3 }).then(() => null, ({ message, code }: { message: string; code: number }) => ({ message, code }));
+			const change = (): Promise<unknown> => job.changePriority({ priority: 3 })
+				.then(() => null, ({ message, code }: { message: string; code: number }) => ({ message, code }));
+			const running = await change();
+			await job.moveToCompleted(1, 'mine', false);
+			return [running, await change()];
 		},
 	},
 });

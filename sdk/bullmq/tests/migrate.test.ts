@@ -378,7 +378,7 @@ describe('moving from Redis', { skip: !WITH_REDIS }, () => {
 		await queue.upsertJobScheduler(key, { pattern: '0 3 * * *' }, { name: 'n' });
 		const [report] = await moved(prefix, '--queue', 'q', '--remove');
 		assert.deepEqual(report!.moved, {});
-		assert.deepEqual(Object.entries(report!.skipped).map(([reason, keys]) => [/^refused: key: .*512/.test(reason), keys]), [[true, [key]]]);
+		assert.deepEqual(Object.entries(report!.skipped).map(([reason, keys]) => [/^refused: jobSchedulerId: .*512/.test(reason), keys]), [[true, [key]]]);
 		assert.equal((await queue.getJobSchedulers()).length, 1);
 	});
 

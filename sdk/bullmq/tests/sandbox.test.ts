@@ -33,6 +33,30 @@ const GIVES_UP = file('gives-up.cjs', `module.exports = async () => {
 const STOPS = file('stops.cjs', `module.exports = async (job, token, signal) => {
 	await new Promise((resolve, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
 };`);
+const MOVES = file('moves.cjs', `module.exports = async (job, token) => {
+	const moved = (name) => Object.assign(new Error(name), { name });
+	const { step } = job.data;
+	await job.updateData({ step: step + 1 });
+	if (step === 1) {
+		await job.moveToDelayed(Date.now() + 20, token);
+		throw moved('DelayedError');
+	}
+	if (step === 2) {
+		await job.moveToWait(token);
+		throw moved('WaitingError');
+	}
+	return [step, job.attemptsMade];
+};`);
+const AWAITS = file('awaits.cjs', `module.exports = async (job, token) => {
+	if (!job.data.asked) {
+		await job.updateData({ asked: true });
+		if (await job.moveToWaitingChildren(token))
+			throw Object.assign(new Error('waits'), { name: 'WaitingChildrenError' });
+	}
+	const { processed, ignored } = await job.getDependencies();
+	return [Object.values(await job.getChildrenValues()), Object.values(await job.getIgnoredChildrenFailures()),
+		Object.values(processed), Object.values(ignored), await job.getDependenciesCount()];
+};`);
 const DIES = file('dies.cjs', 'module.exports = async () => process.exit(3);');
 const MODULE = file('module.mjs', 'export default async (job) => job.data * 2;');
 
@@ -91,6 +115,34 @@ cases('processors in files', {
 			clearInterval(again);
 			const job = (await queue.getJob('1'))!;
 			return [await job.getState(), job.failedReason];
+		},
+	})),
+	...inBoth('going back by itself: no attempt is counted', (useWorkerThreads) => ({
+		is: ['completed', [3, 0], 1, 3],
+		async run(world) {
+			const queue = world.queue();
+			const worker = world.worker(MOVES, { useWorkerThreads });
+			const done = heard(worker, 'completed');
+			await queue.add('a', { step: 1 });
+			await done;
+			const job = (await queue.getJob('1'))!;
+			return [await job.getState(), job.returnvalue, job.attemptsMade, job.attemptsStarted];
+		},
+	})),
+	...inBoth('children: awaited, their values and failures', (useWorkerThreads) => ({
+		is: [[10], ['no'], [10], ['no'], { failed: 0, ignored: 1, processed: 1, unprocessed: 0 }],
+		async run(world) {
+			const parents = world.queue('parents'), queue = world.queue();
+			const parent = { id: (await parents.add('p', {})).id!, queue: parents.qualifiedName };
+			await queue.add('good', 5, { parent });
+			await queue.add('bad', 0, { parent, ignoreDependencyOnFailure: true });
+			const done = heard(world.worker(AWAITS, { useWorkerThreads }, 'parents'), 'completed');
+			world.worker(async (job: Job<number>) => {
+				if (!job.data)
+					throw new Error('no');
+				return job.data * 2;
+			});
+			return (await done)[0]![1];
 		},
 	})),
 	'a process that dies': {

@@ -7,7 +7,7 @@ export type {
 	Attempt, Child, ChildState, EnqueueOptions, Explanation, Job, JobFailure, JobFilter, JobState, JobView, NewJob, OnFailure, Parent, ParentView,
 } from './job.js';
 export type { EnqueuedTree, NewTree } from './tree.js';
-export type { HttpTarget, Percentiles, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
+export type { HttpTarget, MinuteCounts, Percentiles, QueueMetrics, QueueSettings, QueueStats, Rate, Retention, RetryPolicy, StateCounts } from './settings.js';
 export { Chains, type ChainJob, type ChainSchedule, type ChainView, type NewChain } from './chain.js';
 export { DedupKey, type Dedup, type DedupOwner } from './dedup.js';
 export { Limit, Permit, type LimitSettings, type LimitView, type PermitAnswer, type PermitOptions } from './limit.js';

@@ -141,14 +141,19 @@ export class Limit {
 	}
 
 	/** The same until it is granted: asks again when the daemon says so, and each second where nobody knows. Throws TimedOutError. */
-	async acquire({ timeoutMs = Infinity, signal, token = randomUUID(), ...options }: PermitOptions & WaitOptions = {}): Promise<Permit> {
+	async acquire({ timeoutMs = Infinity, signal, ...options }: PermitOptions & WaitOptions = {}): Promise<Permit> {
 		const until = performance.now() + timeoutMs;
+		const { token = randomUUID() } = options;
 		const backoff = new Backoff(50, ASK_AGAIN_MS);
 		for (;;) {
 			signal?.throwIfAborted();
 			const answer = await this.tryAcquire({ ...options, token });
-			if (answer.granted)
+			if (answer.granted) {
+				if (signal?.aborted && options.token === undefined)
+					await answer.permit.release(); // nobody waits for it any more; one of the caller's own token may have been there before
+				signal?.throwIfAborted();
 				return answer.permit;
+			}
 			const leftMs = until - performance.now();
 			if (leftMs <= 0)
 				throw new TimedOutError(`limit '${this.name}' has granted no permit within ${timeoutMs} ms`);

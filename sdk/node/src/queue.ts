@@ -11,7 +11,7 @@ import type { EnqueueOptions, JobFilter, JobView, NewJob, Parent } from './job.j
 import { EnqueuedJob, JobHandle } from './job-handle.js';
 import { validated, type Schema } from './schema.js';
 import { requestKey } from './request-key.js';
-import type { QueueSettings, QueueStats } from './settings.js';
+import type { QueueMetrics, QueueSettings, QueueStats } from './settings.js';
 import { currentTrace, producing, spans, type Trace } from './trace.js';
 import { fromWire, memberText, toWire } from './wording.js';
 
@@ -191,6 +191,21 @@ export class Queue<Payload = unknown, Result = unknown, Parsed = Payload> {
 	/** Jobs that repeat. */
 	get chains(): Chains<Payload> {
 		return new Chains(this.#connection, this.#where, this.schema);
+	}
+
+	/** Tells whoever reads events of something in your own word: an event of type `custom` with `event`, your word, and `details`, at most 16 KiB. */
+	async publish(name: string, details: object = {}): Promise<void> {
+		await this.#connection.operate({ op: 'event', ...this.#where, name, details });
+	}
+
+	/** Forgets the oldest events; about `keep` of the newest stay. */
+	async trimEvents(keep: number): Promise<void> {
+		while ((await this.#connection.operate<{ more: boolean }>({ op: 'events_trim', ...this.#where, keep })).more);
+	}
+
+	/** How many jobs completed and failed, ever and by the minute, the newest first. */
+	async metrics(): Promise<QueueMetrics> {
+		return fromWire(await this.#connection.call('GET', this.#path('/metrics')));
 	}
 
 	/** What happens in this queue, from now on or from `after` on; goes on by itself after a lost connection. */

@@ -94,6 +94,23 @@ export interface Percentiles {
 	readonly p99: number | null;
 }
 
+/** How many jobs ended in one way. */
+export interface MinuteCounts {
+	/** Ever. */
+	readonly count: number;
+	/** The minute with the last end; as of its beginning there were `countBefore`. */
+	readonly minuteAt: string | null;
+	readonly countBefore: number;
+	/** Of the minutes before it, the newest first; `total`: how many are known. */
+	readonly points: readonly number[];
+	readonly total: number;
+}
+
+export interface QueueMetrics {
+	readonly completed: MinuteCounts;
+	readonly failed: MinuteCounts;
+}
+
 /** A queue as it is now. Instants are RFC 3339 in UTC; rates are of the last minute. */
 export interface QueueStats {
 	readonly name: string;

@@ -2,6 +2,7 @@
 import type { Connection } from './connection.js';
 import type { EnqueueOptions, OnFailure } from './job.js';
 import { EnqueuedJob } from './job-handle.js';
+import { ProblemError, problemError } from './errors.js';
 import { requestKey } from './request-key.js';
 import { producing, type Trace } from './trace.js';
 import { toWire } from './wording.js';
@@ -26,18 +27,18 @@ export interface EnqueuedTree {
 type Wire = Record<string, unknown>;
 type Enqueued = ConstructorParameters<typeof EnqueuedJob>[2];
 
-/** Parents come first: their children name them by their place. */
-function flatten(connection: Connection, node: NewTree, found: Trace | undefined, ops: Wire[], above?: number): void {
+/** Parents come first: their children name them by their place. `places`: where each stands for the caller. */
+function flatten(connection: Connection, node: NewTree, found: Trace | undefined, ops: Wire[], places: string[], path = '', above?: number): void {
 	const { queue, namespace = connection.namespace, payload, children = [], onFailure, parents = [], trace = connection.trace?.() ?? found, ...options } = node;
 	const own = above === undefined ? [] : [{ ref: above, ...(onFailure ? { on_failure: onFailure } : {}) }];
 	const all = [...own, ...parents.map((parent) => toWire({ ...('queue' in parent ? { namespace } : {}), ...parent }))];
 	const place = ops.length;
+	places.push(path);
 	ops.push({
 		op: 'enqueue', ...toWire(options) as Wire, queue, namespace, ...(payload === undefined ? {} : { payload }), ...(trace ? { trace } : {}),
 		...(children.length ? { waits: true } : {}), ...(all.length ? { parents: all } : {}),
 	});
-	for (const child of children)
-		flatten(connection, child, found, ops, place);
+	children.forEach((child, i) => flatten(connection, child, found, ops, places, `${path}children[${i}].`, place));
 }
 
 function gather(connection: Connection, node: NewTree, results: Iterator<Enqueued>): EnqueuedTree {
@@ -45,12 +46,24 @@ function gather(connection: Connection, node: NewTree, results: Iterator<Enqueue
 	return { job, children: (node.children ?? []).map((child) => gather(connection, child, results)) };
 }
 
+/** As the caller knows it: `children[0].priority`, not `ops[1].priority`. */
+function placed(error: ProblemError, places: readonly string[]): ProblemError {
+	const field = error.field?.replace(/^ops\[(\d+)\]\.?/, (_, at: string) => places[Number(at)] ?? '');
+	if (!field || field === error.field)
+		return error;
+	const { title, status, code, detail, retryAfterMs } = error;
+	return problemError({ type: 'about:blank', title, status, code, detail, field }, retryAfterMs);
+}
+
 /** All of it, or nothing. @internal */
 export async function enqueueTree(connection: Connection, root: NewTree, idempotencyKey: string = requestKey()): Promise<EnqueuedTree> {
+	const places: string[] = [];
 	const { results } = await producing(root.queue, (trace) => {
 		const ops: Wire[] = [];
-		flatten(connection, root, trace, ops);
+		flatten(connection, root, trace, ops, places);
 		return connection.call<{ results: Enqueued[] }>('POST', '/v1/batch', { body: { atomic: true, ops }, idempotencyKey });
+	}).catch((error: unknown) => {
+		throw error instanceof ProblemError ? placed(error, places) : error;
 	});
 	return gather(connection, root, results.values());
 }

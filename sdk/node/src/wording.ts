@@ -1,7 +1,7 @@
 // The daemon writes snake_case, JavaScript camelCase. What belongs to the caller (payloads, results, headers, tags, …) is never touched.
 
 /** Fields whose content is the caller's: kept as it is. */
-const VERBATIM: ReadonlySet<string> = new Set(['payload', 'originalPayload', 'original_payload', 'result', 'value', 'progress', 'metadata', 'headers',
+const VERBATIM: ReadonlySet<string> = new Set(['payload', 'originalPayload', 'original_payload', 'result', 'value', 'progress', 'metadata', 'details', 'headers',
 	'requestHeaders', 'request_headers', 'responseHeaders', 'response_headers', 'trace']);
 
 /** Names that were converted before: there are some hundred. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type {
 	Attempt, Child, ChainJob, ChainSchedule, ChainView, Dedup, DedupOwner, EnqueueOptions, Explanation, GroupSettings, GroupView, HttpTarget, Job, JobView,
-	LimitSettings, LimitView, OperationView, ParentView, PermitOptions, QueueSettings, QueueStats, Rate, RetryPolicy, WorkerView,
+	LimitSettings, LimitView, MinuteCounts, OperationView, ParentView, PermitOptions, QueueSettings, QueueStats, Rate, RetryPolicy, WorkerView,
 } from 'ruche';
 import { startRuche } from 'ruche/test';
 
@@ -59,6 +59,7 @@ const objects: Record<string, Record<string, true>> = {
 		enqueued: true, started: true, ended: true, enqueuedPerS: true, startedPerS: true, completedPerS: true, failedPerS: true, waitMs: true, runMs: true,
 		priorities: true, settings: true, version: true, createdAt: true,
 	} satisfies Fields<QueueStats>,
+	MetricSeries: { count: true, minuteAt: true, countBefore: true, points: true, total: true } satisfies Fields<MinuteCounts>,
 	Worker: {
 		id: true, queue: true, namespace: true, name: true, kind: true, address: true, ageMs: true, silentMs: true, ttlMs: true,
 	} satisfies Fields<WorkerView>,

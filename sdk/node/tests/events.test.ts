@@ -96,3 +96,32 @@ test('the signal ends the iteration, close too', async () => {
 	other.close();
 	assert.deepEqual(await nothing, []);
 });
+
+test('events of one\'s own; the oldest are forgotten', async () => {
+	const queue = server.ruche.queue<number>('own');
+	const events = queue.events({ types: ['custom'] });
+	await queue.enqueue(1);
+	await events.ready();
+	await queue.publish('imported', { rows: 7, keepThis_as_it_is: true });
+	await queue.publish('done');
+	const [first, second] = await take(events, 2);
+	assert.deepEqual([first!['event'], first!['details'], second!['event']], ['imported', { rows: 7, keepThis_as_it_is: true }, 'done']);
+	await queue.trimEvents(0);
+	const kept = await fetch(`${server.url}/v1/events?queue=own&after=0.0`, { headers: { accept: 'application/json' } }).then((answer) => answer.json()) as { events: { type: string }[] };
+	assert.deepEqual(kept.events.filter(({ type }) => type !== 'gap'), []);
+	await assert.rejects(queue.publish('x', { text: 'x'.repeat(20_000) }), (error: InvalidFieldError) => error instanceof InvalidFieldError && error.field === 'details');
+});
+
+test('how many jobs ended, by the minute', async () => {
+	const queue = server.ruche.queue<number>('counted');
+	const worker = server.ruche.worker(queue, ({ payload }) => {
+		if (!payload)
+			throw new Error('no');
+	});
+	for (const payload of [0, 1, 2])
+		await server.ended(await queue.enqueue(payload, { maxAttempts: 1 }));
+	const { completed, failed } = await queue.metrics();
+	assert.deepEqual([completed.count, failed.count, Array.isArray(completed.points)], [2, 1, true]);
+	assert.ok(Date.parse(completed.minuteAt!) <= Date.now());
+	await worker.close();
+});

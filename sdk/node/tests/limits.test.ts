@@ -92,6 +92,18 @@ test('a wait for a permit ends when its signal fires', async () => {
 	assert.equal(await held(limit), 1);
 });
 
+test('a permit that is granted when nobody waits any more is given back', async () => {
+	const limit = ruche.limit('too late');
+	await limit.put({ concurrency: 1 });
+	const controller = new AbortController();
+	const asked = assert.rejects(limit.acquire({ signal: controller.signal }), { message: 'enough' });
+	controller.abort(new Error('enough')); // the question is on its way
+	await asked;
+	assert.equal(await held(limit), 0);
+	const kept = limit.acquire({ token: 'mine', signal: AbortSignal.timeout(3_600_000) });
+	assert.equal((await kept).token, 'mine');
+});
+
 test('a rate says when to ask again', async () => {
 	const limit = ruche.limit('rated');
 	await limit.put({ rate: { max: 1, perMs: 3_600_000 } });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ConflictError, NonRetryableError, type Ruche } from 'ruche';
+import { ConflictError, InvalidFieldError, NonRetryableError, type Ruche } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { rows } from './waiting.js';
 
@@ -78,4 +78,16 @@ test('a tree is cancelled, retried and deleted as a whole', async () => {
 	assert.equal((await tree.job.get()).state, 'waiting');
 	await tree.job.delete({ children: 'delete' });
 	assert.equal(await ruche.queue('nodes').count(), 1);
+});
+
+test('what is wrong with a job of a tree is named as the caller did, and nothing is added', async () => {
+	const leaf = { queue: 'refused', priority: -1 };
+	for (const [tree, field] of [
+		[{ ...leaf, children: [{ queue: 'refused' }] }, 'priority'],
+		[{ queue: 'refused', children: [{ queue: 'refused' }, leaf] }, 'children[1].priority'],
+		[{ queue: 'refused', children: [{ queue: 'refused' }, { queue: 'refused', children: [leaf] }] }, 'children[1].children[0].priority'],
+	] as const)
+		await assert.rejects(ruche.enqueueTree(tree), (error: InvalidFieldError) =>
+			error instanceof InvalidFieldError && error.field === field && error.message.startsWith(`${field}: `) && error.status === 422);
+	assert.deepEqual((await rows(ruche.queues())).filter(({ name }) => name === 'refused'), []);
 });
