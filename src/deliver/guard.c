@@ -105,7 +105,7 @@ struct guard_verdict guard_judge(const struct guard *guard, const char *url, con
 	if (cidr_any_contains(guard->settings.allow, guard->settings.allow_count, &ip))
 		return (struct guard_verdict){ .answer = GUARD_ALLOWED };
 	bool host_is_allowed = guard_allows_host(&guard->settings, url);
-	if (cidr_any_contains(guard->own, guard->own_count, &ip))
+	if (guard->is_self && guard->is_self(guard->self, &ip, 0))
 		return guard_refuse("our own addresses", "this daemon's machine", host_is_allowed ? NOT_BY_NAME : BY_RANGE);
 	return guard_judge_range(&ip, host_is_allowed);
 }

@@ -176,6 +176,11 @@ static void test_addresses(void **state)
 	}
 }
 
+static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
+{
+	return cidr_contains(self, ip) && (port == 8420 || port == 0);
+}
+
 static void test_allow(void **state)
 {
 	(void)state;
@@ -207,8 +212,8 @@ static void test_allow(void **state)
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct cidr allow, own;
 		struct guard guard = { .settings = { .allow = &allow, .allow_count = cases[i].allow != NULL },
-				       .own = &own,
-				       .own_count = cases[i].own != NULL };
+				       .is_self = cases[i].own ? is_ours : NULL,
+				       .self = &own };
 		struct sockaddr_storage storage;
 		if (cases[i].allow)
 			assert_int_equal(cidr_parse(str_of(cases[i].allow), &allow, NULL), E_OK);
@@ -217,11 +222,6 @@ static void test_allow(void **state)
 		if (guard_judge(&guard, "http://a.test/", socket_address(cases[i].address, 80, &storage)).answer != cases[i].answer)
 			fail_msg("case %zu: %s", i, cases[i].address);
 	}
-}
-
-static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
-{
-	return cidr_contains(self, ip) && port == 8420;
 }
 
 /* Whatever the allow list says, unless that is said, too. */
@@ -293,7 +293,7 @@ static void test_allowed_names(void **state)
 	assert_int_equal(host_match_parse(STR("crm.internal"), &hosts[0], NULL), E_OK);
 	assert_int_equal(host_match_parse(STR("*.below.internal"), &hosts[1], NULL), E_OK);
 	assert_int_equal(cidr_parse(STR("10.9.9.9"), &own, NULL), E_OK);
-	struct guard guard = { .settings = { .allow_hosts = hosts, .allow_host_count = 2 }, .own = &own, .own_count = 1 };
+	struct guard guard = { .settings = { .allow_hosts = hosts, .allow_host_count = 2 }, .is_self = is_ours, .self = &own };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct sockaddr_storage storage;
 		char why[224] = "";
