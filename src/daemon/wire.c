@@ -517,12 +517,8 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 		ports.secrets = (struct secret_port){ wire, wire_hold_secrets, wire_find_secret, wire_drop_secrets };
 	if (*config->deliver_ca_file)
 		wanted.ca_file = config->deliver_ca_file;
-	if (*config->deliver_proxy) {
+	if (*config->deliver_proxy)
 		wanted.proxy = config->deliver_proxy;
-		log_event(LOG_WARN, "deliver.proxy", "detail", config->deliver_no_proxy.count
-			  ? "Refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
-			  : "Refusing private addresses is up to the proxy.", NULL);
-	}
 	enum err err = wire->config.store->verbs->reader_open(wire->config.store, &wire->deliver_reader);
 	if (err)
 		return problem_set(problem, err, "", "A reader of the store for deliveries could not be opened.");
