@@ -165,11 +165,12 @@ static enum err config_set_number(struct config *config, enum config_key key, co
 /* Names mean private networks only, however their DNS answers. So one that can mean nothing else than loopback, or everything, permits nothing. */
 static enum err config_check_allowed(struct str text, struct problem *why)
 {
+	static const struct host_match localhost = { .kind = HOST_NAME, .len = 9, .name = "localhost" };
 	struct host_match host;
 	enum err err = host_match_parse(text, &host, why);
 	if (!err && host.kind == HOST_ALL)
 		return problem_set(why, E_INVALID, "", "'*' is not taken: 0.0.0.0/0 and ::/0 let everything be called, cloud metadata and localhost included.");
-	if (!err && host.kind != HOST_RANGE && host_match_any(&host, 1, STR("localhost"), false))
+	if (!err && host.kind != HOST_RANGE && host_match_any(&localhost, 1, (struct str){ host.name, host.len }, true))
 		return problem_set(why, E_INVALID, "", "'" STR_FMT "': a name does not permit loopback: write 127.0.0.0/8 or ::1.", STR_ARG(text));
 	return err;
 }

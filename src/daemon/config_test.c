@@ -81,6 +81,8 @@ static const struct {
 	{ "[deliver]\nallow = [\"10.0.0.1/8\"]\n", ":2", "deliver.allow: " },
 	{ "[deliver]\nallow = [\"crm.internal\", \"*\"]\n", ":2", "deliver.allow: '*' is not taken: 0.0.0.0/0 and ::/0" },
 	{ "[deliver]\nallow = \"LocalHost.\"\n", ":2", "a name does not permit loopback" },
+	{ "[deliver]\nallow = \".localhost\"\n", ":2", "a name does not permit loopback" },
+	{ "[deliver]\nallow = \"crm.localhost\"\n", ":2", "a name does not permit loopback" },
 	{ "[deliver]\nallow = \"http://crm\"\n", ":2", "is not an address range" },
 	{ "[deliver]\nallow = \"crm:80\"\n", ":2", "without scheme and port" },
 	{ "[deliver]\nports = [\"443\", \"99999\"]\n", ":2", "deliver.ports: '99999' is no port" },

@@ -1,17 +1,31 @@
 #include "daemon/doors.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include <ifaddrs.h>
 
 static const struct ip_address door_anywhere = { 0 };
+
+static void doors_look(struct doors *doors)
+{
+	struct ifaddrs *fresh;
+	int64_t now_us = clock_mono_us();
+	if ((doors->here && now_us - doors->looked_us < DOORS_LOOK_US) || getifaddrs(&fresh) != 0)
+		return;
+	freeifaddrs(doors->here);
+	doors->here = fresh;
+	doors->looked_us = now_us;
+}
 
 void doors_init(struct doors *doors)
 {
 	*doors = (struct doors){ .count = 0 };
 	CHECK(pthread_mutex_init(&doors->lock, NULL) == 0);
+	doors_look(doors);
 }
 
 void doors_fini(struct doors *doors)
 {
+	freeifaddrs(doors->here);
 	pthread_mutex_destroy(&doors->lock);
 }
 
@@ -49,19 +63,16 @@ static bool ip_is_zero(const struct ip_address *ip)
 	return memcmp(ip->bytes, door_anywhere.bytes, sizeof(ip->bytes)) == 0;
 }
 
-/* Looked at anew, since addresses come and go. What cannot be looked at is ours. */
-static bool ip_is_here(const struct ip_address *ip)
+/* What could never be looked at is ours. */
+static bool doors_are_here(struct doors *doors, const struct ip_address *ip)
 {
 	static const struct cidr loopback = { .base.bytes = { 127 }, .prefix_bits = 8 };
-	struct ifaddrs *all;
-	bool here = cidr_contains(&loopback, ip);
-	if (here || getifaddrs(&all) != 0)
-		return true;
-	for (const struct ifaddrs *one = all; one && !here; one = one->ifa_next) {
+	doors_look(doors);
+	bool here = !doors->here || cidr_contains(&loopback, ip);
+	for (const struct ifaddrs *one = doors->here; one && !here; one = one->ifa_next) {
 		struct ip_address own;
 		here = one->ifa_addr && ip_of_sockaddr(one->ifa_addr, &own, NULL) && ip_eq(&own, ip);
 	}
-	freeifaddrs(all);
 	return here;
 }
 
@@ -73,11 +84,12 @@ bool doors_lead_in(void *context, const struct ip_address *ip, uint16_t port)
 	CHECK(pthread_mutex_lock(&doors->lock) == 0);
 	for (uint32_t i = 0; i < doors->count; i++) {
 		const struct door *door = &doors->all[i];
-		if (door->port != port)
+		if (port && door->port != port)
 			continue;
 		leads_in |= ip_is_zero(ip) || ip_eq(&door->ip, ip);
 		everywhere |= ip_is_zero(&door->ip);
 	}
+	leads_in = leads_in || (everywhere && doors_are_here(doors, ip));
 	CHECK(pthread_mutex_unlock(&doors->lock) == 0);
-	return leads_in || (everywhere && ip_is_here(ip));
+	return leads_in;
 }

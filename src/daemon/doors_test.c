@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -75,8 +76,53 @@ static void what_is_given(void **state)
 	close(pair[1]);
 }
 
+/* Of any port: whose addresses they are. */
+static void where_we_are(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *listen, *ip;
+		bool ours;
+	} cases[] = {
+		{ "192.0.2.7:80", "192.0.2.7", true },    { "192.0.2.7:80", "192.0.2.8", false },  { "0.0.0.0:80", "127.0.0.1", true },
+		{ "0.0.0.0:80", "192.0.2.7", false },     { "localhost:80", "127.0.0.1", true },   { "unix:/run/ruche.sock", "127.0.0.1", false },
+		{ "[2001:db8::7]:80", "2001:db8::7", true },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct doors doors;
+		doors_init(&doors);
+		doors_add_listed(&doors, &(struct config_list){ &cases[i].listen, 1 });
+		if (leads_in(&doors, cases[i].ip, 0) != cases[i].ours)
+			fail_msg("case %zu: %s and %s", i, cases[i].listen, cases[i].ip);
+		doors_fini(&doors);
+	}
+}
+
+/* Not every third party is us then, which would be its job's end. */
+static void no_descriptor_to_look_with(void **state)
+{
+	(void)state;
+	struct doors doors;
+	struct rlimit limit, none;
+	doors_init(&doors);
+	doors_add(&doors, &(struct ip_address){ 0 }, 443);
+	doors.looked_us = -DOORS_LOOK_US;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	bool third = leads_in(&doors, "192.0.2.7", 443), own = leads_in(&doors, "127.0.0.1", 443);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_false(third);
+	assert_true(own);
+	assert_int_equal(doors.looked_us, -DOORS_LOOK_US);
+	doors_fini(&doors);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_listed), cmocka_unit_test(what_is_given) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_listed), cmocka_unit_test(what_is_given),
+		cmocka_unit_test(where_we_are),   cmocka_unit_test(no_descriptor_to_look_with),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

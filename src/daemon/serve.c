@@ -137,13 +137,13 @@ static enum err serve_open_wire(struct serve *serve, struct problem *problem)
 static void serve_tell_address(struct serve *serve, uint32_t n)
 {
 	const char *text = serve->config->listen.items[n];
-	struct str whole = str_of(text);
-	char taken[128];
-	if (whole.len > 2 && strcmp(text + whole.len - 2, ":0") == 0) {
+	struct address address;
+	char taken[ADDRESS_TEXT_BYTES + 8];
+	if (!address_parse(str_of(text), &address, NULL) && address.kind != ADDRESS_UNIX && address.port == 0) {
 		uint32_t ports = 0;
 		while (wire_port(serve->wire, ports))
 			ports++; /* ours is the newest */
-		snprintf(taken, sizeof(taken), "%.*s%u", (int)whole.len - 1, text, ports ? wire_port(serve->wire, ports - 1) : 0u);
+		snprintf(taken, sizeof(taken), "%.*s%u", (int)(strrchr(text, ':') + 1 - text), text, ports ? wire_port(serve->wire, ports - 1) : 0u);
 		text = taken;
 		doors_add_listed(&serve->doors, &(struct config_list){ &text, 1 });
 	}

@@ -18,7 +18,6 @@
 #include "format/pool.h"
 #include "net/mailbox.h"
 #include <errno.h>
-#include <ifaddrs.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/random.h>
@@ -483,49 +482,11 @@ static void wire_read_guard(struct wire *wire, const struct config *config)
 	wire->guard = guard;
 }
 
-static struct cidr wire_whole(const struct ip_address *ip)
-{
-	return (struct cidr){ .base = *ip, .prefix_bits = ip->is_v6 ? 128 : 32 };
-}
-
-static uint32_t wire_interfaces(struct cidr *out)
-{
-	struct ifaddrs *all;
-	uint32_t count = 0;
-	if (getifaddrs(&all) != 0)
-		return 0;
-	for (const struct ifaddrs *one = all; one && count < WIRE_RANGES_MAX; one = one->ifa_next) {
-		struct ip_address ip;
-		if (one->ifa_addr && ip_of_sockaddr(one->ifa_addr, &ip, NULL))
-			out[count++] = wire_whole(&ip);
-	}
-	freeifaddrs(all);
-	return count;
-}
-
-/* The addresses at which we listen ourselves: 0.0.0.0 and :: mean those of every interface. */
-static uint32_t wire_own(const struct config_list *listen, struct cidr *out)
-{
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < listen->count && count < WIRE_RANGES_MAX; i++) {
-		static const struct ip_address any = { 0 };
-		struct address address;
-		if (address_parse(str_of(listen->items[i]), &address, NULL) || address.kind != ADDRESS_IP)
-			continue;
-		if (memcmp(address.ip.bytes, any.bytes, sizeof(any.bytes)) == 0)
-			return wire_interfaces(out);
-		out[count++] = wire_whole(&address.ip);
-	}
-	return count;
-}
-
 /* What the guard will say when it is called. */
 static bool wire_judge(void *context, const char *origin, const struct sockaddr *address, char *why, size_t why_bytes)
 {
 	const struct wire *wire = context;
-	struct cidr own[WIRE_RANGES_MAX];
-	struct guard guard = { .settings = wire->guard, .own = own, .own_count = wire_own(&wire->config.config->listen, own),
-			       .is_self = doors_lead_in, .self = wire->config.doors };
+	struct guard guard = { .settings = wire->guard, .is_self = doors_lead_in, .self = wire->config.doors };
 	bool judged = address && (!*wire->config.config->deliver_proxy || guard_avoids_proxy(&guard, origin)); /* the proxy judges the others */
 	return guard_permits_url(&guard, origin, why, why_bytes) &&
 	       (!judged || guard_permits(&guard, origin, address, why, why_bytes));
@@ -547,10 +508,8 @@ static enum err wire_open_formats(struct wire *wire, struct problem *problem)
 static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 {
 	const struct config *config = wire->config.config;
-	struct cidr own[WIRE_RANGES_MAX];
 	wire_read_guard(wire, config);
-	struct deliver_config wanted = { .guard = wire->guard, .own = own, .own_count = wire_own(&config->listen, own),
-					 .is_self = doors_lead_in, .self = wire->config.doors,
+	struct deliver_config wanted = { .guard = wire->guard, .is_self = doors_lead_in, .self = wire->config.doors,
 					 .in_flight_max = (uint32_t)config->deliver_in_flight,
 					 .host_connections = (uint32_t)config->deliver_host_connections, .connect_ms = config->deliver_connect_ms };
 	struct deliver_ports ports = { wire, wire_deliver_submit, wire_definitions, wire_random_number, { 0 }, wire->formats };
@@ -558,12 +517,8 @@ static enum err wire_open_deliver(struct wire *wire, struct problem *problem)
 		ports.secrets = (struct secret_port){ wire, wire_hold_secrets, wire_find_secret, wire_drop_secrets };
 	if (*config->deliver_ca_file)
 		wanted.ca_file = config->deliver_ca_file;
-	if (*config->deliver_proxy) {
+	if (*config->deliver_proxy)
 		wanted.proxy = config->deliver_proxy;
-		log_event(LOG_WARN, "deliver.proxy", "detail", config->deliver_no_proxy.count
-			  ? "Refusing private addresses is up to the proxy, save of hosts in deliver.no_proxy."
-			  : "Refusing private addresses is up to the proxy.", NULL);
-	}
 	enum err err = wire->config.store->verbs->reader_open(wire->config.store, &wire->deliver_reader);
 	if (err)
 		return problem_set(problem, err, "", "A reader of the store for deliveries could not be opened.");

@@ -72,7 +72,6 @@ struct deliver {
 	_Atomic uint32_t in_flight;
 	_Atomic(struct guard_settings *) guard_next; /* for the guard, once the thread sees it */
 	struct guard_settings *guard_settings; /* what the guard's point to */
-	struct cidr *own;            /* the guard's, too */
 	/* From here on the thread's own. */
 	struct http_client *client;
 	struct target_cache targets;
@@ -1060,7 +1059,6 @@ static void deliver_free(struct deliver *deliver)
 	pthread_mutex_destroy(&deliver->door);
 	guard_settings_free(atomic_load(&deliver->guard_next));
 	guard_settings_free(deliver->guard_settings);
-	mem_free(deliver->own);
 	mem_free(deliver);
 }
 
@@ -1098,13 +1096,9 @@ static bool deliver_open(struct deliver *deliver)
 {
 	const struct deliver_config *config = &deliver->config;
 	struct guard_settings *settings = guard_settings_copy(&config->guard);
-	deliver->own = memory_copy(config->own, config->own_count * sizeof(*config->own));
-	if (settings)
-		deliver_use_settings(deliver, settings);
-	if (!settings || !deliver->own)
+	if (!settings)
 		return false;
-	deliver->guard.own = deliver->own;
-	deliver->guard.own_count = config->own_count;
+	deliver_use_settings(deliver, settings);
 	deliver->guard.is_self = config->is_self;
 	deliver->guard.self = config->self;
 	deliver->client = http_client_new(&(struct http_client_config){

@@ -15,8 +15,6 @@ struct deliver;
 struct format_pool;
 struct deliver_config {
 	struct guard_settings guard; /* copied */
-	const struct cidr *own;      /* our own listeners' addresses: never called unless allowed */
-	uint32_t own_count;
 	bool (*is_self)(void *self, const struct ip_address *ip, uint16_t port); /* see struct guard; lasts until after deliver_stop */
 	void *self;
 	const char *ca_file;         /* NULL: the system's */

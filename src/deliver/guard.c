@@ -20,6 +20,7 @@ static const struct guard_range guard_four[] = {
 	{ { { { 100, 100, 100, 200 }, false }, 32 }, "100.100.100.200/32", "cloud metadata", false },
 	FOUR(100, 64, 0, 10, "carrier-grade NAT", true),
 	FOUR(127, 0, 0, 8, "loopback"),
+	{ { { { 168, 63, 129, 16 }, false }, 32 }, "168.63.129.16/32", "cloud metadata", false }, /* looks public, and is inside */
 	FOUR(169, 254, 0, 16, "link-local, cloud metadata"),
 	FOUR(172, 16, 0, 12, "private network", true),
 	FOUR(192, 0, 0, 24, "protocol assignments"),
@@ -48,6 +49,9 @@ static const struct guard_range guard_six[] = {
 	SIX("3fff::", 20, "documentation", 0x3f, 0xff),
 	SIX("5f00::", 16, "segment routing", 0x5f),
 	SIX("fd00:ec2::", 32, "cloud metadata", 0xfd, 0, 0x0e, 0xc2),
+	SIX("fd00:42::42", 128, "cloud metadata", 0xfd, 0, 0, 0x42, [15] = 0x42),
+	SIX("fd00:c1::a9fe:a9fe", 128, "cloud metadata", 0xfd, 0, 0, 0xc1, [12] = 0xa9, 0xfe, 0xa9, 0xfe),
+	SIX("fd20:ce::254", 128, "cloud metadata", 0xfd, 0x20, 0, 0xce, [14] = 0x02, 0x54),
 	{ { { { 0xfc }, true }, 7 }, "fc00::/7", "private network", true },
 	SIX("fe80::", 10, "link-local", 0xfe, 0x80),
 	SIX("fec0::", 10, "site-local", 0xfe, 0xc0),
@@ -101,7 +105,7 @@ struct guard_verdict guard_judge(const struct guard *guard, const char *url, con
 	if (cidr_any_contains(guard->settings.allow, guard->settings.allow_count, &ip))
 		return (struct guard_verdict){ .answer = GUARD_ALLOWED };
 	bool host_is_allowed = guard_allows_host(&guard->settings, url);
-	if (cidr_any_contains(guard->own, guard->own_count, &ip))
+	if (guard->is_self && guard->is_self(guard->self, &ip, 0))
 		return guard_refuse("our own addresses", "this daemon's machine", host_is_allowed ? NOT_BY_NAME : BY_RANGE);
 	return guard_judge_range(&ip, host_is_allowed);
 }

@@ -28,9 +28,7 @@ struct guard_settings {
 };
 struct guard {
 	struct guard_settings settings;
-	const struct cidr *own;    /* the addresses of our listeners, with all their ports */
-	uint32_t own_count;
-	bool (*is_self)(void *self, const struct ip_address *ip, uint16_t port); /* one of our listeners; NULL: none is */
+	bool (*is_self)(void *self, const struct ip_address *ip, uint16_t port); /* one of our listeners; port 0: the address of one. NULL: none is */
 	void *self;
 };
 enum guard_answer { GUARD_GLOBAL, GUARD_ALLOWED, GUARD_REFUSED };

@@ -135,6 +135,12 @@ static const struct judged judged[] = {
 	{ "fd00:ec2::254", "fd00:ec2::/32" },
 	{ "fd00:ec2::23", "fd00:ec2::/32" },
 	{ "fd00:ec3::", "fc00::/7" },
+	{ "fd00:42::42", "fd00:42::42/128" },
+	{ "fd00:42::43", "fc00::/7" },
+	{ "fd00:c1::a9fe:a9fe", "fd00:c1::a9fe:a9fe/128" },
+	{ "fd20:ce::254", "fd20:ce::254/128" },
+	{ "168.63.129.15", NULL },
+	{ "168.63.129.16", "168.63.129.16/32" },
 	{ "100.100.100.199", "100.64.0.0/10" },
 	{ "fdff:ffff::1", "fc00::/7" },
 	{ "fe00::1", "::/0" },
@@ -170,6 +176,11 @@ static void test_addresses(void **state)
 	}
 }
 
+static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
+{
+	return cidr_contains(self, ip) && (port == 8420 || port == 0);
+}
+
 static void test_allow(void **state)
 {
 	(void)state;
@@ -201,8 +212,8 @@ static void test_allow(void **state)
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct cidr allow, own;
 		struct guard guard = { .settings = { .allow = &allow, .allow_count = cases[i].allow != NULL },
-				       .own = &own,
-				       .own_count = cases[i].own != NULL };
+				       .is_self = cases[i].own ? is_ours : NULL,
+				       .self = &own };
 		struct sockaddr_storage storage;
 		if (cases[i].allow)
 			assert_int_equal(cidr_parse(str_of(cases[i].allow), &allow, NULL), E_OK);
@@ -211,11 +222,6 @@ static void test_allow(void **state)
 		if (guard_judge(&guard, "http://a.test/", socket_address(cases[i].address, 80, &storage)).answer != cases[i].answer)
 			fail_msg("case %zu: %s", i, cases[i].address);
 	}
-}
-
-static bool is_ours(void *self, const struct ip_address *ip, uint16_t port)
-{
-	return cidr_contains(self, ip) && port == 8420;
 }
 
 /* Whatever the allow list says, unless that is said, too. */
@@ -266,6 +272,8 @@ static void test_allowed_names(void **state)
 		{ "http://crm.internal/", "169.254.169.254", "a name does not" },
 		{ "http://crm.internal/", "fd00:ec2::254", "a name does not" },
 		{ "http://crm.internal/", "100.100.100.200", "a name does not" },
+		{ "http://crm.internal/", "fd20:ce::254", "a name does not" },
+		{ "http://crm.internal/", "168.63.129.16", "a name does not" },
 		{ "http://crm.internal/", "fe80::1", "a name does not" },
 		{ "http://crm.internal/", "64:ff9b::a00:1", "a name does not" },
 		{ "http://crm.internal/", "2002:a00:1::", "a name does not" },
@@ -285,7 +293,7 @@ static void test_allowed_names(void **state)
 	assert_int_equal(host_match_parse(STR("crm.internal"), &hosts[0], NULL), E_OK);
 	assert_int_equal(host_match_parse(STR("*.below.internal"), &hosts[1], NULL), E_OK);
 	assert_int_equal(cidr_parse(STR("10.9.9.9"), &own, NULL), E_OK);
-	struct guard guard = { .settings = { .allow_hosts = hosts, .allow_host_count = 2 }, .own = &own, .own_count = 1 };
+	struct guard guard = { .settings = { .allow_hosts = hosts, .allow_host_count = 2 }, .is_self = is_ours, .self = &own };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct sockaddr_storage storage;
 		char why[224] = "";

@@ -297,6 +297,22 @@ static void sources_are_known_as_they_are(void **state)
 	world_close(&world);
 }
 
+/* Whatever stands in the store: a daemon that could not hold it would not start. */
+static void a_source_may_say_anything(void **state)
+{
+	static char text[LIMIT_NAMED_BYTES];
+	struct kept_source *source;
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 2 ? ',' : '0';
+	text[0] = '[';
+	text[1] = ' ';
+	text[sizeof(text) - 1] = ']';
+	assert_int_equal(kept_source_new((struct str){ text, sizeof(text) }, &source), E_OK);
+	assert_int_equal(source->type.len + source->secret.len, 0);
+	kept_source_drop(source);
+}
+
 /* Not without end: a request that says thousands of unknown types is told of some only what was meant. */
 static void looking_has_an_end(void **state)
 {
@@ -389,7 +405,7 @@ int main(void)
 		cmocka_unit_test(it_is_kept_listed_and_archived), cmocka_unit_test(nonsense_and_our_own_are_refused),
 		cmocka_unit_test(who_wants_it_is_told),           cmocka_unit_test(only_listed_messages_come),
 		cmocka_unit_test(a_repeat_is_known_again),        cmocka_unit_test(only_listed_types_are_named),
-		cmocka_unit_test(sources_are_known_as_they_are),
+		cmocka_unit_test(sources_are_known_as_they_are),  cmocka_unit_test(a_source_may_say_anything),
 		cmocka_unit_test(looking_has_an_end),             cmocka_unit_test(a_test_says_the_example),
 		cmocka_unit_test(memory_runs_out),
 	};

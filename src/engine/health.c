@@ -375,7 +375,7 @@ enum err health_asked(struct engine *engine, uint32_t slot, int64_t until_us)
 		health->slow_until_us = 0;
 	if (open && !until_us && health->open_until_us > now_us)
 		health->open_until_us = now_us; /* whoever lets it go wants it to be tried */
-	return open || slow ? named_write(engine, named) : E_OK;
+	return named_write(engine, named);
 }
 
 static uint32_t health_of(const struct index *index, const struct op_hook *hook) /* whose it is; SLOT_NONE: nobody's */

@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "rules/source.h"
 
-#define SOURCE_ARENA_BYTES (16 * LIMIT_NAMED_BYTES)
+#define SOURCE_ARENA_BYTES (64 * LIMIT_NAMED_BYTES) /* room for all that a text may hold: for want of it the daemon would not start */
+
+_Static_assert(SOURCE_ARENA_BYTES >= LIMIT_NAMED_BYTES / 2 * sizeof(struct json_node) + LIMIT_NAMED_BYTES, "two bytes may be a node, all of them text");
 
 /* {"verify": {"secret": …}, …}, also of settings that are otherwise not understood any more. */
 static enum err source_find_secret(struct str text, struct arena *arena, struct str *out)

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "http/easy.h"
+#include "net/address.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -175,6 +176,26 @@ static curl_socket_t client_open_socket(void *context, curlsocktype purpose, str
 	return fd;
 }
 
+/* A connection that carries streams without an end outlives http_client_forget, so each that serves again after it is judged anew. */
+static int ticket_before_request(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+	(void)local, (void)local_port;
+	struct http_ticket *ticket = context;
+	const struct http_client_config *config = &ticket->client->config;
+	struct ip_address ip;
+	struct sockaddr_storage address;
+	if (!config->guard || ticket->proxied || ticket->opened || !ticket->client->forget_us)
+		return CURL_PREREQFUNC_OK;
+	if (ip_parse(str_of(remote), &ip)) {
+		snprintf(ticket->guard_why, sizeof(ticket->guard_why), "this kind of address is not called");
+		ticket->refused = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	ip_to_sockaddr(&ip, (uint16_t)remote_port, &address);
+	ticket->refused = !config->guard(config->guard_context, ticket->request.url, (struct sockaddr *)&address, ticket->guard_why, sizeof(ticket->guard_why));
+	return ticket->refused ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static int client_close_socket(void *context, curl_socket_t fd)
 {
 	struct http_client *client = context;
@@ -247,6 +268,8 @@ static struct http_ticket *ticket_new(struct http_client *client)
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, ticket);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, ticket_before_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, ticket);
 	return ticket;
 }
 

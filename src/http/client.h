@@ -35,7 +35,8 @@ bool http_lines_next(struct str lines, size_t *at, struct str *name, struct str 
 /* ---- many calls at once ---- */
 
 /* May this address be called for this URL? Asked with the real address of every connection before it is made, after the name was resolved;
- * the connection then serves other URLs of the same host and port as well. Says why not in at most why_bytes. */
+ * the connection then serves other URLs of the same host and port as well, and is asked about again at each of them after http_client_forget. Says
+ * why not in at most why_bytes. */
 typedef bool http_guard(void *context, const char *url, const struct sockaddr *address, char *why, size_t why_bytes);
 
 /* May this URL be called? Asked at the start of every call, whatever connection or proxy would carry it; no is an end as the other's. */
@@ -99,7 +100,7 @@ void http_client_cancel(struct http_client *client, struct http_ticket *ticket);
 /* Waits until something happens, http_client_wake was called or wait_us passed, and does what can be done. */
 void http_client_run(struct http_client *client, int64_t wait_us);
 void http_client_wake(struct http_client *client); /* any thread */
-/* Connections made until now serve no call that starts from now on: the guard has changed. */
+/* The guard has changed: connections made until now serve no call that starts from now on, save those that always carry one, of which it is asked then. */
 void http_client_forget(struct http_client *client);
 uint32_t http_client_running(const struct http_client *client);
 

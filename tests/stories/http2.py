@@ -4,11 +4,13 @@ or the whole connection ends early. The other side is a real HTTP/2 server (pyth
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import tempfile
 import threading
+import time
 
 import h2.config
 import h2.connection
@@ -423,6 +425,31 @@ def long_answers_beside_silence():
             equal(tried, [("ok", 200)], "attempts")
             equal(len(job["result"]["body"]), 60000, "length of the answer")
         equal(len(party.connections), 1, "connections")
+
+
+@story
+def a_busy_connection_does_not_outlive_its_permission():
+    """A stream without an end keeps a connection in use. Once its address is forbidden, no call joins it, also when connections are used again."""
+    with Certificates() as certificates, Party(certificates.good) as party:
+        file = os.path.join(certificates.directory, "conf")
+        party.answer = lambda request: reply(request) if request.headers["ruche-queue"] == "quick" else None
+        with open(file, "w") as conf:
+            conf.write('[deliver]\nallow = "127.0.0.0/8"\n')
+        with Daemon("--config", file, "--deliver-ca-file", certificates.trusted) as ruche:
+            target(ruche.api, "endless", party, timeout_ms=300000)
+            target(ruche.api, "quick", party)
+            ruche.api.enqueue("endless")
+            party.wait(lambda party: len(party.requests) == 1)
+            equal(deliver(ruche.api, "quick")[1], [("ok", 200)], "attempts on the connection that is there")
+            with open(file, "w") as conf:
+                conf.write("[deliver]\n")
+            ruche.process.send_signal(signal.SIGHUP)
+            while "reload.done" not in ruche.log():
+                ruche.api.get("/v1/queues")
+            until_s = time.monotonic() + 3  # curl counts a connection's life in whole seconds
+            while time.monotonic() < until_s:
+                equal(deliver(ruche.api, "quick")[1], [("guarded", None)], "attempts after the reload")
+            equal((len(party.connections), len(party.requests)), (1, 2), "connections and requests")
 
 
 @story

@@ -163,7 +163,7 @@ def a_name_is_trusted_with_private_networks_alone():
 def never_into_the_daemon_itself():
     """A range that holds our own listener does not open it, wherever it listens; only deliver.allow_self does."""
     held = held_port()
-    for listen in ("127.0.0.1:0", "0.0.0.0:0", f"localhost:{held}", f"127.0.0.1:{held}"):
+    for listen in ("127.0.0.1:0", "0.0.0.0:00", f"localhost:{held}", f"127.0.0.1:{held}"):
         with House() as house, Receiver(200) as third:
             house.ruche.arguments += ["--listen", listen]
             house.start('allow = ["127.0.0.0/8", "0.0.0.0/8"]\n')
