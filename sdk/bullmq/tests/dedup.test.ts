@@ -101,7 +101,6 @@ cases('deduplication', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = heard(events, 'deduplicated');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1, { deduplication: { id: 'k' } });
 			await queue.add('b', 1, { jobId: 'late', deduplication: { id: 'k' } });
 			return [(await told)[0]![0]];

@@ -25,7 +25,6 @@ cases('events', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = record(events), drained = heard(events, 'drained');
-			await new Promise((resolve) => setTimeout(resolve, 50)); // its first read is under way
 			world.worker(async (job: Job) => {
 				await job.updateProgress({ half: true });
 				return { text: 'x' };
@@ -44,7 +43,6 @@ cases('events', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = record(events), done = heard(events, 'retries-exhausted');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async () => {
 				throw new Error('no');
 			});
@@ -58,7 +56,6 @@ cases('events', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = record(events), done = heard(events, 'failed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async (job: Job) => {
 				throw job.attemptsMade ? new UnrecoverableError('never') : new Error('once');
 			});
@@ -82,7 +79,6 @@ cases('events', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = record(events), done = heard(events, 'resumed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1, { jobId: 'd', delay: 60_000 });
 			await queue.add('b', 1, { jobId: 'p', priority: 2 });
 			await (await queue.getJob('d'))!.promote();
@@ -104,7 +100,6 @@ cases('events', {
 				all.push(['completed:1', args]);
 				id = at;
 			});
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			world.worker(async () => 7);
 			await queue.add('a', 1);
 			await until(() => all.length > 0);
@@ -132,6 +127,21 @@ cases('events', {
 			const all = await read('0', 4);
 			const rest = await read(all.at[1]!, 2);
 			return [all.told, rest.told];
+		},
+	},
+	'from now on, unless somebody says otherwise': {
+		is: false,
+		async run(world) {
+			const queue = world.queue();
+			const before = await queue.add('a', 1);
+			const events = await world.events({ lastEventId: undefined });
+			const told: string[] = [];
+			events.on('added', ({ jobId }) => told.push(jobId));
+			await until(async () => { // whenever it is that it begins
+				await queue.add('a', 1);
+				return told.length > 0;
+			});
+			return told.includes(before.id!);
 		},
 	},
 	'from between the two of an add': {
@@ -178,7 +188,6 @@ cases('events', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = record(events);
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.add('a', 1);
 			const job = await takeOne(world);
 			await job.moveToWait('mine');

@@ -246,7 +246,6 @@ cases('schedulers', {
 			const told: string[] = [], over = heard(events, 'paused');
 			events.on('added', () => told.push('added'));
 			events.on('removed', () => told.push('removed'));
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.upsertJobScheduler('k', { pattern: NEVER });
 			await queue.upsertJobScheduler('k', { pattern: NEVER.replace('0', '1') });
 			await queue.pause();
@@ -352,7 +351,6 @@ cases('schedulers', {
 					seen.push([event, args.name ?? null]);
 				});
 			const delayed = heard(events, 'delayed');
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			const job = (await queue.upsertJobScheduler('k', { pattern: NEVER }))!;
 			await delayed;
 			return [seen, told.size === 1 && told.has(job.id!)];

@@ -25,7 +25,6 @@ cases('locks and stalls', {
 		async run(world) {
 			const queue = world.queue(), events = await world.events();
 			const told = heard(events, 'stalled');
-			await rest(50);
 			await queue.add('a', 1);
 			await takeOne(world, 'gone', LOST);
 			const worker = world.worker(async () => 'r', CHECKS);
