@@ -4,9 +4,8 @@ import queue
 import select
 import socket
 import threading
-import time
 
-from harness import DEADLINE_S, check, equal, run, story
+from harness import DEADLINE_S, check, equal, run, story, until
 
 
 @story
@@ -40,9 +39,7 @@ def one_job_one_waiter(ruche):
     def waiters():
         return api.get("/v1/queues/single", status=(200, 404)).get("waiters")
 
-    deadline = time.monotonic() + DEADLINE_S
-    while waiters() != 8:
-        check(time.monotonic() < deadline, "they never all waited")
+    until(lambda: waiters() == 8, "all waited")
     uids = [api.enqueue("single")["uid"]]
     first = got.get(timeout=DEADLINE_S)
     equal(([job["uid"] for job in first["jobs"]], waiters(), got.empty()), (uids, 7, True), "who got it, and who waits on")
