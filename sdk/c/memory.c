@@ -89,7 +89,10 @@ int ruche_use_memory(const struct ruche_memory *memory, struct ruche_error *erro
 	if (!atomic_compare_exchange_strong(&door, &is, DOOR_IS_SET))
 		return error_set(error, RUCHE_BAD_ARGUMENT, "memory", "memory: It is set once, before anything else; this library is in use already.");
 	own = taken;
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, mem_free, mem_realloc, curl_copies, curl_zallocs))
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, mem_free, mem_realloc, curl_copies, curl_zallocs)) {
+		own = (struct ruche_memory){ 0 }; /* as if nobody had asked: it may be tried again */
+		atomic_store(&door, DOOR_UNUSED);
 		return error_no_memory(error);
+	}
 	return RUCHE_OK;
 }

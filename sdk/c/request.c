@@ -170,6 +170,8 @@ static void write_back_off(struct writer *writer, const struct ruche_failure *fa
 		write_refuse(writer, "back_off_ms", "Say in back_off who is to wait.");
 	else if (failure->back_off_ms < 0)
 		write_refuse(writer, "back_off_ms", "This number must not be below 0.");
+	else if (failure->back_off && !str_is_utf8(str_of(failure->back_off)))
+		write_refuse(writer, "back_off", "This text is not UTF-8.");
 	if (!failure->back_off || writer->code)
 		return;
 	json_put_key(writer->out, "back_off");

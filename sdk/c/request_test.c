@@ -67,7 +67,7 @@ static const struct row {
 	{ FAILURE, .failure = { .back_off = "queue" }, .json = "{\"back_off\":{\"scope\":\"queue\",\"delay_ms\":0}}" },
 	{ FAILURE, .failure = { .back_off_ms = 9 }, .field = "back_off_ms" },
 	{ FAILURE, .failure = { .back_off = "queue", .back_off_ms = -9 }, .field = "back_off_ms" },
-	{ FAILURE, .failure = { .back_off = "\xff" }, .field = "scope" },
+	{ FAILURE, .failure = { .back_off = "\xff" }, .field = "back_off" },
 	{ FAILURE, .failure = { .verdict = RUCHE_RETRY_AFTER, .after_ms = -7 }, .field = "after_ms" },
 	{ FAILURE, .failure = { .after_ms = 7 }, .field = "after_ms" },
 	{ FAILURE, .failure = { .verdict = 5 }, .field = "verdict" },

@@ -46,6 +46,15 @@ def equal(found, wanted, what="value"):
         raise AssertionError(f"{what}: {found!r} where {wanted!r} was expected")
 
 
+def until(holds, what):
+    """Asks until the answer is true in some way, and answers it."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := holds()):
+        check(time.monotonic() < deadline, f"it never came that {what}")
+        time.sleep(0.005)  # only to keep the machine free
+    return found
+
+
 # ---- the API document ----
 
 OF_THE_SERVER = (408, 414, 417, 431)  # statuses that any address may be answered with, before it is looked at

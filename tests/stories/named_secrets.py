@@ -10,22 +10,14 @@ import signal
 import subprocess
 import tempfile
 import termios
-import time
 
 import harness
-from harness import DEADLINE_S, Daemon, Receiver, Skip, check, equal, run, story
+from harness import DEADLINE_S, Daemon, Receiver, Skip, check, equal, run, story, until
 
 CANARY = "canary-" + "7f3d0c9ab2e1"  # every value below holds it
 KEY = b"thirty-two bytes of a secret key"
 SIGNING = "whsec_" + base64.b64encode(KEY).decode()
 ENVIRONMENT_CANARY = CANARY + "-of-the-environment"
-
-
-def until(holds, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        check(time.monotonic() < deadline, f"it never came that {what}")
-        time.sleep(0.01)
 
 
 def replace(path, text):

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 
-from harness import DEADLINE_S, check, equal, run, story
+from harness import DEADLINE_S, check, equal, run, story, until
 
 
 @story
@@ -39,8 +39,7 @@ def one_job_one_waiter(ruche):
     def waiters():
         return api.get("/v1/queues/single", status=(200, 404)).get("waiters")
 
-    while waiters() != 8:
-        pass
+    until(lambda: waiters() == 8, "all waited")
     uids = [api.enqueue("single")["uid"]]
     first = got.get(timeout=DEADLINE_S)
     equal(([job["uid"] for job in first["jobs"]], waiters(), got.empty()), (uids, 7, True), "who got it, and who waits on")

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 
-from harness import Daemon, Receiver, Skip, check, equal, held_port, run, story
+from harness import Daemon, Receiver, Skip, check, equal, held_port, run, story, until
 
 ONCE = {"kind": "fixed", "delay_ms": 1, "max_attempts": 1, "jitter": "none"}
 TOKEN = (200, {}, b'{"access_token":"let-me-in","token_type":"bearer","expires_in":3600}')
@@ -55,8 +55,7 @@ class House:
         self.write(text)
         done = self.ruche.log().count("reload.done")
         self.ruche.process.send_signal(signal.SIGHUP)
-        while self.ruche.log().count("reload.done") == done:
-            self.api.get("/v1/queues")
+        until(lambda: self.ruche.log().count("reload.done") > done, "the file was taken over")
 
     def put(self, name, url, **settings):
         self.api.put(f"/v1/endpoints/{name}", {"url": url, "types": ["*"], "retry": ONCE, "sign": {"kind": "none"}, "format": "raw", **settings})

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 
-from harness import DEADLINE_S, House, check, equal, run, story
+from harness import DEADLINE_S, House, check, equal, run, story, until
 
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 3, "jitter": "none"}
 
@@ -30,16 +30,6 @@ class Webhooks(House):
 
     def bodies(self):
         return [json.loads(received.body) for received in self.third.received]
-
-
-def until(found):
-    by = time.monotonic() + DEADLINE_S
-    while time.monotonic() < by:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError("it did not come in time")
 
 
 @story
@@ -288,7 +278,7 @@ class Base:
 
 
 def kill_when(house, reached):
-    until(reached)
+    until(reached, "it was the time to kill it")
     house.ruche.kill()
 
 
@@ -319,7 +309,7 @@ def a_thousand_records_for_a_base_like_airtable():
             base.dead.set()
             house.ruche.start()
         api = house.api
-        until(lambda: sum(api.states("webhooks")[state] for state in ("completed", "failed")) == 1010)
+        until(lambda: sum(api.states("webhooks")[state] for state in ("completed", "failed")) == 1010, "all had ended")
         equal((base.inside, base.over), (0, 0), "calls behind a shut door, and too many in a second")
         equal((len(base.applied), set(base.applied.values())), (1009, {1}), "records, and how often each was applied")
         check(617 not in base.applied, "the bad one was applied")

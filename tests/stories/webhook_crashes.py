@@ -7,17 +7,10 @@ import threading
 import time
 from collections import Counter
 
-from harness import DEADLINE_S, Daemon, Receiver, Skip, check, equal, run, story
+from harness import DEADLINE_S, Daemon, Receiver, Skip, check, equal, run, story, until
 
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 5, "jitter": "none"}
 ALLOW = ("--deliver-allow", "127.0.0.0/8")
-
-
-def until(holds, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        check(time.monotonic() < deadline, f"it never came that {what}")
-        time.sleep(0.005)
 
 
 def endpoint(api, third, name="crm", **settings):

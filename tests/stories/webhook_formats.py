@@ -2,9 +2,8 @@
 
 import json
 import os
-import time
 
-from harness import DEADLINE_S, House, check, equal, run, story
+from harness import House, check, equal, run, story, until
 
 COMMUNS = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "formats", "communs.jq")
 SHEET = {"id": 7, "titre": "Pistes cyclables", "restreint": False, "collectivite": {"id": 3, "type": "commune", "communeCode": "38185"}}
@@ -94,22 +93,12 @@ def stopped_while_a_program_runs():
         house.endpoint("endless", format="endless")
         for end in ("cancel", "stop"):
             house.api.post("/v1/messages", {"type": "fiche.updated", "payload": {}}, status=201)
-            uid = until(lambda: [job["uid"] for job in house.api.get("/v1/jobs?queue=webhooks&state=active")["jobs"]])[0]
+            uid = until(lambda: [job["uid"] for job in house.api.get("/v1/jobs?queue=webhooks&state=active")["jobs"]], "one ran")[0]
             if end == "cancel":
                 house.api.post(f"/v1/jobs/{uid}/cancel", {})
                 equal(house.api.wait(uid)["state"], "cancelled", "cancelled")
         house.ruche.stop()
         equal(house.third.received, [], "calls")
-
-
-def until(found):
-    by = time.monotonic() + DEADLINE_S
-    while time.monotonic() < by:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError("it did not come in time")
 
 
 @story

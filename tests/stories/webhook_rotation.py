@@ -9,18 +9,11 @@ import tempfile
 import threading
 import time
 
-from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story
+from harness import DEADLINE_S, Daemon, Receiver, check, equal, run, story, until
 
 ROTATIONS = 4
 BATCH, UNDER_WAY, EACH_STEP = 10, 200, 40
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 50, "jitter": "none"}
-
-
-def until(holds, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        check(time.monotonic() < deadline, f"it never came that {what}")
-        time.sleep(0.005)
 
 
 def made_key(number):

@@ -13,18 +13,10 @@ import threading
 import time
 from datetime import datetime, timezone
 
-from harness import DEADLINE_S, ROOT, Daemon, Receiver, check, equal, run, story
+from harness import DEADLINE_S, ROOT, Daemon, Receiver, check, equal, run, story, until
 
 ALLOW = ("--deliver-allow", "127.0.0.0/8")
 QUICK = {"kind": "fixed", "delay_ms": 5, "max_attempts": 3, "jitter": "none"}
-
-
-def until(holds, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := holds()):
-        check(time.monotonic() < deadline, f"it never came that {what}")
-        time.sleep(0.005)
-    return found
 
 
 def endpoint(api, third, name, **settings):

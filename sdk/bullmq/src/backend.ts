@@ -733,7 +733,15 @@ export class RucheBackend extends EventEmitter implements IQueueBackend {
 
 	async publishEvent(fields: Record<string, string | number>, maxEvents: number): Promise<string> {
 		const { event, ...details } = fields;
-		await this.#once({ op: 'event', ...this.#place, name: String(event), details }, { command: 'publishEvent' });
+		const tell = (): Promise<unknown> => this.#once({ op: 'event', ...this.#place, name: String(event), details }, { command: 'publishEvent' });
+		try {
+			await tell();
+		} catch (error) {
+			if ((error as { code?: unknown }).code !== ErrorCode.JobNotExist)
+				throw error;
+			await this.#meta.make(); // it is the queue that is not there yet
+			await tell();
+		}
 		void maxEvents; // the queue's own bound holds (opts.maxLenEvents)
 		return '';
 	}

@@ -1,6 +1,6 @@
 // Operations of one tick become one POST /v1/batch. One batch is on its way at a time, so that operations take effect in the order of their calls, as
 // on one Redis connection; meanwhile further ones gather: the slower the answers, the larger the batches.
-import type { Problem } from './errors.js';
+import { reword, type Problem } from './errors.js';
 import { Lost, type Link } from './link.js';
 import { requestKey } from './request-key.js';
 import { nextTurn } from './timers.js';
@@ -249,7 +249,7 @@ export class Coalescer {
 
 /** As if the operation had been sent alone: `payload`, not `ops[3].payload`. */
 function withoutPlace(error: Error & { field?: string | undefined }): Error {
-	error.message = error.message.replace(/ops\[\d+\]\.?/, '');
+	reword(error, error.message.replace(/ops\[\d+\]\.?/, ''));
 	if (error.field !== undefined)
 		error.field = error.field.replace(/^ops\[\d+\]\.?/, '');
 	return error;

@@ -17,7 +17,7 @@ export class RucheError extends Error {
 	/** Stable: the problem's code. */
 	readonly code: string;
 	readonly status: number;
-	/** What was wrong with the request, as the API names it. */
+	/** What was wrong with the call, by the name that the caller gave it; where there is none, as the API names it. */
 	field: string | undefined;
 
 	constructor(problem: Problem) {
@@ -26,6 +26,14 @@ export class RucheError extends Error {
 		this.status = problem.status;
 		this.field = problem.field;
 	}
+}
+
+/** Lets an error say something else: what is printed of it begins with what it said when it was made. */
+export function reword(error: Error, message: string): void {
+	const { stack, message: before } = error;
+	error.message = message;
+	if (stack !== undefined)
+		error.stack = stack.replace(before, () => message);
 }
 
 /** Nobody answers. BullMQ knows a broken connection by this code, and goes on by itself. */

@@ -88,6 +88,11 @@ export class QueueMeta {
 		await this.#put({ metric_minutes: minutes });
 	}
 
+	/** The queue is there from now on, with nothing said about it. */
+	async make(): Promise<void> {
+		await this.#put({});
+	}
+
 	async #put(settings: object): Promise<void> {
 		await this.#do({ op: 'queue_put', ...this.#place, settings: { compat: 'bullmq', ...settings } });
 	}

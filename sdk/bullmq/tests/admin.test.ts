@@ -108,8 +108,7 @@ cases('administration', {
 	'events of one\'s own': {
 		is: [{ jobId: '7', some: 'thing' }],
 		async run(world) {
-			const events = await world.events({ lastEventId: '0' }), queue = world.queue();
-			await queue.waitUntilReady();
+			const events = await world.events({ lastEventId: '0' }); // and no queue so far
 			const told = heard(events, 'mine');
 			await world.producer().publishEvent({ eventName: 'mine', jobId: '7', some: 'thing' });
 			return [(await told)[0]![0]];

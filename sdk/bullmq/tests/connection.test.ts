@@ -250,7 +250,7 @@ test('a queue that keeps Ruche\'s own rules is left alone', async (t) => {
 	const body = JSON.stringify({ queue: name, namespace: 'bull', payload: 1 });
 	assert.equal((await fetch(`${url()}/v1/jobs`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).status, 201);
 	const queue = queueAt(t, url(), name);
-	await assert.rejects(queue.add('a', 1), { code: 'compat_mismatch' });
+	await assert.rejects(queue.add('a', 1), { code: 'compat_mismatch', field: 'queueName' });
 	assert.equal(await queue.getWaitingCount(), 1);
 });
 

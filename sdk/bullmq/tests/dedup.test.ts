@@ -36,10 +36,9 @@ cases('deduplication', {
 		is: ['1', '1', true],
 		async run(world) {
 			const queue = world.queue(), SOON = 1_000;
-			const a = await queue.add('a', 1, { deduplication: { id: 'k', ttl: SOON } });
-			const b = await queue.add('b', 2, { deduplication: { id: 'k', ttl: 60_000, extend: true } });
-			await queue.add('other', 2, { deduplication: { id: 'not extended', ttl: SOON } });
-			await queue.add('other', 2, { deduplication: { id: 'not extended', ttl: 60_000 } });
+			const [a, b] = await queue.addBulk([ // at once: each second one comes within the time of the first
+				{ id: 'k', ttl: SOON }, { id: 'k', ttl: 60_000, extend: true }, { id: 'not extended', ttl: SOON }, { id: 'not extended', ttl: 60_000 },
+			].map((deduplication) => ({ name: 'a', data: 1, opts: { deduplication } }))) as [Job, Job];
 			await until(async () => await queue.getDeduplicationJobId('not extended') === null); // its time was not begun anew, and is over
 			const c = await queue.add('c', 3, { deduplication: { id: 'k', ttl: 60_000, extend: true } });
 			return [a.id, b.id, c.id === a.id];

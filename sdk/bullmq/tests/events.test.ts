@@ -129,6 +129,21 @@ cases('events', {
 			return [all.told, rest.told];
 		},
 	},
+	'from now on, unless somebody says otherwise': {
+		is: false,
+		async run(world) {
+			const queue = world.queue();
+			const before = await queue.add('a', 1);
+			const events = await world.events({ lastEventId: undefined });
+			const told: string[] = [];
+			events.on('added', ({ jobId }) => told.push(jobId));
+			await until(async () => { // whenever it is that it begins
+				await queue.add('a', 1);
+				return told.length > 0;
+			});
+			return told.includes(before.id!);
+		},
+	},
 	'from between the two of an add': {
 		is: ['waiting 1'],
 		async run(world) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Job } from 'bullmq';
 import { RucheError } from '@ruche/bullmq';
+import { Proxy } from './proxy.js';
 import { cases, refusal, startRuche, takeOne, World, type Server } from './world.js';
 
 const HOUR = 3_600_000;
@@ -64,7 +65,23 @@ describe('what only the daemon refuses', () => {
 			assert.ok(error instanceof RucheError, `${name}: ${String(error)}`);
 			assert.equal(error.field, field, name);
 			assert.ok(error.message.startsWith(`${field}: `), `${name}: ${error.message}`);
+			assert.ok(error.stack!.includes(error.message) && !error.stack!.includes('ops['), `${name}: what is printed is ${error.stack}`);
 		}
 		assert.equal(await everything(), was);
+	});
+
+	test('a job that is refused as a whole is named by its place alone', async (t) => {
+		const proxy = await Proxy.before(String(server.connection), t);
+		const behind = new World('ruche', { url: proxy.url, patienceMs: 1 } as never);
+		t.after(() => behind.close());
+		let at = 1;
+		proxy.answer = ({ line }) => (/ \/v1\/batch /.test(line)
+			? { status: 503, body: JSON.stringify({ type: 'x', title: 'x', status: 503, code: 'backlog_full', detail: 'It is full.', field: `ops[${at}]` }) } : undefined);
+		const flow = { name: 'a', queueName: 'q', children: [{ name: 'b', queueName: 'q' }] };
+		const jobs = [{ name: 'a', data: 1 }, { name: 'b', data: 2 }];
+		await assert.rejects(behind.queue().addBulk(jobs), { field: 'jobs[1]', message: 'jobs[1]: It is full. (backlog_full)' });
+		await assert.rejects(behind.flows().add(flow), { field: 'children[0]', message: 'children[0]: It is full. (backlog_full)' });
+		at = 0;
+		await assert.rejects(behind.flows().add(flow), { field: undefined, message: 'It is full. (backlog_full)' });
 	});
 });

@@ -246,7 +246,6 @@ cases('schedulers', {
 			const told: string[] = [], over = heard(events, 'paused');
 			events.on('added', () => told.push('added'));
 			events.on('removed', () => told.push('removed'));
-			await new Promise((resolve) => setTimeout(resolve, 50));
 			await queue.upsertJobScheduler('k', { pattern: NEVER });
 			await queue.upsertJobScheduler('k', { pattern: NEVER.replace('0', '1') });
 			await queue.pause();

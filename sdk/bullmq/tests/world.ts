@@ -146,8 +146,9 @@ export class World {
 		return worker;
 	}
 
+	/** All that happens there from the beginning on, so that nobody has to know when its first read is under way. */
 	async events(opts: object = {}, name = 'q'): Promise<QueueEvents> {
-		const events = new QueueEvents(name, { ...this.#base, blockingTimeout: 1000, ...opts }, this.#factory);
+		const events = new QueueEvents(name, { ...this.#base, blockingTimeout: 1000, lastEventId: '0-0', ...opts }, this.#factory);
 		events.on('error', () => undefined);
 		this.#closers.unshift(() => events.close());
 		await events.waitUntilReady();

@@ -53,7 +53,7 @@ export type PermitAnswer = { readonly granted: true; readonly permit: Permit }
 type Grant = { granted: boolean; retry_in_ms: number | null };
 type Name = { readonly limit: string; readonly namespace: string };
 
-const ASK_AGAIN_MS = 1_000; // where nobody knows when something is given back
+const ASK_AGAIN_MS = 1_000; // also when the daemon says later: pauses are ended and limits changed before their time
 
 /** What was taken of a limit without a job: given back by `release`, by `await using`, or when its lease runs out. */
 export class Permit {
@@ -140,7 +140,7 @@ export class Limit {
 		return granted ? { granted, permit } : { granted: false, retryInMs };
 	}
 
-	/** The same until it is granted: asks again when the daemon says so, and each second where nobody knows. Throws TimedOutError. */
+	/** The same until it is granted: asks again when the daemon says so, and each second where that is later or nobody knows. Throws TimedOutError. */
 	async acquire({ timeoutMs = Infinity, signal, ...options }: PermitOptions & WaitOptions = {}): Promise<Permit> {
 		const until = performance.now() + timeoutMs;
 		const { token = randomUUID() } = options;
@@ -157,7 +157,7 @@ export class Limit {
 			const leftMs = until - performance.now();
 			if (leftMs <= 0)
 				throw new TimedOutError(`limit '${this.name}' has granted no permit within ${timeoutMs} ms`);
-			await pause(Math.min(answer.retryInMs ?? backoff.next(), leftMs), signal);
+			await pause(Math.min(answer.retryInMs ?? backoff.next(), ASK_AGAIN_MS, leftMs), signal);
 		}
 	}
 

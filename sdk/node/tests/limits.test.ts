@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ConflictError, InvalidFieldError, NotFoundError, Ruche, TimedOutError, type Limit } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
 import { Proxy } from './proxy.js';
@@ -102,6 +103,22 @@ test('a permit that is granted when nobody waits any more is given back', async 
 	assert.equal(await held(limit), 0);
 	const kept = limit.acquire({ token: 'mine', signal: AbortSignal.timeout(3_600_000) });
 	assert.equal((await kept).token, 'mine');
+});
+
+test('a wait for a permit ends when the pause is ended, however long that was meant to be', async (t) => {
+	const warnings: string[] = [], warned = ({ name }: Error): number => warnings.push(name);
+	process.on('warning', warned); // of a timer that is longer than timers go, and fires at once
+	t.after(() => process.off('warning', warned));
+	const proxy = await Proxy.before(server.url, t);
+	const limit = ruche.limit('monthly');
+	await limit.put({ concurrency: 1 });
+	await limit.backOff(30 * 86_400_000);
+	const waiting = through(proxy).limit('monthly').acquire();
+	while (proxy.of('/v1/batch').length < 2) // until it asks again
+		await pause(20); // only to keep the machine free
+	await limit.backOff(0);
+	await waiting;
+	assert.deepEqual(warnings, []);
 });
 
 test('a rate says when to ask again', async () => {

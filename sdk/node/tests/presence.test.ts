@@ -36,21 +36,19 @@ test('a worker that ends while it is told for the first time is not listed', asy
 	assert.deepEqual(await ruche.workers({ queue: 'brief' }), []);
 });
 
-test('without a daemon nobody hears of it: the worker works when it is there, and closes when it is not', async () => {
+test('a worker closes also when there is nobody to tell', async () => {
 	const own = await startRuche();
 	const running = new Gate(), end = new Gate();
 	const worker = own.ruche.worker('mail', async () => {
 		running.open();
 		await end.passed;
 	});
-	const errors: Error[] = [];
-	worker.on('error', (error) => errors.push(error));
+	worker.on('error', () => undefined); // of its claims
 	await own.ruche.queue('mail').enqueue(1);
 	await running.passed;
 	await until(async () => (await own.ruche.workers()).length === 1);
 	await own.kill();
 	end.open();
 	await worker.close({ deadlineMs: 0 });
-	assert.ok(errors.every((error) => !error.message.includes('/v1/workers')));
 	await own.stop();
 });
