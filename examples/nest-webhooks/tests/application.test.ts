@@ -17,8 +17,9 @@ function about(events: readonly SentryEvent[], id: string): SentryEvent[] {
 
 for (const on of BACKENDS)
 	describe(`on ${on}`, { timeout: 120_000 }, () => {
-		let app: Application;
+		let app: Application, begunMs: number;
 		before(async () => {
+			begunMs = Date.now();
 			app = await Application.start(on, { ENABLE_CRON_JOBS: '1', CRON_JOBS_FILTER: 'send-notifications', NOTIFY_PATTERN: '* * * * * *' });
 		});
 		after(() => app?.stop());
@@ -89,7 +90,8 @@ for (const on of BACKENDS)
 
 		test('the clock adds one job a minute, however often it ticks', async () => {
 			const { jobs } = await eventually(() => app.list(CRON, 'completed'), ({ jobs }) => jobs.length > 0);
-			assert.ok(jobs.length <= 2, 'two when the minute turned meanwhile');
+			const turned = Math.floor(Date.now() / 60_000) - Math.floor(begunMs / 60_000);
+			assert.ok(jobs.length <= 1 + turned, `${jobs.length} while the minute turned ${turned} times`);
 			assert.match(jobs[0]!.id, /^send-notifications-\d{4}-\d\d-\d\dT\d\dh\d\d$/);
 			assert.equal(jobs[0]!.returnValue, 'send-notifications done');
 		});

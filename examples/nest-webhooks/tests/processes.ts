@@ -101,10 +101,11 @@ export interface Backend {
 }
 
 export async function startRuche(): Promise<Backend> {
-	const port = await freePort();
-	const args = ['dev', '--listen', `127.0.0.1:${port}`, '--store', join(scratch(), 'ruche.db')];
-	const program = new Program({ file: process.env['RUCHE_BIN'] ?? 'ruche', args, says: /^ruche \S+: (.*), store /m });
-	return { program: await program.start(), url: `http://127.0.0.1:${port}` };
+	const says = /^ruche \S+: (.*), store /m, store = join(scratch(), 'ruche.db');
+	const command = { file: process.env['RUCHE_BIN'] ?? 'ruche', says, args: ['dev', '--listen', '127.0.0.1:0', '--store', store] };
+	const program = await new Program(command).start(), url = says.exec(program.said)![1]!;
+	command.args[2] = new URL(url).host; // there it is when it is started again
+	return { program, url };
 }
 
 export async function startRedis(): Promise<Backend> {
