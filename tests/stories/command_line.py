@@ -11,7 +11,7 @@ import time
 from datetime import datetime, timezone
 
 import harness
-from harness import ROOT, Daemon, Receiver, Skip, check, equal, run, story
+from harness import ROOT, Daemon, Receiver, Skip, check, equal, run, story, until
 
 FOREVER = ("ruche serve", "ruche dev", "ruche sink --script", "ruche listen", "ruche events --queue")  # run until told to stop
 ELSEWHERE = ("ruche backup", "ruche doctor", "ruche config", "ruche restore", "ruche migrate")  # need the store itself: run with its directory
@@ -277,14 +277,12 @@ def work_is_listed(ruche):
 
     env = {**os.environ, "RUCHE_URL": f"unix:{ruche.socket_path}", "RUCHE_TOKEN": ruche.token}
     worker = subprocess.Popen([harness.options.ruche, "work", "some", "more", "--namespace", "tenant", "--worker", "me", "--", "cat"], env=env)
-    while len(listed()) < 2:
-        time.sleep(0.02)  # only to keep the machine free
+    until(lambda: len(listed()) == 2, "both were told")
     equal(listed(), [("more", "me", "worker"), ("some", "me", "worker")], "who works")
     check(b"me" in ruche.cli("workers", "--namespace", "tenant", "--queue", "more"), "in the table")
     worker.send_signal(signal.SIGTERM)
     equal(worker.wait(60), 0, "exit code")
-    while listed():
-        time.sleep(0.02)
+    until(lambda: not listed(), "it was gone")
 
 
 @story

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Connection } from './connection.js';
 import { queryText } from './connection.js';
 import { Backoff } from './delay.js';
-import { TimedOutError } from './errors.js';
+import { NotFoundError, TimedOutError } from './errors.js';
 import type { WaitOptions } from './job-handle.js';
 import type { Rate } from './settings.js';
 import { pause } from './timers.js';
@@ -80,10 +80,16 @@ export class Permit {
 		return (await this.ask()).granted;
 	}
 
-	/** Gives it back; starts of a rate stay started. False: its lease was over. */
+	/** Gives it back; starts of a rate stay started. False: its lease was over, or the limit is not there any more. */
 	async release(): Promise<boolean> {
-		const { released } = await this.#connection.operate<{ released: number }>({ op: 'limit_release', ...this.#name, token: this.token });
-		return released > 0;
+		try {
+			const { released } = await this.#connection.operate<{ released: number }>({ op: 'limit_release', ...this.#name, token: this.token });
+			return released > 0;
+		} catch (error) {
+			if (error instanceof NotFoundError)
+				return false;
+			throw error;
+		}
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

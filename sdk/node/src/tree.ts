@@ -46,13 +46,14 @@ function gather(connection: Connection, node: NewTree, results: Iterator<Enqueue
 	return { job, children: (node.children ?? []).map((child) => gather(connection, child, results)) };
 }
 
-/** As the caller knows it: `children[0].priority`, not `ops[1].priority`. */
+/** As the caller knows it: `children[0].priority`, not `ops[1].priority`; `children[0]` when that is refused as a whole, and nothing for all of the tree. */
 function placed(error: ProblemError, places: readonly string[]): ProblemError {
-	const field = error.field?.replace(/^ops\[(\d+)\]\.?/, (_, at: string) => places[Number(at)] ?? '');
-	if (!field || field === error.field)
+	const [, at, own] = /^ops\[(\d+)\]\.?(.*)$/.exec(error.field ?? '') ?? [];
+	if (at === undefined)
 		return error;
+	const field = `${places[Number(at)] ?? ''}${own}`.replace(/\.$/, '');
 	const { title, status, code, detail, retryAfterMs } = error;
-	return problemError({ type: 'about:blank', title, status, code, detail, field }, retryAfterMs);
+	return problemError({ type: 'about:blank', title, status, code, detail, ...(field ? { field } : {}) }, retryAfterMs);
 }
 
 /** All of it, or nothing. @internal */

@@ -82,6 +82,15 @@ test('permits: taken, refused, renewed, released', async () => {
 	assert.equal(await held(limit), 0);
 });
 
+test('a permit of a limit that was deleted is over, and giving it back is no error', async () => {
+	const limit = ruche.limit('deleted');
+	await limit.put({ concurrency: 1 });
+	const permit = await limit.acquire();
+	await limit.delete();
+	assert.equal(await permit.release(), false);
+	await assert.rejects(permit.renew(), NotFoundError);
+});
+
 test('a wait for a permit ends when its signal fires', async () => {
 	const limit = ruche.limit('aborted');
 	await limit.put({ concurrency: 1 });

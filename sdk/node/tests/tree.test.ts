@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ConflictError, InvalidFieldError, NonRetryableError, type Ruche } from 'ruche';
+import { BusyError, ConflictError, InvalidFieldError, NonRetryableError, type Ruche } from 'ruche';
 import { startRuche, type RucheProcess } from 'ruche/test';
+import { Proxy } from './proxy.js';
+import { through } from './through.js';
 import { rows } from './waiting.js';
 
 let server: RucheProcess;
@@ -90,4 +92,14 @@ test('what is wrong with a job of a tree is named as the caller did, and nothing
 		await assert.rejects(ruche.enqueueTree(tree), (error: InvalidFieldError) =>
 			error instanceof InvalidFieldError && error.field === field && error.message.startsWith(`${field}: `) && error.status === 422);
 	assert.deepEqual((await rows(ruche.queues())).filter(({ name }) => name === 'refused'), []);
+});
+
+test('a job of a tree that is refused as a whole is named by its place alone', async (t) => {
+	const proxy = await Proxy.before(server.url, t);
+	let at = 1;
+	proxy.answer = () => ({ status: 503, body: JSON.stringify({ type: 'x', title: 'x', status: 503, code: 'backlog_full', detail: 'It is full.', field: `ops[${at}]` }) });
+	const client = through(proxy, { patienceMs: 1 }), tree = { queue: 'full', children: [{ queue: 'full' }] };
+	await assert.rejects(client.enqueueTree(tree), (error: BusyError) => error instanceof BusyError && error.field === 'children[0]' && error.message.startsWith('children[0]: '));
+	at = 0;
+	await assert.rejects(client.enqueueTree(tree), (error: BusyError) => error instanceof BusyError && error.field === undefined && error.message.startsWith('It is full.'));
 });
