@@ -1,4 +1,4 @@
-/* The beat: one thread for all leases of a worker. */
+/* The beat: one thread for all leases of a worker, and for telling that it is there. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "worker.h"
@@ -50,6 +50,8 @@ static int64_t beat_look(struct ruche_worker *worker, int64_t now_us)
 		beat_move(worker, WORKER_HURRIED);
 	if (worker->state == WORKER_ENDING && worker->hurry_us < next_us)
 		next_us = worker->hurry_us;
+	if (worker->presence.due_us < next_us)
+		next_us = worker->presence.due_us;
 	for (uint32_t i = 0; i < worker->task_count; i++) {
 		struct ruche_task *task = &worker->tasks[i];
 		if (!task->job)
@@ -153,12 +155,14 @@ void *beat_main(void *context)
 		pthread_mutex_lock(&worker->lock);
 		bool over = worker->live == 0;
 		int64_t next_us = beat_look(worker, now_us);
-		bool due = !over && beat_write(worker, &call, now_us);
+		bool due = !over && beat_write(worker, &call, now_us), tell = worker->presence.due_us <= now_us;
 		pthread_mutex_unlock(&worker->lock);
 		if (over)
 			return NULL;
 		if (due)
 			beat_send(worker, &call);
+		else if (tell)
+			presence_tell(&worker->presence);
 		else
 			beat_sleep(worker, next_us);
 	}

@@ -391,7 +391,7 @@ struct ruche_worker_options {
 	int64_t poll_ms;            /* of one long poll, which a stop waits for, so that no grant is lost; 0: 3,000 */
 	int64_t grace_ms;           /* after a stop, for what runs; 0: 30,000 */
 	int drain;                  /* end when nothing is left to claim */
-	const char *worker;         /* as the daemon shows us; NULL: HOST:PID */
+	const char *worker;         /* as the daemon shows us, with jobs and among those who work; NULL: HOST:PID */
 	ruche_trouble *trouble;     /* may be NULL */
 	void *context;              /* of handler and trouble */
 };
@@ -399,7 +399,8 @@ struct ruche_worker_options {
 /* The client must outlive the worker; options and all they point to are copied. */
 RUCHE_PUBLIC int ruche_worker_new(struct ruche_client *client, const struct ruche_worker_options *options, ruche_handler *handler,
 				  struct ruche_worker **out, struct ruche_error *error);
-/* Works until it is stopped or drained, once; all its threads have ended when it returns. A daemon that goes away is waited for, and what
+/* Works until it is stopped or drained, once; all its threads have ended when it returns. Meanwhile `ruche workers` lists it, busy or not, once
+ * for each queue; no job depends on that, and what fails of it is not told. A daemon that goes away is waited for, and what
  * ran meanwhile is reported when it is back. What waiting cannot help (a bad token, a bad queue name) ends it with that error. The
  * handlers' threads have the signal mask of the caller. */
 RUCHE_PUBLIC int ruche_worker_run(struct ruche_worker *worker, struct ruche_error *error);

@@ -91,6 +91,7 @@ static void worker_settle_options(struct ruche_worker *worker)
 		.lease_ms = options->lease_ms,
 		.worker = options->worker ? options->worker : worker->name,
 	};
+	presence_init(&worker->presence, worker->client, &worker->claim, worker->name);
 }
 
 static void worker_init(struct ruche_worker *worker)
@@ -237,12 +238,9 @@ static uint32_t start_tasks(struct ruche_worker *worker)
 	return started;
 }
 
-int ruche_worker_run(struct ruche_worker *worker, struct ruche_error *error)
+static int worker_work(struct ruche_worker *worker, struct ruche_error *error)
 {
 	pthread_t beat;
-	if (worker->ran)
-		return error_set(error, RUCHE_BAD_ARGUMENT, "worker", "worker: It has run already; make another one.");
-	worker->ran = true;
 	worker->live = worker->task_count;
 	if (start_beat(worker, &beat))
 		return error_set(error, RUCHE_NO_RESOURCE, "", "No thread could be started for the heartbeats.");
@@ -255,4 +253,16 @@ int ruche_worker_run(struct ruche_worker *worker, struct ruche_error *error)
 	if (worker->fatal.code && error)
 		*error = worker->fatal;
 	return worker->fatal.code;
+}
+
+int ruche_worker_run(struct ruche_worker *worker, struct ruche_error *error)
+{
+	if (worker->ran)
+		return error_set(error, RUCHE_BAD_ARGUMENT, "worker", "worker: It has run already; make another one.");
+	worker->ran = true;
+	if (worker_state(worker) == WORKER_RUNNING)
+		presence_begin(&worker->presence);
+	int code = worker_work(worker, error);
+	presence_leave(&worker->presence);
+	return code;
 }

@@ -1,11 +1,12 @@
 /* sdk/c/worker.h: the inside of a worker. `concurrency` threads claim, run and report, one job each (task.c); one thread, the beat, renews
- * all leases in one call, hears who is to stop, and keeps the time of grace (beat.c).
+ * all leases in one call, hears who is to stop, keeps the time of grace (beat.c), and goes on telling who works (presence.c).
  *
  *   running → (ruche_worker_stop) → ending: no new jobs → (grace over, or stopped again) → hurried: handlers are told to stop
  *
  * A signal handler may do next to nothing: it raises `asked` and writes to wake_fd; the beat does the rest. */
 #pragma once
 #include "lease.h"
+#include "presence.h"
 #include <stdatomic.h>
 
 struct ruche_task {
@@ -24,6 +25,7 @@ struct ruche_worker {
 	struct ruche_client *client;
 	struct ruche_worker_options options; /* its texts and lists are ours */
 	struct ruche_claim_options claim;    /* of a long poll */
+	struct presence presence;
 	ruche_handler *handler;
 	char *texts;                         /* all copied text, one after the other */
 	const char **queues;

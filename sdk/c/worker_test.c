@@ -1,4 +1,5 @@
-/* A worker against a scripted daemon. With one thread, the requests come in one order, and the script can follow. */
+/* A worker against a scripted daemon. With one thread, the requests come in one order, and the script can follow. Before the first and after
+ * the last of them it tells that it is there, and that it went. */
 #include "worker.h"
 #include "base/mem.h"
 #include "third_party/third_party.h"
@@ -14,10 +15,14 @@
 #define ENDED(jobs)    "{\"state\":\"completed\",\"claim\":" CLAIMED(jobs) "}"
 #define LEASE          "{\"token\":\"t\",\"fence\":1"
 #define NEXT           ",\"claim\":{\"queues\":[\"a\"],\"max\":1,\"worker\":\"w\"}}"
+#define EITHER         "{\"token\":\"t\",\"jobs\":[],\"claim\":" CLAIMED("") "}" /* answers a claim as well as an end */
 
-static const char *const queues[] = { "a" }, *const bad_queues[] = { "\xff" };
+static const char *const queues[] = { "a" }, *const two_queues[] = { "a", "b" }, *const bad_queues[] = { "\xff" };
 
+#define SCENE_ANSWERS 8
 struct scene {
+	struct tp_answer answers[SCENE_ANSWERS];
+	const struct tp_step *breaks; /* the first connection's script; NULL: it answers, as the others do */
 	struct third_party *party;
 	struct ruche_client *client;
 	struct ruche_worker *worker;
@@ -45,18 +50,33 @@ static int handle(struct ruche_task *task, void *context)
 	return scene->act(task);
 }
 
-static void scene_begin(struct scene *scene, const struct tp_answer *answers, size_t count, struct ruche_worker_options *options)
+/* The answers are those of all requests. */
+static void scene_open(struct scene *scene, const struct tp_answer *answers, size_t count, struct ruche_worker_options *options)
 {
-	scene->party = third_party_start(&(struct third_party_config){ .answers = answers, .answer_count = count });
+	static const struct tp_step fine[] = { TP_READ, TP_ANSWER, TP_AGAIN };
+	scene->party = third_party_start(&(struct third_party_config){
+		.answers = answers, .answer_count = count, .scripts = { scene->breaks ? scene->breaks : fine, fine } });
 	struct ruche_client_options client = { .size = sizeof(client), .url = third_party_url(scene->party, "/") };
 	assert_int_equal(ruche_client_new(&client, &scene->client, NULL), RUCHE_OK);
 	options->size = sizeof(*options);
-	options->queues = queues;
-	options->queue_count = 1;
+	if (!options->queues) {
+		options->queues = queues;
+		options->queue_count = 1;
+	}
 	options->worker = "w";
 	options->trouble = on_trouble;
 	options->context = scene;
 	assert_int_equal(ruche_worker_new(scene->client, options, handle, &scene->worker, NULL), RUCHE_OK);
+	scene->worker->presence.call_ms = INT32_MAX; /* a slow machine is no broken daemon */
+}
+
+/* The answers are those of the requests after the first, which is taken note of. */
+static void scene_begin(struct scene *scene, const struct tp_answer *answers, size_t count, struct ruche_worker_options *options)
+{
+	assert_true(count < SCENE_ANSWERS);
+	scene->answers[0] = (struct tp_answer){ 200, NULL, "{}" };
+	memcpy(scene->answers + 1, answers, count * sizeof(*answers));
+	scene_open(scene, scene->answers, count + 1, options);
 }
 
 static void scene_end(struct scene *scene)
@@ -66,14 +86,41 @@ static void scene_end(struct scene *scene)
 	third_party_stop(scene->party);
 }
 
-static void sent(struct scene *scene, uint32_t n, const char *path, const char *body)
+static void called(struct scene *scene, uint32_t n, const char *method, const char *path, const char *body)
 {
 	const struct tp_request *request = third_party_request(scene->party, n);
-	char head[128];
-	snprintf(head, sizeof(head), "POST %s ", path);
+	char head[256];
+	snprintf(head, sizeof(head), "%s %s ", method, path);
 	if (strncmp(request->head, head, strlen(head)) != 0)
 		assert_string_equal(request->head, head);
 	assert_string_equal(request->body, body);
+}
+
+/* The n-th request for a job. */
+static void sent(struct scene *scene, uint32_t n, const char *path, const char *body)
+{
+	called(scene, n + 1, "POST", path, body);
+}
+
+/* That the worker is there, or went: the n-th of all requests. */
+static void told(struct scene *scene, uint32_t n, const char *method, const char *suffix, const char *body)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "/v1/workers/%s%s", scene->worker->presence.id, suffix);
+	for (char *colon; (colon = strchr(path, ':'));) {
+		memmove(colon + 3, colon + 1, strlen(colon));
+		memcpy(colon, "%3A", 3);
+	}
+	called(scene, n, method, path, body);
+}
+
+/* How many requests were for jobs: it told who works before them, and that it went after them. */
+static uint32_t requests(struct scene *scene)
+{
+	uint32_t last = third_party_requests(scene->party) - 1;
+	told(scene, 0, "PUT", "", "{\"queue\":\"a\",\"name\":\"w\",\"ttl_ms\":60000}");
+	told(scene, last, "DELETE", "", "");
+	return last - 1;
 }
 
 /* ---- how a job ends: by what the handler says, answers, or leaves unsaid ---- */
@@ -153,7 +200,7 @@ static void ends(void **state)
 		snprintf(path, sizeof(path), "/v1/leases/u1/%s", rows[i].verb);
 		sent(&scene, 0, "/v1/claims", "{\"queues\":[\"a\"],\"max\":1,\"worker\":\"w\"}");
 		sent(&scene, 1, path, rows[i].body);
-		assert_int_equal(third_party_requests(scene.party), 3);
+		assert_int_equal(requests(&scene), 3);
 		assert_int_equal(atomic_load(&scene.troubles), 0);
 		scene_end(&scene);
 	}
@@ -194,7 +241,7 @@ static void stopped_within_a_job(void **state)
 	assert_int_equal(scene.handled, 1);
 	sent(&scene, 0, "/v1/claims", "{\"queues\":[\"a\"],\"max\":1,\"wait_ms\":50,\"worker\":\"w\"}");
 	sent(&scene, 1, "/v1/leases/u1/complete", LEASE "}"); /* claims no more */
-	assert_int_equal(third_party_requests(scene.party), 2);
+	assert_int_equal(requests(&scene), 2);
 	scene_end(&scene);
 }
 
@@ -207,7 +254,7 @@ static void stopped_before_it_runs(void **state)
 	scene_begin(&scene, answers, ARRAY_COUNT(answers), &options);
 	ruche_worker_stop(scene.worker);
 	assert_int_equal(ruche_worker_run(scene.worker, NULL), RUCHE_OK);
-	assert_int_equal(third_party_requests(scene.party), 0);
+	assert_int_equal(third_party_requests(scene.party), 0); /* nor was it there */
 	scene_end(&scene);
 }
 
@@ -308,6 +355,81 @@ static void progress_tells_too(void **state)
 	scene_end(&scene);
 }
 
+/* ---- who works ---- */
+
+#define HERE(queue) "{\"queue\":\"" queue "\",\"namespace\":\"n\",\"name\":\"w\",\"ttl_ms\":60000}"
+
+/* The next beat is due at once; the job ends when it was heard. */
+static int works_for_long(struct ruche_task *task)
+{
+	struct scene *scene = task->worker->options.context;
+	pthread_mutex_lock(&task->worker->lock);
+	task->worker->presence.due_us = 0;
+	pthread_mutex_unlock(&task->worker->lock);
+	worker_wake_beat(task->worker);
+	(void)third_party_request(scene->party, 4);
+	return 0;
+}
+
+static void tells_who_works(void **state)
+{
+	(void)state;
+	static const struct tp_answer answers[] = { { 200, NULL, "{}" }, { 200, NULL, CLAIMED(JOB("u1", "")) }, { 200, NULL, EITHER } };
+	struct scene scene = { .act = works_for_long };
+	struct ruche_worker_options options = { .drain = 1, .queues = two_queues, .queue_count = 2, .namespace_name = "n", .heartbeat_ms = 3600000 };
+	scene_begin(&scene, answers, ARRAY_COUNT(answers), &options);
+	assert_int_equal(ruche_worker_run(scene.worker, NULL), RUCHE_OK);
+	told(&scene, 0, "PUT", "", HERE("a"));
+	told(&scene, 1, "PUT", ".2", HERE("b"));
+	told(&scene, 3, "PUT", "", HERE("a")); /* again, after the claim */
+	told(&scene, 4, "PUT", ".2", HERE("b"));
+	called(&scene, 5, "POST", "/v1/leases/u1/complete", LEASE ",\"claim\":{\"queues\":[\"a\",\"b\"],\"namespace\":\"n\",\"max\":1,\"worker\":\"w\"}}");
+	told(&scene, 7, "DELETE", "", "");
+	told(&scene, 8, "DELETE", ".2", "");
+	assert_int_equal(third_party_requests(scene.party), 9);
+	scene_end(&scene);
+}
+
+/* A daemon that is too old for it, or has no room: the round is over, the worker works, and nobody hears of it. */
+static void need_not_be_heard(void **state)
+{
+	(void)state;
+	static const struct {
+		struct tp_answer answers[3];
+		uint32_t first; /* which request is the claim */
+		uint32_t requests;
+	} rows[] = {
+		{ { { 404, NULL, "{\"code\":\"not_found\",\"detail\":\"D\"}" }, { 200, NULL, EITHER }, { 200, NULL, EITHER } }, 1, 2 },
+		{ { { 429, NULL, "{\"code\":\"backlog_full\",\"detail\":\"D\"}" }, { 200, NULL, EITHER }, { 200, NULL, EITHER } }, 1, 2 },
+		/* the first it heard, the second not; a good-bye that is refused is none of ours either */
+		{ { { 200, NULL, "{}" }, { 503, NULL, NULL }, { 200, NULL, EITHER } }, 2, 4 },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct scene scene = { .act = just_ends };
+		struct ruche_worker_options options = { .drain = 1, .queues = two_queues, .queue_count = 2 };
+		scene_open(&scene, rows[i].answers, ARRAY_COUNT(rows[i].answers), &options);
+		assert_int_equal(ruche_worker_run(scene.worker, NULL), RUCHE_OK);
+		called(&scene, rows[i].first, "POST", "/v1/claims", "{\"queues\":[\"a\",\"b\"],\"max\":1,\"worker\":\"w\"}");
+		assert_int_equal(third_party_requests(scene.party), rows[i].requests);
+		assert_int_equal(atomic_load(&scene.troubles), 0);
+		scene_end(&scene);
+	}
+}
+
+/* Whether it was heard is not known: the good-bye is said. */
+static void may_have_been_heard(void **state)
+{
+	(void)state;
+	static const struct tp_step breaks[] = { TP_READ, TP_END };
+	static const struct tp_answer answers[] = { { 200, NULL, EITHER } };
+	struct scene scene = { .act = just_ends, .breaks = breaks };
+	struct ruche_worker_options options = { .drain = 1 };
+	scene_open(&scene, answers, ARRAY_COUNT(answers), &options);
+	assert_int_equal(ruche_worker_run(scene.worker, NULL), RUCHE_OK);
+	assert_int_equal(requests(&scene), 1);
+	scene_end(&scene);
+}
+
 /* ---- a daemon in trouble ---- */
 
 #define AWAY { 503, NULL, "{\"code\":\"unavailable\",\"detail\":\"D\"}" }
@@ -341,7 +463,7 @@ static void troubles(void **state)
 		scene_begin(&scene, rows[i].answers, rows[i].requests, &options);
 		assert_int_equal(ruche_worker_run(scene.worker, &error), rows[i].fatal);
 		assert_int_equal(error.code, rows[i].fatal);
-		assert_int_equal(third_party_requests(scene.party), rows[i].requests);
+		assert_int_equal(requests(&scene), rows[i].requests);
 		assert_int_equal(atomic_load(&scene.troubles), rows[i].troubles);
 		assert_int_equal(atomic_load(&scene.trouble_code), rows[i].trouble_code);
 		scene_end(&scene);
@@ -372,8 +494,9 @@ static void ends_though_nobody_answers(void **state)
 static void no_memory(void **state)
 {
 	(void)state;
-	/* the second serves a claim as well as an end: an answer that could not be read is not given again */
-	static const struct tp_answer answers[] = { { 200, NULL, CLAIMED(JOB("u1", "")) }, { 200, NULL, "{\"token\":\"t\",\"jobs\":[],\"claim\":" CLAIMED("") "}" } };
+	/* whichever request is not sent, each answer fits the next: one that could not be read is not given again */
+	static const char job[] = "{\"token\":\"t\",\"jobs\":[" JOB("u1", "") "],\"claim\":" CLAIMED("") "}";
+	static const struct tp_answer answers[] = { { 200, NULL, job }, { 200, NULL, job }, { 200, NULL, EITHER } };
 	bool refused = true;
 	for (uint64_t n = 1; refused; n++) {
 		struct scene scene = { .act = answers_seven };
@@ -436,6 +559,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ends), cmocka_unit_test(finishes_and_claims), cmocka_unit_test(stopped_within_a_job), cmocka_unit_test(stopped_before_it_runs),
 		cmocka_unit_test(shutdown_hands_back), cmocka_unit_test(heartbeats), cmocka_unit_test(timeouts), cmocka_unit_test(progress_tells_too),
+		cmocka_unit_test(tells_who_works), cmocka_unit_test(need_not_be_heard), cmocka_unit_test(may_have_been_heard),
 		cmocka_unit_test(troubles), cmocka_unit_test(ends_though_nobody_answers), cmocka_unit_test(no_memory), cmocka_unit_test(arguments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

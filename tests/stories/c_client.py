@@ -6,12 +6,13 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 
 import harness
-from harness import ROOT, DEADLINE_S, Daemon, Skip, check, equal, run, story
+from harness import ROOT, DEADLINE_S, Daemon, Skip, check, equal, run, story, until
 
 BUILD = os.path.abspath(os.environ.get("RUCHE_BUILD", os.path.join(ROOT, "build-test")))
 CC = shlex.split(os.environ.get("RUCHE_CC", "cc"))
@@ -136,6 +137,24 @@ def a_thousand_jobs_and_a_crash(ruche):
         equal(sorted(done), [n for n in range(1000) if n % 100 != 7], "jobs that ran well, once each")
         equal({state: count for state, count in api.states("letters").items() if count}, {"completed": 990, "failed": 10, "cancelled": 2}, "states")
         check(any("[unreachable]" in line for line in running.troubles), f"the crash was not told: {running.troubles[:5]}")
+
+
+@story
+def a_worker_is_listed(ruche):
+    """Who works is there, busy or not, and gone when it was stopped."""
+    def listed():
+        return [(worker["namespace"], worker["queue"], worker["name"], worker["kind"]) for worker in ruche.api.get("/v1/workers")["workers"]]
+
+    with Installed() as installed:
+        running = Running(ruche, installed.compile(installed.example, "worker", flags=["-std=gnu99"]), "work", "letters", "2")
+        try:
+            until(listed, "the worker is listed")
+            equal(listed(), [("default", "letters", f"{socket.gethostname()}:{running.process.pid}", "worker")], "who works")
+            running.process.send_signal(signal.SIGTERM)
+            running.end()
+            until(lambda: not listed(), "the worker is gone")
+        finally:
+            running.kill()
 
 
 @story
