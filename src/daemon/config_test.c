@@ -153,6 +153,19 @@ static void test_layers(void **state)
 	config_fini(&config);
 }
 
+/* Reads this file; its first warning holds these words. NULL: there is none. */
+static void test_load_warned(struct config *config, const char *file, const char *words)
+{
+	char *argv[] = { "serve", "-c", test_path, NULL };
+	struct problem problem = { 0 };
+	char text[256];
+	test_write(file);
+	assert_int_equal(test_load(config, argv, NULL, &problem), E_OK);
+	const char *warning = config_warning(config, 0, text);
+	if (words ? !warning || !strstr(warning, words) : warning != NULL)
+		fail_msg("%s: %s", file, warning ? warning : "no warning");
+}
+
 /* Where deliveries may go; and what is most likely not meant. */
 static void test_doors(void **state)
 {
@@ -170,18 +183,11 @@ static void test_doors(void **state)
 		{ "[deliver]\nno_proxy = .example\n", "says nothing without deliver.proxy", 0 },
 		{ "[deliver]\nproxy = \"http://p:1\"\nno_proxy = [.example, 10.0.0.0/8]\n", "save of hosts in deliver.no_proxy", 0 },
 	};
-	char *argv[] = { "serve", "-c", test_path, NULL };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct config config;
-		struct problem problem = { 0 };
-		char text[256];
-		test_write(cases[i].text);
-		assert_int_equal(test_load(&config, argv, NULL, &problem), E_OK);
-		const char *warning = config_warning(&config, 0, text);
+		test_load_warned(&config, cases[i].text, cases[i].warning);
 		assert_int_equal(config.deliver_ports.count, cases[i].count);
 		assert_int_equal(config.deliver_https_only, strstr(cases[i].text, "https_only") != NULL);
-		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
-			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
 		config_fini(&config);
 	}
 }
@@ -200,16 +206,9 @@ static void test_room_for_bodies(void **state)
 		{ "[http]\nbody_bytes = 64MiB\n", NULL },
 		{ "[http]\nbody_bytes = 64MiB\nbody_memory = 127MiB\n", "less than twice http.body_bytes" },
 	};
-	char *argv[] = { "serve", "-c", test_path, NULL };
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct config config;
-		struct problem problem = { 0 };
-		char text[256];
-		test_write(cases[i].text);
-		assert_int_equal(test_load(&config, argv, NULL, &problem), E_OK);
-		const char *warning = config_warning(&config, 0, text);
-		if (cases[i].warning ? !warning || !strstr(warning, cases[i].warning) : warning != NULL)
-			fail_msg("case %zu: %s", i, warning ? warning : "no warning");
+		test_load_warned(&config, cases[i].text, cases[i].warning);
 		config_fini(&config);
 	}
 }
