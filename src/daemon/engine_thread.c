@@ -26,7 +26,7 @@ struct engine_thread {
 	_Atomic int64_t longest_us;    /* of a step */
 	pthread_mutex_t view_lock;
 	struct engine_view view;
-	bool quiesced; /* the thread's own */
+	bool quiesced, gathers; /* the thread's own; gathers: letters came while a commit was in flight, and it still is */
 };
 
 static void engine_thread_tell(struct engine_thread *thread)
@@ -76,13 +76,13 @@ static bool engine_thread_is_over(struct engine_thread *thread)
 	return clock_boot_us() >= atomic_load(&thread->stop_by_us) && thread->view.stats.in_flight == 0;
 }
 
-/* While a commit is in flight, what arrives can only join the next one: it may gather a little, which saves a change of threads for each letter. The
- * commit's outcome rouses at once. */
+/* While a commit is in flight, what arrives can only join the next one. The first that comes is taken at once, so that it is decided by when the
+ * outcome is there; then letters may gather a little, which saves a change of threads for each. The commit's outcome rouses at once. */
 static struct letter *engine_thread_receive(struct engine_thread *thread, int64_t sleep_us)
 {
 	if (sleep_us == 0)
 		return mailbox_take(&thread->inbox);
-	if (thread->view.stats.in_flight > 0 && (sleep_us < 0 || sleep_us > ENGINE_NAP_US))
+	if (thread->gathers)
 		return mailbox_nap(&thread->inbox, ENGINE_NAP_US, sleep_us);
 	return mailbox_wait(&thread->inbox, sleep_us);
 }
@@ -94,6 +94,7 @@ static void *engine_thread_run(void *context)
 		if (sleep_us && atomic_load(&thread->stop_asked))
 			sleep_us = sleep_us < 0 || sleep_us > 10000 ? 10000 : sleep_us;
 		struct letter *letters = engine_thread_receive(thread, sleep_us);
+		bool in_flight = thread->view.stats.in_flight > 0;
 		int64_t now_us = clock_boot_us();
 		atomic_store(&thread->step_begun_us, now_us);
 		engine_thread_push(thread, letters);
@@ -104,6 +105,7 @@ static void *engine_thread_run(void *context)
 		int64_t want_us = engine_step(thread->engine, now_us, clock_wall_us());
 		engine_thread_hand_out(thread);
 		engine_thread_tell(thread);
+		thread->gathers = letters && in_flight && thread->view.stats.in_flight > 0;
 		int64_t took_us = clock_boot_us() - now_us;
 		if (took_us > atomic_load(&thread->longest_us))
 			atomic_store(&thread->longest_us, took_us);
