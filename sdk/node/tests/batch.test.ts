@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { NonRetryableError, Ruche, ShuttingDown, type BatchJob } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { after, test } from 'node:test';
+import { NonRetryableError, ShuttingDown, type BatchJob } from 'ruche';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { through } from './through.js';
 import { aborted, Gate, rows } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche({ client: { heartbeatMs: 50 } });
-	ruche = server.ruche;
-});
+const server = await startRuche({ client: { heartbeatMs: 50 } });
+const { ruche } = server;
 after(() => server.stop());
 
 test('a batch is of one group; each job has its result, its lines and its progress', async () => {

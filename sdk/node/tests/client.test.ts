@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import {
 	ConflictError, InvalidFieldError, JobEndedError, NotFoundError, PartlyRefusedError, ProblemError, Ruche, RucheError, TimedOutError,
 } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { through } from './through.js';
 import { rows } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche();
-	ruche = server.ruche;
-});
+const server = await startRuche();
+const { ruche } = server;
 after(() => server.stop());
 
 interface Mail { to: string }

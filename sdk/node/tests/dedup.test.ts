@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { InvalidFieldError, NotFoundError, type Queue, type Ruche } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { after, test } from 'node:test';
+import { InvalidFieldError, NotFoundError, type Queue } from 'ruche';
+import { startRuche } from 'ruche/test';
 import { Gate, rows } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche();
-	ruche = server.ruche;
-});
+const server = await startRuche();
+const { ruche } = server;
 after(() => server.stop());
 
 const LATE_MS = 3_600_000;

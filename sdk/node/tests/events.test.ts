@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { InvalidFieldError, type RucheEvent } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { through } from './through.js';
 
-let server: RucheProcess;
-before(async () => {
-	server = await startRuche();
-});
+const server = await startRuche();
 after(() => server.stop());
 
 async function take(events: AsyncIterable<RucheEvent>, count: number): Promise<RucheEvent[]> {

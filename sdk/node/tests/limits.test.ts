@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConflictError, InvalidFieldError, NotFoundError, Ruche, TimedOutError, type Limit } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { ConflictError, InvalidFieldError, NotFoundError, TimedOutError, type Limit } from 'ruche';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { through } from './through.js';
 import { Gate, rows } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche();
-	ruche = server.ruche;
-});
+const server = await startRuche();
+const { ruche } = server;
 after(() => server.stop());
 
 test('limits are put, changed, looked at, listed and deleted', async () => {

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Ruche } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { after, test } from 'node:test';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { Gate } from './waiting.js';
 import { through } from './through.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche();
-	ruche = server.ruche;
-});
+const server = await startRuche();
+const { ruche } = server;
 after(() => server.stop());
 
 async function until(what: () => Promise<boolean>): Promise<void> {

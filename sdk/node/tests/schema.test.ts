@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { InvalidPayloadError, type Schema } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 import { z } from 'zod';
 
-let server: RucheProcess;
-before(async () => {
-	server = await startRuche();
-});
+const server = await startRuche();
 after(() => server.stop());
 
 const mailSchema = z.object({ to: z.email(), at: z.iso.datetime().transform((text) => new Date(text)), copies: z.number().default(1) });

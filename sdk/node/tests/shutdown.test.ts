@@ -2,18 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Ruche, ShuttingDown, type Queue } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 import { aborted, Gate } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche();
-	ruche = server.ruche;
-});
+const server = await startRuche();
+const { ruche } = server;
 after(() => server.stop());
 
 class Program {

@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { context, propagation, trace, SpanKind } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { currentTrace, Ruche, withTrace, type Trace } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 
-let server: RucheProcess;
-before(async () => {
-	server = await startRuche();
-});
+const server = await startRuche();
 after(() => server.stop());
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';

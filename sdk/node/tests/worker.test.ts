@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import {
-	InvalidFieldError, JobCancelled, JobEndedError, JobTimedOut, LeaseLost, NonRetryableError, RetryAfterError, Ruche, SnoozeError, UnrecoverableError, type JobAbort,
+	InvalidFieldError, JobCancelled, JobEndedError, JobTimedOut, LeaseLost, NonRetryableError, RetryAfterError, SnoozeError, UnrecoverableError, type JobAbort,
 } from 'ruche';
-import { startRuche, type RucheProcess } from 'ruche/test';
+import { startRuche } from 'ruche/test';
 import { Proxy } from './proxy.js';
 import { through } from './through.js';
 import { aborted, block, Gate, rows } from './waiting.js';
 
-let server: RucheProcess;
-let ruche: Ruche;
-before(async () => {
-	server = await startRuche({ client: { heartbeatMs: 50 } });
-	ruche = server.ruche;
-});
+const server = await startRuche({ client: { heartbeatMs: 50 } });
+const { ruche } = server;
 after(() => server.stop());
 
 test('a handler gets the job, logs, tells progress, and returns the result', async () => {
